@@ -1,0 +1,176 @@
+"""The one place that talks to numba.njit: flags, disk cache, debug mode, compile clock.
+
+Flags. Kernels are compiled with strict IEEE semantics: elementwise loops vectorise without any fast-math flag, and
+products spell their fused multiply-adds out, so a result never depends on where a loop was split. Only sums that
+ask for it (`reassociate=True`) may be reordered; they run serially, so their order is fixed on a given machine.
+
+Cache. Numba's key does not see constants, other modules or intrinsics, so an edited helper would leave a stale caller
+silently wrong. The cache directory is therefore named by a hash of all of fastnn's sources and numba's version.
+
+Modes, read once from the environment:
+    FASTNN_CACHE_DIR      where the compiled kernels are kept (default: the user's cache directory); "" keeps nothing
+    FASTNN_DEBUG=1        serial, bounds-checked, no fast-math, no cache
+    NUMBA_DISABLE_JIT=1   plain Python: every intrinsic is replaced by its Python twin
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import numba
+import platformdirs
+from numba.core import event
+from numba.extending import intrinsic, overload
+
+DEBUG = os.environ.get("FASTNN_DEBUG", "") not in ("", "0")
+DISABLED = bool(numba.config.DISABLE_JIT)
+
+# `arcp`, `nnan` and `ninf` stay out: they change values, compile isnan away and turn -inf masks into poison.
+REASSOCIATE = {"reassoc", "contract", "nsz"}
+
+DISPATCHERS: list[Any] = []
+
+
+def source_hash(package: Path = Path(__file__).parent) -> str:
+    """Sixteen hex digits over every source file of the package and the versions of the compilers."""
+    digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__}".encode())
+    for path in sorted(package.rglob("*.py")):
+        digest.update(path.relative_to(package).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _is_private(directory: Path) -> bool:
+    """Cache entries are pickles: nobody else may be able to write them."""
+    if not hasattr(os, "getuid"):
+        return True
+    status = directory.stat()
+    return status.st_uid == os.getuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def _prepare_cache_directory() -> str:
+    """The directory for this version's kernels, or "" where none can be had (kernels then live in memory only)."""
+    root = os.environ.get("FASTNN_CACHE_DIR", platformdirs.user_cache_dir("fastnn"))
+    if DEBUG or DISABLED or not root:
+        return ""
+    directory = Path(root) / f"kernels-{source_hash()}"
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        usable = os.access(directory, os.W_OK) and _is_private(directory)
+        reason = "it is not writable, or others can write it"
+    except OSError as error:
+        usable, reason = False, str(error)
+    if not usable:
+        warnings.warn(
+            f"fastnn cannot keep compiled kernels in {directory} ({reason}); every process will compile them anew. "
+            "Set FASTNN_CACHE_DIR to a private directory.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    return str(directory) if usable else ""
+
+
+CACHE_DIRECTORY = _prepare_cache_directory()
+
+
+@contextmanager
+def _caching_in(directory: str) -> Iterator[None]:
+    """Numba reads its cache directory when a function is decorated; users' own functions keep their setting."""
+    previous = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = directory
+    try:
+        yield
+    finally:
+        numba.config.CACHE_DIR = previous
+
+
+def kernel(function: Callable[..., Any] | None = None, /, *, reassociate: bool = False, parallel: bool = False) -> Any:
+    """Compile a kernel on first use: nopython, without the GIL, cached on disk.
+
+    reassociate: its sums may be reordered (and so vectorised). parallel: `prange` runs on numba's threads.
+    """
+    if function is None:
+        return lambda function: kernel(function, reassociate=reassociate, parallel=parallel)
+    dispatcher: Any
+    with _caching_in(CACHE_DIRECTORY):
+        dispatcher = numba.njit(
+            nogil=True,
+            error_model="numpy",
+            cache=bool(CACHE_DIRECTORY),
+            boundscheck=DEBUG,
+            parallel=parallel and not DEBUG,
+            fastmath=REASSOCIATE if reassociate and not DEBUG else False,
+        )(function)
+    if not DISABLED:
+        DISPATCHERS.append(dispatcher)
+    return dispatcher
+
+
+def lowered(twin: Callable[..., Any]) -> Callable[[Callable[..., Any]], Any]:
+    """An intrinsic with a Python twin, which stands in for it in debug mode (bounds-checked) and without a JIT."""
+
+    def decorate(definition: Callable[..., Any]) -> Any:
+        if DISABLED or DEBUG:
+            return kernel(twin)
+        return intrinsic(prefer_literal=True)(definition)
+
+    return decorate
+
+
+def by_type(choose: Callable[..., Callable[..., Any] | None]) -> Any:
+    """A function compiled to the implementation that `choose` names for the numba types of its arguments."""
+
+    def function(*values: Any) -> Any:
+        implementation = choose(*(numba.typeof(value) for value in values))
+        assert implementation is not None
+        return implementation(*values)
+
+    if not DISABLED:
+        overload(function, jit_options={"fastmath": False, "error_model": "numpy"}, strict=False)(choose)
+    return function
+
+
+def by_dtype(single: Callable[[Any], Any], double: Callable[[Any], Any]) -> Any:
+    """A function of one scalar, written once for float32 and once for float64."""
+    return by_type({numba.float32: single, numba.float64: double}.get)
+
+
+class CompileClock(event.Listener):  # type: ignore[misc]
+    """Counts compilations and adds up the seconds of the outermost ones (an inner one happens inside an outer one)."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.seconds = 0.0
+        self._depth = 0
+        self._started = 0.0
+
+    def on_start(self, event: Any) -> None:
+        self.count += 1
+        if self._depth == 0:
+            self._started = time.perf_counter()
+        self._depth += 1
+
+    def on_end(self, event: Any) -> None:
+        self._depth -= 1
+        if self._depth == 0:
+            self.seconds += time.perf_counter() - self._started
+
+
+@contextmanager
+def compile_clock() -> Iterator[CompileClock]:
+    """Measures what numba compiles inside the block; loading a kernel from the disk cache does not count."""
+    clock = CompileClock()
+    event.register("numba:compile", clock)
+    try:
+        yield clock
+    finally:
+        event.unregister("numba:compile", clock)

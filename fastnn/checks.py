@@ -1,0 +1,101 @@
+"""Checks at the edge of Python, before any kernel runs. An error says what was expected, what came, what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import psutil
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[Any]
+
+DTYPES = {"float32": np.dtype(np.float32), "float64": np.dtype(np.float64)}
+
+
+def as_dtype(dtype: object) -> np.dtype[Any]:
+    """float32 or float64, by name or dtype."""
+    try:
+        name = np.dtype(dtype).name  # type: ignore[call-overload]
+    except TypeError:
+        name = str(dtype)
+    if name not in DTYPES:
+        raise ValueError(f"dtype is {name}; expected float32 or float64")
+    return DTYPES[name]
+
+
+def as_choice(value: object, choices: tuple[str, ...], name: str) -> str:
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{name} is {value!r}; expected one of {', '.join(choices)}")
+    return value
+
+
+def as_count(value: object, name: str, least: int = 1) -> int:
+    """A whole number of at least `least`; bool is not one."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{name} is {value!r}; expected a whole number")
+    if value < least:
+        raise ValueError(f"{name} is {value}; expected at least {least}")
+    return int(value)
+
+
+def as_number(value: object, name: str, low: float = -np.inf, high: float = np.inf) -> float:
+    """A finite real number in low..high."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{name} is {value!r}; expected a number")
+    if not (np.isfinite(value) and low <= value <= high):
+        raise ValueError(f"{name} is {value}; expected a finite number in [{low:g}, {high:g}]")
+    return float(value)
+
+
+def as_numeric(values: ArrayLike, name: str) -> Array:
+    if isinstance(values, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array; fill or drop the masked entries first")
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name} has dtype {array.dtype}; expected real numbers")
+    return array
+
+
+def as_rows(values: ArrayLike, width: int, dtype: np.dtype[Any], name: str) -> Array:
+    """(N, width), C-contiguous, aligned, writeable, of that dtype: the array itself where it is so, else a copy."""
+    array = as_numeric(values, name)
+    if array.ndim != 2 or array.shape[1] != width:
+        hint = f"; for one row pass {name}[None, :]" if array.shape == (width,) else ""
+        raise ValueError(f"{name} has shape {array.shape}; expected (N, {width}){hint}")
+    return np.require(array, dtype, ["C", "A", "W"])
+
+
+def as_labels(values: ArrayLike, rows: int, classes: int, ignore_index: int, name: str) -> NDArray[np.int64]:
+    """(rows,) int64, each in 0..classes-1 or ignore_index."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{name} has dtype {array.dtype}; expected whole-number class labels")
+    if array.shape != (rows,):
+        raise ValueError(f"{name} has shape {array.shape}; expected ({rows},), one label a row of x")
+    labels = np.require(array, np.int64, ["C", "A", "W"])
+    wrong = np.flatnonzero(((labels < 0) | (labels >= classes)) & (labels != ignore_index))
+    if wrong.size:
+        raise ValueError(
+            f"{name}[{wrong[0]}] is {labels[wrong[0]]}; expected 0..{classes - 1}"
+            f"{'' if ignore_index in range(classes) else f' or {ignore_index} (ignored)'}"
+        )
+    return labels
+
+
+def require_memory(elements: int, dtype: np.dtype[Any], what: str) -> None:
+    """ValueError before an allocation that this machine cannot hold."""
+    needed, available = elements * dtype.itemsize, psutil.virtual_memory().available
+    if needed > available:
+        raise ValueError(
+            f"{what} needs {needed / 2**30:,.1f} GiB and {available / 2**30:,.1f} GiB of memory are free; "
+            "make the network or the batch smaller, or use float32"
+        )
+
+
+def aligned_zeros(size: int, dtype: np.dtype[Any]) -> Array:
+    """Zeros whose first element lies on 64 bytes."""
+    itemsize = dtype.itemsize
+    raw = np.zeros(size + 64 // itemsize, dtype)
+    offset = (-raw.ctypes.data % 64) // itemsize
+    return raw[offset : offset + size]

@@ -1,0 +1,246 @@
+"""Losses, each fused with its gradient.
+
+    B rows   C classes or outputs   logits, prediction, target (B, C)   labels (B,) int64
+
+Cross-entropy follows torch.nn.functional.cross_entropy: with class weights w and label smoothing s, a row of label t costs
+
+    (1 - s) w[t] (lse - z[t]) + s/C sum_c w[c] (lse - z[c]),   lse = log sum exp z
+
+its mean divides by the sum of w[t] over the rows whose label is not ignore_index, and that of probability rows q by B,
+with q smoothed to (1 - s) q + s/C. The others are means over all B*C elements. Row losses are kept in the dtype of the
+logits, totals in float64. Reference: fastnn.reference.loss.
+"""
+
+from __future__ import annotations
+
+import math
+
+from fastnn._jit import kernel
+from fastnn.kernels.softmax import exponentials, row_sum
+from fastnn.simd.vecmath import exp, log, log1p, sigmoid
+from fastnn.simd.views import flat, vector
+
+NAMES = ("cross_entropy", "binary_cross_entropy", "binary_cross_entropy_with_logits", "mse", "hinge", "perceptron")
+CROSS_ENTROPY, BINARY_CROSS_ENTROPY, BINARY_CROSS_ENTROPY_WITH_LOGITS, MSE, HINGE, PERCEPTRON = range(len(NAMES))
+
+# torch clamps the logarithm of a probability here, so that a certain mistake costs 100 and not infinity.
+LOG_FLOOR = -100.0
+
+
+@kernel
+def label_weight(labels, class_weight, ignore_index):
+    """Sum of the weights of the labels that count: the divisor of the mean. Empty class_weight: 1 each."""
+    total = 0.0
+    for i in range(labels.size):
+        if labels[i] != ignore_index:
+            total += class_weight[labels[i]] if class_weight.size > 0 else 1.0
+    return total
+
+
+@kernel
+def _smoothing_cost(row, top, log_total, class_weight):
+    """sum_c w[c] (lse - z[c])"""
+    total = 0.0
+    for j in range(row.size):
+        weight = class_weight[j] if class_weight.size > 0 else 1.0
+        total += weight * (log_total - (row[j] - top))
+    return total
+
+
+@kernel
+def _row_of_label(gradient, row, label, class_weight, weight_sum, label_smoothing, scale):
+    """Loss of one row; its gradient, times scale."""
+    number = row.dtype.type
+    classes = row.size
+    top, total = exponentials(gradient, row, number(1))
+    log_total = math.log(total)
+    weight = class_weight[label] if class_weight.size > 0 else 1.0
+    hard = (1 - label_smoothing) * weight
+    loss = hard * (log_total - (row[label] - top))
+    soft = label_smoothing / classes
+    factor = number((hard + soft * weight_sum) * scale / total)
+    for j in range(classes):
+        gradient[j] *= factor
+    if label_smoothing > 0:
+        loss += soft * _smoothing_cost(row, top, log_total, class_weight)
+        for j in range(classes):
+            gradient[j] -= number(soft * scale * (class_weight[j] if class_weight.size > 0 else 1.0))
+    gradient[label] -= number(hard * scale)
+    return loss
+
+
+@kernel
+def cross_entropy(losses, dlogits, logits, labels, class_weight, ignore_index, label_smoothing, mean):
+    """Overwrites losses (B,) and dlogits, the gradient of the mean (or of the sum); returns that mean (or sum).
+
+    The gradient row of an ignored label is 0. With nothing left to average the mean is NaN, as in torch.
+    """
+    rows, classes = logits.shape
+    divisor = label_weight(labels, class_weight, ignore_index) if mean else 1.0
+    weight_sum = row_sum(class_weight) if class_weight.size > 0 else float(classes)
+    total = 0.0
+    for i in range(rows):
+        gradient = vector(flat(dlogits), i * classes, classes)
+        if labels[i] == ignore_index:
+            losses[i] = 0
+            for j in range(classes):
+                gradient[j] = 0
+        else:
+            row = vector(flat(logits), i * classes, classes)
+            loss = _row_of_label(gradient, row, labels[i], class_weight, weight_sum, label_smoothing, 1 / divisor)
+            losses[i] = loss
+            total += loss
+    return total / divisor
+
+
+@kernel
+def _row_of_probabilities(gradient, row, target, class_weight, label_smoothing, scale):
+    number = row.dtype.type
+    classes = row.size
+    top, total = exponentials(gradient, row, number(1))
+    log_total = math.log(total)
+    loss = mass = 0.0
+    for j in range(classes):
+        share = (1 - label_smoothing) * target[j] + label_smoothing / classes
+        weighted = share * (class_weight[j] if class_weight.size > 0 else 1.0)
+        # 0 * inf: a class of probability 0 costs nothing however unlikely the logits make it.
+        loss += weighted * (log_total - (row[j] - top)) if weighted != 0 else 0.0
+        mass += weighted
+    factor = number(mass * scale / total)
+    for j in range(classes):
+        share = (1 - label_smoothing) * target[j] + label_smoothing / classes
+        weighted = share * (class_weight[j] if class_weight.size > 0 else 1.0)
+        gradient[j] = gradient[j] * factor - number(weighted * scale)
+    return loss
+
+
+@kernel
+def cross_entropy_probabilities(losses, dlogits, logits, target, class_weight, label_smoothing, mean):
+    """Cross-entropy against probability rows; the same outputs as cross_entropy."""
+    rows, classes = logits.shape
+    divisor = float(rows) if mean else 1.0
+    total = 0.0
+    for i in range(rows):
+        loss = _row_of_probabilities(
+            vector(flat(dlogits), i * classes, classes), vector(flat(logits), i * classes, classes),
+            vector(flat(target), i * classes, classes), class_weight, label_smoothing, 1 / divisor,
+        )  # fmt: skip
+        losses[i] = loss
+        total += loss
+    return total / divisor
+
+
+@kernel
+def binary_cross_entropy_value(p, t):
+    floor = type(p)(LOG_FLOOR)
+    one = type(p)(1)
+    log_p, log_q = log(p), log(one - p)
+    log_p = floor if log_p < floor else log_p
+    log_q = floor if log_q < floor else log_q
+    return -(t * log_p + (one - t) * log_q)
+
+
+@kernel
+def binary_cross_entropy_slope(p, t):
+    # torch bounds the denominator, so that the gradient at 0 and 1 is large and not infinite.
+    spread = p * (type(p)(1) - p)
+    least = type(p)(1e-12)
+    return (p - t) / (least if spread < least else spread)
+
+
+@kernel
+def binary_cross_entropy_with_logits_value(z, t):
+    positive = z if z > type(z)(0) else type(z)(0)
+    return positive - z * t + log1p(exp(-abs(z)))
+
+
+@kernel
+def binary_cross_entropy_with_logits_slope(z, t):
+    return sigmoid(z) - t
+
+
+@kernel
+def mse_value(y, t):
+    return (y - t) * (y - t)
+
+
+@kernel
+def mse_slope(y, t):
+    return type(y)(2) * (y - t)
+
+
+@kernel
+def hinge_value(s, t):
+    gap = type(s)(1) - t * s
+    return type(s)(0) if gap < type(s)(0) else gap
+
+
+@kernel
+def hinge_slope(s, t):
+    return -t if t * s < type(s)(1) else type(s)(0)
+
+
+@kernel
+def perceptron_value(y, t):
+    """1 for a wrong answer of a step unit, 0 for a right one; its "gradient" is Rosenblatt's correction."""
+    return abs(y - t)
+
+
+@kernel
+def perceptron_slope(y, t):
+    return y - t
+
+
+@kernel
+def elementwise_losses(losses, prediction, target, kind):
+    """Overwrites losses, one an element; all arguments flat."""
+    n = losses.size
+    if kind == MSE:
+        for i in range(n):
+            losses[i] = mse_value(prediction[i], target[i])
+    elif kind == BINARY_CROSS_ENTROPY_WITH_LOGITS:
+        for i in range(n):
+            losses[i] = binary_cross_entropy_with_logits_value(prediction[i], target[i])
+    elif kind == BINARY_CROSS_ENTROPY:
+        for i in range(n):
+            losses[i] = binary_cross_entropy_value(prediction[i], target[i])
+    elif kind == HINGE:
+        for i in range(n):
+            losses[i] = hinge_value(prediction[i], target[i])
+    elif kind == PERCEPTRON:
+        for i in range(n):
+            losses[i] = perceptron_value(prediction[i], target[i])
+
+
+@kernel
+def elementwise_gradient(dprediction, prediction, target, kind, scale):
+    """dprediction = scale * derivative of the loss; all arrays flat."""
+    n = prediction.size
+    factor = prediction.dtype.type(scale)
+    if kind == MSE:
+        for i in range(n):
+            dprediction[i] = mse_slope(prediction[i], target[i]) * factor
+    elif kind == BINARY_CROSS_ENTROPY_WITH_LOGITS:
+        for i in range(n):
+            dprediction[i] = binary_cross_entropy_with_logits_slope(prediction[i], target[i]) * factor
+    elif kind == BINARY_CROSS_ENTROPY:
+        for i in range(n):
+            dprediction[i] = binary_cross_entropy_slope(prediction[i], target[i]) * factor
+    elif kind == HINGE:
+        for i in range(n):
+            dprediction[i] = hinge_slope(prediction[i], target[i]) * factor
+    elif kind == PERCEPTRON:
+        for i in range(n):
+            dprediction[i] = perceptron_slope(prediction[i], target[i]) * factor
+
+
+@kernel
+def elementwise_loss(dprediction, prediction, target, kind, mean):
+    """Overwrites dprediction with the gradient of the mean (or the sum) over all elements; returns that mean (or sum)."""
+    n = prediction.size
+    divisor = float(n) if mean else 1.0
+    # The gradient's place holds the losses until they are summed.
+    elementwise_losses(flat(dprediction), flat(prediction), flat(target), kind)
+    total = row_sum(flat(dprediction))
+    elementwise_gradient(flat(dprediction), flat(prediction), flat(target), kind, 1 / divisor)
+    return total / divisor

@@ -1,0 +1,164 @@
+"""Updates of a flat parameter vector by a flat gradient, learning-rate schedules, clipping by the global norm.
+
+    p parameters   g gradient   v, m moments, all of one size and dtype; scalars float64
+
+sgd, momentum and Nesterov follow torch.optim.SGD; adam is Kingma & Ba 2015 in the form of their section 2,
+
+    p -= step_size * m / (sqrt(v) + epsilon),
+
+where the caller folds both bias corrections into step_size and epsilon (see adam_scalars); adamw decouples the decay
+(Loshchilov & Hutter 2019). Each update is elementwise, so threads may split it anywhere: the bits stay the same.
+Reference: fastnn.reference.optimizer.
+"""
+
+from __future__ import annotations
+
+import math
+
+from numba import prange
+
+from fastnn._jit import kernel
+from fastnn.simd.pool import release_pool, take_pool, thread_count
+from fastnn.simd.scalar import fma
+from fastnn.simd.views import vector
+
+NAMES = ("sgd", "momentum", "nesterov", "adam", "adamw")
+SGD, MOMENTUM, NESTEROV, ADAM, ADAMW = range(len(NAMES))
+# Moments that each keeps, in parameters.
+STATE = {"sgd": 0, "momentum": 1, "nesterov": 1, "adam": 2, "adamw": 2}
+
+SCHEDULES = ("constant", "step", "inverse_scaling", "cosine")
+CONSTANT, STEP_DECAY, INVERSE_SCALING, COSINE = range(len(SCHEDULES))
+
+# Below this many parameters a launch of the threads costs more than it saves.
+PARALLEL_PARAMETERS = 200_000
+
+
+@kernel
+def sgd(p, g, learning_rate, weight_decay):
+    """p -= learning_rate * (g + weight_decay * p)"""
+    rate, decay = p.dtype.type(learning_rate), p.dtype.type(weight_decay)
+    for i in range(p.size):
+        p[i] = fma(-rate, fma(decay, p[i], g[i]), p[i])
+
+
+@kernel
+def momentum(p, v, g, learning_rate, factor, weight_decay):
+    """v = factor * v + g; p -= learning_rate * v"""
+    number = p.dtype.type
+    rate, mu, decay = number(learning_rate), number(factor), number(weight_decay)
+    for i in range(p.size):
+        v[i] = fma(mu, v[i], fma(decay, p[i], g[i]))
+        p[i] = fma(-rate, v[i], p[i])
+
+
+@kernel
+def nesterov(p, v, g, learning_rate, factor, weight_decay):
+    """v = factor * v + g; p -= learning_rate * (g + factor * v)"""
+    number = p.dtype.type
+    rate, mu, decay = number(learning_rate), number(factor), number(weight_decay)
+    for i in range(p.size):
+        gradient = fma(decay, p[i], g[i])
+        v[i] = fma(mu, v[i], gradient)
+        p[i] = fma(-rate, fma(mu, v[i], gradient), p[i])
+
+
+@kernel
+def adam(p, m, v, g, step_size, epsilon, beta1, beta2, weight_decay, shrink):
+    """m, v = moving means of g and g*g; p = shrink * p - step_size * m / (sqrt(v) + epsilon).
+
+    weight_decay * p joins the gradient (adam); shrink = 1 - learning_rate * decay is adamw's.
+    """
+    number = p.dtype.type
+    size, eps, decay, keep = number(step_size), number(epsilon), number(weight_decay), number(shrink)
+    b1, b2, c1, c2 = number(beta1), number(beta2), number(1 - beta1), number(1 - beta2)
+    for i in range(p.size):
+        gradient = fma(decay, p[i], g[i])
+        m[i] = fma(b1, m[i], c1 * gradient)
+        v[i] = fma(b2, v[i], c2 * gradient * gradient)
+        p[i] = fma(-size, m[i] / (number(math.sqrt(v[i])) + eps), keep * p[i])
+
+
+@kernel
+def adam_scalars(step, learning_rate, beta1, beta2, epsilon):
+    """step_size and epsilon of `adam` after `step` >= 1 steps, such that the update is that of torch.optim.Adam."""
+    correction1, correction2 = 1 - beta1**step, 1 - beta2**step
+    return learning_rate * math.sqrt(correction2) / correction1, epsilon * math.sqrt(correction2)
+
+
+@kernel
+def learning_rate_at(kind, base, step, span, factor, floor):
+    """The rate of step 0, 1, 2, ... of a schedule.
+
+    constant; step: base * factor**(step // span); inverse_scaling: base / (step + 1)**factor; cosine: linear warm-up
+    over `factor` steps, then half a cosine from base to floor, reached at step `span`.
+    """
+    if kind == STEP_DECAY:
+        return base * factor ** (step // span)
+    if kind == INVERSE_SCALING:
+        return base / (step + 1) ** factor
+    if kind == COSINE:
+        if step < factor:
+            return base * (step + 1) / factor
+        progress = min((step - factor) / max(span - factor, 1.0), 1.0)
+        return floor + 0.5 * (base - floor) * (1 + math.cos(math.pi * progress))
+    return base
+
+
+@kernel(reassociate=True)
+def squared_norm(g):
+    """Sum of squares in float64."""
+    total = 0.0
+    for i in range(g.size):
+        total += float(g[i]) * float(g[i])
+    return total
+
+
+@kernel
+def clip_norm(g, maximum):
+    """Scales g so that its Euclidean norm is at most `maximum` (torch's form); returns the norm before."""
+    norm = math.sqrt(squared_norm(g))
+    if norm > maximum:
+        scale = g.dtype.type(maximum / (norm + 1e-6))
+        for i in range(g.size):
+            g[i] *= scale
+    return norm
+
+
+@kernel
+def _update_part(p, g, state, at, n, kind, rate, factor, beta2, epsilon, weight_decay, shrink):
+    """Parameters at..at+n; `rate` is Adam's step size, `factor` the momentum or beta1."""
+    p_part, g_part = vector(p, at, n), vector(g, at, n)
+    if kind == SGD:
+        sgd(p_part, g_part, rate, weight_decay)
+    elif kind == MOMENTUM:
+        momentum(p_part, vector(state, at, n), g_part, rate, factor, weight_decay)
+    elif kind == NESTEROV:
+        nesterov(p_part, vector(state, at, n), g_part, rate, factor, weight_decay)
+    else:
+        m, v = vector(state, at, n), vector(state, p.size + at, n)
+        adam(p_part, m, v, g_part, rate, epsilon, factor, beta2, weight_decay, shrink)
+
+
+@kernel(parallel=True)
+def _update_parallel(p, g, state, kind, rate, factor, beta2, epsilon, weight_decay, shrink):
+    parts = thread_count()
+    for part in prange(parts):
+        at, end = part * p.size // parts, (part + 1) * p.size // parts
+        _update_part(p, g, state, at, end - at, kind, rate, factor, beta2, epsilon, weight_decay, shrink)
+
+
+@kernel
+def update(p, g, state, kind, step, learning_rate, factor, beta2, epsilon, weight_decay):
+    """One update of the given kind, the `step`-th (from 1). state has STATE[kind] * p.size elements, zero at first."""
+    rate, shrink = learning_rate, 1.0
+    if kind == ADAM or kind == ADAMW:
+        rate, epsilon = adam_scalars(step, learning_rate, factor, beta2, epsilon)
+    if kind == ADAMW:
+        shrink, weight_decay = 1.0 - learning_rate * weight_decay, 0.0
+    if p.size >= PARALLEL_PARAMETERS and thread_count() > 1 and take_pool():
+        _update_parallel(p, g, state, kind, rate, factor, beta2, epsilon, weight_decay, shrink)
+        release_pool()
+    else:
+        at = 0
+        _update_part(p, g, state, at, p.size, kind, rate, factor, beta2, epsilon, weight_decay, shrink)

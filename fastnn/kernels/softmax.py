@@ -1,0 +1,130 @@
+"""Softmax and log-softmax over rows, with a temperature.
+
+    B rows   C classes   logits, p, log_p (B, C)
+
+p = exp((logits - max) / T) / sum: no finite logit overflows. T = 0 is the limit: all weight on the first largest logit
+(log-probability 0 there, -inf elsewhere), with gradient 0. A row that holds NaN or +inf gives NaN.
+Reference: fastnn.reference.softmax.
+"""
+
+from __future__ import annotations
+
+import math
+
+from fastnn._jit import kernel
+from fastnn.simd.scalar import larger
+from fastnn.simd.vecmath import exp
+from fastnn.simd.views import flat, vector
+
+
+@kernel(reassociate=True)
+def row_maximum(row):
+    """The largest element that is not NaN; -inf in an empty row."""
+    top = row.dtype.type(-math.inf)
+    for j in range(row.size):
+        top = larger(top, row[j])
+    return top
+
+
+@kernel
+def _exponentials(out, row, top, scale):
+    """out = exp((row - top) * scale)"""
+    for j in range(row.size):
+        out[j] = exp((row[j] - top) * scale)
+
+
+@kernel(reassociate=True)
+def row_sum(row):
+    """Sum in float64."""
+    total = 0.0
+    for j in range(row.size):
+        total += row[j]
+    return total
+
+
+@kernel
+def exponentials(out, row, scale):
+    """out = exp((row - max) * scale); returns max and the sum of out in float64. out may be row."""
+    top = row_maximum(row)
+    _exponentials(out, row, top, scale)
+    return top, row_sum(out)
+
+
+@kernel
+def _one_hot(out, row, off, on):
+    best = 0
+    for j in range(row.size):
+        if row[j] > row[best]:
+            best = j
+    for j in range(row.size):
+        out[j] = off
+    if row.size > 0:
+        out[best] = on
+
+
+@kernel
+def softmax(p, logits, temperature):
+    """Overwrites p; p may be logits."""
+    rows, classes = logits.shape
+    number = logits.dtype.type
+    for i in range(rows):
+        row = vector(flat(logits), i * classes, classes)
+        out = vector(flat(p), i * classes, classes)
+        if temperature == 0:
+            _one_hot(out, row, number(0), number(1))
+        else:
+            _, total = exponentials(out, row, number(1 / temperature))
+            scale = number(1 / total)
+            for j in range(classes):
+                out[j] *= scale
+
+
+@kernel
+def log_softmax(log_p, logits, temperature):
+    """Overwrites log_p, which may not be logits."""
+    rows, classes = logits.shape
+    number = logits.dtype.type
+    for i in range(rows):
+        row = vector(flat(logits), i * classes, classes)
+        out = vector(flat(log_p), i * classes, classes)
+        if temperature == 0:
+            _one_hot(out, row, number(-math.inf), number(0))
+        else:
+            scale = number(1 / temperature)
+            top, total = exponentials(out, row, scale)
+            shift = number(math.log(total))
+            for j in range(classes):
+                out[j] = (row[j] - top) * scale - shift
+
+
+@kernel(reassociate=True)
+def _dot(a, b):
+    total = 0.0
+    for j in range(a.size):
+        total += a[j] * b[j]
+    return total
+
+
+@kernel
+def softmax_backward(dlogits, dp, p, temperature):
+    """dlogits = p * (dp - dp . p) / T, row by row; dlogits may be dp."""
+    rows, classes = p.shape
+    number = p.dtype.type
+    scale = number(0) if temperature == 0 else number(1 / temperature)
+    for i in range(rows):
+        row, gradient = vector(flat(p), i * classes, classes), vector(flat(dp), i * classes, classes)
+        mean = number(_dot(row, gradient))
+        for j in range(classes):
+            dlogits[i, j] = row[j] * (gradient[j] - mean) * scale
+
+
+@kernel
+def log_softmax_backward(dlogits, dlog_p, log_p, temperature):
+    """dlogits = (dlog_p - exp(log_p) * sum(dlog_p)) / T, row by row; dlogits may be dlog_p."""
+    rows, classes = log_p.shape
+    number = log_p.dtype.type
+    scale = number(0) if temperature == 0 else number(1 / temperature)
+    for i in range(rows):
+        total = number(row_sum(vector(flat(dlog_p), i * classes, classes)))
+        for j in range(classes):
+            dlogits[i, j] = (dlog_p[i, j] - exp(log_p[i, j]) * total) * scale

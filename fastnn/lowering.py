@@ -1,0 +1,153 @@
+"""From layers to a tape: where each parameter, value and gradient lies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn import tape as columns
+from fastnn.checks import aligned_zeros, require_memory
+from fastnn.kernels.activation import NAMES as ACTIVATIONS
+from fastnn.kernels.loss import NAMES as LOSS_NAMES
+from fastnn.layers import Layer
+from fastnn.losses import CrossEntropy, Loss
+
+BLOCK_BYTES = 64
+
+
+@dataclass(frozen=True)
+class Block:
+    """A named array inside a flat vector: its first element and its shape."""
+
+    offset: int
+    shape: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    def view(self, vector: NDArray[Any]) -> NDArray[Any]:
+        return vector[self.offset : self.offset + self.size].reshape(self.shape)
+
+
+class _Allocator:
+    """Hands out blocks of a flat vector, each beginning on 64 bytes."""
+
+    def __init__(self, itemsize: int) -> None:
+        self.unit = BLOCK_BYTES // itemsize
+        self.size = 0
+
+    def take(self, elements: int) -> int:
+        offset = self.size
+        self.size += -(-elements // self.unit) * self.unit
+        return offset
+
+
+@dataclass(frozen=True)
+class ParameterLayout:
+    """Where each parameter lies. count never counts the padding between blocks; size does."""
+
+    blocks: dict[str, Block]
+    size: int
+
+    @property
+    def count(self) -> int:
+        return sum(block.size for block in self.blocks.values())
+
+
+def layout_parameters(layers: Sequence[Layer], inputs: int, itemsize: int) -> ParameterLayout:
+    """Names are "<layer>.<parameter>", as in a torch Sequential: "0.weight", "0.bias", "1.weight", ..."""
+    allocator = _Allocator(itemsize)
+    blocks = {}
+    width = inputs
+    for index, layer in enumerate(layers):
+        for name, shape in layer.parameter_shapes(width).items():
+            block = Block(0, shape)
+            blocks[f"{index}.{name}"] = Block(allocator.take(block.size), shape)
+        width = layer.output_width(width)
+    return ParameterLayout(blocks, allocator.size)
+
+
+def _bits(number: float | None) -> int:
+    return int(np.float64(number or 0.0).view(np.int64))
+
+
+def _operations(
+    layers: Sequence[Layer], inputs: int, layout: ParameterLayout, values: _Allocator, capacity: int, gradients: bool
+) -> NDArray[np.int64]:
+    """The operation rows; a gradient is computed from the first layer with parameters on, and of no earlier input."""
+    rows = np.zeros((len(layers), columns.COLUMNS), np.int64)
+    width, source, d_source = inputs, -1, -1
+    trained = False
+    for index, (row, layer) in enumerate(zip(rows, layers, strict=True)):
+        outputs = layer.output_width(width)
+        output = values.take(capacity * outputs)
+        row[columns.KIND] = layer.kind
+        row[columns.INPUT], row[columns.OUTPUT] = source, output
+        row[columns.PRE] = values.take(capacity * outputs) if layer.keeps_input_of_activation() else output
+        row[columns.DINPUT] = d_source if trained else -1
+        row[columns.DOUTPUT] = values.take(capacity * outputs) if gradients else -1
+        weight, bias = layout.blocks.get(f"{index}.weight"), layout.blocks.get(f"{index}.bias")
+        row[columns.WEIGHT] = weight.offset if weight else 0
+        row[columns.BIAS], row[columns.BIAS_SIZE] = (bias.offset, bias.size) if bias else (0, 0)
+        row[columns.WIDTH_IN], row[columns.WIDTH_OUT] = width, outputs
+        row[columns.ACTIVATION] = ACTIVATIONS.index(layer.activation)
+        row[columns.ALPHA] = _bits(layer.alpha)
+        trained = trained or weight is not None
+        width, source, d_source = outputs, output, int(row[columns.DOUTPUT])
+    return rows
+
+
+def _class_weight_rows(loss: Loss) -> NDArray[np.int64]:
+    weights = np.array(loss.class_weight if isinstance(loss, CrossEntropy) and loss.class_weight else [], np.float64)
+    rows = -(-weights.size // columns.COLUMNS)
+    padded = np.zeros(rows * columns.COLUMNS)
+    padded[: weights.size] = weights
+    return padded.view(np.int64).reshape(rows, columns.COLUMNS)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A tape for batches of up to `capacity` rows, and the size of the workspace that it walks."""
+
+    tape: NDArray[np.int64]
+    capacity: int
+    dtype: np.dtype[Any]
+
+    @property
+    def workspace_size(self) -> int:
+        return int(self.tape[0, columns.WORKSPACE_SIZE])
+
+    def workspace(self) -> NDArray[Any]:
+        require_memory(self.workspace_size, self.dtype, f"the workspace of a batch of {self.capacity}")
+        return aligned_zeros(self.workspace_size, self.dtype)
+
+
+def lower(
+    layers: Sequence[Layer], inputs: int, layout: ParameterLayout, loss: Loss, dtype: np.dtype[Any], capacity: int,
+    gradients: bool = True,
+) -> Plan:  # fmt: skip
+    """The tape of a chain of layers; without gradients its workspace has room for the forward pass only."""
+    values = _Allocator(dtype.itemsize)
+    operations = _operations(layers, inputs, layout, values, capacity, gradients)
+    widths = operations[:, columns.WIDTH_IN]
+    scratch = max(layer.scratch(capacity, int(width)) for layer, width in zip(layers, widths, strict=True))
+    weights = _class_weight_rows(loss)
+    header = np.zeros(columns.COLUMNS, np.int64)
+    header[columns.OPERATIONS], header[columns.CAPACITY] = len(layers), capacity
+    header[columns.SCRATCH_AT], header[columns.SCRATCH_SIZE] = values.take(scratch), scratch
+    header[columns.OUTPUT_AT] = operations[-1, columns.OUTPUT]
+    header[columns.DOUTPUT_AT] = operations[-1, columns.DOUTPUT]
+    header[columns.OUTPUT_WIDTH], header[columns.INPUT_WIDTH] = operations[-1, columns.WIDTH_OUT], inputs
+    header[columns.LOSS], header[columns.LOSS_MEAN] = LOSS_NAMES.index(loss.name), loss.reduction == "mean"
+    if isinstance(loss, CrossEntropy):
+        header[columns.IGNORE_INDEX], header[columns.LABEL_SMOOTHING] = loss.ignore_index, _bits(loss.label_smoothing)
+    header[columns.CLASS_WEIGHTS] = len(layers) + 1 if len(weights) else 0
+    header[columns.LOSSES_AT] = values.take(capacity)
+    header[columns.BATCH_AT] = values.take(capacity * inputs) if gradients else -1
+    header[columns.WORKSPACE_SIZE] = values.size
+    return Plan(np.vstack([header[None], operations, weights]), capacity, dtype)

@@ -1,0 +1,321 @@
+"""Network: layers, their parameters in one flat vector, and what one asks of them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from fastnn import cost, tape
+from fastnn.checks import aligned_zeros, as_count, as_dtype, as_labels, as_number, as_rows, require_memory
+from fastnn.cost import Cost, StepCost
+from fastnn.kernels.activation import SIGMOID, activation_forward
+from fastnn.kernels.softmax import softmax
+from fastnn.layers import Dense, Layer
+from fastnn.losses import (
+    BinaryCrossEntropy,
+    BinaryCrossEntropyWithLogits,
+    CrossEntropy,
+    Hinge,
+    Loss,
+    MSE,
+    Perceptron,
+    as_loss,
+)
+from fastnn.lowering import Plan, layout_parameters, lower
+
+if TYPE_CHECKING:
+    from fastnn.fit import History, Trainer
+    from fastnn.optimizers import Optimizer
+
+# Rows a forward pass takes at once: more no longer runs faster (784-512-512-10, one thread: 32 rows 96 GFLOP/s, 256
+# rows 104, 1024 rows 104), and the workspace grows with it.
+INFERENCE_ROWS = 256
+
+
+def _check_loss(loss: Loss, layers: Sequence[Layer], outputs: int) -> None:
+    """ValueError where the loss cannot follow these layers."""
+    last = layers[-1].activation
+    if isinstance(loss, CrossEntropy) and loss.class_weight is not None and len(loss.class_weight) != outputs:
+        raise ValueError(f"class_weight has {len(loss.class_weight)} entries; expected {outputs}, one an output")
+    if isinstance(loss, BinaryCrossEntropy) and last != "sigmoid":
+        raise ValueError(
+            f"binary_cross_entropy is of probabilities and the last activation is {last}; make it sigmoid, or use "
+            "binary_cross_entropy_with_logits"
+        )
+    if isinstance(loss, Perceptron) and (len(layers) > 1 or last != "step"):
+        raise ValueError("the perceptron rule trains one Dense layer with activation 'step'")
+
+
+def _check_range(loss: Loss, target: NDArray[Any]) -> None:
+    """ValueError where targets lie outside what the loss is defined on."""
+    low, high = (-1.0, 1.0) if isinstance(loss, Hinge) else (0.0, 1.0)
+    if isinstance(loss, MSE) or not target.size:
+        return
+    if not (target.min() >= low and target.max() <= high):
+        raise ValueError(f"y spans {target.min():g}..{target.max():g}; {loss.name} expects {low:g}..{high:g}")
+
+
+def _require_rows(x: NDArray[Any]) -> None:
+    if len(x) == 0:
+        raise ValueError("x has no rows; a loss needs at least one")
+
+
+def require_trainable(network: Network) -> None:
+    """ValueError for a network that no gradient goes through."""
+    if isinstance(network.loss_function, Perceptron):
+        return
+    for index, layer in enumerate(network.layers):
+        if layer.activation == "step":
+            raise ValueError(
+                f"layer {index} has the activation step, which has no gradient; use sigmoid, or loss='perceptron'"
+            )
+
+
+class Network:
+    """A chain of layers on inputs of a given width.
+
+    inputs: features of a row of x. layers: see fastnn.layers. loss: a name or an object of fastnn.losses. dtype:
+    float32 or float64, of parameters, data and results. seed: an int, a numpy.random.Generator, or None for a fresh one.
+
+    parameters: the flat vector of all weights and biases; named_parameters: views into it. Changing either changes
+    the network. Calls from several threads at once are safe as long as none changes the parameters.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        layers: Sequence[Layer],
+        *,
+        loss: str | Loss = "cross_entropy",
+        dtype: DTypeLike = "float32",
+        seed: int | np.random.Generator | None = None,
+    ) -> None:
+        self.inputs = as_count(inputs, "inputs")
+        self.layers = tuple(layers)
+        if not self.layers:
+            raise ValueError("a network needs at least one layer")
+        for layer in self.layers:
+            if not hasattr(layer, "parameter_shapes"):
+                raise TypeError(f"layer is {layer!r}; expected Dense(...) or Activation(...)")
+        self.loss_function = as_loss(loss)
+        self.dtype = as_dtype(dtype)
+        self.outputs = self._widths()[-1]
+        _check_loss(self.loss_function, self.layers, self.outputs)
+        self.layout = layout_parameters(self.layers, self.inputs, self.dtype.itemsize)
+        require_memory(self.layout.size, self.dtype, f"a network of {self.layout.count:,} parameters")
+        self.parameters = aligned_zeros(self.layout.size, self.dtype)
+        self.initialize(seed)
+        self._local = threading.local()
+        self._settings = self.plan(1, gradients=False).tape
+
+    def _widths(self) -> list[int]:
+        """Widths of the input and of each layer's output."""
+        widths = [self.inputs]
+        for layer in self.layers:
+            widths.append(layer.output_width(widths[-1]))
+        return widths
+
+    def initialize(self, seed: int | np.random.Generator | None = None) -> None:
+        """Draw all weights anew; biases become 0."""
+        rng = np.random.default_rng(seed)
+        self.parameters[:] = 0
+        for index, (layer, width) in enumerate(zip(self.layers, self._widths(), strict=False)):
+            for name, values in layer.initial(rng, width).items():
+                self.layout.blocks[f"{index}.{name}"].view(self.parameters)[...] = values
+
+    @property
+    def parameter_count(self) -> int:
+        """Weights and biases; the padding of the flat vector is not counted."""
+        return self.layout.count
+
+    @property
+    def named_parameters(self) -> Mapping[str, NDArray[Any]]:
+        """Views of the parameters by name: "0.weight" (inputs, units), "0.bias" (units,), "1.weight", ..."""
+        return self.named(self.parameters)
+
+    def named(self, vector: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
+        """Views by name into any vector laid out as the parameters are, such as a gradient."""
+        if vector.shape != self.parameters.shape:
+            raise ValueError(f"vector has shape {vector.shape}; expected {self.parameters.shape}, as the parameters")
+        return {name: block.view(vector) for name, block in self.layout.blocks.items()}
+
+    def copy(self) -> Network:
+        """A network of the same layers with parameters of its own."""
+        twin = Network(self.inputs, self.layers, loss=self.loss_function, dtype=self.dtype, seed=0)
+        twin.parameters[:] = self.parameters
+        return twin
+
+    # Data -----------------------------------------------------------------------------------------------------------
+
+    def as_input(self, x: ArrayLike) -> NDArray[Any]:
+        """x as the kernels read it: (N, inputs), C-contiguous, of the network's dtype. ValueError, TypeError."""
+        if type(x) is np.ndarray and x.dtype is self.dtype and x.flags.carray and x.shape[1:] == (self.inputs,):
+            return x
+        return as_rows(x, self.inputs, self.dtype, "x")
+
+    def as_target(self, y: ArrayLike, rows: int) -> NDArray[Any]:
+        """y as the kernels read it: labels (rows,) int64 or target rows (rows, outputs). ValueError, TypeError."""
+        array = np.asarray(y)
+        loss = self.loss_function
+        if isinstance(loss, CrossEntropy) and array.ndim != 2:
+            return as_labels(array, rows, self.outputs, loss.ignore_index, "y")
+        if self.outputs == 1 and array.ndim == 1:
+            array = array[:, None]
+        target = as_rows(array, self.outputs, self.dtype, "y")
+        if len(target) != rows:
+            raise ValueError(f"y has {len(target)} rows; expected {rows}, as x")
+        _check_range(loss, target)
+        return target
+
+    # Running --------------------------------------------------------------------------------------------------------
+
+    def plan(self, capacity: int, gradients: bool = True) -> Plan:
+        """The tape for batches of up to `capacity` rows; a workspace for it comes from Plan.workspace()."""
+        return lower(
+            self.layers, self.inputs, self.layout, self.loss_function, self.dtype, as_count(capacity, "batch"), gradients
+        )
+
+    def _workspace(self, rows: int, gradients: bool) -> tuple[Plan, NDArray[Any]]:
+        """This thread's plan and workspace, made larger when a call needs it."""
+        kept: dict[bool, tuple[Plan, NDArray[Any]]] = self._local.__dict__
+        if gradients not in kept or kept[gradients][0].capacity < rows:
+            plan = self.plan(rows, gradients)
+            kept[gradients] = plan, plan.workspace()
+        return kept[gradients]
+
+    def __call__(self, x: ArrayLike) -> NDArray[Any]:
+        """The network's output (N, outputs) for x (N, inputs): logits, where the loss is a cross-entropy."""
+        x = self.as_input(x)
+        plan, workspace = self._workspace(min(max(len(x), 1), INFERENCE_ROWS), gradients=False)
+        out = np.empty((len(x), self.outputs), self.dtype)
+        tape.infer(out, plan.tape, self.parameters, x, workspace)
+        return out
+
+    def predict_proba(self, x: ArrayLike, temperature: float = 1.0) -> NDArray[Any]:
+        """Probabilities (N, outputs). temperature, for cross-entropy: below 1 sharpens, above flattens, 0 is argmax."""
+        temperature = as_number(temperature, "temperature", 0.0)
+        output = self(x)
+        if isinstance(self.loss_function, CrossEntropy):
+            softmax(output, output, temperature)
+            return output
+        if temperature != 1.0:
+            raise ValueError("temperature is for networks with a cross-entropy loss")
+        if isinstance(self.loss_function, BinaryCrossEntropyWithLogits):
+            activation_forward(output.reshape(-1), output.reshape(-1), SIGMOID, 0.0)
+            return output
+        if isinstance(self.loss_function, BinaryCrossEntropy):
+            return output
+        raise ValueError(f"a network trained on {self.loss_function.name} gives no probabilities; call predict")
+
+    def predict(self, x: ArrayLike) -> NDArray[Any]:
+        """Labels (N,) for cross-entropy; 0/1 (N, outputs) for binary losses, -1/1 for hinge; else the output itself."""
+        output = self(x)
+        loss = self.loss_function
+        if isinstance(loss, CrossEntropy):
+            return output.argmax(axis=1)
+        if isinstance(loss, MSE):
+            return output
+        if isinstance(loss, Hinge):
+            return np.where(output > 0, 1, -1)
+        border = 0.0 if isinstance(loss, BinaryCrossEntropyWithLogits) else 0.5
+        return (output > border).astype(np.int64)
+
+    def loss(self, x: ArrayLike, y: ArrayLike) -> float:
+        """The loss on x (N, inputs) and y, all rows as one batch."""
+        x = self.as_input(x)
+        y = self.as_target(y, len(x))
+        _require_rows(x)
+        prediction = self(x)
+        losses, gradient = np.empty(len(x), self.dtype), np.empty_like(prediction)
+        return float(tape.loss(self._settings, losses, gradient, prediction, y))
+
+    def accuracy(self, x: ArrayLike, y: ArrayLike) -> float:
+        """Share of the rows of x (N, inputs) whose prediction is right in every output; ignored labels do not count."""
+        x = self.as_input(x)
+        y = self.as_target(y, len(x))
+        _require_rows(x)
+        if isinstance(self.loss_function, MSE):
+            raise ValueError("accuracy is of classes, and mse has none; look at loss")
+        hits, counted = tape.count_hits(self._settings, self(x), y)
+        return float(hits / counted) if counted else float("nan")
+
+    def gradient(self, x: ArrayLike, y: ArrayLike) -> NDArray[Any]:
+        """The gradient of loss(x, y) as a flat vector; named(gradient) gives it by parameter."""
+        x = self.as_input(x)
+        y = self.as_target(y, len(x))
+        _require_rows(x)
+        require_trainable(self)
+        plan, workspace = self._workspace(len(x), gradients=True)
+        gradient = aligned_zeros(self.layout.size, self.dtype)
+        tape.loss_and_gradient(plan.tape, self.parameters, gradient, x, y, workspace)
+        return gradient
+
+    # Training -------------------------------------------------------------------------------------------------------
+
+    def trainer(self, optimizer: str | Optimizer = "adam", batch: int = 32) -> Trainer:
+        """All that a training loop needs, allocated once; see fastnn.fit.Trainer."""
+        from fastnn.fit import Trainer
+
+        return Trainer(self, optimizer, batch)
+
+    def fit(self, x: ArrayLike, y: ArrayLike, **settings: Any) -> History:
+        """Train in place; settings and result as of fastnn.fit.fit."""
+        from fastnn.fit import fit
+
+        return fit(self, x, y, **settings)
+
+    # Describing -----------------------------------------------------------------------------------------------------
+
+    def cost(self, batch: int = 1, optimizer: str = "sgd") -> StepCost:
+        """Exact counts of one training step on a batch: forward, loss, backward, update."""
+        as_count(batch, "batch")
+        itemsize, forward, backward = self.dtype.itemsize, Cost(), Cost()
+        trained = False
+        for index, (layer, width) in enumerate(zip(self.layers, self._widths(), strict=False)):
+            forward += layer.forward_cost(batch, width, itemsize)
+            backward += layer.backward_cost(batch, width, itemsize, input_gradient=trained)
+            trained = trained or f"{index}.weight" in self.layout.blocks
+        loss = cost.LOSSES[self.loss_function.name](batch, self.outputs, itemsize)
+        return StepCost(forward, loss, backward, cost.update(optimizer, self.parameter_count, itemsize))
+
+    def summary(self) -> str:
+        """A table of the layers: output shape, parameters, forward FLOPs of one row."""
+        from fastnn.summary import summary
+
+        return summary(self)
+
+    def __repr__(self) -> str:
+        layers = ", ".join(repr(layer) for layer in self.layers)
+        return f"Network({self.inputs}, [{layers}], loss={self.loss_function!r}, dtype={self.dtype.name!r})"
+
+    __str__ = summary
+
+    # Keeping --------------------------------------------------------------------------------------------------------
+
+    def save(self, path: str) -> None:
+        """Write layers and parameters to a safetensors file, atomically; fastnn.load reads it."""
+        from fastnn.io import save
+
+        save(self, path)
+
+
+def mlp(
+    inputs: int,
+    *units: int,
+    activation: str = "relu",
+    output_activation: str = "identity",
+    loss: str | Loss = "cross_entropy",
+    dtype: DTypeLike = "float32",
+    seed: int | np.random.Generator | None = None,
+    initializer: str = "auto",
+) -> Network:
+    """A multilayer perceptron by its sizes: mlp(3, 4, 2) has 3 inputs, 4 hidden units and 2 outputs."""
+    if not units:
+        raise ValueError("mlp needs the number of inputs and of at least one layer's units, such as mlp(3, 4, 2)")
+    hidden = [Dense(size, activation, initializer=initializer) for size in units[:-1]]
+    last = Dense(units[-1], output_activation, initializer=initializer)
+    return Network(inputs, [*hidden, last], loss=loss, dtype=dtype, seed=seed)

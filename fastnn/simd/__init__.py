@@ -1,0 +1,1 @@
+"""What the auto-vectoriser cannot do by itself. llvmlite lives in this folder only."""

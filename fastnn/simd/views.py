@@ -1,0 +1,100 @@
+"""Blocks of a flat array as arrays of their own, at the cost of an address.
+
+A slice in nopython code counts references and checks bounds that the layout has already fixed; in a network of 26
+parameters that is most of the time. These views borrow: the flat array must outlive them, as a caller's arguments do.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba.core import cgutils, types
+from numba.np.arrayobj import make_array, populate_array
+
+from fastnn._jit import lowered
+
+
+def _borrow(context: Any, builder: Any, result: Any, flat_type: Any, flat: Any, offset: Any, shape: list[Any]) -> Any:
+    """An array struct over flat[offset:], C-contiguous, with no owner to count references for."""
+    source = make_array(flat_type)(context, builder, flat)
+    itemsize = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(result.dtype)))
+    strides = [itemsize]
+    for extent in reversed(shape[1:]):
+        strides.insert(0, builder.mul(strides[0], extent))
+    view = make_array(result)(context, builder)
+    data = builder.bitcast(builder.gep(source.data, [offset]), view.data.type)
+    populate_array(
+        view, data=data, shape=cgutils.pack_array(builder, shape),
+        strides=cgutils.pack_array(builder, strides), itemsize=itemsize, meminfo=None,
+    )  # fmt: skip
+    return view._getvalue()
+
+
+def _vector(flat: Any, offset: int, size: int) -> Any:
+    if offset < 0 or offset + size > flat.size:
+        raise IndexError("block outside its buffer")
+    return flat[offset : offset + size]
+
+
+def _matrix(flat: Any, offset: int, rows: int, columns: int) -> Any:
+    if offset < 0 or offset + rows * columns > flat.size:
+        raise IndexError("block outside its buffer")
+    return flat[offset : offset + rows * columns].reshape(rows, columns)
+
+
+@lowered(twin=_vector)
+def vector(typingctx: Any, flat: Any, offset: Any, size: Any) -> Any:
+    """flat[offset:offset + size]"""
+    result = types.Array(flat.dtype, 1, "C")
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        flat, offset, size = args
+        return _borrow(context, builder, result, signature.args[0], flat, offset, [size])
+
+    return result(flat, types.intp, types.intp), codegen
+
+
+@lowered(twin=_matrix)
+def matrix(typingctx: Any, flat: Any, offset: Any, rows: Any, columns: Any) -> Any:
+    """flat[offset:offset + rows * columns] as (rows, columns), row-major."""
+    result = types.Array(flat.dtype, 2, "C")
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        flat, offset, rows, columns = args
+        return _borrow(context, builder, result, signature.args[0], flat, offset, [rows, columns])
+
+    return result(flat, types.intp, types.intp, types.intp), codegen
+
+
+def _doubles(bits: Any, offset: int, size: int) -> Any:
+    return bits[offset : offset + size].view(np.float64)
+
+
+@lowered(twin=_doubles)
+def doubles(typingctx: Any, bits: Any, offset: Any, size: Any) -> Any:
+    """The float64 numbers whose bits bits[offset:offset + size], int64, hold."""
+    result = types.Array(types.float64, 1, "C")
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        bits, offset, size = args
+        return _borrow(context, builder, result, signature.args[0], bits, offset, [size])
+
+    return result(bits, types.intp, types.intp), codegen
+
+
+def _flat(array: Any) -> Any:
+    return array.reshape(array.size)
+
+
+@lowered(twin=_flat)
+def flat(typingctx: Any, array: Any) -> Any:
+    """All elements of a C-contiguous array, in memory order."""
+    result = types.Array(array.dtype, 1, "C")
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        source = make_array(signature.args[0])(context, builder, args[0])
+        zero = context.get_constant(types.intp, 0)
+        return _borrow(context, builder, result, signature.args[0], args[0], zero, [source.nitems])
+
+    return result(array), codegen

@@ -1,0 +1,214 @@
+"""The tape: a network as a small int64 array, and the nopython walker over it.
+
+Row 0 is the header, then one row an operation, then rows of constants (class weights). A row names where its inputs,
+outputs and parameters lie, so a tape is a graph. One set of compiled kernels walks any tape: a new architecture
+compiles nothing. Offsets count elements of the flat vectors; INPUT = -1 is the caller's x, DINPUT = -1 says that nobody
+wants the gradient of the input. Real constants are kept as the bits of their float64.
+
+    params, grads   one block a weight or bias, each beginning on 64 bytes, zeros between
+    workspace       values and gradients of every operation for up to CAPACITY rows, then scratch for the products
+"""
+
+from __future__ import annotations
+
+from fastnn._jit import by_type, kernel
+from fastnn.kernels.activation import activation_backward, activation_forward
+from fastnn.kernels.dense import dense_backward, dense_forward
+from fastnn.kernels.loss import (
+    BINARY_CROSS_ENTROPY_WITH_LOGITS,
+    CROSS_ENTROPY,
+    HINGE,
+    MSE,
+    cross_entropy,
+    cross_entropy_probabilities,
+    elementwise_loss,
+)
+from fastnn.simd.scalar import as_double
+from fastnn.simd.views import doubles, flat, matrix, vector
+
+COLUMNS = 16
+
+# Columns of the header. BATCH_AT is where an epoch gathers the rows of a minibatch, CLASS_WEIGHTS the row of the
+# constants or 0 where there are none.
+(OPERATIONS, CAPACITY, WORKSPACE_SIZE, SCRATCH_AT, SCRATCH_SIZE, OUTPUT_AT, DOUTPUT_AT, OUTPUT_WIDTH, LOSS, LOSS_MEAN,
+ IGNORE_INDEX, LABEL_SMOOTHING, CLASS_WEIGHTS, LOSSES_AT, INPUT_WIDTH, BATCH_AT) = range(COLUMNS)  # fmt: skip
+
+# Columns of an operation. BIAS_SIZE is 0 where there is no bias.
+(KIND, INPUT, OUTPUT, PRE, DINPUT, DOUTPUT, WEIGHT, BIAS, BIAS_SIZE, WIDTH_IN, WIDTH_OUT, ACTIVATION, ALPHA) = range(13)
+
+DENSE, ELEMENTWISE = range(2)
+
+SIGNED_SCORES = (HINGE, BINARY_CROSS_ENTROPY_WITH_LOGITS)
+
+
+@kernel
+def _input(tape, i, x, workspace):
+    """(B, WIDTH_IN): what operation i reads."""
+    rows = x.shape[0]
+    if tape[i, INPUT] < 0:
+        return matrix(flat(x), 0, rows, x.shape[1])
+    return matrix(workspace, tape[i, INPUT], rows, tape[i, WIDTH_IN])
+
+
+@kernel
+def _scratch(tape, workspace):
+    return vector(workspace, tape[0, SCRATCH_AT], tape[0, SCRATCH_SIZE])
+
+
+@kernel
+def output(tape, workspace, rows):
+    """(rows, OUTPUT_WIDTH): what the last forward pass left in the workspace."""
+    return matrix(workspace, tape[0, OUTPUT_AT], rows, tape[0, OUTPUT_WIDTH])
+
+
+@kernel
+def forward(tape, params, x, workspace):
+    """Runs x (B, I), B <= CAPACITY, through the network; `output` then finds the result. Rows are independent."""
+    rows = x.shape[0]
+    for i in range(1, tape[0, OPERATIONS] + 1):
+        inputs, outputs = tape[i, WIDTH_IN], tape[i, WIDTH_OUT]
+        source = _input(tape, i, x, workspace)
+        y = matrix(workspace, tape[i, OUTPUT], rows, outputs)
+        kind, alpha = tape[i, ACTIVATION], as_double(tape[i, ALPHA])
+        if tape[i, KIND] == DENSE:
+            z = matrix(workspace, tape[i, PRE], rows, outputs)
+            w = matrix(params, tape[i, WEIGHT], inputs, outputs)
+            b = vector(params, tape[i, BIAS], tape[i, BIAS_SIZE])
+            dense_forward(y, z, source, w, b, kind, alpha, _scratch(tape, workspace))
+        else:
+            activation_forward(flat(y), flat(source), kind, alpha)
+
+
+@kernel
+def backward(tape, params, grads, x, workspace):
+    """Overwrites grads with the gradient, from that of the output at DOUTPUT_AT; after `forward` on the same x."""
+    rows = x.shape[0]
+    for i in range(tape[0, OPERATIONS], 0, -1):
+        inputs, outputs = tape[i, WIDTH_IN], tape[i, WIDTH_OUT]
+        source = _input(tape, i, x, workspace)
+        wants_dx = tape[i, DINPUT] >= 0
+        dx = matrix(workspace, max(tape[i, DINPUT], 0), rows, inputs)
+        y = matrix(workspace, tape[i, OUTPUT], rows, outputs)
+        dy = matrix(workspace, tape[i, DOUTPUT], rows, outputs)
+        kind, alpha = tape[i, ACTIVATION], as_double(tape[i, ALPHA])
+        if tape[i, KIND] == DENSE:
+            z = matrix(workspace, tape[i, PRE], rows, outputs)
+            w = matrix(params, tape[i, WEIGHT], inputs, outputs)
+            dw = matrix(grads, tape[i, WEIGHT], inputs, outputs)
+            db = vector(grads, tape[i, BIAS], tape[i, BIAS_SIZE])
+            dense_backward(dx, dw, db, dy, source, w, z, y, kind, alpha, _scratch(tape, workspace), wants_dx)
+        elif wants_dx:
+            activation_backward(flat(dx), flat(dy), flat(source), flat(y), kind, alpha)
+
+
+@kernel
+def _class_weights(tape):
+    at = tape[0, CLASS_WEIGHTS]
+    return doubles(flat(tape), at * COLUMNS, tape[0, OUTPUT_WIDTH] if at > 0 else 0)
+
+
+def _loss_of_labels(tape, losses, gradient, prediction, target):
+    return cross_entropy(losses, gradient, prediction, target, _class_weights(tape), tape[0, IGNORE_INDEX],
+                         as_double(tape[0, LABEL_SMOOTHING]), tape[0, LOSS_MEAN] > 0)  # fmt: skip
+
+
+def _loss_of_rows(tape, losses, gradient, prediction, target):
+    mean = tape[0, LOSS_MEAN] > 0
+    if tape[0, LOSS] == CROSS_ENTROPY:
+        return cross_entropy_probabilities(losses, gradient, prediction, target, _class_weights(tape),
+                                           as_double(tape[0, LABEL_SMOOTHING]), mean)  # fmt: skip
+    return elementwise_loss(gradient, prediction, target, tape[0, LOSS], mean)
+
+
+def _by_target(of_labels, of_rows):
+    """Targets are labels (B,) int64 or rows (B, O); each is compiled for what it is. The target comes last."""
+    return by_type(lambda *arguments: of_labels if arguments[-1].ndim == 1 else of_rows)
+
+
+_loss = _by_target(_loss_of_labels, _loss_of_rows)
+
+
+@kernel
+def loss(tape, losses, gradient, prediction, target):
+    """The network's loss; overwrites gradient (B, O) and, for a cross-entropy, losses (B,)."""
+    return _loss(tape, losses, gradient, prediction, target)
+
+
+@kernel
+def _largest(row):
+    best = 0
+    for j in range(row.size):
+        if row[j] > row[best]:
+            best = j
+    return best
+
+
+def _hits_of_labels(tape, prediction, target):
+    width = prediction.shape[1]
+    hits = counted = 0
+    for i in range(target.size):
+        if target[i] != tape[0, IGNORE_INDEX]:
+            counted += 1
+            hits += _largest(vector(flat(prediction), i * width, width)) == target[i]
+    return hits, counted
+
+
+def _hits_of_rows(tape, prediction, target):
+    rows, width = target.shape
+    hits = 0
+    if tape[0, LOSS] == CROSS_ENTROPY:
+        for i in range(rows):
+            at = i * width
+            hits += _largest(vector(flat(prediction), at, width)) == _largest(vector(flat(target), at, width))
+    elif tape[0, LOSS] != MSE:
+        # Scores of hinge and logits part at 0, probabilities at 1/2; targets are -1 and 1, or 0 and 1.
+        border = 0.0 if tape[0, LOSS] in SIGNED_SCORES else 0.5
+        for i in range(rows):
+            right = 0
+            for j in range(width):
+                right += (prediction[i, j] > border) == (target[i, j] > 0)
+            hits += right == width
+    return hits, rows
+
+
+_hits = _by_target(_hits_of_labels, _hits_of_rows)
+
+
+@kernel
+def count_hits(tape, prediction, target):
+    """Rows that are right in every output (0 for mse), and rows that count: all but those of an ignored label."""
+    return _hits(tape, prediction, target)
+
+
+@kernel
+def labels_in_range(tape, labels):
+    """Whether every label is a class of the network's output or the ignored one."""
+    for i in range(labels.size):
+        if not 0 <= labels[i] < tape[0, OUTPUT_WIDTH] and labels[i] != tape[0, IGNORE_INDEX]:
+            return False
+    return True
+
+
+@kernel
+def loss_and_gradient(tape, params, grads, x, y, workspace):
+    """Forward, loss and backward on one batch; overwrites grads and returns the loss in float64."""
+    rows = x.shape[0]
+    forward(tape, params, x, workspace)
+    prediction = output(tape, workspace, rows)
+    gradient = matrix(workspace, tape[0, DOUTPUT_AT], rows, prediction.shape[1])
+    value = _loss(tape, vector(workspace, tape[0, LOSSES_AT], rows), gradient, prediction, y)
+    backward(tape, params, grads, x, workspace)
+    return value
+
+
+@kernel
+def infer(out, tape, params, x, workspace):
+    """out (N, O) = the network's output on x (N, I) for any N, CAPACITY rows at a time."""
+    capacity, width = tape[0, CAPACITY], tape[0, OUTPUT_WIDTH]
+    for at in range(0, x.shape[0], capacity):
+        rows = min(capacity, x.shape[0] - at)
+        forward(tape, params, matrix(flat(x), at * x.shape[1], rows, x.shape[1]), workspace)
+        result = vector(workspace, tape[0, OUTPUT_AT], rows * width)
+        target = vector(flat(out), at * width, rows * width)
+        for j in range(rows * width):
+            target[j] = result[j]

@@ -1,0 +1,109 @@
+"""One training step and one epoch as single nopython calls.
+
+    params, grads, state   flat vectors (parameters, gradient, optimizer moments)
+    control                float64 vector: what the optimizer is told, and the number of steps it has made
+    x (N, I), y            data: labels (N,) int64 or target rows (N, O)
+"""
+
+from __future__ import annotations
+
+import math
+
+from fastnn._jit import by_type, kernel
+from fastnn.kernels.optimizer import clip_norm, learning_rate_at, update
+from fastnn.simd.views import matrix, vector
+from fastnn.tape import BATCH_AT, LOSS_MEAN, count_hits, loss_and_gradient, output
+
+# Slots of control. FACTOR is the momentum or beta1; CLIP_NORM 0 does not clip; SPAN, SHAPE and FLOOR belong to the
+# schedule (see learning_rate_at).
+(OPTIMIZER, LEARNING_RATE, FACTOR, BETA2, EPSILON, WEIGHT_DECAY, CLIP_NORM, SCHEDULE, SPAN, SHAPE, FLOOR, STEP) = range(12)
+CONTROL_SIZE = 12
+
+# Slots of an epoch's report.
+LOSS_SUM, ROWS, HITS, STEPS = range(4)
+REPORT_SIZE = 4
+
+
+@kernel
+def learning_rate(control):
+    """The rate of the next step."""
+    return learning_rate_at(int(control[SCHEDULE]), control[LEARNING_RATE], control[STEP], control[SPAN], control[SHAPE],
+                            control[FLOOR])  # fmt: skip
+
+
+@kernel
+def apply_gradient(params, grads, state, control):
+    """One optimizer update; clips grads in place where the control says so, and counts the step."""
+    if control[CLIP_NORM] > 0:
+        clip_norm(grads, control[CLIP_NORM])
+    rate = learning_rate(control)
+    control[STEP] += 1
+    update(params, grads, state, int(control[OPTIMIZER]), control[STEP], rate, control[FACTOR], control[BETA2],
+           control[EPSILON], control[WEIGHT_DECAY])  # fmt: skip
+
+
+@kernel
+def train_step(tape, params, grads, state, control, x, y, workspace):
+    """Forward, loss, backward, update on one batch of at most CAPACITY rows; returns the loss before the update.
+
+    A step whose loss is not finite changes no parameter, no moment and no count.
+    """
+    value = loss_and_gradient(tape, params, grads, x, y, workspace)
+    if math.isfinite(value):
+        apply_gradient(params, grads, state, control)
+    return value
+
+
+def _take_labels(target, y, order, at, rows):
+    for i in range(rows):
+        target[i] = y[order[at + i]]
+    return vector(target, 0, rows)
+
+
+def _take_rows(target, y, order, at, rows):
+    width = y.shape[1]
+    for i in range(rows):
+        for j in range(width):
+            target[i * width + j] = y[order[at + i], j]
+    return matrix(target, 0, rows, width)
+
+
+# The targets of the batch order[at:at + rows], copied to the head of the flat `target`.
+_take = by_type(lambda target, y, *rest: _take_labels if y.ndim == 1 else _take_rows)
+
+
+@kernel
+def _gather(batch, x, order, at):
+    """batch (rows, I) = x[order[at:at + rows]]"""
+    rows, width = batch.shape
+    for i in range(rows):
+        source = order[at + i]
+        for j in range(width):
+            batch[i, j] = x[source, j]
+
+
+@kernel
+def run_epoch(report, tape, params, grads, state, control, x, y, order, target, workspace, batch, steps):
+    """Trains on x[order], y[order] in batches, the last one short, at most `steps` of them, in one call.
+
+    target is room for one batch of y, flat. Overwrites report: the sum of the losses of all rows, rows that count and
+    right answers (see count_hits), steps made. Stops before the update of a step whose loss is not finite, and reports
+    that loss.
+    """
+    report[:] = 0
+    for at in range(0, order.size, batch):
+        if report[STEPS] == steps:
+            return
+        rows = min(batch, order.size - at)
+        x_batch = matrix(workspace, tape[0, BATCH_AT], rows, x.shape[1])
+        _gather(x_batch, x, order, at)
+        y_batch = _take(target, y, order, at, rows)
+        value = train_step(tape, params, grads, state, control, x_batch, y_batch, workspace)
+        if not math.isfinite(value):
+            report[LOSS_SUM] = value
+            return
+        hits, counted = count_hits(tape, output(tape, workspace, rows), y_batch)
+        report[HITS] += hits
+        report[ROWS] += counted
+        report[LOSS_SUM] += value * counted if tape[0, LOSS_MEAN] > 0 else value
+        report[STEPS] += 1
