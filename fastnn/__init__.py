@@ -1,11 +1,25 @@
-"""fastnn: a high-performance simulation kernel for neural networks, with hand-written Numba kernels."""
+"""fastnn: a high-performance simulation kernel for neural networks, with hand-written Numba kernels.
 
-from importlib.metadata import PackageNotFoundError as _NotInstalled
-from importlib.metadata import version as _version
+Networks are data, kernels are compiled once. `mlp` and `Network` build a network, `fit` trains it, a `Trainer` gives
+the flat arrays that `fastnn.training.train_step` takes inside your own @njit code.
+"""
+
+from importlib.metadata import PackageNotFoundError, version
 
 from numba import get_num_threads, set_num_threads
 
 from fastnn.fit import History, NonFiniteLoss, Trainer, fit
+from fastnn.functional import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    hinge,
+    log_softmax,
+    matmul,
+    mse,
+    softmax,
+)
+from fastnn.io import FileError, load, save
 from fastnn.layers import Activation, Dense
 from fastnn.losses import (
     MSE,
@@ -17,3 +31,47 @@ from fastnn.losses import (
 )
 from fastnn.network import Network, mlp
 from fastnn.optimizers import SGD, Adam, AdamW, Cosine, InverseScaling, Momentum, Nesterov, Schedule, StepDecay
+
+try:
+    __version__ = version("fastnn")
+except PackageNotFoundError:  # a source tree on the path, not installed
+    __version__ = "0+source"
+
+__all__ = [
+    "MSE",
+    "SGD",
+    "Activation",
+    "Adam",
+    "AdamW",
+    "BinaryCrossEntropy",
+    "BinaryCrossEntropyWithLogits",
+    "Cosine",
+    "CrossEntropy",
+    "Dense",
+    "FileError",
+    "Hinge",
+    "History",
+    "InverseScaling",
+    "Momentum",
+    "Nesterov",
+    "Network",
+    "NonFiniteLoss",
+    "Perceptron",
+    "Schedule",
+    "StepDecay",
+    "Trainer",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "cross_entropy",
+    "fit",
+    "get_num_threads",
+    "hinge",
+    "load",
+    "log_softmax",
+    "matmul",
+    "mlp",
+    "mse",
+    "save",
+    "set_num_threads",
+    "softmax",
+]

@@ -93,13 +93,21 @@ def _caching_in(directory: str) -> Iterator[None]:
         numba.config.CACHE_DIR = previous
 
 
-def kernel(function: Callable[..., Any] | None = None, /, *, reassociate: bool = False, parallel: bool = False) -> Any:
+def kernel(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    reassociate: bool = False,
+    parallel: bool = False,
+    inlined: bool = False,
+) -> Any:
     """Compile a kernel on first use: nopython, without the GIL, cached on disk.
 
-    reassociate: its sums may be reordered (and so vectorised). parallel: `prange` runs on numba's threads.
+    reassociate: its sums may be reordered (and so vectorised). parallel: `prange` runs on numba's threads. inlined:
+    always into its callers, for the thin layers between the tape and the loops, where a call costs as much as the work.
     """
     if function is None:
-        return lambda function: kernel(function, reassociate=reassociate, parallel=parallel)
+        return lambda function: kernel(function, reassociate=reassociate, parallel=parallel, inlined=inlined)
     dispatcher: Any
     with _caching_in(CACHE_DIRECTORY):
         dispatcher = numba.njit(
@@ -109,6 +117,7 @@ def kernel(function: Callable[..., Any] | None = None, /, *, reassociate: bool =
             boundscheck=DEBUG,
             parallel=parallel and not DEBUG,
             fastmath=REASSOCIATE if reassociate and not DEBUG else False,
+            forceinline=inlined and not DEBUG,
         )(function)
     if not DISABLED:
         DISPATCHERS.append(dispatcher)

@@ -10,7 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[Any]
 
-DTYPES = {"float32": np.dtype(np.float32), "float64": np.dtype(np.float64)}
+FLOAT32: np.dtype[Any] = np.dtype(np.float32)
+FLOAT64: np.dtype[Any] = np.dtype(np.float64)
+DTYPES = {"float32": FLOAT32, "float64": FLOAT64}
 
 
 def as_dtype(dtype: object) -> np.dtype[Any]:

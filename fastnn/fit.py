@@ -27,8 +27,8 @@ class NonFiniteLoss(ArithmeticError):
 
     def __init__(self, loss: float, step: int, epoch: int) -> None:
         super().__init__(
-            f"the loss became {loss} after {step} steps (epoch {epoch}); the parameters are those of the last step with a "
-            "finite loss. Try a smaller learning rate, clip_norm, or look for non-finite values in x and y"
+            f"the loss became {loss} after {step} steps (epoch {epoch}); the parameters are those of the last step "
+            "with a finite loss. Try a smaller learning rate, clip_norm, or look for non-finite values in x and y"
         )
         self.loss, self.step, self.epoch = loss, step, epoch
 
@@ -82,9 +82,7 @@ class Trainer:
         """One training step; returns the loss before the update. A step of non-finite loss changes nothing."""
         x = self._batch(x)
         y = self._target(y, len(x))
-        return training.train_step(
-            self.tape, self.params, self.grads, self.state, self.control, x, y, self.workspace
-        )  # type: ignore[no-any-return]
+        return training.train_step(self.tape, self.params, self.grads, self.state, self.control, x, y, self.workspace)  # type: ignore[no-any-return]
 
     def gradient(self, x: ArrayLike, y: ArrayLike) -> float:
         """Overwrite grads with the gradient of the loss on one batch; returns the loss."""

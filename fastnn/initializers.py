@@ -16,7 +16,6 @@ Shape = tuple[int, ...]
 Initializer = Callable[[np.random.Generator, Shape, int, int], NDArray[np.float64]]
 
 
-
 def _normal(gain: float, fan: Callable[[int, int], float]) -> Initializer:
     return lambda rng, shape, inputs, outputs: rng.normal(0.0, np.sqrt(gain / max(fan(inputs, outputs), 1)), shape)
 

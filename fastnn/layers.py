@@ -22,8 +22,11 @@ Shape = tuple[int, ...]
 class Layer(Protocol):
     """Sizes are computed from the width of the input, never discovered by running."""
 
-    activation: str
-    alpha: float | None
+    @property
+    def activation(self) -> str: ...
+
+    @property
+    def alpha(self) -> float | None: ...
 
     @property
     def kind(self) -> int: ...

@@ -16,12 +16,12 @@ from fastnn.kernels.activation import SIGMOID, activation_forward
 from fastnn.kernels.softmax import softmax
 from fastnn.layers import Dense, Layer
 from fastnn.losses import (
+    MSE,
     BinaryCrossEntropy,
     BinaryCrossEntropyWithLogits,
     CrossEntropy,
     Hinge,
     Loss,
-    MSE,
     Perceptron,
     as_loss,
 )
@@ -79,7 +79,7 @@ class Network:
     """A chain of layers on inputs of a given width.
 
     inputs: features of a row of x. layers: see fastnn.layers. loss: a name or an object of fastnn.losses. dtype:
-    float32 or float64, of parameters, data and results. seed: an int, a numpy.random.Generator, or None for a fresh one.
+    float32 or float64, of parameters, data and results. seed: an int, a numpy.random.Generator, or None for fresh ones.
 
     parameters: the flat vector of all weights and biases; named_parameters: views into it. Changing either changes
     the network. Calls from several threads at once are safe as long as none changes the parameters.
@@ -143,6 +143,17 @@ class Network:
             raise ValueError(f"vector has shape {vector.shape}; expected {self.parameters.shape}, as the parameters")
         return {name: block.view(vector) for name, block in self.layout.blocks.items()}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the workspaces, which each thread makes for itself."""
+        return {name: value for name, value in self.__dict__.items() if name != "_local"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._local = threading.local()
+        self.dtype = as_dtype(self.dtype)
+        self.parameters = aligned_zeros(self.layout.size, self.dtype)
+        self.parameters[:] = state["parameters"]
+
     def copy(self) -> Network:
         """A network of the same layers with parameters of its own."""
         twin = Network(self.inputs, self.layers, loss=self.loss_function, dtype=self.dtype, seed=0)
@@ -176,12 +187,18 @@ class Network:
     def plan(self, capacity: int, gradients: bool = True) -> Plan:
         """The tape for batches of up to `capacity` rows; a workspace for it comes from Plan.workspace()."""
         return lower(
-            self.layers, self.inputs, self.layout, self.loss_function, self.dtype, as_count(capacity, "batch"), gradients
+            self.layers,
+            self.inputs,
+            self.layout,
+            self.loss_function,
+            self.dtype,
+            as_count(capacity, "batch"),
+            gradients,
         )
 
     def _workspace(self, rows: int, gradients: bool) -> tuple[Plan, NDArray[Any]]:
         """This thread's plan and workspace, made larger when a call needs it."""
-        kept: dict[bool, tuple[Plan, NDArray[Any]]] = self._local.__dict__
+        kept: dict[Any, tuple[Plan, NDArray[Any]]] = self._local.__dict__
         if gradients not in kept or kept[gradients][0].capacity < rows:
             plan = self.plan(rows, gradients)
             kept[gradients] = plan, plan.workspace()
@@ -216,7 +233,8 @@ class Network:
         output = self(x)
         loss = self.loss_function
         if isinstance(loss, CrossEntropy):
-            return output.argmax(axis=1)
+            labels: NDArray[Any] = np.argmax(output, axis=1)
+            return labels
         if isinstance(loss, MSE):
             return output
         if isinstance(loss, Hinge):

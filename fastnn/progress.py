@@ -31,7 +31,7 @@ def _bar() -> Progress:
 
 @contextmanager
 def epoch_bar(epochs: int, wanted: bool | None) -> Iterator[Show]:
-    """show(epoch, history) for after each epoch. wanted: True at once, False never, None on a terminal after a while."""
+    """show(epoch, history) for after each epoch. wanted: True at once, False never, None late, on a terminal."""
     if wanted is False or (wanted is None and not sys.stderr.isatty()):
         yield lambda epoch, history: None
         return

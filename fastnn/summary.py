@@ -25,9 +25,14 @@ def _layer_rows(network: Network) -> list[tuple[str, str, str, str]]:
 
 
 def summary(network: Network) -> str:
-    """Layers with output shape, parameters and FLOPs of the forward pass of one row (2 x multiply-adds + elementwise)."""
+    """Layers with output shape, parameters and forward FLOPs of one row (2 x multiply-adds + elementwise)."""
     step = network.cost(1)
-    total = ("total", f"({network.inputs}) -> ({network.outputs})", f"{network.parameter_count:,}", f"{step.forward.flops:,}")
+    total = (
+        "total",
+        f"({network.inputs}) -> ({network.outputs})",
+        f"{network.parameter_count:,}",
+        f"{step.forward.flops:,}",
+    )
     rows = [HEADINGS, *_layer_rows(network), total]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
     lines = [

@@ -41,7 +41,7 @@ DENSE, ELEMENTWISE = range(2)
 SIGNED_SCORES = (HINGE, BINARY_CROSS_ENTROPY_WITH_LOGITS)
 
 
-@kernel
+@kernel(inlined=True)
 def _input(tape, i, x, workspace):
     """(B, WIDTH_IN): what operation i reads."""
     rows = x.shape[0]
@@ -50,18 +50,18 @@ def _input(tape, i, x, workspace):
     return matrix(workspace, tape[i, INPUT], rows, tape[i, WIDTH_IN])
 
 
-@kernel
+@kernel(inlined=True)
 def _scratch(tape, workspace):
     return vector(workspace, tape[0, SCRATCH_AT], tape[0, SCRATCH_SIZE])
 
 
-@kernel
+@kernel(inlined=True)
 def output(tape, workspace, rows):
     """(rows, OUTPUT_WIDTH): what the last forward pass left in the workspace."""
     return matrix(workspace, tape[0, OUTPUT_AT], rows, tape[0, OUTPUT_WIDTH])
 
 
-@kernel
+@kernel(inlined=True)
 def forward(tape, params, x, workspace):
     """Runs x (B, I), B <= CAPACITY, through the network; `output` then finds the result. Rows are independent."""
     rows = x.shape[0]
@@ -79,7 +79,7 @@ def forward(tape, params, x, workspace):
             activation_forward(flat(y), flat(source), kind, alpha)
 
 
-@kernel
+@kernel(inlined=True)
 def backward(tape, params, grads, x, workspace):
     """Overwrites grads with the gradient, from that of the output at DOUTPUT_AT; after `forward` on the same x."""
     rows = x.shape[0]
@@ -128,7 +128,7 @@ def _by_target(of_labels, of_rows):
 _loss = _by_target(_loss_of_labels, _loss_of_rows)
 
 
-@kernel
+@kernel(inlined=True)
 def loss(tape, losses, gradient, prediction, target):
     """The network's loss; overwrites gradient (B, O) and, for a cross-entropy, losses (B,)."""
     return _loss(tape, losses, gradient, prediction, target)
@@ -189,7 +189,7 @@ def labels_in_range(tape, labels):
     return True
 
 
-@kernel
+@kernel(inlined=True)
 def loss_and_gradient(tape, params, grads, x, y, workspace):
     """Forward, loss and backward on one batch; overwrites grads and returns the loss in float64."""
     rows = x.shape[0]

@@ -1,8 +1,8 @@
 """One training step and one epoch as single nopython calls.
 
-    params, grads, state   flat vectors (parameters, gradient, optimizer moments)
-    control                float64 vector: what the optimizer is told, and the number of steps it has made
-    x (N, I), y            data: labels (N,) int64 or target rows (N, O)
+params, grads, state   flat vectors (parameters, gradient, optimizer moments)
+control                float64 vector: what the optimizer is told, and the number of steps it has made
+x (N, I), y            data: labels (N,) int64 or target rows (N, O)
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from fastnn.tape import BATCH_AT, LOSS_MEAN, count_hits, loss_and_gradient, outp
 
 # Slots of control. FACTOR is the momentum or beta1; CLIP_NORM 0 does not clip; SPAN, SHAPE and FLOOR belong to the
 # schedule (see learning_rate_at).
-(OPTIMIZER, LEARNING_RATE, FACTOR, BETA2, EPSILON, WEIGHT_DECAY, CLIP_NORM, SCHEDULE, SPAN, SHAPE, FLOOR, STEP) = range(12)
+(OPTIMIZER, LEARNING_RATE, FACTOR, BETA2, EPSILON, WEIGHT_DECAY, CLIP_NORM, SCHEDULE, SPAN, SHAPE, FLOOR, STEP) = range(
+    12
+)
 CONTROL_SIZE = 12
 
 # Slots of an epoch's report.
@@ -24,14 +26,15 @@ LOSS_SUM, ROWS, HITS, STEPS = range(4)
 REPORT_SIZE = 4
 
 
-@kernel
+@kernel(inlined=True)
 def learning_rate(control):
     """The rate of the next step."""
-    return learning_rate_at(int(control[SCHEDULE]), control[LEARNING_RATE], control[STEP], control[SPAN], control[SHAPE],
-                            control[FLOOR])  # fmt: skip
+    return learning_rate_at(
+        int(control[SCHEDULE]), control[LEARNING_RATE], control[STEP], control[SPAN], control[SHAPE], control[FLOOR]
+    )
 
 
-@kernel
+@kernel(inlined=True)
 def apply_gradient(params, grads, state, control):
     """One optimizer update; clips grads in place where the control says so, and counts the step."""
     if control[CLIP_NORM] > 0:

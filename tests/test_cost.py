@@ -9,6 +9,7 @@ from counting import Array, Tally, values
 
 from fastnn import cost
 from fastnn.cost import Cost
+from fastnn.kernels import activation as kernels
 from fastnn.reference import activation, dense, loss, network, optimizer, softmax
 
 SHAPES = [(1, 1, 1), (1, 3, 2), (2, 1, 3), (3, 4, 1), (5, 3, 4)]  # (B, I, O)
@@ -246,6 +247,13 @@ def test_bytes_are_those_of_the_arrays_that_move(
     ]
     for model, arrays in expected:
         assert model.bytes == sum(array.nbytes for array in arrays)
+
+
+@pytest.mark.parametrize("name", cost.ACTIVATION_VALUE)
+def test_dense_forward_writes_z_exactly_where_the_kernels_need_it_again(name: str) -> None:
+    keeps_z = kernels.NAMES.index(name) in kernels.NEEDS_Z
+    extra = cost.dense_forward(5, 3, 4, name, 8).bytes - cost.dense_forward(5, 3, 4, "identity", 8).bytes
+    assert extra == (5 * 4 * 8 if keeps_z else 0)
 
 
 def test_bytes_of_a_training_step_are_the_sum_over_its_operations() -> None:

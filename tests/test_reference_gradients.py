@@ -94,6 +94,13 @@ def test_elementwise_loss_gradient(name: str, reduction: str) -> None:
     assert_gradient(gradient, lambda p: function(p, target, reduction=reduction)[0], prediction)
 
 
+def test_hinge_at_its_kink_has_gradient_zero() -> None:
+    score, target = np.array([1.0, -1.0, 0.5]), np.array([1.0, -1.0, 1.0])
+    value, gradient = loss.hinge(score, target, "sum")
+    assert value == 0.5
+    assert gradient.tolist() == [0.0, 0.0, -1.0]
+
+
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("weighted", [False, True])

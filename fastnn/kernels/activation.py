@@ -94,9 +94,10 @@ def gelu_tanh_derivative(z):
     square = z * z
     inner = type(z)(SQRT_TWO_OVER_PI) * (z + type(z)(GELU_CUBIC) * square * z)
     t = tanh(inner)
-    slope = type(z)(SQRT_TWO_OVER_PI) * (type(z)(1) + type(z)(3 * GELU_CUBIC) * square)
-    half = type(z)(0.5)
-    return half * (type(z)(1) + t) + half * z * (type(z)(1) - t * t) * slope
+    # (1 - t*t) is exactly 0 where z*z would overflow, and comes first so that their product stays finite.
+    q = (type(z)(1) - t * t) * z
+    half_slope = type(z)(0.5 * SQRT_TWO_OVER_PI)
+    return type(z)(0.5) * (type(z)(1) + t) + (half_slope * q + half_slope * type(z)(3 * GELU_CUBIC) * q * z * z)
 
 
 @kernel

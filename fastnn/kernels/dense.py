@@ -23,7 +23,7 @@ def dense_scratch(batch, inputs, outputs):
                scratch_size(TN, inputs, outputs, batch))  # fmt: skip
 
 
-@kernel
+@kernel(inlined=True)
 def dense_forward(y, z, x, w, b, kind, alpha, scratch):
     """Overwrites z = x @ w + b and y = f(z). Rows are independent. y may be z where f' needs no z (see NEEDS_Z)."""
     batch, inputs = x.shape
@@ -33,7 +33,7 @@ def dense_forward(y, z, x, w, b, kind, alpha, scratch):
         activation_forward(flat(y), flat(z), kind, alpha)
 
 
-@kernel
+@kernel(inlined=True)
 def bias_gradient(db, dz):
     """db = column sums of dz."""
     batch, outputs = dz.shape
@@ -44,7 +44,7 @@ def bias_gradient(db, dz):
             db[j] += dz[i, j]
 
 
-@kernel
+@kernel(inlined=True)
 def dense_backward(dx, dw, db, dy, x, w, z, y, kind, alpha, scratch, wants_dx):
     """Overwrites dw, db and, where wanted, dx; turns dy into dz in place."""
     batch, inputs = x.shape

@@ -2,7 +2,8 @@
 
     B rows   C classes or outputs   logits, prediction, target (B, C)   labels (B,) int64
 
-Cross-entropy follows torch.nn.functional.cross_entropy: with class weights w and label smoothing s, a row of label t costs
+Cross-entropy follows torch.nn.functional.cross_entropy: with class weights w and label smoothing s, a row of label t
+costs
 
     (1 - s) w[t] (lse - z[t]) + s/C sum_c w[c] (lse - z[c]),   lse = log sum exp z
 
@@ -12,8 +13,6 @@ logits, totals in float64. Reference: fastnn.reference.loss.
 """
 
 from __future__ import annotations
-
-import math
 
 from fastnn._jit import kernel
 from fastnn.kernels.softmax import exponentials, row_sum
@@ -47,23 +46,21 @@ def _smoothing_cost(row, top, log_total, class_weight):
     return total
 
 
-@kernel
-def _row_of_label(gradient, row, label, class_weight, weight_sum, label_smoothing, scale):
-    """Loss of one row; its gradient, times scale."""
+@kernel(inlined=True)
+def _row_of_label(gradient, row, label, class_weight, hard, soft, weight_sum, scale):
+    """Loss of one row, hard on its label and soft on every class; its gradient, times scale."""
     number = row.dtype.type
-    classes = row.size
     top, total = exponentials(gradient, row, number(1))
-    log_total = math.log(total)
-    weight = class_weight[label] if class_weight.size > 0 else 1.0
-    hard = (1 - label_smoothing) * weight
+    log_total = log(total)
+    if class_weight.size > 0:
+        hard *= class_weight[label]
     loss = hard * (log_total - (row[label] - top))
-    soft = label_smoothing / classes
     factor = number((hard + soft * weight_sum) * scale / total)
-    for j in range(classes):
+    for j in range(row.size):
         gradient[j] *= factor
-    if label_smoothing > 0:
+    if soft > 0:
         loss += soft * _smoothing_cost(row, top, log_total, class_weight)
-        for j in range(classes):
+        for j in range(row.size):
             gradient[j] -= number(soft * scale * (class_weight[j] if class_weight.size > 0 else 1.0))
     gradient[label] -= number(hard * scale)
     return loss
@@ -78,6 +75,7 @@ def cross_entropy(losses, dlogits, logits, labels, class_weight, ignore_index, l
     rows, classes = logits.shape
     divisor = label_weight(labels, class_weight, ignore_index) if mean else 1.0
     weight_sum = row_sum(class_weight) if class_weight.size > 0 else float(classes)
+    hard, soft, scale = 1 - label_smoothing, label_smoothing / classes, 1 / divisor
     total = 0.0
     for i in range(rows):
         gradient = vector(flat(dlogits), i * classes, classes)
@@ -87,7 +85,7 @@ def cross_entropy(losses, dlogits, logits, labels, class_weight, ignore_index, l
                 gradient[j] = 0
         else:
             row = vector(flat(logits), i * classes, classes)
-            loss = _row_of_label(gradient, row, labels[i], class_weight, weight_sum, label_smoothing, 1 / divisor)
+            loss = _row_of_label(gradient, row, labels[i], class_weight, hard, soft, weight_sum, scale)
             losses[i] = loss
             total += loss
     return total / divisor
@@ -98,7 +96,7 @@ def _row_of_probabilities(gradient, row, target, class_weight, label_smoothing, 
     number = row.dtype.type
     classes = row.size
     top, total = exponentials(gradient, row, number(1))
-    log_total = math.log(total)
+    log_total = log(total)
     loss = mass = 0.0
     for j in range(classes):
         share = (1 - label_smoothing) * target[j] + label_smoothing / classes
@@ -133,11 +131,10 @@ def cross_entropy_probabilities(losses, dlogits, logits, target, class_weight, l
 @kernel
 def binary_cross_entropy_value(p, t):
     floor = type(p)(LOG_FLOOR)
-    one = type(p)(1)
-    log_p, log_q = log(p), log(one - p)
+    log_p, log_q = log(p), log1p(-p)
     log_p = floor if log_p < floor else log_p
     log_q = floor if log_q < floor else log_q
-    return -(t * log_p + (one - t) * log_q)
+    return (t - type(p)(1)) * log_q - t * log_p
 
 
 @kernel
@@ -236,7 +233,7 @@ def elementwise_gradient(dprediction, prediction, target, kind, scale):
 
 @kernel
 def elementwise_loss(dprediction, prediction, target, kind, mean):
-    """Overwrites dprediction with the gradient of the mean (or the sum) over all elements; returns that mean (or sum)."""
+    """Overwrites dprediction with the gradient of the mean (or the sum) over all elements; returns that mean (sum)."""
     n = prediction.size
     divisor = float(n) if mean else 1.0
     # The gradient's place holds the losses until they are summed.

@@ -17,6 +17,7 @@ from numba import prange
 from fastnn._jit import kernel
 from fastnn.simd.host import UNIT
 from fastnn.simd.pool import release_pool, take_pool, thread_count
+from fastnn.simd.scalar import fma
 from fastnn.simd.tile import tile
 from fastnn.simd.views import vector
 
@@ -29,6 +30,8 @@ VECTOR_BYTES = UNIT.bytes
 BLOCK_K = 128
 # Below this many multiply-adds a launch of the threads (2 us) costs more than it saves.
 PARALLEL_MACS = 400_000
+# Up to this many multiply-adds three scalar loops beat the tiles.
+TINY_MACS = 100
 # Side of the squares that a transposition moves.
 SQUARE = 16
 
@@ -71,11 +74,8 @@ def _stripe(columns, y, y_at, ldy, begin, begin_at, ldb, x, x_at, row_x, column_
 
 
 @kernel
-def _part(part, parts, y, ldy, x, row_x, column_x, w, ldw, start, m, n, k):
-    """One of `parts` parts of y, cut by columns or by rows, whichever are more; k in blocks, each over all columns."""
-    by_columns = n > m
-    j0, j1 = (part * n // parts, (part + 1) * n // parts) if by_columns else (0, n)
-    i0, i1 = (0, m) if by_columns else (part * m // parts, (part + 1) * m // parts)
+def _block(i0, i1, j0, j1, y, ldy, x, row_x, column_x, w, ldw, start, k):
+    """Rows i0..i1 and columns j0..j1 of y; k in blocks, each over all columns."""
     width = VECTORS * (VECTOR_BYTES // y.itemsize)
     for p in range(0, max(k, 1), BLOCK_K):
         begin = start if p == 0 else y
@@ -84,26 +84,47 @@ def _part(part, parts, y, ldy, x, row_x, column_x, w, ldw, start, m, n, k):
             y_at = i0 * ldy + j
             first_at = j if start.size > 0 else -1
             begin_at = first_at if p == 0 else y_at
-            _stripe(min(width, j1 - j), y, y_at, ldy, begin, begin_at, ldb, x, i0 * row_x + p * column_x, row_x, column_x,
-                    w, p * ldw + j, ldw, i1 - i0, min(BLOCK_K, k - p))  # fmt: skip
+            _stripe(min(width, j1 - j), y, y_at, ldy, begin, begin_at, ldb, x, i0 * row_x + p * column_x, row_x,
+                    column_x, w, p * ldw + j, ldw, i1 - i0, min(BLOCK_K, k - p))  # fmt: skip
+
+
+@kernel
+def _share(part, parts, size):
+    """Begin and end of one of `parts` shares of a size."""
+    return part * size // parts, (part + 1) * size // parts
 
 
 @kernel(parallel=True)
 def _parallel(y, ldy, x, row_x, column_x, w, ldw, start, m, n, k):
+    """Each thread makes its share of the output: of its columns or its rows, whichever are more."""
     parts = thread_count()
     for part in prange(parts):
-        _part(part, parts, y, ldy, x, row_x, column_x, w, ldw, start, m, n, k)
+        i0, i1 = _share(part, parts, m) if m >= n else _share(0, 1, m)
+        j0, j1 = _share(part, parts, n) if m < n else _share(0, 1, n)
+        _block(i0, i1, j0, j1, y, ldy, x, row_x, column_x, w, ldw, start, k)
 
 
 @kernel
-def _product(y, ldy, x, row_x, column_x, w, ldw, start, m, n, k):
-    """y = start + x @ w, where x[i, p] lies at i * row_x + p * column_x."""
+def _tiled(y, ldy, x, row_x, column_x, w, ldw, start, m, n, k):
+    """y = start + x @ w by tiles, where x[i, p] lies at i * row_x + p * column_x."""
     if m * n * k >= PARALLEL_MACS and thread_count() > 1 and take_pool():
         _parallel(y, ldy, x, row_x, column_x, w, ldw, start, m, n, k)
         release_pool()
     else:
-        for part in range(1):
-            _part(part, part + 1, y, ldy, x, row_x, column_x, w, ldw, start, m, n, k)
+        i0, i1 = _share(0, 1, m)
+        j0, j1 = _share(0, 1, n)
+        _block(i0, i1, j0, j1, y, ldy, x, row_x, column_x, w, ldw, start, k)
+
+
+@kernel(inlined=True)
+def _tiny(y, ldy, x, row_x, column_x, w, row_w, column_w, start, m, n, k):
+    """y = start + x @ w by three loops, either operand transposed or not by its two strides."""
+    for i in range(m):
+        for j in range(n):
+            total = start[j] if start.size > 0 else y.dtype.type(0)
+            for p in range(k):
+                total = fma(x[i * row_x + p * column_x], w[p * row_w + j * column_w], total)
+            y[i * ldy + j] = total
 
 
 @kernel
@@ -116,20 +137,23 @@ def _transpose(t, a, lda, rows, columns, ldt):
                     t[j * ldt + i] = a[i * lda + j]
 
 
-@kernel
+@kernel(inlined=True)
 def matmul(y, ldy, x, ldx, w, ldw, start, scratch, form, m, n, k):
     """y = start + the product of the given form; overwrites y, and scratch_size(form, m, n, k) elements of scratch.
 
     start has n elements, the row that each row of the sum begins from, or none; with NT always none.
     """
     row_x, column_x = (1, ldx) if form == TN else (ldx, 1)
-    if form != NT:
-        _product(y, ldy, x, row_x, column_x, w, ldw, start, m, n, k)
+    if m * n * k <= TINY_MACS:
+        row_w, column_w = (1, ldw) if form == NT else (ldw, 1)
+        _tiny(y, ldy, x, row_x, column_x, w, row_w, column_w, start, m, n, k)
+    elif form != NT:
+        _tiled(y, ldy, x, row_x, column_x, w, ldw, start, m, n, k)
     elif _transposes_w(m, n, k):
         _transpose(scratch, w, ldw, n, k, n)
-        _product(y, ldy, x, row_x, column_x, scratch, n, start, m, n, k)
+        _tiled(y, ldy, x, row_x, column_x, scratch, n, start, m, n, k)
     else:
         xt, yt = vector(scratch, 0, k * m), vector(scratch, k * m, n * m)
         _transpose(xt, x, ldx, m, k, m)
-        _product(yt, m, w, ldw, column_x, xt, m, start, n, m, k)
+        _tiled(yt, m, w, ldw, column_x, xt, m, start, n, m, k)
         _transpose(y, yt, m, n, m, ldy)

@@ -86,7 +86,7 @@ def adam_scalars(step, learning_rate, beta1, beta2, epsilon):
     return learning_rate * math.sqrt(correction2) / correction1, epsilon * math.sqrt(correction2)
 
 
-@kernel
+@kernel(inlined=True)
 def learning_rate_at(kind, base, step, span, factor, floor):
     """The rate of step 0, 1, 2, ... of a schedule.
 
@@ -100,8 +100,9 @@ def learning_rate_at(kind, base, step, span, factor, floor):
     if kind == COSINE:
         if step < factor:
             return base * (step + 1) / factor
-        progress = min((step - factor) / max(span - factor, 1.0), 1.0)
-        return floor + 0.5 * (base - floor) * (1 + math.cos(math.pi * progress))
+        if step >= span:
+            return floor
+        return floor + 0.5 * (base - floor) * (1 + math.cos(math.pi * (step - factor) / (span - factor)))
     return base
 
 
@@ -118,14 +119,14 @@ def squared_norm(g):
 def clip_norm(g, maximum):
     """Scales g so that its Euclidean norm is at most `maximum` (torch's form); returns the norm before."""
     norm = math.sqrt(squared_norm(g))
-    if norm > maximum:
+    if norm + 1e-6 > maximum:
         scale = g.dtype.type(maximum / (norm + 1e-6))
         for i in range(g.size):
             g[i] *= scale
     return norm
 
 
-@kernel
+@kernel(inlined=True)
 def _update_part(p, g, state, at, n, kind, rate, factor, beta2, epsilon, weight_decay, shrink):
     """Parameters at..at+n; `rate` is Adam's step size, `factor` the momentum or beta1."""
     p_part, g_part = vector(p, at, n), vector(g, at, n)
@@ -148,11 +149,11 @@ def _update_parallel(p, g, state, kind, rate, factor, beta2, epsilon, weight_dec
         _update_part(p, g, state, at, end - at, kind, rate, factor, beta2, epsilon, weight_decay, shrink)
 
 
-@kernel
+@kernel(inlined=True)
 def update(p, g, state, kind, step, learning_rate, factor, beta2, epsilon, weight_decay):
     """One update of the given kind, the `step`-th (from 1). state has STATE[kind] * p.size elements, zero at first."""
     rate, shrink = learning_rate, 1.0
-    if kind == ADAM or kind == ADAMW:
+    if kind in (ADAM, ADAMW):
         rate, epsilon = adam_scalars(step, learning_rate, factor, beta2, epsilon)
     if kind == ADAMW:
         shrink, weight_decay = 1.0 - learning_rate * weight_decay, 0.0

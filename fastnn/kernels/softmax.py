@@ -2,8 +2,9 @@
 
     B rows   C classes   logits, p, log_p (B, C)
 
-p = exp((logits - max) / T) / sum: no finite logit overflows. T = 0 is the limit: all weight on the first largest logit
-(log-probability 0 there, -inf elsewhere), with gradient 0. A row that holds NaN or +inf gives NaN.
+p = exp((logits - max) / T) / sum: no finite logit overflows. The limit T = 0, taken also where 1 / T is past every
+number, puts all weight on the first largest logit (log-probability 0 there, -inf elsewhere), with gradient 0. A row
+that holds NaN or +inf gives NaN.
 Reference: fastnn.reference.softmax.
 """
 
@@ -42,7 +43,7 @@ def row_sum(row):
     return total
 
 
-@kernel
+@kernel(inlined=True)
 def exponentials(out, row, scale):
     """out = exp((row - max) * scale); returns max and the sum of out in float64. out may be row."""
     top = row_maximum(row)
@@ -63,17 +64,25 @@ def _one_hot(out, row, off, on):
 
 
 @kernel
+def _inverse(temperature):
+    """Whether 1 / temperature is past every number, and what to multiply by."""
+    inverse = type(temperature)(1) / temperature
+    return math.isinf(inverse), inverse
+
+
+@kernel
 def softmax(p, logits, temperature):
     """Overwrites p; p may be logits."""
     rows, classes = logits.shape
     number = logits.dtype.type
+    is_limit, inverse = _inverse(number(temperature))
     for i in range(rows):
         row = vector(flat(logits), i * classes, classes)
         out = vector(flat(p), i * classes, classes)
-        if temperature == 0:
+        if is_limit:
             _one_hot(out, row, number(0), number(1))
         else:
-            _, total = exponentials(out, row, number(1 / temperature))
+            _, total = exponentials(out, row, inverse)
             scale = number(1 / total)
             for j in range(classes):
                 out[j] *= scale
@@ -84,17 +93,17 @@ def log_softmax(log_p, logits, temperature):
     """Overwrites log_p, which may not be logits."""
     rows, classes = logits.shape
     number = logits.dtype.type
+    is_limit, inverse = _inverse(number(temperature))
     for i in range(rows):
         row = vector(flat(logits), i * classes, classes)
         out = vector(flat(log_p), i * classes, classes)
-        if temperature == 0:
+        if is_limit:
             _one_hot(out, row, number(-math.inf), number(0))
         else:
-            scale = number(1 / temperature)
-            top, total = exponentials(out, row, scale)
+            top, total = exponentials(out, row, inverse)
             shift = number(math.log(total))
             for j in range(classes):
-                out[j] = (row[j] - top) * scale - shift
+                out[j] = (row[j] - top) * inverse - shift
 
 
 @kernel(reassociate=True)
@@ -110,7 +119,8 @@ def softmax_backward(dlogits, dp, p, temperature):
     """dlogits = p * (dp - dp . p) / T, row by row; dlogits may be dp."""
     rows, classes = p.shape
     number = p.dtype.type
-    scale = number(0) if temperature == 0 else number(1 / temperature)
+    is_limit, inverse = _inverse(number(temperature))
+    scale = number(0) if is_limit else inverse
     for i in range(rows):
         row, gradient = vector(flat(p), i * classes, classes), vector(flat(dp), i * classes, classes)
         mean = number(_dot(row, gradient))
@@ -123,7 +133,8 @@ def log_softmax_backward(dlogits, dlog_p, log_p, temperature):
     """dlogits = (dlog_p - exp(log_p) * sum(dlog_p)) / T, row by row; dlogits may be dlog_p."""
     rows, classes = log_p.shape
     number = log_p.dtype.type
-    scale = number(0) if temperature == 0 else number(1 / temperature)
+    is_limit, inverse = _inverse(number(temperature))
+    scale = number(0) if is_limit else inverse
     for i in range(rows):
         total = number(row_sum(vector(flat(dlog_p), i * classes, classes)))
         for j in range(classes):

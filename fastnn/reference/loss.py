@@ -64,9 +64,7 @@ def _cross_entropy_of_weights(logits: Array, q: Array, divisor: Any, reduction: 
     return _reduced(rows, scale, reduction), gradient * scale
 
 
-def _cross_entropy_of_indices(
-    logits: Array, target: Array, ignore_index: int, reduction: str
-) -> LossAndGradient:
+def _cross_entropy_of_indices(logits: Array, target: Array, ignore_index: int, reduction: str) -> LossAndGradient:
     """The plain case, by the operations of a fused kernel: what `fastnn.cost.cross_entropy` counts."""
     row = np.flatnonzero(target != ignore_index)
     label = target[row]
@@ -82,9 +80,7 @@ def _cross_entropy_of_indices(
     return _reduced(losses, scale, reduction), gradient
 
 
-def binary_cross_entropy_with_logits(
-    logits: Array, target: Array, reduction: str = "mean"
-) -> LossAndGradient:
+def binary_cross_entropy_with_logits(logits: Array, target: Array, reduction: str = "mean") -> LossAndGradient:
     """-t log p - (1 - t) log(1 - p) of p = sigmoid(logits), any shape, targets t in [0, 1] alike."""
     scale = _scale(logits.size, reduction)
     losses = np.maximum(logits, 0.0) - logits * target + np.log1p(np.exp(-np.abs(logits)))

@@ -75,9 +75,7 @@ def adamw(
     return _adam(p * (1.0 - lr * weight_decay), g, state, step, lr, beta1, beta2, epsilon)
 
 
-def _adam(
-    p: Array, g: Array, state: State, step: int, lr: float, beta1: float, beta2: float, epsilon: float
-) -> Update:
+def _adam(p: Array, g: Array, state: State, step: int, lr: float, beta1: float, beta2: float, epsilon: float) -> Update:
     m = beta1 * state[0] + (1.0 - beta1) * g
     v = beta2 * state[1] + (1.0 - beta2) * g * g
     rate = lr / (1.0 - beta1**step)

@@ -32,8 +32,9 @@ UNITS = {
 
 
 def _host_features() -> set[str]:
-    if numba.config.CPU_FEATURES is not None:
-        return {f[1:] for f in numba.config.CPU_FEATURES.split(",") if f.startswith("+")}
+    told = getattr(numba.config, "CPU_FEATURES", None)
+    if told is not None:
+        return {f[1:] for f in told.split(",") if f.startswith("+")}
     return {name for name, present in llvm.get_host_cpu_features().items() if present}
 
 

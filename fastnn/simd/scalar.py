@@ -1,4 +1,4 @@
-"""Scalar operations with one exact meaning, which the vectoriser widens: fused multiply-add, rounding, powers of two."""
+"""Scalar operations with one exact meaning, which the vectoriser widens: fused multiply-add, rounding, powers of 2."""
 
 from __future__ import annotations
 

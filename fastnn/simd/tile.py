@@ -74,9 +74,7 @@ class _TileBuilder:
     def broadcast(self, scalar: Any) -> Any:
         undefined = ir.Constant(self.type, ir.Undefined)
         one = self.builder.insert_element(undefined, scalar, ir.IntType(32)(0))
-        return self.builder.shuffle_vector(
-            one, undefined, ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), None)
-        )
+        return self.builder.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), None))
 
     def fma(self, a: Any, b: Any, c: Any) -> Any:
         return self.builder.call(self._declare(f"llvm.fma.{self.suffix}", self.type, [self.type] * 3), [a, b, c])
@@ -145,8 +143,9 @@ def _tile(rows: int, vectors: int, columns: int, y: Any, y_at: int, ldy: int, be
 
 
 @lowered(twin=_tile)
-def tile(typingctx: Any, rows: Any, vectors: Any, columns: Any, y: Any, y_at: Any, ldy: Any, begin: Any, begin_at: Any,
-         ldb: Any, x: Any, x_at: Any, row_x: Any, column_x: Any, w: Any, w_at: Any, ldw: Any, k: Any) -> Any:  # fmt: skip
+def tile(typingctx: Any, rows: Any, vectors: Any, columns: Any, y: Any, y_at: Any, ldy: Any, begin: Any,
+         begin_at: Any, ldb: Any, x: Any, x_at: Any, row_x: Any, column_x: Any, w: Any, w_at: Any, ldw: Any,
+         k: Any) -> Any:  # fmt: skip
     """y[r, c] = begin[r, c] + x[r, :k] . w[:k, c] for r < rows, c < columns.
 
     rows and vectors are literals, vectors the least that hold the columns. All arrays are flat, the tile's first

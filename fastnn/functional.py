@@ -1,0 +1,146 @@
+"""Single operations on arrays, checked and allocated: the kernels for use outside a network.
+
+float64 arrays are computed in float64, everything else in float32. Losses return the reduced value, or with
+reduction="none" the losses themselves; gradients are what networks are for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastnn.checks import FLOAT32, FLOAT64, as_choice, as_labels, as_number, as_numeric, as_rows
+from fastnn.kernels import loss as losses
+from fastnn.kernels import matmul as products
+from fastnn.kernels import softmax as normalizers
+
+REDUCTIONS = ("mean", "sum", "none")
+
+
+def _dtype_of(*arrays: NDArray[Any]) -> np.dtype[Any]:
+    double = any(array.dtype == np.float64 for array in arrays)
+    return FLOAT64 if double else FLOAT32
+
+
+def _as_matrix(values: ArrayLike, name: str) -> NDArray[Any]:
+    array = as_numeric(values, name)
+    if array.ndim != 2:
+        raise ValueError(f"{name} has shape {array.shape}; expected two dimensions")
+    return as_rows(array, array.shape[1], _dtype_of(array), name)
+
+
+def matmul(x: ArrayLike, w: ArrayLike, *, transpose_x: bool = False, transpose_w: bool = False) -> NDArray[Any]:
+    """x @ w, of x (M, K), or (K, M) with transpose_x, and w (K, N), or (N, K) with transpose_w. Not both transposed."""
+    x, w = as_numeric(x, "x"), as_numeric(w, "w")
+    if x.ndim != 2 or w.ndim != 2:
+        raise ValueError(f"x has shape {x.shape}, w {w.shape}; expected two matrices")
+    if transpose_x and transpose_w:
+        raise ValueError("both are transposed; compute matmul(w, x).T instead")
+    dtype = _dtype_of(x, w)
+    x, w = as_rows(x, x.shape[1], dtype, "x"), as_rows(w, w.shape[1], dtype, "w")
+    k, m = x.shape if transpose_x else x.shape[::-1]
+    n, k_w = w.shape if transpose_w else w.shape[::-1]
+    if k != k_w:
+        raise ValueError(f"the product sums over {k} columns of x and {k_w} rows of w; expected as many of both")
+    form = products.TN if transpose_x else products.NT if transpose_w else products.NN
+    y = np.empty((m, n), dtype)
+    scratch = np.empty(products.scratch_size(form, m, n, k), dtype)
+    start = np.empty(0, dtype)
+    products.matmul(
+        y.reshape(-1), n, x.reshape(-1), x.shape[1], w.reshape(-1), w.shape[1], start, scratch, form, m, n, k
+    )
+    return y
+
+
+def softmax(logits: ArrayLike, temperature: float = 1.0) -> NDArray[Any]:
+    """Probabilities (B, C) of logits (B, C), row by row; temperature 0 puts all on the first largest logit."""
+    logits = _as_matrix(logits, "logits")
+    p = np.empty_like(logits)
+    normalizers.softmax(p, logits, as_number(temperature, "temperature", 0.0))
+    return p
+
+
+def log_softmax(logits: ArrayLike, temperature: float = 1.0) -> NDArray[Any]:
+    """Log-probabilities (B, C) of logits (B, C), row by row."""
+    logits = _as_matrix(logits, "logits")
+    log_p = np.empty_like(logits)
+    normalizers.log_softmax(log_p, logits, as_number(temperature, "temperature", 0.0))
+    return log_p
+
+
+def cross_entropy(
+    logits: ArrayLike,
+    target: ArrayLike,
+    *,
+    class_weight: Sequence[float] | None = None,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+    reduction: str = "mean",
+) -> Any:
+    """Softmax cross-entropy of logits (B, C) with labels (B,) or probability rows (B, C), as torch defines it.
+
+    Returns a float, or with reduction="none" the losses (B,).
+    """
+    as_choice(reduction, REDUCTIONS, "reduction")
+    logits = _as_matrix(logits, "logits")
+    rows, classes = logits.shape
+    if classes == 0:
+        raise ValueError(f"logits has shape {logits.shape}; expected at least one class")
+    weights = np.array([] if class_weight is None else class_weight, np.float64)
+    if weights.size not in (0, classes) or not (weights >= 0).all():
+        raise ValueError(f"class_weight is {class_weight!r}; expected {classes} numbers >= 0, one a class")
+    smoothing = as_number(label_smoothing, "label_smoothing", 0.0, 1.0)
+    row_losses, gradient = np.empty(rows, logits.dtype), np.empty_like(logits)
+    mean = reduction == "mean"
+    if np.ndim(target) == 2:
+        rows_of_target = as_rows(target, classes, logits.dtype, "target")
+        if len(rows_of_target) != rows:
+            raise ValueError(f"target has {len(rows_of_target)} rows; expected {rows}, as logits")
+        total = losses.cross_entropy_probabilities(
+            row_losses, gradient, logits, rows_of_target, weights, smoothing, mean
+        )
+    else:
+        labels = as_labels(target, rows, classes, ignore_index, "target")
+        total = losses.cross_entropy(row_losses, gradient, logits, labels, weights, ignore_index, smoothing, mean)
+    return row_losses if reduction == "none" else float(total)
+
+
+def _elementwise(prediction: ArrayLike, target: ArrayLike, kind: int, reduction: str, low: float, high: float) -> Any:
+    as_choice(reduction, REDUCTIONS, "reduction")
+    prediction, target = as_numeric(prediction, "prediction"), as_numeric(target, "target")
+    if prediction.shape != target.shape:
+        raise ValueError(f"prediction has shape {prediction.shape}, target {target.shape}; expected the same")
+    dtype = _dtype_of(prediction)
+    flat = np.require(prediction.reshape(-1), dtype, ["C", "A", "W"])
+    goal = np.require(target.reshape(-1), dtype, ["C", "A", "W"])
+    if goal.size and not (goal.min() >= low and goal.max() <= high):
+        raise ValueError(f"target spans {goal.min():g}..{goal.max():g}; expected {low:g}..{high:g}")
+    if reduction == "none":
+        element_losses = np.empty_like(flat)
+        losses.elementwise_losses(element_losses, flat, goal, kind)
+        return element_losses.reshape(prediction.shape)
+    gradient = np.empty_like(flat)
+    return float(losses.elementwise_loss(gradient, flat, goal, kind, reduction == "mean"))
+
+
+def binary_cross_entropy(probability: ArrayLike, target: ArrayLike, *, reduction: str = "mean") -> Any:
+    """-(t log p + (1 - t) log(1 - p)), logarithms clamped at -100; both of one shape, targets in [0, 1]."""
+    return _elementwise(probability, target, losses.BINARY_CROSS_ENTROPY, reduction, 0.0, 1.0)
+
+
+def binary_cross_entropy_with_logits(logits: ArrayLike, target: ArrayLike, *, reduction: str = "mean") -> Any:
+    """Binary cross-entropy of sigmoid(logits), stable for any finite logit; targets in [0, 1]."""
+    return _elementwise(logits, target, losses.BINARY_CROSS_ENTROPY_WITH_LOGITS, reduction, 0.0, 1.0)
+
+
+def mse(prediction: ArrayLike, target: ArrayLike, *, reduction: str = "mean") -> Any:
+    """(prediction - target)**2; both of one shape."""
+    return _elementwise(prediction, target, losses.MSE, reduction, -np.inf, np.inf)
+
+
+def hinge(score: ArrayLike, target: ArrayLike, *, reduction: str = "mean") -> Any:
+    """max(0, 1 - target * score); targets -1 and 1."""
+    return _elementwise(score, target, losses.HINGE, reduction, -1.0, 1.0)
