@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastnn import tape, training
 from fastnn.checks import aligned_zeros, as_count, require_memory
+from fastnn.losses import CrossEntropy
 from fastnn.network import require_trainable
 from fastnn.optimizers import Optimizer, as_optimizer
 
@@ -55,6 +56,7 @@ class Trainer:
         self.state = aligned_zeros(state_size, dtype)
         self.control = self.optimizer.control()
         self.workspace = plan.workspace()
+        self._labels = isinstance(network.loss_function, CrossEntropy)
         self._report = np.zeros(training.REPORT_SIZE)
 
     @property
@@ -72,22 +74,24 @@ class Trainer:
             raise ValueError(f"x has {len(x)} rows; this trainer takes 1 to {self.batch}")
         return x
 
-    def _target(self, y: ArrayLike, rows: int) -> NDArray[Any]:
-        labels_ready = type(y) is np.ndarray and y.dtype is _INT64 and y.flags.carray and y.shape == (rows,)
-        if labels_ready and tape.labels_in_range(self.tape, y):
-            return y  # type: ignore[return-value]
-        return self.network.as_target(y, rows)
-
     def step(self, x: ArrayLike, y: ArrayLike) -> float:
         """One training step; returns the loss before the update. A step of non-finite loss changes nothing."""
         x = self._batch(x)
-        y = self._target(y, len(x))
-        return training.train_step(self.tape, self.params, self.grads, self.state, self.control, x, y, self.workspace)  # type: ignore[no-any-return]
+        if not (
+            type(y) is np.ndarray and y.dtype is _INT64 and y.flags.carray and y.shape == x.shape[:1] and self._labels
+        ):
+            y = self.network.as_target(y, len(x))
+        loss: float = training.checked_step(
+            self.tape, self.params, self.grads, self.state, self.control, x, y, self.workspace
+        )
+        if loss != loss:
+            self.network.as_target(y, len(x))  # names the label that is out of range, if that is the reason
+        return loss
 
     def gradient(self, x: ArrayLike, y: ArrayLike) -> float:
         """Overwrite grads with the gradient of the loss on one batch; returns the loss."""
         x = self._batch(x)
-        y = self._target(y, len(x))
+        y = self.network.as_target(y, len(x))
         return float(tape.loss_and_gradient(self.tape, self.params, self.grads, x, y, self.workspace))
 
     def apply(self) -> None:

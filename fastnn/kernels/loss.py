@@ -15,15 +15,18 @@ logits, totals in float64. Reference: fastnn.reference.loss.
 from __future__ import annotations
 
 from fastnn._jit import kernel
-from fastnn.kernels.softmax import exponentials, row_sum
+from fastnn.kernels.softmax import exponentials, row_maximum, row_sum
 from fastnn.simd.vecmath import exp, log, log1p, sigmoid
-from fastnn.simd.views import flat, vector
+from fastnn.simd.views import flat, matrix, vector
 
 NAMES = ("cross_entropy", "binary_cross_entropy", "binary_cross_entropy_with_logits", "mse", "hinge", "perceptron")
 CROSS_ENTROPY, BINARY_CROSS_ENTROPY, BINARY_CROSS_ENTROPY_WITH_LOGITS, MSE, HINGE, PERCEPTRON = range(len(NAMES))
 
 # torch clamps the logarithm of a probability here, so that a certain mistake costs 100 and not infinity.
 LOG_FLOOR = -100.0
+
+# Rows of logits go through the passes of a softmax together as long as they stay in L1.
+CHUNK_ELEMENTS = 2048
 
 
 @kernel
@@ -46,11 +49,25 @@ def _smoothing_cost(row, top, log_total, class_weight):
     return total
 
 
+@kernel
+def _exponentials_of_rows(out, tops, logits):
+    """tops = row maxima; out = exp(logits - top), in one loop over all rows: rows of few classes fill whole vectors."""
+    rows, classes = logits.shape
+    for i in range(rows):
+        top = row_maximum(vector(flat(logits), i * classes, classes))
+        tops[i] = top
+        for j in range(classes):
+            out[i, j] = logits[i, j] - top
+    values = flat(out)
+    for j in range(values.size):
+        values[j] = exp(values[j])
+
+
 @kernel(inlined=True)
-def _row_of_label(gradient, row, label, class_weight, hard, soft, weight_sum, scale):
-    """Loss of one row, hard on its label and soft on every class; its gradient, times scale."""
+def _row_of_label(gradient, row, top, label, class_weight, hard, soft, weight_sum, scale):
+    """Loss of one row, hard on its label and soft on every class; exp(row - top) becomes the gradient times scale."""
     number = row.dtype.type
-    top, total = exponentials(gradient, row, number(1))
+    total = row_sum(gradient)
     log_total = log(total)
     if class_weight.size > 0:
         hard *= class_weight[label]
@@ -76,18 +93,24 @@ def cross_entropy(losses, dlogits, logits, labels, class_weight, ignore_index, l
     divisor = label_weight(labels, class_weight, ignore_index) if mean else 1.0
     weight_sum = row_sum(class_weight) if class_weight.size > 0 else float(classes)
     hard, soft, scale = 1 - label_smoothing, label_smoothing / classes, 1 / divisor
+    chunk = max(1, CHUNK_ELEMENTS // max(classes, 1))
     total = 0.0
-    for i in range(rows):
-        gradient = vector(flat(dlogits), i * classes, classes)
-        if labels[i] == ignore_index:
-            losses[i] = 0
-            for j in range(classes):
-                gradient[j] = 0
-        else:
-            row = vector(flat(logits), i * classes, classes)
-            loss = _row_of_label(gradient, row, labels[i], class_weight, hard, soft, weight_sum, scale)
-            losses[i] = loss
-            total += loss
+    for begin in range(0, rows, chunk):
+        count = min(chunk, rows - begin)
+        gradients = matrix(flat(dlogits), begin * classes, count, classes)
+        part = matrix(flat(logits), begin * classes, count, classes)
+        _exponentials_of_rows(gradients, vector(losses, begin, count), part)
+        for i in range(begin, begin + count):
+            gradient = vector(flat(dlogits), i * classes, classes)
+            if labels[i] == ignore_index:
+                losses[i] = 0
+                for j in range(classes):
+                    gradient[j] = 0
+            else:
+                row = vector(flat(logits), i * classes, classes)
+                loss = _row_of_label(gradient, row, losses[i], labels[i], class_weight, hard, soft, weight_sum, scale)
+                losses[i] = loss
+                total += loss
     return total / divisor
 
 
