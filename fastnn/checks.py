@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import psutil
 from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[Any]
+
+# Bytes that no machine is asked about before they are taken.
+ALWAYS_FREE = 16 * 2**20
 
 FLOAT32: np.dtype[Any] = np.dtype(np.float32)
 FLOAT64: np.dtype[Any] = np.dtype(np.float64)
@@ -18,7 +20,8 @@ DTYPES = {"float32": FLOAT32, "float64": FLOAT64}
 def as_dtype(dtype: object) -> np.dtype[Any]:
     """float32 or float64, by name or dtype."""
     try:
-        name = np.dtype(dtype).name  # type: ignore[call-overload]
+        # NumPy takes None for float64.
+        name = "None" if dtype is None else np.dtype(dtype).name  # type: ignore[call-overload]
     except TypeError:
         name = str(dtype)
     if name not in DTYPES:
@@ -39,6 +42,14 @@ def as_count(value: object, name: str, least: int = 1) -> int:
     if value < least:
         raise ValueError(f"{name} is {value}; expected at least {least}")
     return int(value)
+
+
+def as_int64(value: object, name: str) -> int:
+    """A whole number of either sign, such as a label that is no class."""
+    limits = np.iinfo(np.int64)
+    if as_count(value, name, least=int(limits.min)) > limits.max:
+        raise ValueError(f"{name} is {value}; expected at most {limits.max}")
+    return int(value)  # type: ignore[call-overload, no-any-return]
 
 
 def as_number(value: object, name: str, low: float = -np.inf, high: float = np.inf) -> float:
@@ -70,24 +81,29 @@ def as_rows(values: ArrayLike, width: int, dtype: np.dtype[Any], name: str) -> A
 
 def as_labels(values: ArrayLike, rows: int, classes: int, ignore_index: int, name: str) -> NDArray[np.int64]:
     """(rows,) int64, each in 0..classes-1 or ignore_index."""
-    array = np.asarray(values)
+    array = as_numeric(values, name)
     if array.dtype.kind not in "iu":
         raise TypeError(f"{name} has dtype {array.dtype}; expected whole-number class labels")
     if array.shape != (rows,):
         raise ValueError(f"{name} has shape {array.shape}; expected ({rows},), one label a row of x")
-    labels = np.require(array, np.int64, ["C", "A", "W"])
-    wrong = np.flatnonzero(((labels < 0) | (labels >= classes)) & (labels != ignore_index))
+    # Before the conversion, which would wrap a large unsigned label into the ignored one.
+    wrong = np.flatnonzero(((array < 0) | (array >= classes)) & (array != ignore_index))
     if wrong.size:
         raise ValueError(
-            f"{name}[{wrong[0]}] is {labels[wrong[0]]}; expected 0..{classes - 1}"
+            f"{name}[{wrong[0]}] is {array[wrong[0]]}; expected 0..{classes - 1}"
             f"{'' if ignore_index in range(classes) else f' or {ignore_index} (ignored)'}"
         )
-    return labels
+    return np.require(array, np.int64, ["C", "A", "W"])
 
 
 def require_memory(elements: int, dtype: np.dtype[Any], what: str) -> None:
     """ValueError before an allocation that this machine cannot hold."""
-    needed, available = elements * dtype.itemsize, psutil.virtual_memory().available
+    needed = elements * dtype.itemsize
+    if needed < ALWAYS_FREE:
+        return
+    import psutil  # 9 ms to import, which small networks need not pay
+
+    available = psutil.virtual_memory().available
     if needed > available:
         raise ValueError(
             f"{what} needs {needed / 2**30:,.1f} GiB and {available / 2**30:,.1f} GiB of memory are free; "

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn import tape, training
-from fastnn.checks import aligned_zeros, as_count, require_memory
+from fastnn._jit import compile_clock
+from fastnn.checks import aligned_zeros, as_count, as_numeric, require_memory
 from fastnn.losses import CrossEntropy
 from fastnn.network import require_trainable
 from fastnn.optimizers import Optimizer, as_optimizer
@@ -114,14 +115,18 @@ class Trainer:
         """
         x = self.network.as_input(x)
         y = self.network.as_target(y, len(x))
-        order = np.require(order, np.int64, ["C", "A", "W"])
+        order = as_numeric(order, "order")
+        if order.ndim != 1 or order.dtype.kind not in "iu":
+            raise TypeError(f"order is {order.dtype} {order.shape}; expected whole numbers, one a row to train on")
+        steps = -1 if steps is None else as_count(steps, "steps", least=0)
         if order.size and not (order.min() >= 0 and order.max() < len(x)):
             raise ValueError(f"order spans {order.min()}..{order.max()}; expected rows of x, 0..{len(x) - 1}")
+        order = np.require(order, np.int64, ["C", "A", "W"])
         width = 1 if y.ndim == 1 else y.shape[1]
         target = np.empty(self.batch * width, y.dtype)
         training.run_epoch(
             self._report, self.tape, self.params, self.grads, self.state, self.control, x, y, order, target,
-            self.workspace, self.batch, -1 if steps is None else steps,
+            self.workspace, self.batch, steps,
         )  # fmt: skip
         loss_sum, rows, hits, made = self._report
         return float(loss_sum), int(rows), int(hits), int(made)
@@ -132,7 +137,10 @@ _INT64 = np.dtype(np.int64)
 
 @dataclass
 class History:
-    """What fit saw, an entry an epoch. accuracy is absent for mse; val_* are there when validation data was given."""
+    """What fit saw, an entry an epoch. accuracy is absent for mse; val_* are there when validation data was given.
+
+    seconds are of training alone, without compiling and validation.
+    """
 
     loss: list[float] = field(default_factory=list)
     accuracy: list[float] = field(default_factory=list)
@@ -204,6 +212,8 @@ def fit(
     if len(x) == 0:
         raise ValueError("x has no rows")
     held_out = _as_validation(network, validation)
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback is {callback!r}; expected a function of (epoch, history)")
     trainer = Trainer(network, optimizer, min(as_count(batch, "batch"), len(x)))
     rng = np.random.default_rng(seed)
     order = np.arange(len(x))
@@ -217,11 +227,12 @@ def fit(
                 rng.shuffle(order)
             snapshots = [*snapshots[-1:], _Snapshot.of(trainer, order)]
             start = time.perf_counter()
-            loss_sum, rows, hits, made = trainer.epoch(x, y, order)
+            with compile_clock() as compiling:
+                loss_sum, rows, hits, made = trainer.epoch(x, y, order)
             if not np.isfinite(loss_sum):
                 _return_to_last_finite(trainer, snapshots, x, y, made)
                 raise NonFiniteLoss(loss_sum, trainer.steps, epoch)
-            history.seconds.append(time.perf_counter() - start)
+            history.seconds.append(time.perf_counter() - start - compiling.seconds)
             _record(history, network, loss_sum, rows, hits, held_out)
             history.steps = trainer.steps
             show(epoch, history)
@@ -235,7 +246,11 @@ def _as_validation(
 ) -> tuple[NDArray[Any], NDArray[Any]] | None:
     if validation is None:
         return None
+    if not isinstance(validation, (tuple, list)) or len(validation) != 2:
+        raise TypeError(f"validation is {type(validation).__name__}; expected a pair (x, y)")
     x = network.as_input(validation[0])
+    if len(x) == 0:
+        raise ValueError("validation has no rows; leave it out where nothing is held out")
     return x, network.as_target(validation[1], len(x))
 
 

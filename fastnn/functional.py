@@ -16,6 +16,7 @@ from fastnn.checks import FLOAT32, FLOAT64, as_choice, as_labels, as_number, as_
 from fastnn.kernels import loss as losses
 from fastnn.kernels import matmul as products
 from fastnn.kernels import softmax as normalizers
+from fastnn.losses import CrossEntropy
 
 REDUCTIONS = ("mean", "sum", "none")
 
@@ -89,10 +90,10 @@ def cross_entropy(
     rows, classes = logits.shape
     if classes == 0:
         raise ValueError(f"logits has shape {logits.shape}; expected at least one class")
-    weights = np.array([] if class_weight is None else class_weight, np.float64)
-    if weights.size not in (0, classes) or not (weights >= 0).all():
-        raise ValueError(f"class_weight is {class_weight!r}; expected {classes} numbers >= 0, one a class")
-    smoothing = as_number(label_smoothing, "label_smoothing", 0.0, 1.0)
+    settings = CrossEntropy(label_smoothing=label_smoothing, class_weight=class_weight, ignore_index=ignore_index)
+    weights = np.array([] if settings.class_weight is None else settings.class_weight, np.float64)
+    if settings.class_weight is not None and weights.size != classes:
+        raise ValueError(f"class_weight has {weights.size} entries; expected {classes}, one a class")
     row_losses, gradient = np.empty(rows, logits.dtype), np.empty_like(logits)
     mean = reduction == "mean"
     if np.ndim(target) == 2:
@@ -100,11 +101,13 @@ def cross_entropy(
         if len(rows_of_target) != rows:
             raise ValueError(f"target has {len(rows_of_target)} rows; expected {rows}, as logits")
         total = losses.cross_entropy_probabilities(
-            row_losses, gradient, logits, rows_of_target, weights, smoothing, mean
+            row_losses, gradient, logits, rows_of_target, weights, settings.label_smoothing, mean
         )
     else:
-        labels = as_labels(target, rows, classes, ignore_index, "target")
-        total = losses.cross_entropy(row_losses, gradient, logits, labels, weights, ignore_index, smoothing, mean)
+        labels = as_labels(target, rows, classes, settings.ignore_index, "target")
+        total = losses.cross_entropy(
+            row_losses, gradient, logits, labels, weights, settings.ignore_index, settings.label_smoothing, mean
+        )
     return row_losses if reduction == "none" else float(total)
 
 

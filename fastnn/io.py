@@ -105,6 +105,6 @@ def load(path: str | PathLike[str]) -> Network:
     try:
         network = _build(metadata)
         _fill(network, tensors)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise FileError(f"{path}: {error}") from error
     return network

@@ -70,7 +70,7 @@ class Dense:
     kind = DENSE
 
     def __post_init__(self) -> None:
-        as_count(self.units, "units")
+        object.__setattr__(self, "units", as_count(self.units, "units"))
         as_choice(self.activation, NAMES, "activation")
         initializer_for(self.initializer, self.activation)
         object.__setattr__(self, "alpha", _alpha(self.activation, self.alpha))

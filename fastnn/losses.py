@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from fastnn.checks import as_choice, as_number
+from fastnn.checks import as_choice, as_int64, as_number
 
 REDUCTIONS = ("mean", "sum")
 
@@ -36,7 +36,8 @@ class CrossEntropy(Loss):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        as_number(self.label_smoothing, "label_smoothing", 0.0, 1.0)
+        object.__setattr__(self, "label_smoothing", as_number(self.label_smoothing, "label_smoothing", 0.0, 1.0))
+        object.__setattr__(self, "ignore_index", as_int64(self.ignore_index, "ignore_index"))
         if self.class_weight is not None:
             weights = tuple(as_number(weight, "class_weight", 0.0) for weight in self.class_weight)
             object.__setattr__(self, "class_weight", weights)

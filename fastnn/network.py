@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastnn import cost, tape
-from fastnn.checks import aligned_zeros, as_count, as_dtype, as_labels, as_number, as_rows, require_memory
+from fastnn.checks import aligned_zeros, as_count, as_dtype, as_labels, as_number, as_numeric, as_rows, require_memory
 from fastnn.cost import Cost, StepCost
 from fastnn.kernels.activation import SIGMOID, activation_forward
 from fastnn.kernels.softmax import softmax
@@ -139,6 +139,8 @@ class Network:
 
     def named(self, vector: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
         """Views by name into any vector laid out as the parameters are, such as a gradient."""
+        if not isinstance(vector, np.ndarray):
+            raise TypeError(f"vector is a {type(vector).__name__}; expected an array, which views can be of")
         if vector.shape != self.parameters.shape:
             raise ValueError(f"vector has shape {vector.shape}; expected {self.parameters.shape}, as the parameters")
         return {name: block.view(vector) for name, block in self.layout.blocks.items()}
@@ -170,7 +172,7 @@ class Network:
 
     def as_target(self, y: ArrayLike, rows: int) -> NDArray[Any]:
         """y as the kernels read it: labels (rows,) int64 or target rows (rows, outputs). ValueError, TypeError."""
-        array = np.asarray(y)
+        array = as_numeric(y, "y")
         loss = self.loss_function
         if isinstance(loss, CrossEntropy) and array.ndim != 2:
             return as_labels(array, rows, self.outputs, loss.ignore_index, "y")
@@ -186,13 +188,15 @@ class Network:
 
     def plan(self, capacity: int, gradients: bool = True) -> Plan:
         """The tape for batches of up to `capacity` rows; a workspace for it comes from Plan.workspace()."""
+        capacity = as_count(capacity, "batch")
+        require_memory(capacity * sum(self._widths()), self.dtype, f"a batch of {capacity:,}")
         return lower(
             self.layers,
             self.inputs,
             self.layout,
             self.loss_function,
             self.dtype,
-            as_count(capacity, "batch"),
+            capacity,
             gradients,
         )
 

@@ -92,6 +92,8 @@ class Optimizer:
         as_number(self.weight_decay, "weight_decay", 0.0)
         if self.clip_norm is not None and as_number(self.clip_norm, "clip_norm", 0.0) == 0:
             raise ValueError("clip_norm is 0; expected a positive number, or None to leave gradients as they are")
+        if not isinstance(self.schedule, Schedule):
+            raise TypeError(f"schedule is {self.schedule!r}; expected a Schedule, such as Cosine(total=1000)")
 
     def state_size(self, parameters: int) -> int:
         """Elements of state for a parameter vector of that size."""

@@ -12,7 +12,6 @@ from typing import Any
 
 from llvmlite import ir
 from numba.core import types
-from numba.np.arrayobj import make_array
 
 from fastnn._jit import lowered
 from fastnn.simd.host import UNIT
@@ -158,7 +157,7 @@ def tile(typingctx: Any, rows: Any, vectors: Any, columns: Any, y: Any, y_at: An
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         columns, ldy, ldb, row_x, column_x, ldw, k = (args[i] for i in (2, 5, 8, 11, 12, 15, 16))
         y, begin, x, w = (
-            builder.gep(make_array(signature.args[i])(context, builder, args[i]).data, [args[i + 1]])
+            builder.gep(context.make_array(signature.args[i])(context, builder, args[i]).data, [args[i + 1]])
             for i in (3, 6, 9, 13)
         )
         emitter = _TileBuilder(builder, context.get_data_type(signature.args[3].dtype), *shape, itemsize)

@@ -1,0 +1,157 @@
+"""One network, batch and number of threads, on real data: what is checked, trained and timed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property, lru_cache
+from itertools import cycle, islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import fastnn
+from fastnn import data, training
+from fastnn._jit import compile_clock
+from fastnn.bench.ladder import Rung
+from fastnn.bench.measuring import Run
+from fastnn.bench.residual import Residual, residual
+from fastnn.optimizers import OPTIMIZERS, Optimizer
+
+PHASES = ("forward", "step", "epoch")
+# Seeds of the weights and of the order of the rows. With seed 0 all units of 3-4-2 take part.
+SEED = 0
+# At batch 32; smaller batches have noisier gradients and take smaller steps.
+LEARNING_RATES = {"sgd": 0.1, "momentum": 0.01, "adam": 0.001, "adamw": 0.001}
+RATE_BATCH = 32
+# Training before the timing: work of about this many FLOPs, so that every machine makes the same steps.
+TRAINING_FLOPS, LEAST_STEPS, MOST_STEPS = 2e10, 10, 2000
+# Rows whose mean loss is taken before and after.
+SAMPLE_ROWS = 256
+# Batches that one call of the epoch phase makes at most: the order that it follows is an array of all their rows.
+MOST_EPOCH_ROWS = 2**20
+
+
+def dataset_for(rung: Rung) -> data.Dataset:
+    """The data set that a rung trains on: by its inputs, or a synthetic one where none fits.
+
+    ValueError: fewer outputs than the data has classes.
+    """
+    inputs, outputs = rung.sizes[0], rung.sizes[-1]
+    name = data.BY_INPUTS.get(inputs)
+    least = data.CLASSES[name] if name else 2
+    if outputs < least:
+        raise ValueError(
+            f"{rung.name} has {outputs} outputs; its data, {name or 'synthetic'}, has {least} classes: "
+            f"end the sizes in at least {least}"
+        )
+    return _load(inputs, 0 if name else outputs)
+
+
+@lru_cache(maxsize=4)
+def _load(inputs: int, classes: int) -> data.Dataset:
+    return data.synthetic(inputs, classes) if classes else data.for_inputs(inputs)
+
+
+def optimizer_for(name: str, batch: int) -> Optimizer:
+    """With a rate at which every rung of the ladder learns."""
+    return OPTIMIZERS[name](learning_rate=LEARNING_RATES[name] * min(1.0, (batch / RATE_BATCH) ** 0.5))
+
+
+@contextmanager
+def thread_limit(threads: int) -> Iterator[None]:
+    """Kernels use that many threads inside the block."""
+    before = fastnn.get_num_threads()
+    fastnn.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        fastnn.set_num_threads(before)
+
+
+class Case:
+    """Networks start from one seed and see the batches of one order, so peers can begin from the same.
+
+    x, y: the data in that order, whole batches only. batches: views of x and y, C-contiguous.
+    """
+
+    def __init__(self, rung: Rung, batch: int, threads: int, dtype: str, optimizer: str) -> None:
+        self.rung, self.batch, self.threads = rung, batch, threads
+        self.optimizer_name = optimizer
+        self.data = dataset_for(rung)
+        self.network = fastnn.mlp(*rung.sizes, dtype=dtype, seed=SEED)
+        self.trainer = self.network.trainer(optimizer_for(optimizer, batch), batch)
+        self.initial = self.network.parameters.copy()
+        rows = max(len(self.data.x) // batch, 1) * batch
+        order = np.resize(np.random.default_rng(SEED).permutation(len(self.data.x)), rows)
+        self.x: NDArray[Any] = np.ascontiguousarray(self.data.x[order], dtype)
+        self.y = self.data.y[order]
+
+    @property
+    def dtype(self) -> str:
+        return self.network.dtype.name
+
+    @cached_property
+    def batches(self) -> Sequence[tuple[NDArray[Any], NDArray[np.int64]]]:
+        starts = range(0, len(self.x), self.batch)
+        return [(self.x[at : at + self.batch], self.y[at : at + self.batch]) for at in starts]
+
+    @cached_property
+    def _order(self) -> NDArray[np.int64]:
+        """The rows of as many batches as an epoch call may make."""
+        calls = max(MOST_EPOCH_ROWS // len(self.x), 1)
+        return np.tile(np.arange(len(self.x)), calls)
+
+    def restart(self) -> None:
+        """Back to the initial weights and an optimizer that has made no step."""
+        self.network.parameters[:] = self.initial
+        self.trainer.state[:] = 0
+        self.trainer.control[training.STEP] = 0
+
+    def run(self, phase: str) -> Run:
+        """A Run of that phase: calls from Python, or for the epoch steps inside as few nopython calls as can be."""
+        if phase == "epoch":
+            return self._run_epoch
+        forward, step, batches = self.trainer.forward, self.trainer.step, cycle(self.batches)
+
+        def run_forward(calls: int) -> None:
+            for x, _ in islice(batches, calls):
+                forward(x)
+
+        def run_step(calls: int) -> None:
+            for x, y in islice(batches, calls):
+                step(x, y)
+
+        return run_forward if phase == "forward" else run_step
+
+    def _run_epoch(self, steps: int) -> None:
+        tape, params, grads, state, control, workspace = self.trainer.arrays
+        report, target = np.zeros(training.REPORT_SIZE), np.empty(self.batch, np.int64)
+        while steps > 0:
+            order = self._order[: steps * self.batch]
+            training.run_epoch(
+                report, tape, params, grads, state, control, self.x, self.y, order, target, workspace, self.batch, -1
+            )
+            steps -= len(order) // self.batch
+
+    def first_call(self, phase: str) -> float:
+        """Seconds of compilation in the first call of a phase; 0 once its kernels are on disk."""
+        run = self.run(phase)
+        with compile_clock() as clock:
+            run(1)
+        self.restart()
+        return clock.seconds
+
+    def check(self) -> Residual:
+        """Against the reference, on the first batch and the initial weights."""
+        return residual(self.trainer, *self.batches[0])
+
+    def train(self) -> tuple[float, float]:
+        """Mean loss of a fixed sample before and after a number of steps that the size of the network decides."""
+        flops = self.network.cost(self.batch, self.optimizer_name).total.flops
+        steps = int(min(max(TRAINING_FLOPS / flops, LEAST_STEPS), MOST_STEPS))
+        x, y = self.x[:SAMPLE_ROWS], self.y[:SAMPLE_ROWS]
+        before = self.network.loss(x, y)
+        self._run_epoch(steps)
+        return before, self.network.loss(x, y)

@@ -1,0 +1,140 @@
+"""What `fastnn bench` and `fastnn machine` do between their options and the library: outputs, progress, exit status."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numba
+
+from fastnn import machine
+from fastnn.bench import results
+from fastnn.bench.case import dataset_for
+from fastnn.bench.compiling import announced
+from fastnn.bench.ladder import select
+from fastnn.bench.peers import installed, parse
+from fastnn.bench.progress import progress, say
+from fastnn.bench.run import CEILING_SECONDS, Report, Settings, run
+from fastnn.bench.table import ceilings_table, console, si, table
+
+FAILED, INTERRUPTED = 1, 130
+STDOUT = "-"
+
+
+def run_bench(
+    sizes: Sequence[str], max_params: float | None, batches: Sequence[int], threads: Sequence[int], dtype: str,
+    optimizer: str, effort: str | None, peers: str, json_file: str | None, out: Path | None,
+) -> int:  # fmt: skip
+    """Exit status: 0, 1 where a row was refused, 130 where it was interrupted. ValueError: options that cannot be."""
+    settings = Settings(
+        rungs=select(sizes, max_params),
+        batches=batches or (32,),
+        threads=_thread_counts(threads),
+        dtype=dtype,
+        optimizer=optimizer,
+        effort=effort or "normal",
+        peers=_present(parse(peers)),
+    )
+    data = {dataset_for(rung).description: None for rung in settings.rungs}
+    report = Report(settings)
+    files = _files(json_file, out)
+    interrupted = False
+    try:
+        with announced(say), progress(settings.row_count) as (begin, advance):
+
+            def keep() -> None:
+                for file in files:
+                    results.write(file, report.document)
+                advance()
+
+            run(report, begin, keep, say)
+    except KeyboardInterrupt:
+        interrupted = True
+        say("interrupted; the rows done so far stand")
+    _show(report, json_file == STDOUT, list(data), files)
+    return INTERRUPTED if interrupted else FAILED if report.refused else 0
+
+
+def _thread_counts(threads: Sequence[int]) -> list[int]:
+    """Those asked for, or one and all, without repetition. ValueError: more than there are."""
+    most = int(numba.config.NUMBA_NUM_THREADS)
+    if any(count > most for count in threads):
+        raise ValueError(f"--threads is {max(threads)}; this machine has {most} (NUMBA_NUM_THREADS can lower that)")
+    return list(dict.fromkeys(threads or (1, most)))
+
+
+def _present(peers: Sequence[str]) -> list[str]:
+    """Those that are installed; says which are not."""
+    for name in peers:
+        if not installed(name):
+            say(f"{name} is not installed and is left out: pip install 'fastnn[peers]'")
+    return [name for name in peers if installed(name)]
+
+
+def _files(json_file: str | None, out: Path | None) -> list[Path]:
+    """Where results go. ValueError: a place where no file can be."""
+    files = [Path(json_file)] if json_file and json_file != STDOUT else []
+    if out is not None:
+        files.append(out / f"bench-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json")
+    for file in files:
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ValueError(f"cannot write {file}: {error}") from error
+        if file.is_dir():
+            raise ValueError(f"cannot write {file}: it is a folder; name a file, or use --out")
+    return files
+
+
+def _show(report: Report, as_json: bool, data: Sequence[str], files: Sequence[Path]) -> None:
+    """The document on stdout and the table on stderr, or the table on stdout; then what the numbers rest on."""
+    if as_json:
+        sys.stdout.write(results.dumps(report.document))
+        sys.stdout.flush()
+    if not report.rows:
+        return
+    people = console(sys.stderr)
+    (people if as_json else console(sys.stdout)).print(table(report.rows))
+    for row in report.refused:
+        people.print(f"refused: {row['name']}, {row['threads']} thread(s), {row['phase']}: {row['reason']}")
+    for description in data:
+        people.print(f"data: {description}")
+    for threads, ceilings in report.ceilings.items():
+        people.print(f"peak: {si(ceilings.flops_per_s, 'FLOP/s')} of multiply-adds measured, {threads} thread(s)")
+    for file in files:
+        people.print(f"written: {file}")
+
+
+def run_machine(fast: bool, json_file: str | None) -> None:
+    """Measures both number types at one thread and at all."""
+    seconds = CEILING_SECONDS["fast" if fast else "normal"]
+    with announced(say):
+        ceilings = [
+            machine.measure(threads, dtype, seconds).as_dict()
+            for dtype in ("float32", "float64")
+            for threads in _thread_counts(())
+        ]
+    about = machine.description()
+    if json_file == STDOUT:
+        sys.stdout.write(results.dumps(about | {"ceilings": ceilings}))
+        return
+    for file in _files(json_file, None):
+        results.write(file, about | {"ceilings": ceilings})
+    people = console(sys.stdout)
+    for name, value in about.items():
+        people.print(f"{name.replace('_', ' ')}: {_in_words(name, value)}")
+    people.print()
+    people.print(ceilings_table(ceilings))
+
+
+def _in_words(name: str, value: Any) -> str:
+    if name == "caches":
+        return ", ".join(f"{level} {_in_words('memory', size)}" for level, size in value.items())
+    if value is None:
+        return "unknown"
+    return f"{value / 2**10:,.0f} KiB" if name == "memory" and value < 2**20 else (
+        f"{value / 2**20:,.0f} MiB" if name == "memory" else str(value)
+    )  # fmt: skip

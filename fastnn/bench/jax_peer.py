@@ -1,0 +1,97 @@
+"""JAX: the whole training step as one jitted function that gives its old parameters back to be overwritten."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+BETA1, BETA2, EPSILON, MOMENTUM, WEIGHT_DECAY = 0.9, 0.999, 1e-8, 0.9, 0.01
+# Moments that an optimizer keeps.
+MOMENTS = {"sgd": 0, "momentum": 1, "adam": 2, "adamw": 2}
+
+
+def _forward(parameters: Any, x: Any) -> Any:
+    for w, b in parameters[:-1]:
+        x = jax.nn.relu(x @ w + b)
+    w, b = parameters[-1]
+    return x @ w + b
+
+
+def _loss(parameters: Any, x: Any, y: Any) -> Any:
+    log_p = jax.nn.log_softmax(_forward(parameters, x))
+    return -jnp.mean(jnp.take_along_axis(log_p, y[:, None], axis=1))
+
+
+def _sgd(rate: float, step: Any, p: Any, g: Any) -> Any:
+    return (p - rate * g,)
+
+
+def _momentum(rate: float, step: Any, p: Any, g: Any, m: Any) -> Any:
+    m = MOMENTUM * m + g
+    return p - rate * m, m
+
+
+def _adam(rate: float, step: Any, p: Any, g: Any, m: Any, v: Any) -> Any:
+    m, v = BETA1 * m + (1 - BETA1) * g, BETA2 * v + (1 - BETA2) * g * g
+    corrected = m / (1 - BETA1**step), v / (1 - BETA2**step)
+    return p - rate * corrected[0] / (jnp.sqrt(corrected[1]) + EPSILON), m, v
+
+
+def _adamw(rate: float, step: Any, p: Any, g: Any, m: Any, v: Any) -> Any:
+    return _adam(rate, step, p * (1 - rate * WEIGHT_DECAY), g, m, v)
+
+
+UPDATES: dict[str, Callable[..., Any]] = {"sgd": _sgd, "momentum": _momentum, "adam": _adam, "adamw": _adamw}
+
+
+class Model:
+    """See fastnn.bench.peer_worker.Peer."""
+
+    def __init__(
+        self,
+        weights: list[NDArray[Any]],
+        biases: list[NDArray[Any]],
+        batch: int,
+        optimizer: str,
+        learning_rate: float,
+        threads: int,
+    ) -> None:
+        # When it starts, JAX makes as many threads as the process may use cores (one thread: see peers.JAX_SERIAL).
+        if threads > 1 and hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+        jax.config.update("jax_enable_x64", weights[0].dtype == np.float64)
+        parameters = [(jnp.asarray(w), jnp.asarray(b)) for w, b in zip(weights, biases, strict=True)]
+        moments = [jax.tree.map(jnp.zeros_like, parameters) for _ in range(MOMENTS[optimizer])]
+        self.held = (parameters, *moments)
+        self.made = jnp.zeros(())
+        update = partial(UPDATES[optimizer], learning_rate)
+
+        def step(held: Any, made: Any, x: Any, y: Any) -> Any:
+            value, gradients = jax.value_and_grad(_loss)(held[0], x, y)
+            flat, tree = zip(*(jax.tree.flatten(part) for part in (held[0], gradients, *held[1:])), strict=True)
+            updated = [update(made + 1, *leaves) for leaves in zip(*flat, strict=True)]
+            return value, tuple(jax.tree.unflatten(tree[0], part) for part in zip(*updated, strict=True)), made + 1
+
+        self._forward, self._step = jax.jit(_forward), jax.jit(step, donate_argnums=(0, 1))
+        self.last: Any = self.made
+
+    def prepare(self, x: NDArray[Any], y: NDArray[Any]) -> Any:
+        return jnp.asarray(x), jnp.asarray(y)
+
+    def wait(self) -> None:
+        jax.block_until_ready(self.last)
+
+    def forward(self, batch: Any) -> Any:
+        self.last = self._forward(self.held[0], batch[0])
+        return self.last
+
+    def step(self, batch: Any) -> Any:
+        self.last, self.held, self.made = self._step(self.held, self.made, *batch)
+        return self.last

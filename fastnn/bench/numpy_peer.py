@@ -1,0 +1,117 @@
+"""A careful NumPy training step: all buffers preallocated, every operation in place, one flat parameter vector."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Batch = tuple[Array, Array]
+
+BETA1, BETA2, EPSILON, MOMENTUM, WEIGHT_DECAY = 0.9, 0.999, 1e-8, 0.9, 0.01
+
+
+class Model:
+    """See fastnn.bench.peer_worker.Peer."""
+
+    def __init__(
+        self, weights: list[Array], biases: list[Array], batch: int, optimizer: str, learning_rate: float, threads: int
+    ) -> None:
+        dtype = weights[0].dtype
+        pieces = [piece for pair in zip(weights, biases, strict=True) for piece in pair]
+        size = sum(piece.size for piece in pieces)
+        self.p, self.g, self.scratch = np.empty(size, dtype), np.zeros(size, dtype), np.empty(size, dtype)
+        self.m, self.v = np.zeros(size, dtype), np.zeros(size, dtype)
+        self.w, self.b = self._views(self.p, pieces)
+        self.dw, self.db = self._views(self.g, pieces)
+        for view, piece in zip([v for pair in zip(self.w, self.b, strict=True) for v in pair], pieces, strict=True):
+            view[...] = piece
+        self.z = [np.empty((batch, len(bias)), dtype) for bias in biases]
+        self.dz = [np.empty_like(z) for z in self.z]
+        self.positive = [np.empty(z.shape, bool) for z in self.z]
+        self.row, self.rows = np.empty((batch, 1), dtype), np.arange(batch)
+        self.rate, self.steps, self.update = learning_rate, 0, getattr(self, f"_{optimizer}")
+
+    @staticmethod
+    def _views(vector: Array, pieces: list[Array]) -> tuple[list[Array], list[Array]]:
+        ends = np.cumsum([piece.size for piece in pieces])
+        views = [
+            vector[end - piece.size : end].reshape(piece.shape) for end, piece in zip(ends, pieces, strict=True)
+        ]
+        return views[::2], views[1::2]
+
+    def prepare(self, x: Array, y: Array) -> Batch:
+        return np.ascontiguousarray(x), np.ascontiguousarray(y)
+
+    def wait(self) -> None:
+        """Every call has ended when it returns."""
+
+    def forward(self, batch: Batch) -> Array:
+        y = batch[0]
+        last = len(self.w) - 1
+        for i, (w, b, z) in enumerate(zip(self.w, self.b, self.z, strict=True)):
+            np.matmul(y, w, out=z)
+            np.add(z, b, out=z)
+            if i < last:
+                np.maximum(z, 0, out=z)
+            y = z
+        return y
+
+    def step(self, batch: Batch) -> float:
+        x, labels = batch
+        loss = self._loss(self.forward(batch), labels)
+        for i in range(len(self.w) - 1, -1, -1):
+            np.matmul((self.z[i - 1] if i else x).T, self.dz[i], out=self.dw[i])
+            np.sum(self.dz[i], axis=0, out=self.db[i])
+            if i:
+                np.matmul(self.dz[i], self.w[i].T, out=self.dz[i - 1])
+                np.greater(self.z[i - 1], 0, out=self.positive[i - 1])
+                np.multiply(self.dz[i - 1], self.positive[i - 1], out=self.dz[i - 1])
+        self.steps += 1
+        self.update()
+        return loss
+
+    def _loss(self, logits: Array, labels: Array) -> float:
+        """Mean cross-entropy; leaves its gradient in the last dz."""
+        p, row, rows = self.dz[-1], self.row, self.rows
+        np.max(logits, axis=1, keepdims=True, out=row)
+        np.subtract(logits, row, out=p)
+        of_label = p[rows, labels]
+        np.exp(p, out=p)
+        np.sum(p, axis=1, keepdims=True, out=row)
+        np.divide(p, row, out=p)
+        p[rows, labels] -= 1
+        np.multiply(p, 1 / len(labels), out=p)
+        np.log(row, out=row)
+        return float((row[:, 0] - of_label).mean())
+
+    def _sgd(self) -> None:
+        np.multiply(self.g, self.rate, out=self.scratch)
+        np.subtract(self.p, self.scratch, out=self.p)
+
+    def _momentum(self) -> None:
+        np.multiply(self.m, MOMENTUM, out=self.m)
+        np.add(self.m, self.g, out=self.m)
+        np.multiply(self.m, self.rate, out=self.scratch)
+        np.subtract(self.p, self.scratch, out=self.p)
+
+    def _adam(self) -> None:
+        correction1, root2 = 1 - BETA1**self.steps, (1 - BETA2**self.steps) ** 0.5
+        np.multiply(self.m, BETA1, out=self.m)
+        np.multiply(self.g, 1 - BETA1, out=self.scratch)
+        np.add(self.m, self.scratch, out=self.m)
+        np.multiply(self.v, BETA2, out=self.v)
+        np.multiply(self.g, self.g, out=self.scratch)
+        np.multiply(self.scratch, 1 - BETA2, out=self.scratch)
+        np.add(self.v, self.scratch, out=self.v)
+        np.sqrt(self.v, out=self.scratch)
+        np.add(self.scratch, EPSILON * root2, out=self.scratch)
+        np.divide(self.m, self.scratch, out=self.scratch)
+        np.multiply(self.scratch, self.rate * root2 / correction1, out=self.scratch)
+        np.subtract(self.p, self.scratch, out=self.p)
+
+    def _adamw(self) -> None:
+        np.multiply(self.p, 1 - self.rate * WEIGHT_DECAY, out=self.p)
+        self._adam()

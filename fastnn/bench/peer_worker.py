@@ -1,0 +1,87 @@
+"""The process that a peer runs in: python -m fastnn.bench.peer_worker NAME, told what to do by JSON lines on stdin.
+
+    {"do": "prepare", "file": ..., "layers": n, "optimizer": ..., "learning_rate": ...}   -> {"loss": first loss}
+    {"do": "time", "phase": "forward" | "step", "calls": n}                               -> {"seconds": ...}
+
+The file, made by numpy.savez, holds w0, b0, w1, ..., and x (N, B, I), y (N, B), the batches in turn. An answer
+{"error": ...} ends the process. Between requests the process sleeps in a read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from importlib import import_module
+from itertools import cycle, islice
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Arrays = list[NDArray[Any]]
+
+# Each module holds a class Model that is a Peer.
+MODELS = {name: f"fastnn.bench.{name}_peer" for name in ("numpy", "torch", "jax")}
+
+
+class Peer(Protocol):
+    """A network of relu layers with softmax cross-entropy, in another library; weights (I, O)."""
+
+    def __init__(
+        self, weights: Arrays, biases: Arrays, batch: int, optimizer: str, learning_rate: float, threads: int
+    ) -> None: ...
+
+    def prepare(self, x: NDArray[Any], y: NDArray[np.int64]) -> Any:
+        """A batch in the library's own form."""
+
+    def forward(self, batch: Any) -> object: ...
+
+    def step(self, batch: Any) -> object:
+        """One training step; the loss before it, as something that float() takes."""
+
+    def wait(self) -> None:
+        """Returns when all work is done."""
+
+
+class Worker:
+    """Answers requests about one peer."""
+
+    def __init__(self, name: str, threads: int) -> None:
+        self.kind: type[Peer] = import_module(MODELS[name]).Model
+        self.threads = threads
+
+    def prepare(self, file: str, layers: int, optimizer: str, learning_rate: float) -> dict[str, float]:
+        with np.load(file) as arrays:
+            weights, biases = ([arrays[f"{kind}{i}"] for i in range(layers)] for kind in "wb")
+            x, y = arrays["x"], arrays["y"]
+        self.peer = self.kind(weights, biases, x.shape[1], optimizer, learning_rate, self.threads)
+        batches = [self.peer.prepare(*batch) for batch in zip(x, y, strict=True)]
+        self.batches = cycle(batches)
+        return {"loss": float(self.peer.step(batches[0]))}  # type: ignore[arg-type]
+
+    def time(self, phase: str, calls: int) -> dict[str, float]:
+        call = getattr(self.peer, phase)
+        start = time.perf_counter()
+        for batch in islice(self.batches, calls):
+            call(batch)
+        self.peer.wait()
+        return {"seconds": time.perf_counter() - start}
+
+
+def main(name: str, threads: int) -> None:
+    # Libraries print what they like; the protocol keeps the real stdout to itself.
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    try:
+        worker = Worker(name, threads)
+        for line in sys.stdin:
+            request = json.loads(line)
+            print(json.dumps(getattr(worker, request.pop("do"))(**request)), file=answers, flush=True)
+    except Exception as error:
+        print(json.dumps({"error": f"{type(error).__name__}: {error}"}), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))

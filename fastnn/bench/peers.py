@@ -1,0 +1,205 @@
+"""Other libraries at the same work: in processes of their own, one at a time, in turn with ours."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fastnn.bench.case import Case, thread_limit
+from fastnn.bench.measuring import (
+    WARM_UP_SHARE,
+    Budget,
+    Measurement,
+    Run,
+    block_seconds,
+    median_interval,
+    seconds_of,
+    warm_up,
+)
+from fastnn.bench.rows import Row, describe, times, under
+from fastnn.machine import Ceilings
+
+NAMES = ("numpy", "torch", "jax")
+# A peer is called from Python, once a call.
+PHASES = ("forward", "step")
+# First losses agree to this, relative: they differ by rounding alone.
+AGREEMENT = {"float32": 1e-4, "float64": 1e-10}
+# Order statistics enclose the median with 95 % from 6 pairs on.
+LEAST_PAIRS, MOST_PAIRS = 6, 40
+SOURCES = Path(__file__).parents[2]
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+
+# JAX has no variable for threads. One thread means no pool and no thread that dispatches beside the caller's (3-4-2,
+# forward: 9 us so, 14 us with dispatch beside; pinned to one core 13 us).
+JAX_SERIAL = {
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
+    "JAX_CPU_ENABLE_ASYNC_DISPATCH": "false",
+}
+
+
+class PeerFailed(RuntimeError):
+    """A peer could not do the work, or gave another loss."""
+
+
+def parse(names: str) -> list[str]:
+    """"numpy,torch" as a list. ValueError: a name that is no peer."""
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    for name in wanted:
+        if name not in NAMES:
+            reason = "is not available yet" if name == "sklearn" else "is no peer"
+            raise ValueError(f"--peers: {name!r} {reason}; expected some of {', '.join(NAMES)}")
+    return list(dict.fromkeys(wanted))
+
+
+def installed(name: str) -> bool:
+    return find_spec(name) is not None
+
+
+class Process:
+    """A peer's process, held to a number of threads; see fastnn.bench.peer_worker."""
+
+    def __init__(self, name: str, threads: int) -> None:
+        self.name = name
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "fastnn.bench.peer_worker", name, str(threads)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            env=_environment(threads),
+        )  # fmt: skip
+
+    def ask(self, **request: Any) -> Mapping[str, float]:
+        """Send a request and wait for its answer. PeerFailed where there is none."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        answer: dict[str, Any] = json.loads(line) if line else {"error": "its process ended"}
+        if "error" in answer:
+            raise PeerFailed(f"{self.name}: {answer['error']}")
+        return answer
+
+    def time(self, phase: str, calls: int) -> float:
+        """Seconds, by its own clock, that so many calls took."""
+        return self.ask(do="time", phase=phase, calls=calls)["seconds"]
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+def _environment(threads: int) -> dict[str, str]:
+    """Ours, with the number of threads where each library looks for it, and where fastnn lies."""
+    path = os.pathsep.join(filter(None, (str(SOURCES), os.environ.get("PYTHONPATH"))))
+    limits = dict.fromkeys(THREAD_VARIABLES, str(threads)) | (JAX_SERIAL if threads == 1 else {})
+    return {**os.environ, **limits, "PYTHONPATH": path}
+
+
+@contextmanager
+def prepared(name: str, case: Case) -> Iterator[Process]:
+    """A peer's process with the case's initial weights and batches. PeerFailed: its first loss is another."""
+    process = Process(name, case.threads)
+    try:
+        with tempfile.TemporaryDirectory(prefix="fastnn-") as folder:
+            file = Path(folder) / "case.npz"
+            _write_case(file, case)
+            optimizer = case.trainer.optimizer
+            theirs = process.ask(
+                do="prepare", file=str(file), layers=len(case.network.layers), optimizer=optimizer.name,
+                learning_rate=optimizer.learning_rate,
+            )["loss"]  # fmt: skip
+        case.restart()
+        ours = case.trainer.step(*case.batches[0])
+        if not abs(theirs - ours) <= AGREEMENT[case.dtype] * abs(ours):
+            raise PeerFailed(f"{name}: its first loss is {theirs:.9g}, ours {ours:.9g}")
+        yield process
+    finally:
+        process.close()
+
+
+def _write_case(file: Path, case: Case) -> None:
+    """The initial weights and the batches, as fastnn.bench.peer_worker reads them."""
+    parameters = case.network.named(case.initial)
+    layers = range(len(case.network.layers))
+    arrays = {f"w{i}": parameters[f"{i}.weight"] for i in layers}
+    arrays |= {f"b{i}": parameters[f"{i}.bias"] for i in layers}
+    arrays |= {"x": np.stack([x for x, _ in case.batches]), "y": np.stack([y for _, y in case.batches])}
+    np.savez(file, allow_pickle=False, **arrays)
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Seconds of a call of ours and of the peer's, in turn."""
+
+    ours: tuple[float, ...]
+    theirs: tuple[float, ...]
+    calls: int
+
+    @property
+    def ratio(self) -> dict[str, float]:
+        """Peer's time / ours, pair by pair: median, and the interval that holds it with 95 %."""
+        median, low, high = median_interval([t / o for t, o in zip(self.theirs, self.ours, strict=True)])
+        return {"median": median, "low": low, "high": high}
+
+
+def in_turn(ours: Run, process: Process, phase: str, budget: Budget, timer_s: float) -> Pairs:
+    """Blocks of ours and of theirs, A B A B, within twice the budget, since there are two to measure."""
+    seconds = 2 * budget.seconds
+    block = block_seconds(timer_s, seconds / MOST_PAIRS / 2)
+    process.time(phase, 1)  # compiles, in some libraries
+    our_calls = warm_up(ours, block, WARM_UP_SHARE * budget.seconds)
+    their_calls = _calls(process, phase, block, WARM_UP_SHARE * budget.seconds)
+    end = time.perf_counter() + seconds
+    our_times: list[float] = []
+    their_times: list[float] = []
+    while len(our_times) < LEAST_PAIRS or (len(our_times) < MOST_PAIRS and time.perf_counter() < end):
+        # After its turn to sleep either finds caches cold and its first calls slow: some run before the clock does.
+        ours(our_calls // 10 + 1)
+        our_times.append(seconds_of(ours, our_calls) / our_calls)
+        process.time(phase, their_calls // 10 + 1)
+        their_times.append(process.time(phase, their_calls) / their_calls)
+    return Pairs(tuple(our_times), tuple(their_times), their_calls)
+
+
+def _calls(process: Process, phase: str, block: float, patience: float) -> int:
+    """Warm-up by the peer's own clock, so that the pipe does not count."""
+    now = 0.0
+
+    def run(calls: int) -> None:
+        nonlocal now
+        now += process.time(phase, calls)
+
+    return warm_up(run, block, patience, clock=lambda: now)
+
+
+def compare(case: Case, name: str, rows: Sequence[Row], ceilings: Ceilings, budget: Budget) -> Iterator[Row]:
+    """The peer's row beside each of ours that it can be compared with, the ratio put into ours. Raises PeerFailed."""
+    comparable = [row for row in rows if row["phase"] in PHASES and row["verdict"] != "refused"]
+    if not comparable:
+        return
+    with thread_limit(case.threads), prepared(name, case) as process:
+        for row in comparable:
+            pairs = in_turn(case.run(row["phase"]), process, row["phase"], budget, ceilings.timer_s)
+            row.setdefault("ratio_to", {})[name] = pairs.ratio
+            yield _peer_row(case, name, row["phase"], pairs, ceilings)
+
+
+def _peer_row(case: Case, name: str, phase: str, pairs: Pairs, ceilings: Ceilings) -> Row:
+    measured = Measurement(pairs.theirs, pairs.calls)
+    unknown = dict.fromkeys(("compile_s", "residual", "loss_first", "loss_last"))
+    about = {"peer": name, "ratio": pairs.ratio, "verdict": measured.verdict}
+    return under(describe(case, phase) | times(case, phase, measured) | unknown | about, ceilings)

@@ -1,0 +1,159 @@
+"""How far kernels are from the reference, in units of what rounding explains: residual = error / limit, 1 is the most.
+
+The reference is the float64 twin on the same rounded inputs. Limits follow a first-order running error analysis:
+
+    u           unit roundoff
+    local       a chain of K fused multiply-adds with terms |x| |w|: c u (|x| |w| + |b|). c = K always holds, 4 sqrt(K)
+                with near certainty, since roundings are independent (Higham & Mary 2019, SIAM J. Sci. Comput. 41)
+    inherited   errors of the operands, independent too: the root of the sum of their squares through the product
+    kinks       where |z| is below its own limit the slope of relu may be 0 or 1
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.reference import dense, loss
+from fastnn.reference.network import Layer
+from fastnn.reference.softmax import softmax
+
+if TYPE_CHECKING:
+    from fastnn.fit import Trainer
+
+Array = NDArray[np.float64]
+
+# In float64 the reference rounds as well, so there the unit counts twice.
+UNIT_ROUNDOFF = {"float32": 2.0**-24, "float64": 2 * 2.0**-53}
+# Mean loss, summed in float64, relative; softmax, absolute in u.
+LOSS_LIMIT = {"float32": 1e-7, "float64": 1e-13}
+SOFTMAX_UNITS = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Residual:
+    """Largest error / limit of the output, the loss and the gradient; infinite where a number is not finite."""
+
+    forward: float
+    loss: float
+    gradient: float
+
+    @property
+    def worst(self) -> float:
+        return max(self.forward, self.loss, self.gradient)
+
+
+@dataclass(frozen=True, slots=True)
+class _Value:
+    """A float64 array and the limit of its error in the kernels."""
+
+    exact: Array
+    limit: Array
+
+
+def residual(trainer: Trainer, x: NDArray[Any], y: NDArray[np.int64]) -> Residual:
+    """Of the output, the loss and the gradient of one batch of a multilayer perceptron with a cross-entropy loss."""
+    output = trainer.forward(x).copy()
+    value = trainer.gradient(x, y)
+    gradients = trainer.network.named(trainer.grads)
+    layers = _layers(trainer)
+    units = UNIT_ROUNDOFF[trainer.network.dtype.name]
+
+    sources, logits = _forward(layers, _exact(x.astype(np.float64)), units)
+    expected, dlogits = _loss(logits, y, units, LOSS_LIMIT[trainer.network.dtype.name])
+    worst = 0.0
+    for index, parts in _backward(layers, sources, dlogits, units):
+        for name, part in parts.items():
+            worst = max(worst, _ratio(gradients[f"{index}.{name}"], part))
+    return Residual(_ratio(output, logits), _ratio(np.array(value), expected), worst)
+
+
+def _layers(trainer: Trainer) -> list[Layer]:
+    network = trainer.network
+    parameters = {name: block.astype(np.float64) for name, block in network.named_parameters.items()}
+    return [
+        Layer(parameters[f"{index}.weight"], parameters[f"{index}.bias"], layer.activation)
+        for index, layer in enumerate(network.layers)
+    ]
+
+
+def _exact(array: Array) -> _Value:
+    return _Value(array, np.zeros_like(array))
+
+
+def _ratio(actual: NDArray[Any], expected: _Value) -> float:
+    """Largest error / limit; a limit of 0 allows no error."""
+    error = np.abs(actual.astype(np.float64) - expected.exact)
+    allowed = np.maximum(expected.limit, np.finfo(np.float64).tiny)
+    worst = float(np.max(error / allowed, initial=0.0))
+    return worst if np.isfinite(worst) else float("inf")
+
+
+def _chain(terms: int) -> float:
+    return min(float(terms), 4.0 * math.sqrt(terms))
+
+
+def _product(a: _Value, b: _Value, exact: Array, units: float, start: Array | float = 0.0) -> _Value:
+    """The limit of a @ b + start, whose value is known."""
+    local = _chain(a.exact.shape[1]) * units * (np.abs(a.exact) @ np.abs(b.exact) + np.abs(start))
+    squares = np.zeros_like(local)
+    if a.limit.any():
+        squares += a.limit**2 @ b.exact**2
+    if b.limit.any():
+        squares += a.exact**2 @ b.limit**2
+    return _Value(exact, local + np.sqrt(squares))
+
+
+def _forward(layers: Sequence[Layer], x: _Value, units: float) -> tuple[list[tuple[_Value, _Value]], _Value]:
+    """Input and pre-activation of each layer, and the logits."""
+    sources = []
+    for layer in layers:
+        exact, y = dense.forward(x.exact, layer.w, layer.b, layer.activation)
+        z = _product(x, _exact(layer.w), exact, units, 0.0 if layer.b is None else layer.b)
+        sources.append((x, z))
+        # relu cuts off an error whose whole range is negative.
+        x = _Value(y, z.limit if layer.activation == "identity" else np.where(exact > -z.limit, z.limit, 0.0))
+    return sources, x
+
+
+def _loss(logits: _Value, y: NDArray[np.int64], units: float, relative: float) -> tuple[_Value, _Value]:
+    """Mean cross-entropy and its gradient in the logits."""
+    value, gradient = loss.cross_entropy(logits.exact, y)
+    p = softmax(logits.exact)
+    mean_limit = np.sum(p * logits.limit, axis=1, keepdims=True)
+    of_label = logits.limit[np.arange(len(y)), y]
+    limit = relative * abs(value) + np.mean(of_label + mean_limit[:, 0])
+    gradient_limit = (p * (logits.limit + mean_limit) + SOFTMAX_UNITS * units) / len(y)
+    return _Value(np.asarray(value), np.asarray(limit)), _Value(gradient, gradient_limit)
+
+
+def _backward(
+    layers: Sequence[Layer], sources: Sequence[tuple[_Value, _Value]], dy: _Value, units: float
+) -> list[tuple[int, dict[str, _Value]]]:
+    """Gradients of each layer's weight and bias, last layer first."""
+    gradients = []
+    for index in range(len(layers) - 1, -1, -1):
+        (x, z), layer = sources[index], layers[index]
+        dz = dy if layer.activation == "identity" else _through_relu(dy, z)
+        dx, dw, db = dense.backward(
+            dy.exact, x.exact, layer.w, z.exact, np.maximum(z.exact, 0.0), layer.activation, input_gradient=index > 0
+        )
+        ones = _exact(np.ones((1, len(dz.exact))))
+        weight = _product(_Value(x.exact.T, x.limit.T), dz, dw, units)
+        bias = _product(ones, dz, db[None, :], units)
+        gradients.append((index, {"weight": weight, "bias": _Value(db, bias.limit[0])}))
+        if dx is not None:
+            dy = _product(dz, _exact(layer.w.T), dx, units)
+    return gradients
+
+
+def _through_relu(dy: _Value, z: _Value) -> _Value:
+    on = z.exact > 0
+    near_kink = np.abs(z.exact) <= z.limit
+    limit = np.where(on, dy.limit, 0.0) + np.where(near_kink, np.abs(dy.exact), 0.0)
+    return _Value(np.where(on, dy.exact, 0.0), limit)

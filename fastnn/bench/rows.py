@@ -1,0 +1,112 @@
+"""The rows of one case: checked, trained, then timed, a row a phase."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from fastnn.bench.case import Case, thread_limit
+from fastnn.bench.measuring import Budget, Measurement, measure
+from fastnn.bench.residual import Residual
+from fastnn.cost import Cost
+from fastnn.machine import Ceilings
+
+Row = dict[str, Any]
+
+
+def rows_of(case: Case, phases: Sequence[str], ceilings: Ceilings, budget: Budget) -> Iterator[Row]:
+    """A row a phase. A row is refused, without times, where the kernels are wrong or training leaves the finite."""
+    with thread_limit(case.threads):
+        compiled = {phase: case.first_call(phase) for phase in phases}
+        residual = case.check()
+        reason = wrong(residual)
+        first, last = (None, None) if reason else case.train()
+        if first is not None and last is not None and not math.isfinite(first + last):
+            reason, first, last = f"training gave a loss of {last} after {first}", None, None
+        for phase in phases:
+            measured = None if reason else measure(case.run(phase), budget, ceilings.timer_s)
+            row = describe(case, phase) | times(case, phase, measured)
+            row |= {"compile_s": compiled[phase], "residual": finite(residual.worst)}
+            row |= {"loss_first": first, "loss_last": last}
+            row["verdict"] = "refused" if measured is None else measured.verdict
+            if reason:
+                row["reason"] = reason
+            yield under(row, ceilings)
+
+
+def wrong(residual: Residual) -> str | None:
+    """What the reference disagrees with, in words."""
+    parts = {"forward": residual.forward, "loss": residual.loss, "gradient": residual.gradient}
+    bad = [f"{name} {value:.3g}" for name, value in parts.items() if not value <= 1]
+    return f"error over limit, against the reference: {', '.join(bad)}" if bad else None
+
+
+def finite(value: float) -> float | None:
+    """JSON has no infinity."""
+    return value if math.isfinite(value) else None
+
+
+def cost_of(case: Case, phase: str) -> Cost:
+    """Of one call: the forward pass, or a whole step."""
+    step = case.network.cost(case.batch, case.optimizer_name)
+    return step.forward if phase == "forward" else step.total
+
+
+def working_set(case: Case, phase: str) -> int:
+    """Bytes that every call touches, at the least: parameters, one batch, for a step gradient and optimizer state."""
+    held = case.network.parameters.nbytes + case.batches[0][0].nbytes
+    return held if phase == "forward" else held + case.trainer.grads.nbytes + case.trainer.state.nbytes
+
+
+def describe(case: Case, phase: str) -> Row:
+    """Names and exact counts of one call."""
+    cost = cost_of(case, phase)
+    return {
+        "name": case.rung.name,
+        "sizes": list(case.rung.sizes),
+        "params": case.rung.params,
+        "batch": case.batch,
+        "threads": case.threads,
+        "dtype": case.dtype,
+        "optimizer": case.optimizer_name,
+        "phase": phase,
+        "data": case.data.name,
+        "macs": cost.macs,
+        "flops": cost.flops,
+        "flops_matmul": cost.flops_matmul,
+        "flops_elementwise": cost.flops_elementwise,
+        "transcendentals": cost.transcendentals,
+        "bytes_min": cost.bytes,
+        "working_set": working_set(case, phase),
+    }
+
+
+def times(case: Case, phase: str, measured: Measurement | None) -> Row:
+    """Seconds of one call, and rates from their median."""
+    if measured is None:
+        empty = ("median_s", "iqr_s", "min_s", "samples_per_s", "gflops")
+        return {"times_s": [], "calls": 0, **dict.fromkeys(empty)}
+    return {
+        "times_s": list(measured.times),
+        "calls": measured.calls,
+        "median_s": measured.median,
+        "iqr_s": measured.iqr,
+        "min_s": measured.min,
+        "samples_per_s": case.batch / measured.median,
+        "gflops": cost_of(case, phase).flops / measured.median / 1e9,
+    }
+
+
+def under(row: Row, ceilings: Ceilings) -> Row:
+    """The row with the floor and the share of peak that these ceilings give it."""
+    gflops = row["gflops"]
+    return row | {
+        "floor_s": ceilings.floor(row["flops"], row["bytes_min"], row["working_set"]),
+        "peak_fraction": None if gflops is None else gflops * 1e9 / ceilings.flops_per_s,
+    }
+
+
+def beats_floor(row: Row) -> bool:
+    """Faster than the ceilings allow: they were measured while the machine was busy."""
+    return row["median_s"] is not None and row["median_s"] < row["floor_s"]

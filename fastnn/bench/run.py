@@ -1,0 +1,112 @@
+"""A whole run: ceilings, then every case of a plan in turn, the document growing row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import product
+from typing import Any
+
+from fastnn import machine
+from fastnn.bench import results
+from fastnn.bench.case import PHASES, Case
+from fastnn.bench.ladder import Rung
+from fastnn.bench.measuring import FAST, NORMAL, RIGOROUS, Budget
+from fastnn.bench.peers import PHASES as PEER_PHASES
+from fastnn.bench.peers import PeerFailed, compare
+from fastnn.bench.rows import Row, beats_floor, rows_of, under
+from fastnn.machine import Ceilings
+
+Say = Callable[[str], object]
+
+# Seconds of measuring ceilings, a thread count.
+CEILING_SECONDS = {"fast": 0.15, "normal": 1.0, "rigorous": 3.0}
+BUDGETS: dict[str, Budget] = {"fast": FAST, "normal": NORMAL, "rigorous": RIGOROUS}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What to run. effort: "fast", "normal" or "rigorous"."""
+
+    rungs: Sequence[Rung]
+    batches: Sequence[int]
+    threads: Sequence[int]
+    dtype: str = "float32"
+    optimizer: str = "sgd"
+    effort: str = "normal"
+    peers: Sequence[str] = ()
+    phases: Sequence[str] = PHASES
+
+    @property
+    def row_count(self) -> int:
+        """Rows of a run in which nothing is refused."""
+        compared = sum(phase in PEER_PHASES for phase in self.phases)
+        return len(self.cases) * (len(self.phases) + compared * len(self.peers))
+
+    @property
+    def cases(self) -> list[tuple[Rung, int, int]]:
+        return list(product(self.rungs, self.batches, self.threads))
+
+
+@dataclass
+class Report:
+    """What a run has so far."""
+
+    settings: Settings
+    ceilings: dict[int, Ceilings] = field(default_factory=dict)
+    rows: list[Row] = field(default_factory=list)
+
+    @cached_property
+    def _context(self) -> dict[str, Any]:
+        return results.context(self.settings.threads, self.settings.dtype)
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """As results.validate wants it, however far the run has come."""
+        found = {
+            "threading_layer": results.threading_layer(),
+            "ceilings": [ceilings.as_dict() for ceilings in self.ceilings.values()],
+        }
+        return results.document(self._context | found, self.rows)
+
+    @property
+    def refused(self) -> list[Row]:
+        return [row for row in self.rows if row["verdict"] == "refused"]
+
+    def measure_ceilings(self) -> None:
+        for threads in self.settings.threads:
+            seconds = CEILING_SECONDS[self.settings.effort]
+            self.ceilings[threads] = machine.measure(threads, self.settings.dtype, seconds)
+
+    def add(self, row: Row) -> None:
+        """Keep a row; where it beats its floor, measure the ceilings anew, and place all rows under the higher ones."""
+        self.rows.append(row)
+        if beats_floor(row):
+            threads, settings = row["threads"], self.settings
+            again = machine.measure(threads, settings.dtype, CEILING_SECONDS[settings.effort])
+            self.ceilings[threads] = self.ceilings[threads].raised_by(again)
+            for known in self.rows:
+                known.update(under(known, self.ceilings[known["threads"]]))
+
+
+def run(report: Report, begin_case: Say, after_row: Callable[[], object], say: Say) -> None:
+    """Fills the report. begin_case(what) before each case, after_row() when a row has come; say() what went wrong."""
+    settings = report.settings
+    budget = BUDGETS[settings.effort]
+    report.measure_ceilings()
+    for rung, batch, threads in settings.cases:
+        begin_case(f"{rung.name}, batch {batch}, {threads} thread{'s' if threads > 1 else ''}")
+        case = Case(rung, batch, threads, settings.dtype, settings.optimizer)
+        ours = []
+        for row in rows_of(case, settings.phases, report.ceilings[threads], budget):
+            report.add(row)
+            ours.append(row)
+            after_row()
+        for peer in settings.peers:
+            try:
+                for row in compare(case, peer, ours, report.ceilings[threads], budget):
+                    report.add(row)
+                    after_row()
+            except PeerFailed as failure:
+                say(f"{case.rung.name}: refused, {failure}")

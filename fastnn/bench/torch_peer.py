@@ -1,0 +1,58 @@
+"""PyTorch, eager, as its users write a training step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+OPTIMIZERS = {
+    "sgd": lambda p, rate: torch.optim.SGD(p, lr=rate),
+    "momentum": lambda p, rate: torch.optim.SGD(p, lr=rate, momentum=0.9),
+    "adam": lambda p, rate: torch.optim.Adam(p, lr=rate),
+    "adamw": lambda p, rate: torch.optim.AdamW(p, lr=rate, weight_decay=0.01),
+}
+
+
+class Model:
+    """See fastnn.bench.peer_worker.Peer."""
+
+    def __init__(
+        self,
+        weights: list[NDArray[Any]],
+        biases: list[NDArray[Any]],
+        batch: int,
+        optimizer: str,
+        learning_rate: float,
+        threads: int,
+    ) -> None:
+        torch.set_num_threads(threads)
+        layers: list[nn.Module] = []
+        for weight, bias in zip(weights, biases, strict=True):
+            linear = nn.Linear(*weight.shape, dtype=torch.from_numpy(weight).dtype)
+            with torch.no_grad():
+                linear.weight.copy_(torch.from_numpy(weight.T.copy()))
+                linear.bias.copy_(torch.from_numpy(bias))
+            layers += [linear, nn.ReLU()]
+        self.network = nn.Sequential(*layers[:-1])
+        self.loss = nn.CrossEntropyLoss()
+        self.optimizer = OPTIMIZERS[optimizer](self.network.parameters(), learning_rate)
+
+    def prepare(self, x: NDArray[Any], y: NDArray[Any]) -> Any:
+        return torch.from_numpy(x.copy()), torch.from_numpy(y.copy())
+
+    def wait(self) -> None:
+        """On a CPU every call has ended when it returns."""
+
+    def forward(self, batch: Any) -> Any:
+        with torch.no_grad():
+            return self.network(batch[0])
+
+    def step(self, batch: Any) -> Any:
+        self.optimizer.zero_grad()
+        loss = self.loss(self.network(batch[0]), batch[1])
+        loss.backward()
+        self.optimizer.step()
+        return loss.detach()

@@ -1,0 +1,90 @@
+"""The command line: options in, calls of the library, tables and files out. Nothing imports this module.
+
+Machine-readable output goes to stdout, everything for people to stderr, except that a table goes to stdout where
+nothing else does. Exit codes: 0 ok, 1 a failed check, 2 bad usage, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+import fastnn
+
+
+class ListCommand(click.Command):
+    """A command whose repeatable options also take several values at once: --sizes 3-4-2 64-16-10."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        names = {name for option in self.params if getattr(option, "multiple", False) for name in option.opts}
+        return super().parse_args(ctx, _repeat_names(args, names))
+
+
+def _repeat_names(args: Sequence[str], names: set[str]) -> list[str]:
+    """--batch 1 32 becomes --batch 1 --batch 32."""
+    result: list[str] = []
+    current, values = "", 0
+    for arg in args:
+        if arg.startswith("-") and arg != "-":
+            current, values = (arg if arg in names else ""), 0
+        elif current:
+            values += 1
+            if values > 1:
+                result.append(current)
+        result.append(arg)
+    return result
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(fastnn.__version__, prog_name="fastnn", message="%(prog)s %(version)s")
+def main() -> None:
+    """fastnn measures how the cost of a neural network grows, with hand-written Numba kernels."""
+
+
+@main.command(cls=ListCommand)
+@click.option("--sizes", multiple=True, metavar="A-B-C", help="Layer sizes, such as 3-4-2 or 784-1024x3-10.")
+@click.option("--max-params", type=float, help="Largest network to run.  [default: 1.1e7, without --sizes]")
+@click.option("--batch", "batches", multiple=True, type=click.IntRange(min=1), help="Rows of a batch.  [default: 32]")
+@click.option("--threads", multiple=True, type=click.IntRange(min=1), help="Threads.  [default: 1 and all]")
+@click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True)
+@click.option("--optimizer", type=click.Choice(["sgd", "momentum", "adam", "adamw"]), default="sgd", show_default=True)
+@click.option("--fast", "effort", flag_value="fast", help="About 0.2 s a row.")
+@click.option("--rigorous", "effort", flag_value="rigorous", help="Up to 10 s a row, until the spread is below 1 %.")
+@click.option("--peers", default="", metavar="NAMES", help="Compare with these in turn: numpy, torch, jax.")
+@click.option("--json", "json_file", metavar="FILE|-", help="Write all results as JSON; - is stdout.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write a new result file in this folder.")
+def bench(**options: Any) -> None:
+    """Climb the ladder: check each network against the reference, train it on real data, time it."""
+    from fastnn.bench.command import run_bench
+
+    try:
+        status = run_bench(**options)
+    except (ValueError, ModuleNotFoundError) as error:
+        raise click.UsageError(str(error)) from error
+    sys.exit(status)
+
+
+@main.command()
+@click.option("--fast", is_flag=True, help="0.3 s instead of 2 s a number type.")
+@click.option("--json", "json_file", metavar="FILE|-", help="Write as JSON; - is stdout.")
+def machine(fast: bool, json_file: str | None) -> None:
+    """Measure this machine's ceilings: multiply-adds, bandwidth of each cache and of memory, clock, calls."""
+    from fastnn.bench.command import run_machine
+
+    run_machine(fast, json_file)
+
+
+@main.command()
+def warmup() -> None:
+    """Compile all kernels now, so that nothing compiles later."""
+    from fastnn.bench.warmup import run_warmup
+
+    run_warmup()
+
+
+if __name__ == "__main__":
+    main(prog_name="fastnn")
