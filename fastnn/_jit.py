@@ -22,6 +22,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,30 @@ def by_type(choose: Callable[..., Callable[..., Any] | None]) -> Any:
 def by_dtype(single: Callable[[Any], Any], double: Callable[[Any], Any]) -> Any:
     """A function of one scalar, written once for float32 and once for float64."""
     return by_type({numba.float32: single, numba.float64: double}.get)
+
+
+def threading_layer() -> str | None:
+    """Numba's threading layer; None before the first parallel kernel has been loaded."""
+    try:
+        return str(numba.threading_layer())
+    except ValueError:
+        return None
+
+
+@lru_cache(maxsize=1)
+def _warn_of_workqueue() -> None:
+    warnings.warn(
+        "numba found neither OpenMP nor TBB and runs its workqueue, where starting threads costs up to 2 ms: install tbb "
+        "or an OpenMP runtime, or call fastnn.set_num_threads(1)",
+        RuntimeWarning,
+        stacklevel=4,
+    )
+
+
+def check_threading_layer() -> None:
+    """Warns, once, of a layer on which several threads are slower than one. Results are right on every layer."""
+    if threading_layer() == "workqueue" and numba.get_num_threads() > 1:
+        _warn_of_workqueue()
 
 
 class CompileClock(event.Listener):  # type: ignore[misc]

@@ -61,11 +61,7 @@ def bench(**options: Any) -> None:
     """Climb the ladder: check each network against the reference, train it on real data, time it."""
     from fastnn.bench.command import run_bench
 
-    try:
-        status = run_bench(**options)
-    except (ValueError, ModuleNotFoundError) as error:
-        raise click.UsageError(str(error)) from error
-    sys.exit(status)
+    sys.exit(run_bench(**options))
 
 
 @main.command()

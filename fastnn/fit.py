@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn import tape, training
-from fastnn._jit import compile_clock
+from fastnn._jit import check_threading_layer, compile_clock
 from fastnn.checks import aligned_zeros, as_count, as_numeric, require_memory
 from fastnn.losses import CrossEntropy
 from fastnn.network import require_trainable
@@ -238,6 +238,7 @@ def fit(
             show(epoch, history)
             if callback is not None and callback(epoch, history):
                 break
+    check_threading_layer()
     return history
 
 

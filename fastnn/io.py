@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from dataclasses import asdict
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn.atomic import write_atomically
 from fastnn.layers import KINDS, Layer
 from fastnn.losses import LOSSES
 from fastnn.network import Network
@@ -22,24 +20,6 @@ FORMAT = "fastnn-network/1"
 
 class FileError(ValueError):
     """A file that is broken, incomplete, or not a fastnn network. The message names the file and what is wrong."""
-
-
-def write_atomically(path: str | PathLike[str], content: bytes) -> None:
-    """Replace a file so that a reader, or a crash, finds the old content or the new, never half of it."""
-    path = Path(path)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _describe_layer(layer: Layer) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import platform
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -72,7 +72,7 @@ class Ceilings:
         return max(flops / self.flops_per_s, moved / bandwidth)
 
     def raised_by(self, other: Ceilings) -> Ceilings:
-        """The higher of two measurements of one thing, number by number."""
+        """The higher of two measurements, number by number."""
         levels = tuple(
             replace(mine, bandwidth={name: max(rate, theirs.bandwidth[name]) for name, rate in mine.bandwidth.items()})
             for mine, theirs in zip(self.levels, other.levels, strict=True)
@@ -144,6 +144,16 @@ def measure(threads: int, dtype: DTypeLike = "float32", seconds: float = 1.0) ->
         each = (1 - PEAK_SHARE) * seconds / len(sizes)
         levels = tuple(_level(name, capacity, total, threads, dtype, each) for name, capacity, total in sizes)
     return Ceilings(threads, dtype.name, flops, timer_overhead(), call_overhead(), levels)
+
+
+def measure_each(threads: Iterable[int], dtype: DTypeLike = "float32", seconds: float = 1.0) -> dict[int, Ceilings]:
+    """By number of threads, each in about that many seconds. More threads reach at least what fewer did: on a busy
+    machine they have to wait for one another."""
+    found: dict[int, Ceilings] = {}
+    for count in sorted(set(threads)):
+        ceilings = measure(count, dtype, seconds)
+        found[count] = ceilings.raised_by(found[max(found)]) if found else ceilings
+    return found
 
 
 @contextmanager
@@ -230,6 +240,3 @@ def _best_of(runs: int, action: Callable[[], object]) -> float:
         return time.perf_counter() - start
 
     return min(seconds() for _ in range(runs))
-
-
-__all__ = ["Ceilings", "Level", "caches", "call_overhead", "description", "measure", "timer_overhead"]

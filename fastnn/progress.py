@@ -23,9 +23,11 @@ def _bar() -> Progress:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    console = Console(stderr=True)
     return Progress(
         TextColumn("epoch"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeRemainingColumn(),
-        console=Console(stderr=True), transient=True,
+        # Where nothing can be redrawn, the last line stays: it is all that is printed.
+        console=console, transient=console.is_terminal,
     )  # fmt: skip
 
 

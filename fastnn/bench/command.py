@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import click
 import numba
 
 from fastnn import machine
@@ -19,28 +21,23 @@ from fastnn.bench.peers import installed, parse
 from fastnn.bench.progress import progress, say
 from fastnn.bench.run import CEILING_SECONDS, Report, Settings, run
 from fastnn.bench.table import ceilings_table, console, si, table
+from fastnn.checks import as_dtype, require_memory
+from fastnn.kernels.optimizer import STATE
 
+DEFAULT_BATCH = 32
 FAILED, INTERRUPTED = 1, 130
 STDOUT = "-"
 
 
-def run_bench(
-    sizes: Sequence[str], max_params: float | None, batches: Sequence[int], threads: Sequence[int], dtype: str,
-    optimizer: str, effort: str | None, peers: str, json_file: str | None, out: Path | None,
-) -> int:  # fmt: skip
-    """Exit status: 0, 1 where a row was refused, 130 where it was interrupted. ValueError: options that cannot be."""
-    settings = Settings(
-        rungs=select(sizes, max_params),
-        batches=batches or (32,),
-        threads=_thread_counts(threads),
-        dtype=dtype,
-        optimizer=optimizer,
-        effort=effort or "normal",
-        peers=_present(parse(peers)),
-    )
-    data = {dataset_for(rung).description: None for rung in settings.rungs}
+def run_bench(json_file: str | None, out: Path | None, **options: Any) -> int:
+    """Exit status: 0, 1 where a row was refused, 130 where interrupted. click.UsageError before anything runs."""
+    try:
+        settings = plan(**options)
+        data = {dataset_for(rung).description: None for rung in settings.rungs}
+        files = result_files(json_file, out)
+    except (ValueError, ModuleNotFoundError) as error:
+        raise click.UsageError(str(error)) from error
     report = Report(settings)
-    files = _files(json_file, out)
     interrupted = False
     try:
         with announced(say), progress(settings.row_count) as (begin, advance):
@@ -58,7 +55,28 @@ def run_bench(
     return INTERRUPTED if interrupted else FAILED if report.refused else 0
 
 
-def _thread_counts(threads: Sequence[int]) -> list[int]:
+def plan(
+    sizes: Sequence[str], max_params: float | None, batches: Sequence[int], threads: Sequence[int], dtype: str,
+    optimizer: str, effort: str | None, peers: str,
+) -> Settings:  # fmt: skip
+    """Settings from options. ValueError: options that cannot be, or networks that do not fit in memory."""
+    settings = Settings(
+        rungs=select(sizes, max_params),
+        batches=batches or (DEFAULT_BATCH,),
+        threads=thread_counts(threads),
+        dtype=dtype,
+        optimizer=optimizer,
+        effort=effort or "normal",
+        peers=_present(parse(peers)),
+    )
+    for rung in settings.rungs:
+        # Parameters, their first values, gradient and state; three float64 arrays of the reference.
+        vectors = 3 + STATE[optimizer] + (6 if dtype == "float32" else 3)
+        require_memory(vectors * rung.params + 4 * max(settings.batches) * sum(rung.sizes), as_dtype(dtype), rung.name)
+    return settings
+
+
+def thread_counts(threads: Sequence[int]) -> list[int]:
     """Those asked for, or one and all, without repetition. ValueError: more than there are."""
     most = int(numba.config.NUMBA_NUM_THREADS)
     if any(count > most for count in threads):
@@ -74,7 +92,7 @@ def _present(peers: Sequence[str]) -> list[str]:
     return [name for name in peers if installed(name)]
 
 
-def _files(json_file: str | None, out: Path | None) -> list[Path]:
+def result_files(json_file: str | None, out: Path | None) -> list[Path]:
     """Where results go. ValueError: a place where no file can be."""
     files = [Path(json_file)] if json_file and json_file != STDOUT else []
     if out is not None:
@@ -86,6 +104,8 @@ def _files(json_file: str | None, out: Path | None) -> list[Path]:
             raise ValueError(f"cannot write {file}: {error}") from error
         if file.is_dir():
             raise ValueError(f"cannot write {file}: it is a folder; name a file, or use --out")
+        if not os.access(file.parent, os.W_OK):
+            raise ValueError(f"cannot write {file}: no permission in {file.parent}")
     return files
 
 
@@ -112,16 +132,13 @@ def run_machine(fast: bool, json_file: str | None) -> None:
     """Measures both number types at one thread and at all."""
     seconds = CEILING_SECONDS["fast" if fast else "normal"]
     with announced(say):
-        ceilings = [
-            machine.measure(threads, dtype, seconds).as_dict()
-            for dtype in ("float32", "float64")
-            for threads in _thread_counts(())
-        ]
+        measured = [machine.measure_each(thread_counts(()), dtype, seconds) for dtype in ("float32", "float64")]
+    ceilings = [each.as_dict() for by_threads in measured for each in by_threads.values()]
     about = machine.description()
     if json_file == STDOUT:
         sys.stdout.write(results.dumps(about | {"ceilings": ceilings}))
         return
-    for file in _files(json_file, None):
+    for file in result_files(json_file, None):
         results.write(file, about | {"ceilings": ceilings})
     people = console(sys.stdout)
     for name, value in about.items():

@@ -37,9 +37,7 @@ class Model:
     @staticmethod
     def _views(vector: Array, pieces: list[Array]) -> tuple[list[Array], list[Array]]:
         ends = np.cumsum([piece.size for piece in pieces])
-        views = [
-            vector[end - piece.size : end].reshape(piece.shape) for end, piece in zip(ends, pieces, strict=True)
-        ]
+        views = [vector[end - piece.size : end].reshape(piece.shape) for end, piece in zip(ends, pieces, strict=True)]
         return views[::2], views[1::2]
 
     def prepare(self, x: Array, y: Array) -> Batch:

@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import platform
 import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +20,7 @@ import numpy as np
 
 import fastnn
 from fastnn import machine
+from fastnn.atomic import write_atomically
 
 SCHEMA = "fastnn-bench/1"
 PHASES = ("forward", "step", "epoch")
@@ -68,14 +66,6 @@ def context(threads: Sequence[int], dtype: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def threading_layer() -> str | None:
-    """numba's threading layer; None before the first parallel kernel has run."""
-    try:
-        return str(numba.threading_layer())
-    except ValueError:
-        return None
-
-
 def git_state(tree: Path = Path(__file__).parents[2]) -> tuple[str | None, bool | None]:
     """Revision of the source tree and whether it has changes; None where it is no checkout or git is missing."""
     if not (tree / ".git").exists():
@@ -103,33 +93,9 @@ def dumps(document: Mapping[str, Any]) -> str:
 
 
 def write(path: Path, document: Mapping[str, Any]) -> None:
-    """Atomically: a reader, or a crash, finds the old file or the new one, never half."""
-    text = dumps(document)
+    """Atomically, in a folder that is made where it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with open(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp makes files that only their owner may read.
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        with suppress(OSError):
-            Path(name).unlink()
-        raise
-    _sync_directory(path.parent)
-
-
-def _sync_directory(directory: Path) -> None:
-    """Makes a rename last through a power cut; not every system can."""
-    with suppress(OSError):
-        handle = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+    write_atomically(path, dumps(document).encode())
 
 
 def validate(document: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ from itertools import product
 from typing import Any
 
 from fastnn import machine
+from fastnn._jit import threading_layer
 from fastnn.bench import results
 from fastnn.bench.case import PHASES, Case
 from fastnn.bench.ladder import Rung
@@ -65,7 +66,7 @@ class Report:
     def document(self) -> dict[str, Any]:
         """As results.validate wants it, however far the run has come."""
         found = {
-            "threading_layer": results.threading_layer(),
+            "threading_layer": threading_layer(),
             "ceilings": [ceilings.as_dict() for ceilings in self.ceilings.values()],
         }
         return results.document(self._context | found, self.rows)
@@ -75,9 +76,8 @@ class Report:
         return [row for row in self.rows if row["verdict"] == "refused"]
 
     def measure_ceilings(self) -> None:
-        for threads in self.settings.threads:
-            seconds = CEILING_SECONDS[self.settings.effort]
-            self.ceilings[threads] = machine.measure(threads, self.settings.dtype, seconds)
+        seconds = CEILING_SECONDS[self.settings.effort]
+        self.ceilings = machine.measure_each(self.settings.threads, self.settings.dtype, seconds)
 
     def add(self, row: Row) -> None:
         """Keep a row; where it beats its floor, measure the ceilings anew, and place all rows under the higher ones."""

@@ -119,9 +119,10 @@ def log(x):
     small = x < tiny
     lifted = x * power_of_two(lift) if small else x
     n = exponent(lifted)
-    m = lifted * power_of_two(-n)
-    upper = m > type(x)(math.sqrt(2))
-    m = m * type(x)(0.5) if upper else m
+    # By way of [2, 4): at the largest numbers 2**-n itself would be subnormal.
+    m = lifted * power_of_two(one - n)
+    upper = m > type(x)(2 * math.sqrt(2))
+    m = m * (type(x)(0.25) if upper else type(x)(0.5))
     n = (n + one if upper else n) - (lift if small else type(x)(0))
     f = m - one
     s = f / (f + type(x)(2))
