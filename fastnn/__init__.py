@@ -19,7 +19,7 @@ from fastnn.functional import (
     mse,
     softmax,
 )
-from fastnn.io import FileError, load, save
+from fastnn.io import FileError, save
 from fastnn.layers import Activation, Dense
 from fastnn.losses import (
     MSE,
@@ -29,7 +29,7 @@ from fastnn.losses import (
     Hinge,
     Perceptron,
 )
-from fastnn.network import Network, mlp
+from fastnn.network import Network, load, mlp
 from fastnn.optimizers import SGD, Adam, AdamW, Cosine, InverseScaling, Momentum, Nesterov, Schedule, StepDecay
 
 try:

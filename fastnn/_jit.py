@@ -165,10 +165,10 @@ def threading_layer() -> str | None:
 @lru_cache(maxsize=1)
 def _warn_of_workqueue() -> None:
     warnings.warn(
-        "numba found neither OpenMP nor TBB and runs its workqueue, where starting threads costs up to 2 ms: install tbb "
-        "or an OpenMP runtime, or call fastnn.set_num_threads(1)",
+        "numba found neither OpenMP nor TBB and runs its workqueue, where starting threads costs up to 2 ms: install "
+        "tbb or an OpenMP runtime, or call fastnn.set_num_threads(1)",
         RuntimeWarning,
-        stacklevel=4,
+        stacklevel=5,
     )
 
 

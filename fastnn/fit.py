@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,12 +13,37 @@ from numpy.typing import ArrayLike, NDArray
 from fastnn import tape, training
 from fastnn._jit import check_threading_layer, compile_clock
 from fastnn.checks import aligned_zeros, as_count, as_numeric, require_memory
-from fastnn.losses import CrossEntropy
-from fastnn.network import require_trainable
+from fastnn.layers import Layer
+from fastnn.losses import CrossEntropy, Loss, Perceptron
+from fastnn.lowering import ParameterLayout, Plan
 from fastnn.optimizers import Optimizer, as_optimizer
+from fastnn.progress import epoch_bar
 
-if TYPE_CHECKING:
-    from fastnn.network import Network
+
+class Trainable(Protocol):
+    """What training asks of a fastnn.Network."""
+
+    layers: tuple[Layer, ...]
+    layout: ParameterLayout
+    loss_function: Loss
+    dtype: np.dtype[Any]
+    outputs: int
+    parameters: NDArray[Any]
+
+    @property
+    def named_parameters(self) -> Mapping[str, NDArray[Any]]: ...
+
+    def named(self, vector: NDArray[Any]) -> Mapping[str, NDArray[Any]]: ...
+
+    def plan(self, capacity: int) -> Plan: ...
+
+    def as_input(self, x: ArrayLike) -> NDArray[Any]: ...
+
+    def as_target(self, y: ArrayLike, rows: int) -> NDArray[Any]: ...
+
+    def loss(self, x: ArrayLike, y: ArrayLike) -> float: ...
+
+    def accuracy(self, x: ArrayLike, y: ArrayLike) -> float: ...
 
 
 class NonFiniteLoss(ArithmeticError):
@@ -35,6 +60,17 @@ class NonFiniteLoss(ArithmeticError):
         self.loss, self.step, self.epoch = loss, step, epoch
 
 
+def require_gradient(layers: tuple[Layer, ...], loss: Loss) -> None:
+    """ValueError for a network that no gradient goes through."""
+    if isinstance(loss, Perceptron):
+        return
+    for index, layer in enumerate(layers):
+        if layer.activation == "step":
+            raise ValueError(
+                f"layer {index} has the activation step, which has no gradient; use sigmoid, or loss='perceptron'"
+            )
+
+
 class Trainer:
     """A network with gradient, optimizer state and workspace, allocated once for batches of up to `batch` rows.
 
@@ -42,8 +78,8 @@ class Trainer:
     nopython code; params is the network's own vector. A trainer belongs to one thread at a time.
     """
 
-    def __init__(self, network: Network, optimizer: str | Optimizer = "adam", batch: int = 32) -> None:
-        require_trainable(network)
+    def __init__(self, network: Trainable, optimizer: str | Optimizer = "adam", batch: int = 32) -> None:
+        require_gradient(network.layers, network.loss_function)
         self.network = network
         self.optimizer = as_optimizer(optimizer)
         self.batch = as_count(batch, "batch")
@@ -184,7 +220,7 @@ def _return_to_last_finite(
 
 
 def fit(
-    network: Network,
+    network: Trainable,
     x: ArrayLike,
     y: ArrayLike,
     *,
@@ -219,8 +255,6 @@ def fit(
     order = np.arange(len(x))
     history = History()
     snapshots: list[_Snapshot] = []
-    from fastnn.progress import epoch_bar
-
     with epoch_bar(epochs, progress) as show:
         for epoch in range(epochs):
             if shuffle:
@@ -235,7 +269,7 @@ def fit(
             history.seconds.append(time.perf_counter() - start - compiling.seconds)
             _record(history, network, loss_sum, rows, hits, held_out)
             history.steps = trainer.steps
-            show(epoch, history)
+            show(epoch, history.loss[-1], history.accuracy[-1] if history.accuracy else None)
             if callback is not None and callback(epoch, history):
                 break
     check_threading_layer()
@@ -243,7 +277,7 @@ def fit(
 
 
 def _as_validation(
-    network: Network, validation: tuple[ArrayLike, ArrayLike] | None
+    network: Trainable, validation: tuple[ArrayLike, ArrayLike] | None
 ) -> tuple[NDArray[Any], NDArray[Any]] | None:
     if validation is None:
         return None
@@ -256,7 +290,7 @@ def _as_validation(
 
 
 def _record(
-    history: History, network: Network, loss_sum: float, rows: int, hits: int,
+    history: History, network: Trainable, loss_sum: float, rows: int, hits: int,
     held_out: tuple[NDArray[Any], NDArray[Any]] | None,
 ) -> None:  # fmt: skip
     scored = network.loss_function.name != "mse"

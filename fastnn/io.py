@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
 from os import PathLike
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.atomic import write_atomically
-from fastnn.layers import KINDS, Layer
-from fastnn.losses import LOSSES
-from fastnn.network import Network
 
 FORMAT = "fastnn-network/1"
 
@@ -22,31 +19,44 @@ class FileError(ValueError):
     """A file that is broken, incomplete, or not a fastnn network. The message names the file and what is wrong."""
 
 
-def _describe_layer(layer: Layer) -> dict[str, Any]:
-    (kind,) = (name for name, cls in KINDS.items() if type(layer) is cls)
-    return {"kind": kind, **asdict(layer)}  # type: ignore[call-overload]
+class Kept(Protocol):
+    """What can be kept in a file: an architecture that JSON can say, and named arrays."""
+
+    def description(self) -> dict[str, Any]: ...
+
+    @property
+    def named_parameters(self) -> Mapping[str, NDArray[Any]]: ...
 
 
-def _describe(network: Network) -> dict[str, str]:
-    loss = network.loss_function
-    architecture = {
-        "inputs": network.inputs,
-        "layers": [_describe_layer(layer) for layer in network.layers],
-        "loss": {"kind": loss.name, **asdict(loss)},
-        "dtype": network.dtype.name,
-    }
-    return {"format": FORMAT, "architecture": json.dumps(architecture)}
+Built = TypeVar("Built", bound=Kept)
 
 
-def save(network: Network, path: str | PathLike[str]) -> None:
+def save(network: Kept, path: str | PathLike[str]) -> None:
     """Write a network to `path`, atomically."""
     from safetensors.numpy import save as serialize
 
     tensors = {name: np.ascontiguousarray(view) for name, view in network.named_parameters.items()}
-    write_atomically(path, serialize(tensors, metadata=_describe(network)))
+    metadata = {"format": FORMAT, "architecture": json.dumps(network.description())}
+    write_atomically(path, serialize(tensors, metadata=metadata))
 
 
-def _read(path: str | PathLike[str]) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
+def read(path: str | PathLike[str], build: Callable[[dict[str, Any]], Built]) -> Built:
+    """The network that `build` makes of the architecture, filled with the tensors of the file.
+
+    FileError where the file is anything but what save wrote; FileNotFoundError where it is not there.
+    """
+    metadata, tensors = _content(path)
+    if metadata.get("format") != FORMAT:
+        raise FileError(f"{path}: format is {metadata.get('format')!r}; expected {FORMAT!r}, a file of Network.save")
+    try:
+        network = build(json.loads(metadata["architecture"]))
+        _fill(network, tensors)
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+        raise FileError(f"{path}: {error}") from error
+    return network
+
+
+def _content(path: str | PathLike[str]) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -58,15 +68,7 @@ def _read(path: str | PathLike[str]) -> tuple[dict[str, str], dict[str, NDArray[
         raise FileError(f"{path}: not a readable safetensors file ({error})") from error
 
 
-def _build(metadata: dict[str, str]) -> Network:
-    """The network that the metadata describes, with weights of 0."""
-    described = json.loads(metadata["architecture"])
-    layers = [KINDS[layer.pop("kind")](**layer) for layer in described["layers"]]
-    loss = LOSSES[described["loss"].pop("kind")](**described["loss"])
-    return Network(described["inputs"], layers, loss=loss, dtype=described["dtype"], seed=0)
-
-
-def _fill(network: Network, tensors: dict[str, NDArray[Any]]) -> None:
+def _fill(network: Kept, tensors: dict[str, NDArray[Any]]) -> None:
     views = network.named_parameters
     if set(tensors) != set(views):
         raise ValueError(f"it holds the tensors {sorted(tensors)}; expected {sorted(views)}")
@@ -75,16 +77,3 @@ def _fill(network: Network, tensors: dict[str, NDArray[Any]]) -> None:
         if tensor.shape != view.shape or tensor.dtype != view.dtype:
             raise ValueError(f"tensor {name} is {tensor.dtype} {tensor.shape}; expected {view.dtype} {view.shape}")
         view[...] = tensor
-
-
-def load(path: str | PathLike[str]) -> Network:
-    """Read a network that save wrote. FileError where the file is anything else; FileNotFoundError where it is not."""
-    metadata, tensors = _read(path)
-    if metadata.get("format") != FORMAT:
-        raise FileError(f"{path}: format is {metadata.get('format')!r}; expected {FORMAT!r}, a file of Network.save")
-    try:
-        network = _build(metadata)
-        _fill(network, tensors)
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
-        raise FileError(f"{path}: {error}") from error
-    return network

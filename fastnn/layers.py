@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -137,5 +137,19 @@ class Activation:
         return cost.activation_backward(self.activation, batch * inputs, itemsize)
 
 
-# Names that a saved file may hold.
-KINDS: dict[str, Any] = {"dense": Dense, "activation": Activation}
+# Names that a file may hold.
+KINDS: dict[str, type[Dense] | type[Activation]] = {"dense": Dense, "activation": Activation}
+
+
+def describe_layer(layer: Layer) -> dict[str, Any]:
+    """A layer as JSON can keep it. TypeError for a layer that is none of KINDS."""
+    for name, kind in KINDS.items():
+        if type(layer) is kind:
+            return {"kind": name, **asdict(layer)}
+    raise TypeError(f"layer is {layer!r}; a file can hold {' and '.join(KINDS)}")
+
+
+def layer_of(description: dict[str, Any]) -> Layer:
+    """The layer that describe_layer described."""
+    settings = dict(description)
+    return KINDS[settings.pop("kind")](**settings)

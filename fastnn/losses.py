@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+from numpy.typing import NDArray
 
 from fastnn.checks import as_choice, as_int64, as_number
 
@@ -17,9 +19,24 @@ class Loss:
 
     reduction: str = "mean"
     name: ClassVar[str]
+    # Targets lie in low..high; a prediction is 1 above the border and `negative` below; None where it is no class.
+    low: ClassVar[float] = 0.0
+    high: ClassVar[float] = 1.0
+    border: ClassVar[float | None] = 0.5
+    negative: ClassVar[int] = 0
 
     def __post_init__(self) -> None:
         as_choice(self.reduction, REDUCTIONS, "reduction")
+
+    def require(self, activations: Sequence[str], outputs: int) -> None:
+        """ValueError where the loss cannot follow layers with these activations, the last of so many outputs."""
+
+    def require_target(self, target: NDArray[Any]) -> None:
+        """ValueError where targets lie outside what the loss is defined on."""
+        if target.size and not (target.min() >= self.low and target.max() <= self.high):
+            raise ValueError(
+                f"y spans {target.min():g}..{target.max():g}; {self.name} expects {self.low:g}..{self.high:g}"
+            )
 
 
 @dataclass(frozen=True)
@@ -42,6 +59,10 @@ class CrossEntropy(Loss):
             weights = tuple(as_number(weight, "class_weight", 0.0) for weight in self.class_weight)
             object.__setattr__(self, "class_weight", weights)
 
+    def require(self, activations: Sequence[str], outputs: int) -> None:
+        if self.class_weight is not None and len(self.class_weight) != outputs:
+            raise ValueError(f"class_weight has {len(self.class_weight)} entries; expected {outputs}, one an output")
+
 
 @dataclass(frozen=True)
 class BinaryCrossEntropy(Loss):
@@ -49,12 +70,20 @@ class BinaryCrossEntropy(Loss):
 
     name: ClassVar[str] = "binary_cross_entropy"
 
+    def require(self, activations: Sequence[str], outputs: int) -> None:
+        if activations[-1] != "sigmoid":
+            raise ValueError(
+                f"binary_cross_entropy is of probabilities and the last activation is {activations[-1]}; make it "
+                "sigmoid, or use binary_cross_entropy_with_logits"
+            )
+
 
 @dataclass(frozen=True)
 class BinaryCrossEntropyWithLogits(Loss):
     """On logits; targets in [0, 1]."""
 
     name: ClassVar[str] = "binary_cross_entropy_with_logits"
+    border: ClassVar[float | None] = 0.0
 
 
 @dataclass(frozen=True)
@@ -62,6 +91,10 @@ class MSE(Loss):
     """Mean squared error."""
 
     name: ClassVar[str] = "mse"
+    border: ClassVar[float | None] = None
+
+    def require_target(self, target: NDArray[Any]) -> None:
+        """Any number is one."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +102,9 @@ class Hinge(Loss):
     """max(0, 1 - t s); targets -1 and 1."""
 
     name: ClassVar[str] = "hinge"
+    low: ClassVar[float] = -1.0
+    border: ClassVar[float | None] = 0.0
+    negative: ClassVar[int] = -1
 
 
 @dataclass(frozen=True)
@@ -78,10 +114,25 @@ class Perceptron(Loss):
     reduction: str = "sum"
     name: ClassVar[str] = "perceptron"
 
+    def require(self, activations: Sequence[str], outputs: int) -> None:
+        if list(activations) != ["step"]:
+            raise ValueError("the perceptron rule trains one Dense layer with activation 'step'")
+
 
 LOSSES: dict[str, type[Loss]] = {
     kind.name: kind for kind in (CrossEntropy, BinaryCrossEntropy, BinaryCrossEntropyWithLogits, MSE, Hinge, Perceptron)
 }
+
+
+def describe_loss(loss: Loss) -> dict[str, Any]:
+    """A loss as JSON can keep it."""
+    return {"kind": loss.name, **asdict(loss)}
+
+
+def loss_of(description: dict[str, Any]) -> Loss:
+    """The loss that describe_loss described."""
+    settings = dict(description)
+    return LOSSES[settings.pop("kind")](**settings)
 
 
 def as_loss(loss: str | Loss) -> Loss:

@@ -35,7 +35,7 @@ PEAK_SHARE = 0.25
 # One timed run: long against the clock (50 ns) and short against a time slice (4 ms); of several threads, long against
 # the wait for a core on a busy machine.
 SERIAL_RUN, PARALLEL_RUN = 0.5e-3, 2e-3
-LEAST_RUNS, PATIENCE = 5, 2.0
+LEAST_RUNS, LONG_RUNS, PATIENCE = 5, 3, 2.0
 
 Run = Callable[[NDArray[Any], int], object]
 
@@ -168,8 +168,8 @@ def _threads(count: int) -> Iterator[None]:
 
 def _best_rate(run: Run, buffer: NDArray[Any], per_row: float, seconds: float) -> float:
     """Units a second, at `per_row` a row of the buffer and round: the best of many runs."""
-    begin = time.perf_counter()
     rounds = _rounds(run, buffer[:1], PARALLEL_RUN if len(buffer) > 1 else SERIAL_RUN)
+    begin = time.perf_counter()
     runs, best = 0, 0.0
     while (elapsed := time.perf_counter() - begin) < seconds or (runs < LEAST_RUNS and elapsed < PATIENCE * seconds):
         start = time.perf_counter()
@@ -180,13 +180,17 @@ def _best_rate(run: Run, buffer: NDArray[Any], per_row: float, seconds: float) -
 
 
 def _rounds(run: Run, row: NDArray[Any], seconds: float) -> int:
-    """Rounds that take about that long. The best rate so far decides: a run that was interrupted only looks long."""
-    rounds, best = 1, 0.0
-    while best == 0.0 or rounds / best < seconds:
+    """Rounds that take about that long: doubled until some runs did. An interrupted run only looks long, so the best
+    rate so far decides what is."""
+    rounds, best, long_runs = 1, 0.0, 0
+    while long_runs < LONG_RUNS:
         start = time.perf_counter()
         run(row, rounds)
         best = max(best, rounds / max(time.perf_counter() - start, 1e-9))
-        rounds *= 2
+        if rounds / best < seconds:
+            rounds *= 2
+        else:
+            long_runs += 1
     return max(1, int(seconds * best))
 
 

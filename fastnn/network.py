@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from os import PathLike
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -12,67 +14,33 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from fastnn import cost, tape
 from fastnn.checks import aligned_zeros, as_count, as_dtype, as_labels, as_number, as_numeric, as_rows, require_memory
 from fastnn.cost import Cost, StepCost
+from fastnn.fit import History, Trainer, fit, require_gradient
+from fastnn.io import read, save
 from fastnn.kernels.activation import SIGMOID, activation_forward
 from fastnn.kernels.softmax import softmax
-from fastnn.layers import Dense, Layer
+from fastnn.layers import Dense, Layer, describe_layer, layer_of
 from fastnn.losses import (
     MSE,
     BinaryCrossEntropy,
     BinaryCrossEntropyWithLogits,
     CrossEntropy,
-    Hinge,
     Loss,
-    Perceptron,
     as_loss,
+    describe_loss,
+    loss_of,
 )
 from fastnn.lowering import Plan, layout_parameters, lower
-
-if TYPE_CHECKING:
-    from fastnn.fit import History, Trainer
-    from fastnn.optimizers import Optimizer
+from fastnn.optimizers import Optimizer
+from fastnn.summary import layer_row, summary_table
 
 # Rows a forward pass takes at once: more no longer runs faster (784-512-512-10, one thread: 32 rows 96 GFLOP/s, 256
 # rows 104, 1024 rows 104), and the workspace grows with it.
 INFERENCE_ROWS = 256
 
 
-def _check_loss(loss: Loss, layers: Sequence[Layer], outputs: int) -> None:
-    """ValueError where the loss cannot follow these layers."""
-    last = layers[-1].activation
-    if isinstance(loss, CrossEntropy) and loss.class_weight is not None and len(loss.class_weight) != outputs:
-        raise ValueError(f"class_weight has {len(loss.class_weight)} entries; expected {outputs}, one an output")
-    if isinstance(loss, BinaryCrossEntropy) and last != "sigmoid":
-        raise ValueError(
-            f"binary_cross_entropy is of probabilities and the last activation is {last}; make it sigmoid, or use "
-            "binary_cross_entropy_with_logits"
-        )
-    if isinstance(loss, Perceptron) and (len(layers) > 1 or last != "step"):
-        raise ValueError("the perceptron rule trains one Dense layer with activation 'step'")
-
-
-def _check_range(loss: Loss, target: NDArray[Any]) -> None:
-    """ValueError where targets lie outside what the loss is defined on."""
-    low, high = (-1.0, 1.0) if isinstance(loss, Hinge) else (0.0, 1.0)
-    if isinstance(loss, MSE) or not target.size:
-        return
-    if not (target.min() >= low and target.max() <= high):
-        raise ValueError(f"y spans {target.min():g}..{target.max():g}; {loss.name} expects {low:g}..{high:g}")
-
-
 def _require_rows(x: NDArray[Any]) -> None:
     if len(x) == 0:
         raise ValueError("x has no rows; a loss needs at least one")
-
-
-def require_trainable(network: Network) -> None:
-    """ValueError for a network that no gradient goes through."""
-    if isinstance(network.loss_function, Perceptron):
-        return
-    for index, layer in enumerate(network.layers):
-        if layer.activation == "step":
-            raise ValueError(
-                f"layer {index} has the activation step, which has no gradient; use sigmoid, or loss='perceptron'"
-            )
 
 
 class Network:
@@ -104,7 +72,7 @@ class Network:
         self.loss_function = as_loss(loss)
         self.dtype = as_dtype(dtype)
         self.outputs = self._widths()[-1]
-        _check_loss(self.loss_function, self.layers, self.outputs)
+        self.loss_function.require([layer.activation for layer in self.layers], self.outputs)
         self.layout = layout_parameters(self.layers, self.inputs, self.dtype.itemsize)
         require_memory(self.layout.size, self.dtype, f"a network of {self.layout.count:,} parameters")
         self.parameters = aligned_zeros(self.layout.size, self.dtype)
@@ -181,7 +149,7 @@ class Network:
         target = as_rows(array, self.outputs, self.dtype, "y")
         if len(target) != rows:
             raise ValueError(f"y has {len(target)} rows; expected {rows}, as x")
-        _check_range(loss, target)
+        loss.require_target(target)
         return target
 
     # Running --------------------------------------------------------------------------------------------------------
@@ -239,12 +207,9 @@ class Network:
         if isinstance(loss, CrossEntropy):
             labels: NDArray[Any] = np.argmax(output, axis=1)
             return labels
-        if isinstance(loss, MSE):
+        if loss.border is None:
             return output
-        if isinstance(loss, Hinge):
-            return np.where(output > 0, 1, -1)
-        border = 0.0 if isinstance(loss, BinaryCrossEntropyWithLogits) else 0.5
-        return (output > border).astype(np.int64)
+        return np.where(output > loss.border, 1, loss.negative)
 
     def loss(self, x: ArrayLike, y: ArrayLike) -> float:
         """The loss on x (N, inputs) and y, all rows as one batch."""
@@ -270,7 +235,7 @@ class Network:
         x = self.as_input(x)
         y = self.as_target(y, len(x))
         _require_rows(x)
-        require_trainable(self)
+        require_gradient(self.layers, self.loss_function)
         plan, workspace = self._workspace(len(x), gradients=True)
         gradient = aligned_zeros(self.layout.size, self.dtype)
         tape.loss_and_gradient(plan.tape, self.parameters, gradient, x, y, workspace)
@@ -280,14 +245,10 @@ class Network:
 
     def trainer(self, optimizer: str | Optimizer = "adam", batch: int = 32) -> Trainer:
         """All that a training loop needs, allocated once; see fastnn.fit.Trainer."""
-        from fastnn.fit import Trainer
-
         return Trainer(self, optimizer, batch)
 
     def fit(self, x: ArrayLike, y: ArrayLike, **settings: Any) -> History:
         """Train in place; settings and result as of fastnn.fit.fit."""
-        from fastnn.fit import fit
-
         return fit(self, x, y, **settings)
 
     # Describing -----------------------------------------------------------------------------------------------------
@@ -305,10 +266,22 @@ class Network:
         return StepCost(forward, loss, backward, cost.update(optimizer, self.parameter_count, itemsize))
 
     def summary(self) -> str:
-        """A table of the layers: output shape, parameters, forward FLOPs of one row."""
-        from fastnn.summary import summary
-
-        return summary(self)
+        """A table of the layers: output shape, parameters, FLOPs of the forward pass of one row."""
+        rows, width = [], self.inputs
+        for index, layer in enumerate(self.layers):
+            parameters = sum(math.prod(shape) for shape in layer.parameter_shapes(width).values())
+            flops = layer.forward_cost(1, width, self.dtype.itemsize).flops
+            name = f"{index} {type(layer).__name__.lower()} {layer.activation}"
+            outputs = layer.output_width(width)
+            rows.append(layer_row(name, width, outputs, parameters, flops))
+            width = outputs
+        step = self.cost(1)
+        total = layer_row("total", self.inputs, self.outputs, self.parameter_count, step.forward.flops)
+        note = (
+            f"{self.dtype.name}, {self.loss_function.name}; a training step on one row: {step.total.flops:,} FLOPs "
+            f"({step.total.macs:,} multiply-adds), with sgd"
+        )
+        return summary_table(rows, total, note)
 
     def __repr__(self) -> str:
         layers = ", ".join(repr(layer) for layer in self.layers)
@@ -318,11 +291,29 @@ class Network:
 
     # Keeping --------------------------------------------------------------------------------------------------------
 
-    def save(self, path: str) -> None:
-        """Write layers and parameters to a safetensors file, atomically; fastnn.load reads it."""
-        from fastnn.io import save
+    def description(self) -> dict[str, Any]:
+        """The architecture as JSON can keep it."""
+        return {
+            "inputs": self.inputs,
+            "layers": [describe_layer(layer) for layer in self.layers],
+            "loss": describe_loss(self.loss_function),
+            "dtype": self.dtype.name,
+        }
 
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write layers and parameters to a safetensors file, atomically; fastnn.load reads it."""
         save(self, path)
+
+
+def _of_description(description: dict[str, Any]) -> Network:
+    chain = [layer_of(layer) for layer in description["layers"]]
+    loss = loss_of(description["loss"])
+    return Network(description["inputs"], chain, loss=loss, dtype=description["dtype"], seed=0)
+
+
+def load(path: str | PathLike[str]) -> Network:
+    """Read a network that save wrote. FileError where the file is anything else; FileNotFoundError where it is not."""
+    return read(path, _of_description)
 
 
 def mlp(

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from fastnn.fit import History
-
-Show = Callable[[int, "History"], None]
+# epoch from 0, loss, accuracy where there is one
+Show = Callable[[int, float, float | None], None]
 
 # Shorter runs end before a bar could be read.
 PATIENCE_SECONDS = 1.0
@@ -33,19 +32,19 @@ def _bar() -> Progress:
 
 @contextmanager
 def epoch_bar(epochs: int, wanted: bool | None) -> Iterator[Show]:
-    """show(epoch, history) for after each epoch. wanted: True at once, False never, None late, on a terminal."""
+    """show(epoch, loss, accuracy) for after each epoch. wanted: True at once, False never, None late, on a terminal."""
     if wanted is False or (wanted is None and not sys.stderr.isatty()):
-        yield lambda epoch, history: None
+        yield lambda epoch, loss, accuracy: None
         return
     started = time.perf_counter()
     bar = _bar()
     task = bar.add_task("", total=epochs)
 
-    def show(epoch: int, history: History) -> None:
+    def show(epoch: int, loss: float, accuracy: float | None) -> None:
         if not bar.live.is_started and (wanted or time.perf_counter() - started > PATIENCE_SECONDS):
             bar.start()
-        accuracy = f"  accuracy {history.accuracy[-1]:.3f}" if history.accuracy else ""
-        bar.update(task, completed=epoch + 1, description=f"loss {history.loss[-1]:.5f}{accuracy}")
+        right = "" if accuracy is None else f"  accuracy {accuracy:.3f}"
+        bar.update(task, completed=epoch + 1, description=f"loss {loss:.5f}{right}")
 
     try:
         yield show

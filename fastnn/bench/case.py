@@ -26,7 +26,7 @@ SEED = 0
 LEARNING_RATES = {"sgd": 0.1, "momentum": 0.01, "adam": 0.001, "adamw": 0.001}
 RATE_BATCH = 32
 # Training before the timing: work of about this many FLOPs, so that every machine makes the same steps.
-TRAINING_FLOPS, LEAST_STEPS, MOST_STEPS = 2e10, 10, 2000
+TRAINING_FLOPS, LEAST_STEPS, MOST_STEPS = 2e10, 10, 10_000
 # Rows whose mean loss is taken before and after.
 SAMPLE_ROWS = 256
 # Batches that one call of the epoch phase makes at most: the order that it follows is an array of all their rows.

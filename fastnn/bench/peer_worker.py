@@ -72,15 +72,15 @@ class Worker:
 
 def main(name: str, threads: int) -> None:
     # Libraries print what they like; the protocol keeps the real stdout to itself.
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    try:
-        worker = Worker(name, threads)
-        for line in sys.stdin:
-            request = json.loads(line)
-            print(json.dumps(getattr(worker, request.pop("do"))(**request)), file=answers, flush=True)
-    except Exception as error:
-        print(json.dumps({"error": f"{type(error).__name__}: {error}"}), file=answers, flush=True)
+    with os.fdopen(os.dup(sys.stdout.fileno()), "w") as answers:
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+        try:
+            worker = Worker(name, threads)
+            for line in sys.stdin:
+                request = json.loads(line)
+                print(json.dumps(getattr(worker, request.pop("do"))(**request)), file=answers, flush=True)
+        except Exception as error:
+            print(json.dumps({"error": f"{type(error).__name__}: {error}"}), file=answers, flush=True)
 
 
 if __name__ == "__main__":

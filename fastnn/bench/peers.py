@@ -54,7 +54,7 @@ class PeerFailed(RuntimeError):
 
 
 def parse(names: str) -> list[str]:
-    """ "numpy,torch" as a list. ValueError: a name that is no peer."""
+    """The names in "numpy,torch", each once. ValueError: a name that is no peer."""
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     for name in wanted:
         if name not in NAMES:

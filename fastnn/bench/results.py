@@ -11,10 +11,10 @@ import platform
 import subprocess
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import llvmlite
 import numba
 import numpy as np
 
@@ -59,7 +59,7 @@ def context(threads: Sequence[int], dtype: str) -> dict[str, Any]:
         "dtype": dtype,
         "versions": {
             "python": platform.python_version(), "numpy": np.__version__, "numba": numba.__version__,
-            "llvmlite": llvmlite.__version__, "fastnn": fastnn.__version__,
+            "llvmlite": version("llvmlite"), "fastnn": fastnn.__version__,
         },
         "git_revision": revision,
         "git_dirty": dirty,

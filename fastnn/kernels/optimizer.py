@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from numba import prange
 
 from fastnn._jit import kernel
@@ -111,7 +112,8 @@ def squared_norm(g):
     """Sum of squares in float64."""
     total = 0.0
     for i in range(g.size):
-        total += float(g[i]) * float(g[i])
+        element = np.float64(g[i])
+        total += element * element
     return total
 
 

@@ -1,0 +1,42 @@
+"""The README tells the truth: its commands are the ones that are run, its examples work, its files exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+COMMANDS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+
+
+def test_ci_runs_the_test_command_word_for_word() -> None:
+    (tests,) = (command for command in COMMANDS if "pytest" in command)
+    assert tests in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=range(len(EXAMPLES)))
+def test_the_examples_run(
+    example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    exec(compile(example, "README.md", "exec"), {"__name__": "readme"})
+    # Each prints a share of right answers last, of a network that has learned.
+    assert float(capsys.readouterr().out.split()[-1]) > 0.9
+
+
+def test_the_commands_of_the_table_exist() -> None:
+    from fastnn.cli import main
+
+    named = set(re.findall(r"^\| `fastnn (\w+)`", README, re.MULTILINE))
+    assert named == set(main.list_commands(click.Context(main)))
+
+
+def test_the_paths_that_it_names_exist() -> None:
+    named = re.findall(r"`((?:fastnn|benchmarks|bench_results|tests)/[\w./-]*)`", README)
+    assert named
+    assert [path for path in named if not (ROOT / path).exists()] == []
