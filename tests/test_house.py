@@ -1,0 +1,155 @@
+"""The architecture: who may import whom, and which files alone may speak to the compilers. Read from the sources."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import fastnn
+
+PACKAGE = Path(fastnn.__file__).parent
+SOURCES = {
+    ".".join(["fastnn", *path.relative_to(PACKAGE).with_suffix("").parts]).removesuffix(".__init__"): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+}
+TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in SOURCES.items()}
+
+
+def is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+
+
+def nodes(tree: ast.AST, *, deferred: bool) -> Iterator[ast.AST]:
+    """All nodes; without deferred those that run when the module is imported."""
+    for node in ast.iter_child_nodes(tree):
+        if not deferred and (is_type_checking(node) or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)):
+            continue
+        yield node
+        yield from nodes(node, deferred=deferred)
+
+
+def imports(name: str, *, deferred: bool = True) -> set[str]:
+    """Modules that a module imports, by full name; `from package import module` counts as that module."""
+    package = name if SOURCES[name].name == "__init__.py" else name.rpartition(".")[0]
+    found = set()
+    for node in nodes(TREES[name], deferred=deferred):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            parents = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*parents, *([node.module] if node.module else [])])
+            modules = {f"{base}.{alias.name}" for alias in node.names} & set(SOURCES)
+            # `from fastnn import tape, Network` is of the module tape, and of the package for the rest.
+            found |= modules if len(modules) == len(node.names) else modules | {base}
+    return found
+
+
+def ours(names: set[str]) -> set[str]:
+    return {name for name in names if name.partition(".")[0] == "fastnn"}
+
+
+def modules_under(*packages: str) -> list[str]:
+    return [name for name in SOURCES if name.startswith(tuple(f"fastnn.{package}" for package in packages))]
+
+
+def test_the_sources_are_read() -> None:
+    """What the checks below see: relative imports, deferred ones, and modules of a package."""
+    assert "fastnn.reference.dense" in imports("fastnn.reference.network")
+    assert "psutil" in imports("fastnn.checks") - imports("fastnn.checks", deferred=False)
+    assert "fastnn.tape" in imports("fastnn.network", deferred=False)
+    assert "llvmlite" in imports("fastnn._jit")
+
+
+# Compilers ------------------------------------------------------------------------------------------------------------
+
+COMPILERS = {"njit", "jit", "vectorize", "guvectorize", "cfunc", "stencil", "jitclass", "generated_jit", "overload"}
+
+
+@pytest.mark.parametrize("name", [name for name in SOURCES if name != "fastnn._jit"])
+def test_only_jit_calls_numbas_compilers(name: str) -> None:
+    numba_names, called = set(), set()
+    for node in nodes(TREES[name], deferred=True):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "numba":
+            numba_names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.Attribute) and ast.unparse(node).startswith(("numba.", "nb.")):
+            called.add(node.attr)
+    assert not (numba_names | called) & COMPILERS
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in SOURCES if name != "fastnn._jit" and not name.startswith("fastnn.simd")]
+)
+def test_llvmlite_is_for_jit_and_simd(name: str) -> None:
+    assert not any(module.partition(".")[0] == "llvmlite" for module in imports(name))
+    # Numba's code generation is LLVM too.
+    assert not any(module.startswith(("numba.core", "numba.np")) for module in imports(name) - {"numba.core"})
+
+
+# Layers ---------------------------------------------------------------------------------------------------------------
+
+# Each may import those before it, and its own kind.
+BASE = [("fastnn._jit",), tuple(modules_under("simd")), tuple(modules_under("kernels"))]
+
+
+@pytest.mark.parametrize("name", modules_under("kernels", "simd") + ["fastnn._jit"])
+def test_jit_simd_and_kernels_import_only_downwards(name: str) -> None:
+    level = next(i for i, names in enumerate(BASE) if name in names)
+    allowed = {below for names in BASE[: level + 1] for below in names}
+    assert ours(imports(name)) <= allowed
+
+
+@pytest.mark.parametrize("name", modules_under("reference"))
+def test_the_reference_imports_nothing_of_ours_and_no_compiler(name: str) -> None:
+    assert ours(imports(name)) <= set(modules_under("reference"))
+    assert not {module.partition(".")[0] for module in imports(name)} & {"numba", "llvmlite", "scipy"}
+
+
+def test_the_tape_and_training_know_kernels_and_no_network() -> None:
+    below = {name for names in BASE for name in names}
+    assert ours(imports("fastnn.tape")) <= below
+    assert ours(imports("fastnn.training")) <= below | {"fastnn.tape"}
+
+
+CORE = [name for name in SOURCES if not name.startswith(("fastnn.bench", "fastnn.cli", "fastnn.__main__"))]
+
+
+@pytest.mark.parametrize("name", CORE)
+def test_the_library_knows_nothing_of_its_program(name: str) -> None:
+    assert not [module for module in ours(imports(name)) if module.startswith(("fastnn.bench", "fastnn.cli"))]
+
+
+@pytest.mark.parametrize("name", [name for name in SOURCES if name not in ("fastnn.cli", "fastnn.__main__")])
+def test_nothing_imports_the_command_line(name: str) -> None:
+    assert "fastnn.cli" not in imports(name)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in CORE if name != "fastnn" and not name.startswith("fastnn.reference")]
+)
+def test_the_library_does_not_compute_with_the_reference(name: str) -> None:
+    assert not [module for module in ours(imports(name)) if module.startswith("fastnn.reference")]
+
+
+def test_the_core_never_imports_the_package_that_imports_it() -> None:
+    assert [name for name in CORE if name != "fastnn" and "fastnn" in imports(name)] == []
+
+
+def test_there_are_no_circles() -> None:
+    graph = {name: ours(imports(name)) - {name} for name in SOURCES}
+    try:
+        list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail(f"a circle of imports: {' -> '.join(error.args[1])}")
+
+
+# Files ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_file_has_fewer_than_400_lines_and_says_what_it_is(name: str) -> None:
+    assert len(SOURCES[name].read_text(encoding="utf-8").splitlines()) < 400
+    assert ast.get_docstring(TREES[name])

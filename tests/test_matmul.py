@@ -1,0 +1,220 @@
+"""Products: the bits of three plain loops, for any form, size, leading dimension and number of threads."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from itertools import product
+from math import isqrt
+from typing import Any
+
+import numba
+import numpy as np
+import pytest
+from case import DTYPES, Case, verify
+from cases import of
+from limits import Array, unit
+from processes import run_python
+
+from fastnn._jit import DEBUG, DISABLED, kernel
+from fastnn.kernels.matmul import (
+    BLOCK_K,
+    NN,
+    NT,
+    PARALLEL_MACS,
+    ROWS,
+    SQUARE,
+    TINY_MACS,
+    TN,
+    VECTOR_BYTES,
+    VECTORS,
+    matmul,
+    scratch_size,
+)
+from fastnn.simd.scalar import fma
+
+FORMS = {"NN": NN, "NT": NT, "TN": TN}
+WIDTHS = tuple(VECTORS * VECTOR_BYTES // itemsize for itemsize in (4, 8))
+LANES = tuple(VECTOR_BYTES // itemsize for itemsize in (4, 8))
+CONSTANTS = (ROWS, *WIDTHS, *LANES, BLOCK_K, SQUARE)
+SIZES = sorted(
+    {0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 127, 130}
+    | {constant + near for constant in CONSTANTS for near in (-1, 0, 1)}
+)
+GUARD = 64
+
+
+@kernel
+def three_loops(y, ldy, x, row_x, column_x, w, row_w, column_w, start, m, n, k):  # type: ignore[no-untyped-def]
+    """y = start + x @ w, element by element one chain of fused multiply-adds in the order of k."""
+    for i in range(m):
+        for j in range(n):
+            total = start[j] if start.size > 0 else y.dtype.type(0)
+            for p in range(k):
+                total = fma(x[i * row_x + p * column_x], w[p * row_w + j * column_w], total)
+            y[i * ldy + j] = total
+
+
+@dataclass
+class Padded:
+    """A matrix whose rows lie `padding` elements apart, inside a buffer whose other bytes must stay what they are."""
+
+    buffer: Array
+    rows: int
+    columns: int
+    padding: int
+
+    @classmethod
+    def of(cls, matrix: Array, padding: int) -> Padded:
+        rows, columns = matrix.shape
+        size = rows * (columns + padding) + 2 * GUARD
+        padded = cls(np.full(size, 1e9 + padding, matrix.dtype), rows, columns, padding)
+        padded.matrix[...] = matrix
+        return padded
+
+    @property
+    def ld(self) -> int:
+        return self.columns + self.padding
+
+    @property
+    def flat(self) -> Array:
+        return self.buffer[GUARD : self.buffer.size - GUARD]
+
+    @property
+    def matrix(self) -> Array:
+        return self.flat.reshape(self.rows, self.ld)[:, : self.columns]
+
+    def surroundings(self) -> bytes:
+        around = self.buffer.copy()
+        Padded(around, self.rows, self.columns, self.padding).matrix[...] = 0
+        return around.tobytes()
+
+
+def operands(form: str, m: int, n: int, k: int, dtype: str, seed: int = 0) -> tuple[Array, Array]:
+    """x and w of a product, stored as its form wants them; negative zeros and subnormal numbers among them."""
+    rng = np.random.default_rng([m, n, k, seed])
+    x = rng.normal(size=(k, m) if form == "TN" else (m, k)).astype(dtype)
+    w = rng.normal(size=(n, k) if form == "NT" else (k, n)).astype(dtype)
+    x[rng.random(x.shape) < 0.05] = -0.0
+    w[rng.random(w.shape) < 0.02] = 3 * np.finfo(dtype).smallest_subnormal
+    return x, w
+
+
+def plain(form: str, x: Padded, w: Padded, start: Array, m: int, n: int, k: int) -> Array:
+    y = np.full((m, n), np.nan, x.buffer.dtype)
+    row_x, column_x = (1, x.ld) if form == "TN" else (x.ld, 1)
+    row_w, column_w = (1, w.ld) if form == "NT" else (w.ld, 1)
+    three_loops(y.reshape(-1), n, x.flat, row_x, column_x, w.flat, row_w, column_w, start, m, n, k)
+    return y
+
+
+def assert_product(form: str, m: int, n: int, k: int, dtype: str, padding: int = 0, begin: bool = False) -> None:
+    """The bits of three loops; nothing written but y and the scratch it is promised."""
+    x, w = (Padded.of(operand, 3 * padding + i) for i, operand in enumerate(operands(form, m, n, k, dtype)))
+    start = np.random.default_rng(n).normal(size=n if begin else 0).astype(dtype)
+    y = Padded.of(np.full((m, n), np.nan, dtype), padding)
+    size = scratch_size(FORMS[form], m, n, k)
+    scratch = np.full(size + GUARD, np.nan, dtype)
+    before = [a.tobytes() for a in (x.buffer, w.buffer, start)] + [y.surroundings()]
+    matmul(y.flat, y.ld, x.flat, x.ld, w.flat, w.ld, start, scratch, FORMS[form], m, n, k)
+    assert [a.tobytes() for a in (x.buffer, w.buffer, start)] + [y.surroundings()] == before
+    assert np.isnan(scratch[size:]).all(), "wrote beyond its scratch"
+    assert y.matrix.tobytes() == plain(form, x, w, start, m, n, k).tobytes(), (form, m, n, k, dtype)
+
+
+@pytest.mark.parametrize("case", of("matmul"), ids=str)
+def test_product_agrees_with_the_reference(case: Case) -> None:
+    verify(case)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("form", FORMS)
+def test_every_size_gives_the_bits_of_three_loops(form: str, dtype: str) -> None:
+    others = ((1, 1), (5, 70), (70, 5), (2 * ROWS + 1, 130))
+    for size, (a, b) in product(SIZES, others):
+        for m, n, k in ((size, a, b), (a, size, b), (a, b, size)):
+            assert_product(form, m, n, k, dtype)
+    for m, n, k in np.random.default_rng(1).choice(SIZES, (100, 3)).tolist():
+        assert_product(form, m, n, k, dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("form", FORMS)
+def test_leading_dimensions_and_a_start_row_give_the_bits_of_three_loops(form: str, dtype: str) -> None:
+    for m, n, k in np.random.default_rng(2).choice(SIZES, (60, 3)).tolist():
+        assert_product(form, m, n, k, dtype, padding=1 + n % 7, begin=form != "NT")
+        assert_product(form, m, n, k, dtype, padding=n % 2, begin=form != "NT")
+
+
+def near_cube(macs: int) -> tuple[int, int, int]:
+    """Three factors of a number, as near each other as its divisors allow."""
+    a = max(d for d in range(1, round(macs ** (1 / 3)) + 1) if macs % d == 0)
+    b = max(d for d in range(1, isqrt(macs // a) + 1) if macs // a % d == 0)
+    return a, b, macs // a // b
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("macs", [limit + near for limit in (TINY_MACS, PARALLEL_MACS) for near in (-1, 0, 1)])
+def test_both_sides_of_each_threshold_give_the_bits_of_three_loops(macs: int, form: str, dtype: str) -> None:
+    a, b, c = near_cube(macs)
+    assert a * b * c == macs
+    for m, n, k in ((a, b, c), (c, b, a), (b, c, a), (1, c, a * b)):
+        assert_product(form, m, n, k, dtype, begin=form != "NT")
+
+
+def test_the_sizes_take_both_ways_of_transposing() -> None:
+    ways = {scratch_size(NT, m, n, k) == n * k for m, n, k in ((5, 70, 130), (130, 5, 70), (70, 130, 5), (1, 64, 64))}
+    assert ways == {True, False}
+    assert {scratch_size(form, 64, 64, 64) for form in (NN, TN)} == {0}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("form", FORMS)
+def test_whole_numbers_give_whole_numbers_exactly(form: str, dtype: str) -> None:
+    rng = np.random.default_rng(4)
+    for m, n, k in [(1, 1, 1), (3, 4, 2), (33, 65, 130), (130, 49, 17), (8, 48, 128), (64, 100, 127)]:
+        x = rng.integers(-9, 10, (k, m) if form == "TN" else (m, k))
+        w = 2 ** rng.integers(0, 5, (n, k) if form == "NT" else (k, n)) - 3
+        expected = (x.T if form == "TN" else x) @ (w.T if form == "NT" else w)
+        y = np.full((m, n), np.nan, dtype)
+        scratch = np.full(scratch_size(FORMS[form], m, n, k), np.nan, dtype)
+        arguments: tuple[Any, ...] = (x.astype(dtype).reshape(-1), x.shape[1], w.astype(dtype).reshape(-1), w.shape[1])
+        matmul(y.reshape(-1), n, *arguments, np.empty(0, dtype), scratch, FORMS[form], m, n, k)
+        assert np.array_equal(y, expected)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("form", FORMS)
+def test_large_products_pass_a_checksum(form: str, dtype: str) -> None:
+    # C t = A (B t) costs n^2 and sees any wrong element.
+    m, n, k = 613, 509, 407
+    x, w = operands(form, m, n, k, dtype)
+    y = np.full((m, n), np.nan, dtype)
+    scratch = np.full(scratch_size(FORMS[form], m, n, k), np.nan, dtype)
+    matmul(
+        y.reshape(-1), n, x.reshape(-1), x.shape[1], w.reshape(-1), w.shape[1], np.empty(0, dtype), scratch,
+        FORMS[form], m, n, k,
+    )  # fmt: skip
+    a = (x.T if form == "TN" else x).astype(np.longdouble)
+    b = (w.T if form == "NT" else w).astype(np.longdouble)
+    t = np.random.default_rng(7).choice([-1.0, 1.0], (n, 3))
+    error = np.abs(y.astype(np.longdouble) @ t - a @ (b @ t))
+    assert (error <= 16 * unit(dtype) * (np.abs(a) @ (np.abs(b) @ np.abs(t)))).all()
+
+
+def in_four_threads() -> None:
+    """Every form with 1, 2, 3 and 4 threads, against three loops; prints what was done as JSON."""
+    for threads, form, dtype in product((1, 2, 3, 4), FORMS, DTYPES):
+        numba.set_num_threads(threads)
+        for m, n, k in ((97, 89, 83), (3, 517, 301), (517, 3, 301), (1, 1031, 409), (1031, 1, 409), (33, 129, 2000)):
+            assert m * n * k > PARALLEL_MACS
+            assert_product(form, m, n, k, dtype, padding=1, begin=form != "NT")
+    print(json.dumps({"threads": threads, "layer": numba.threading_layer()}))
+
+
+@pytest.mark.skipif(DEBUG or DISABLED, reason="the parallel twins run serially in this mode")
+def test_one_two_three_and_four_threads_give_the_bits_of_three_loops() -> None:
+    report = run_python("import test_matmul; test_matmul.in_four_threads()", NUMBA_NUM_THREADS="4")
+    assert report["threads"] == 4
+    assert report["layer"] in ("tbb", "omp", "workqueue")  # a parallel twin ran

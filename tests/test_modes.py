@@ -1,0 +1,327 @@
+"""The modes: debug, plain Python, other processors, a cache that must not be stale, and arrays that end at a wall.
+
+Functions whose names begin with `in_` run in a process of their own, whose environment chose the mode; they print JSON.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import math
+import mmap
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import layer_cases
+import numpy as np
+import pytest
+import test_optimizer
+from case import DTYPES, Case, verify
+from cases import TABLE
+from layer_cases import Dense, DenseBackward, DenseForward, Product
+from limits import Array, Arrays
+from loss_cases import CrossEntropy, LogSoftmax, Softmax
+from processes import run_python
+from test_matmul import FORMS, assert_product, operands
+from update_cases import Update
+
+import fastnn
+from fastnn import _jit
+from fastnn.kernels import matmul as products
+from fastnn.kernels import optimizer, softmax
+from fastnn.kernels.activation import silu
+from fastnn.simd import views
+
+compiled_here = pytest.mark.skipif(_jit.DEBUG or _jit.DISABLED, reason="this process is in another mode itself")
+
+
+def trained(dtype: str) -> dict[str, list[float]]:
+    """Losses and parameters of a few steps of each kind, through the public API."""
+    rng = np.random.default_rng(0)
+    x, labels = rng.normal(size=(13, 3)), rng.integers(0, 2, 13)
+    results = {}
+    for name in ("adam", "nesterov"):
+        network = fastnn.mlp(3, 5, 2, activation="tanh", dtype=dtype, seed=1)
+        history = fastnn.fit(network, x, labels, epochs=3, batch=5, optimizer=name, seed=2)
+        # By name: the padding between them depends on the dtype.
+        parameters = np.concatenate([view.ravel() for view in network.named_parameters.values()])
+        results[name] = [*history.loss, *parameters.tolist()]
+    return results
+
+
+def assert_same_training(found: dict[str, list[float]], tolerance: float) -> None:
+    """As the compiled float64 kernels, whose fused multiply-add rounds once, train."""
+    for name, values in trained("float64").items():
+        np.testing.assert_allclose(found[name], values, rtol=tolerance, atol=tolerance)
+
+
+def small(case: Case) -> bool:
+    """What plain Python runs in milliseconds, in the dtype that it computes sums in."""
+    sizes = [value for value in vars(case).values() if type(value) is int]
+    elements = math.prod(max(size, 1) for size in sizes)
+    return case.dtype == "float64" and case.data in ("normal", "whole") and elements <= 2000
+
+
+# Debug mode
+
+
+def refused(call: Any, *arguments: Any) -> bool:
+    try:
+        call(*arguments)
+    except IndexError:
+        return True
+    return False
+
+
+def in_debug_mode() -> None:
+    assert _jit.DEBUG
+    buffer, row = np.zeros(6), np.zeros((2, 3))
+    caught = {
+        "block outside its buffer": refused(views.vector, buffer, 3, 4),
+        "matrix outside its buffer": refused(views.matrix, buffer, 0, 2, 4),
+        "output too small": refused(softmax.softmax, np.zeros((1, 3)), row, 1.0),
+        "state too small": refused(optimizer.momentum, buffer, np.zeros(5), buffer, 0.1, 0.9, 0.0),
+    }
+    inside = views.vector(buffer, 3, 3).size == 3
+    print(json.dumps({"caught": caught, "inside": inside, "training": trained("float64")}))
+
+
+@compiled_here
+def test_debug_mode_trains_the_same_and_catches_what_lies_outside() -> None:
+    # Unoptimised, which halves the time to compile.
+    report = run_python("import test_modes; test_modes.in_debug_mode()", FASTNN_DEBUG="1", NUMBA_OPT="0")
+    assert all(report["caught"].values()), report["caught"]
+    assert report["inside"]
+    assert_same_training(report["training"], 1e-12)
+
+
+# Plain Python
+
+
+def parallel_twins_in_plain_python() -> None:
+    x, w, none = np.arange(12.0), np.arange(8.0), np.empty(0)
+    y = np.empty(6)
+    products._parallel(y, 2, x, 4, 1, w, 2, none, 3, 2, 4)
+    assert np.array_equal(y.reshape(3, 2), x.reshape(3, 4) @ w.reshape(4, 2))
+    p = np.ones(5)
+    optimizer._update_parallel(p, np.ones(5), none, optimizer.SGD, 0.5, 0.0, 0.0, 0.0, 0.0, 1.0)
+    assert p.tolist() == [0.5] * 5
+
+
+def in_plain_python() -> None:
+    assert _jit.DISABLED
+    np.seterr(all="ignore")
+    checked = [case for case in TABLE if small(case)]
+    for case in checked:
+        verify(case)
+    for name in test_optimizer.SCHEDULES:
+        test_optimizer.test_schedule_agrees_with_the_reference_at_every_step(name)
+    parallel_twins_in_plain_python()
+    for m, n, k in ((3, 2, 5), (9, 50, 7), (4, 3, 131), (17, 12, 7), (17, 20, 7), (1, 50, 7)):
+        for form, dtype in product(FORMS, DTYPES):
+            assert_product(form, m, n, k, dtype, padding=1, begin=form != "NT")
+    sys.stdout = sys.__stdout__
+    print(json.dumps({"ops": sorted({case.op for case in checked}), "training": {d: trained(d) for d in DTYPES}}))
+
+
+@compiled_here
+def test_plain_python_gives_the_same_results() -> None:
+    source = "import os, sys; sys.stdout = open(os.devnull, 'w'); import test_modes; test_modes.in_plain_python()"
+    report = run_python(source, NUMBA_DISABLE_JIT="1")
+    assert report["ops"] == sorted({case.op for case in TABLE})
+    assert_same_training(report["training"]["float64"], 1e-12)
+    assert_same_training(report["training"]["float32"], 1e-4)
+
+
+# Guard pages, which bounds checks cannot replace in parallel code
+
+
+def guarded(array: Array, at_end: bool) -> Array:
+    """A copy that ends where an unreadable page begins, or begins where one ends."""
+    page, bytes_used = mmap.PAGESIZE, array.nbytes
+    room = -(-max(bytes_used, 1) // page) * page
+    memory = mmap.mmap(-1, room + 2 * page)
+    address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    libc = ctypes.CDLL(None, use_errno=True)
+    for wall in (address, address + page + room):
+        assert libc.mprotect(ctypes.c_void_p(wall), ctypes.c_size_t(page), 0) == 0
+    offset = page + (room - bytes_used if at_end else 0)
+    copy = np.frombuffer(memory, array.dtype, array.size, offset).reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
+def walled_cases() -> Iterator[Case]:
+    """Odd sizes on both sides of where the parallel twins begin."""
+    for dtype in DTYPES:
+        shapes = ((5, 7, 3), (33, 49, 131), (97, 131, 83), (3, 1033, 151), (1033, 3, 151))
+        for form, (m, n, k) in product(FORMS, shapes):
+            yield Product(form=form, m=m, n=n, k=k, start=form == "NN", dtype=dtype)
+        for b, i, o in ((3, 5, 7), (33, 129, 257)):
+            yield DenseForward(activation="gelu", b=b, i=i, o=o, dtype=dtype)
+            yield DenseBackward(activation="relu", b=b, i=i, o=o, dtype=dtype)
+        for kind, (rows, classes) in product((Softmax, LogSoftmax, CrossEntropy), ((1, 1), (7, 3), (3, 1001))):
+            yield kind(rows=rows, classes=classes, dtype=dtype)
+        for name, n in product(optimizer.NAMES, (1, 101, optimizer.PARALLEL_PARAMETERS + 3)):
+            yield Update(optimizer=name, n=n, dtype=dtype)
+
+
+def walled(arrays: Arrays, at_end: bool) -> Arrays:
+    return {name: guarded(array, at_end) for name, array in arrays.items()}
+
+
+def in_walls() -> None:
+    original = Dense.scratch
+    assert layer_cases.Dense is Dense
+    for at_end in (True, False):
+        Dense.scratch = lambda self, at_end=at_end: guarded(original(self), at_end)  # type: ignore[method-assign, misc]
+        for case in walled_cases():
+            inputs = walled(case.inputs(), at_end)
+            outputs = walled(case.outputs(inputs), at_end)
+            case.bind(inputs, outputs)()
+            for name, expected in case.run(case.inputs()).items():
+                assert name in ("value", "scratch") or outputs[name].tobytes() == expected.tobytes(), (case, name)
+    print(json.dumps("stayed inside"))
+
+
+def over_the_wall() -> None:
+    short = guarded(np.zeros(8, np.float32), at_end=True)
+    products.matmul(short, 4, short, 4, short, 4, short, short, products.NN, 3, 4, 4)
+
+
+@compiled_here
+@pytest.mark.skipif(sys.platform == "win32", reason="needs mprotect")
+def test_kernels_on_four_threads_touch_nothing_outside_their_arrays() -> None:
+    assert run_python("import test_modes; test_modes.in_walls()", NUMBA_NUM_THREADS="4") == "stayed inside"
+
+
+@compiled_here
+@pytest.mark.skipif(sys.platform == "win32", reason="needs mprotect")
+def test_the_wall_stops_a_kernel_that_is_told_to_go_beyond() -> None:
+    with pytest.raises(AssertionError, match="exit status -(11|10|7)"):
+        run_python("import test_modes; test_modes.over_the_wall()")
+
+
+# Other processors
+
+
+def bits_of_products() -> dict[str, str]:
+    """Hexadecimal bytes of products that meet tiles, edges and blocks."""
+    bits = {}
+    for form, dtype, (m, n, k) in product(FORMS, DTYPES, ((1, 1, 1), (9, 50, 33), (17, 70, 129), (33, 65, 17))):
+        x, w = operands(form, m, n, k, dtype)
+        y = np.full((m, n), np.nan, dtype)
+        scratch = np.full(products.scratch_size(FORMS[form], m, n, k), np.nan, dtype)
+        start = np.linspace(-1, 1, n).astype(dtype) if form != "NT" else np.empty(0, dtype)
+        arguments = (y.reshape(-1), n, x.reshape(-1), x.shape[1], w.reshape(-1), w.shape[1], start, scratch)
+        products.matmul(*arguments, FORMS[form], m, n, k)
+        bits[f"{form} {dtype} {m}x{n}x{k}"] = y.tobytes().hex()
+    return bits
+
+
+def in_another_processor() -> None:
+    from fastnn.simd.host import UNIT
+
+    print(json.dumps({"unit": UNIT.name, "bits": bits_of_products()}))
+
+
+HASWELL = "+sse,+sse2,+sse3,+ssse3,+sse4.1,+sse4.2,+popcnt,+cx16,+avx,+avx2,+fma,+bmi,+bmi2,+f16c,+lzcnt,+movbe"
+
+
+@compiled_here
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="names processors of x86-64")
+@pytest.mark.parametrize(
+    ("unit", "cpu", "features"), [("avx2", "haswell", HASWELL), ("baseline", "x86-64", "+sse,+sse2")]
+)
+def test_products_have_the_same_bits_for_another_processor(unit: str, cpu: str, features: str) -> None:
+    import llvmlite.binding as llvm
+
+    here = llvm.get_host_cpu_features()
+    if not all(here.get(feature[1:], False) for feature in features.split(",")):
+        pytest.skip(f"this machine cannot run code for {cpu}")
+    report = run_python(
+        "import test_modes; test_modes.in_another_processor()", NUMBA_CPU_NAME=cpu, NUMBA_CPU_FEATURES=features
+    )
+    assert report["unit"] == unit
+    assert report["bits"] == bits_of_products()
+
+
+# The cache
+
+
+def in_a_copy() -> None:
+    with _jit.compile_clock() as clock:
+        value = silu(1.0)
+    home = Path(fastnn.__file__).parent
+    print(json.dumps({"value": value, "compiled": clock.count, "cache": _jit.CACHE_DIRECTORY, "home": str(home)}))
+
+
+@compiled_here
+def test_an_edit_in_another_file_is_seen_and_an_unchanged_package_compiles_nothing(tmp_path: Path) -> None:
+    copy = tmp_path / "fastnn"
+    shutil.copytree(Path(fastnn.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
+
+    def run() -> Any:
+        source = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import test_modes; test_modes.in_a_copy()"
+        return run_python(source, FASTNN_CACHE_DIR=str(tmp_path / "cache"), PYTHONDONTWRITEBYTECODE="1")
+
+    first, again = run(), run()
+    assert first["home"] == str(copy)
+    assert first["value"] == silu(1.0)
+    assert (first["compiled"] > 0, again["compiled"]) == (True, 0)
+    assert again["cache"] == first["cache"] != _jit.CACHE_DIRECTORY
+    # silu stands in kernels/activation.py and calls sigmoid of simd/vecmath.py.
+    vecmath = copy / "simd" / "vecmath.py"
+    source = vecmath.read_text()
+    edited = source.replace("    e = exp(-abs(x))\n", "    e = exp(-abs(x)) * type(x)(0)\n")
+    assert edited != source
+    vecmath.write_text(edited)
+    after = run()
+    assert after["cache"] != first["cache"]
+    assert after["value"] == 1.0
+
+
+@compiled_here
+def test_a_cache_that_cannot_be_had_warns_and_kernels_work(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    source = (
+        "import warnings; warnings.simplefilter('always')\n"
+        "with warnings.catch_warnings(record=True) as seen: import fastnn._jit\n"
+        "import json; from fastnn.kernels.activation import relu\n"
+        "print(json.dumps([relu(2.0), fastnn._jit.CACHE_DIRECTORY, [str(w.message) for w in seen]]))"
+    )
+    value, directory, warned = run_python(source, FASTNN_CACHE_DIR=str(tmp_path / "file"))
+    assert (value, directory) == (2.0, "")
+    assert len(warned) == 1
+    assert "FASTNN_CACHE_DIR" in warned[0]
+
+
+@compiled_here
+def test_a_cache_that_others_can_write_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FASTNN_CACHE_DIR", str(tmp_path))
+    private = Path(_jit._prepare_cache_directory())
+    assert private.parent == tmp_path
+    assert private.stat().st_mode & 0o777 == 0o700
+    private.chmod(0o777)
+    with pytest.warns(RuntimeWarning, match="others can write it"):
+        assert _jit._prepare_cache_directory() == ""
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() == 0, reason="nothing is read-only to root")
+def test_a_read_only_cache_warns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FASTNN_CACHE_DIR", str(tmp_path))
+    Path(_jit._prepare_cache_directory()).chmod(0o500)
+    with pytest.warns(RuntimeWarning, match="not writable"):
+        assert _jit._prepare_cache_directory() == ""
+
+
+@compiled_here
+def test_an_empty_cache_directory_keeps_nothing_and_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FASTNN_CACHE_DIR", "")
+    assert _jit._prepare_cache_directory() == ""

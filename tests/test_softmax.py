@@ -1,0 +1,124 @@
+"""Softmax and log-softmax: any width, any logit, any temperature."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from case import DTYPES, Case, verify
+from cases import of
+from limits import Array, unit
+from loss_cases import LogSoftmax, Softmax
+
+from fastnn.kernels import softmax
+
+KERNELS = {"softmax": softmax.softmax, "log_softmax": softmax.log_softmax}
+
+
+def call(name: str, logits: Array, temperature: float = 1.0) -> Array:
+    out = np.full_like(logits, np.nan)
+    KERNELS[name](out, logits, temperature)
+    return out
+
+
+@pytest.mark.parametrize(
+    "case", of("softmax", "log_softmax", "softmax_backward", "log_softmax_backward"), ids=str
+)  # fmt: skip
+def test_softmax_agrees_with_the_reference(case: Case) -> None:
+    verify(case)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("data", ["normal", "positive", "constant", "signed"])
+@pytest.mark.parametrize("classes", [1, 2, 10, 1000, 100_000])
+def test_rows_of_any_width_sum_to_one(classes: int, data: str, dtype: str) -> None:
+    case = Softmax(rows=2, classes=classes, data=data, dtype=dtype)
+    inputs = case.inputs()
+    outputs = case.run(inputs)
+    case.check(inputs, outputs)
+    assert np.abs(outputs["p"].astype(np.float64).sum(axis=1) - 1).max() <= 4 * unit(dtype)
+    verify(LogSoftmax(rows=2, classes=classes, data=data, dtype=dtype))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_logits_of_ten_thousand_neither_overflow_nor_lose_the_row(dtype: str) -> None:
+    logits = np.array([[1e4, -1e4, 0.0], [-1e4, -1e4, -1e4], [1e4, 1e4, -1e4]], dtype)
+    p, log_p = call("softmax", logits), call("log_softmax", logits)
+    third = np.dtype(dtype).type(1 / 3)
+    assert p.tolist() == [[1, 0, 0], [third, third, third], [0.5, 0.5, 0]]
+    assert log_p[0].tolist() == [0, -2e4, -1e4]
+    np.testing.assert_allclose(log_p[1], -np.log(3), rtol=4 * unit(dtype))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", KERNELS)
+def test_the_largest_finite_logits_give_the_limit(name: str, dtype: str) -> None:
+    most = np.finfo(dtype).max
+    result = call(name, np.array([[most, -most, 0.0]], dtype))
+    assert result.tolist() == ([[1, 0, 0]] if name == "softmax" else [[0, -np.inf, -most]])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", KERNELS)
+def test_minus_infinity_is_a_class_that_cannot_be(name: str, dtype: str) -> None:
+    result = call(name, np.array([[-np.inf, 0.0, 0.0]], dtype))
+    assert result[0, 0] == (0 if name == "softmax" else -np.inf)
+    np.testing.assert_allclose(result[0, 1:], 0.5 if name == "softmax" else -np.log(2), rtol=4 * unit(dtype))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("bad", [[np.nan, 0.0, 1.0], [0.0, np.inf, 1.0], [-np.inf, -np.inf, -np.inf]])
+def test_a_row_without_an_answer_is_nan_and_the_others_are_not(bad: list[float], name: str, dtype: str) -> None:
+    logits = np.array([[0.0, 1.0, 2.0], bad, [2.0, 1.0, 0.0]], dtype)
+    result = call(name, logits)
+    if name == "softmax" or bad[0] == -np.inf or np.isnan(bad).any():
+        assert np.isnan(result[1]).all()
+    else:
+        assert np.isnan(result[1]).any()
+    assert np.isfinite(result[[0, 2]]).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_temperature_zero_and_too_small_to_invert_take_the_first_maximum(dtype: str) -> None:
+    logits = np.array([[0.0, 3.0, 3.0, -1.0], [-1e4, -2e4, -1e4, -3e4], [0.0, -np.inf, 0.0, 0.0]], dtype)
+    for temperature in (0.0, float(np.finfo(dtype).smallest_subnormal)):
+        p, log_p = call("softmax", logits, temperature), call("log_softmax", logits, temperature)
+        assert p.argmax(axis=1).tolist() == [1, 0, 0]
+        assert p.sum(axis=1).tolist() == [1, 1, 1]
+        assert np.array_equal(log_p, np.where(p == 1, 0.0, -np.inf))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("temperature", [1e-30, 1e-3, 1e3, 1e30])
+@pytest.mark.parametrize("kind", [Softmax, LogSoftmax])
+def test_tiny_and_huge_temperatures(kind: type[Softmax], temperature: float, dtype: str) -> None:
+    verify(kind(rows=3, classes=10, temperature=temperature, dtype=dtype))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_temperature_infinity_is_uniform(dtype: str) -> None:
+    assert call("softmax", np.array([[0.0, 5.0, -5.0, 1.0]], dtype), np.inf).tolist() == [[0.25] * 4]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("temperature", [1.0, 0.3, 0.0])
+def test_outputs_may_be_inputs_where_the_docstring_says_so(temperature: float, dtype: str) -> None:
+    rng = np.random.default_rng(5)
+    logits, dp = (rng.normal(size=(7, 33)).astype(dtype) for _ in range(2))
+    for name, backward in (("softmax", softmax.softmax_backward), ("log_softmax", softmax.log_softmax_backward)):
+        p, in_place, dlogits = call(name, logits, temperature), dp.copy(), np.full_like(dp, np.nan)
+        backward(dlogits, dp, p, temperature)
+        backward(in_place, in_place, p, temperature)
+        assert in_place.tobytes() == dlogits.tobytes()
+    in_place = logits.copy()
+    softmax.softmax(in_place, in_place, temperature)
+    assert in_place.tobytes() == call("softmax", logits, temperature).tobytes()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", KERNELS)
+def test_a_batch_equals_batches_of_one_bit_for_bit(name: str, dtype: str) -> None:
+    logits = np.random.default_rng(6).normal(size=(9, 37)).astype(dtype)
+    together = call(name, logits)
+    for row in range(9):
+        assert call(name, logits[row : row + 1].copy()).tobytes() == together[row].tobytes()

@@ -1,0 +1,86 @@
+"""Trainer: steps, gradients and epochs for loops of one's own."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastnn import SGD, Adam, Network, mlp
+
+ROWS = 23
+X = np.random.default_rng(1).normal(size=(ROWS, 5))
+LABELS = np.argmax(X[:, :3] + 0.3 * X[:, 2:], axis=1)
+ORDER = np.arange(ROWS)
+
+
+def net_of(loss: str = "cross_entropy", outputs: int = 3) -> Network:
+    return mlp(5, 8, outputs, activation="tanh", loss=loss, dtype="float64", seed=0)
+
+
+def test_a_step_is_a_gradient_and_its_application() -> None:
+    trainers = [net_of().trainer(Adam(0.01, clip_norm=0.5), ROWS) for _ in range(2)]
+    for _ in range(3):
+        loss = trainers[0].step(X, LABELS)
+        assert trainers[1].gradient(X, LABELS) == loss
+        trainers[1].apply()
+    for left, right in zip(trainers[0].arrays[1:5], trainers[1].arrays[1:5], strict=True):
+        assert left.tobytes() == right.tobytes()
+    assert trainers[0].steps == trainers[1].steps == 3
+
+
+def test_the_trainer_trains_the_networks_own_parameters() -> None:
+    net = net_of()
+    trainer = net.trainer("sgd", ROWS)
+    before = net(X)
+    assert trainer.params is net.parameters
+    assert trainer.step(X, LABELS) > net.loss(X, LABELS)
+    assert net(X).tobytes() != before.tobytes()
+
+
+def test_apply_uses_whatever_stands_in_grads() -> None:
+    net = net_of()
+    trainer = net.trainer(SGD(0.5), 1)
+    before = net.named_parameters["0.bias"].copy()
+    net.named(trainer.grads)["0.bias"][...] = 2.0
+    trainer.apply()
+    assert net.named_parameters["0.bias"].tolist() == (before - 1.0).tolist()
+
+
+def test_forward_is_a_view_of_the_workspace() -> None:
+    net = net_of()
+    trainer = net.trainer("sgd", ROWS)
+    output = trainer.forward(X)
+    assert output.tobytes() == net(X).tobytes()
+    assert np.shares_memory(output, trainer.workspace)
+
+
+def test_an_epoch_trains_on_the_rows_of_its_order() -> None:
+    trainer, twin = net_of().trainer("sgd", 4), net_of().trainer("sgd", 4)
+    order = np.array([3, 3, 0, 5, 1, 1])  # rows may come twice
+    right, losses = 0, []
+    for part in (order[:4], order[4:]):
+        right += int(np.sum(twin.network.predict(X[part]) == LABELS[part]))
+        losses.append(len(part) * twin.step(X[part], LABELS[part]))
+    assert trainer.epoch(X, LABELS, order) == (sum(losses), 6, right, 2)
+    assert trainer.params.tobytes() == twin.params.tobytes()
+
+
+def test_an_epoch_makes_at_most_so_many_steps() -> None:
+    trainer, twin = net_of().trainer("sgd", 4), net_of().trainer("sgd", 4)
+    before = trainer.params.tobytes()
+    assert trainer.epoch(X, LABELS, ORDER, steps=0) == (0, 0, 0, 0)
+    assert trainer.epoch(X, LABELS, ORDER[:0]) == (0, 0, 0, 0)
+    assert trainer.params.tobytes() == before
+    _, rows, _, made = trainer.epoch(X, LABELS, ORDER, steps=2)
+    assert (rows, made, trainer.steps) == (8, 2, 2)
+    twin.epoch(X, LABELS, ORDER[:8])
+    assert trainer.params.tobytes() == twin.params.tobytes()
+    assert trainer.epoch(X, LABELS, ORDER, steps=99)[3] == 6
+
+
+def test_labels_are_no_targets_of_losses_on_numbers() -> None:
+    """A flat int64 y is what the labels of a cross-entropy look like; here it is a column of numbers."""
+    x, ones = X[:5], np.ones(5, np.int64)
+    for loss in ("mse", "hinge", "binary_cross_entropy_with_logits"):
+        trainers = [net_of(loss, 1).trainer("sgd", 5) for _ in range(2)]
+        assert trainers[0].step(x, ones) == trainers[1].step(x, ones[:, None].astype(float))
+        assert trainers[0].params.tobytes() == trainers[1].params.tobytes()
