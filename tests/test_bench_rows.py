@@ -265,3 +265,5 @@ def test_a_row_that_beats_its_floor_has_the_ceilings_measured_anew(monkeypatch: 
     assert report.ceilings[1].flops_per_s == 1e11
     assert report.rows[0]["floor_s"] < 1e-6
     assert not rows.beats_floor(report.rows[0])
+    report.add(rows.under(unplaced, slow))  # made before the ceilings rose
+    assert report.rows[1]["floor_s"] == report.rows[0]["floor_s"]

@@ -62,9 +62,7 @@ def test_product_flops_are_those_of_torch_flop_counter() -> None:
 
 
 @pytest.mark.parametrize(("sizes", "percent"), [((3, 4, 2), 63), ((784, 128, 10), 49)])
-def test_six_n_d_overstates_a_training_step_by_the_published_percentage(
-    sizes: Sequence[int], percent: int
-) -> None:
+def test_six_n_d_overstates_a_training_step_by_the_published_percentage(sizes: Sequence[int], percent: int) -> None:
     model = cost.six_n_d(cost.parameter_count(sizes), samples=7)
     exact = cost.multilayer_perceptron(sizes, batch=7).total.flops_matmul
     assert 100 * (model / exact - 1) == pytest.approx(percent, abs=0.5)
@@ -263,9 +261,7 @@ def test_bytes_of_a_training_step_are_the_sum_over_its_operations() -> None:
     assert step.loss.bytes == 4 * (10 + 10) + 8 * 5
     assert step.backward.bytes == 4 * ((10 + 20 + 8 + 8 + 2 + 20) + (20 + 20 + 15 + 12 + 4))
     assert step.update.bytes == 4 * 3 * 26
-    assert step.total.bytes == sum(
-        part.bytes for part in (step.forward, step.loss, step.backward, step.update)
-    )
+    assert step.total.bytes == sum(part.bytes for part in (step.forward, step.loss, step.backward, step.update))
 
 
 # Sizes at the edge and bad input

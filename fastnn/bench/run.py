@@ -80,10 +80,11 @@ class Report:
         self.ceilings = machine.measure_each(self.settings.threads, self.settings.dtype, seconds)
 
     def add(self, row: Row) -> None:
-        """Keep a row; where it beats its floor, measure the ceilings anew, and place all rows under the higher ones."""
+        """Keep a row, under the ceilings known by now; where it beats its floor, they are measured anew and raised."""
+        threads, settings = row["threads"], self.settings
         self.rows.append(row)
+        row.update(under(row, self.ceilings[threads]))
         if beats_floor(row):
-            threads, settings = row["threads"], self.settings
             again = machine.measure(threads, settings.dtype, CEILING_SECONDS[settings.effort])
             self.ceilings[threads] = self.ceilings[threads].raised_by(again)
             for known in self.rows:
