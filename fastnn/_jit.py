@@ -94,6 +94,23 @@ def _caching_in(directory: str) -> Iterator[None]:
         numba.config.CACHE_DIR = previous
 
 
+def _pass_on_initialisation(cache: Any) -> None:
+    """Let callers inherit what a kernel from the disk needs when it is loaded: of a parallel one, numba's threads.
+
+    Numba 0.68 lets them inherit it from freshly compiled kernels only. A caller kept without it is fatal in the process
+    that loads it first: the threads' functions are unresolved symbols there.
+    """
+    load = cache.load_overload
+
+    def load_overload(signature: Any, target_context: Any) -> Any:
+        result = load(signature, target_context)
+        if result is not None:
+            result.library._reload_init.update(result.reload_init)
+        return result
+
+    cache.load_overload = load_overload
+
+
 def kernel(
     function: Callable[..., Any] | None = None,
     /,
@@ -120,6 +137,8 @@ def kernel(
             fastmath=REASSOCIATE if reassociate and not DEBUG else False,
             forceinline=inlined and not DEBUG,
         )(function)
+    if CACHE_DIRECTORY:
+        _pass_on_initialisation(dispatcher._cache)
     if not DISABLED:
         DISPATCHERS.append(dispatcher)
     return dispatcher
