@@ -8,7 +8,6 @@ from importlib.metadata import PackageNotFoundError, version
 
 from numba import get_num_threads, set_num_threads
 
-from fastnn.fit import History, NonFiniteLoss, Trainer, fit
 from fastnn.functional import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -31,6 +30,7 @@ from fastnn.losses import (
 )
 from fastnn.network import Network, load, mlp
 from fastnn.optimizers import SGD, Adam, AdamW, Cosine, InverseScaling, Momentum, Nesterov, Schedule, StepDecay
+from fastnn.trainer import History, NonFiniteLoss, Trainer, fit
 
 try:
     __version__ = version("fastnn")

@@ -16,7 +16,7 @@ from fastnn.checks import FLOAT32, FLOAT64, as_choice, as_labels, as_number, as_
 from fastnn.kernels import loss as losses
 from fastnn.kernels import matmul as products
 from fastnn.kernels import softmax as normalizers
-from fastnn.losses import CrossEntropy
+from fastnn.losses import MSE, BinaryCrossEntropy, BinaryCrossEntropyWithLogits, CrossEntropy, Hinge, Loss
 
 REDUCTIONS = ("mean", "sum", "none")
 
@@ -111,7 +111,7 @@ def cross_entropy(
     return row_losses if reduction == "none" else float(total)
 
 
-def _elementwise(prediction: ArrayLike, target: ArrayLike, kind: int, reduction: str, low: float, high: float) -> Any:
+def _elementwise(prediction: ArrayLike, target: ArrayLike, loss: Loss, reduction: str) -> Any:
     as_choice(reduction, REDUCTIONS, "reduction")
     prediction, target = as_numeric(prediction, "prediction"), as_numeric(target, "target")
     if prediction.shape != target.shape:
@@ -119,8 +119,8 @@ def _elementwise(prediction: ArrayLike, target: ArrayLike, kind: int, reduction:
     dtype = _dtype_of(prediction)
     flat = np.require(prediction.reshape(-1), dtype, ["C", "A", "W"])
     goal = np.require(target.reshape(-1), dtype, ["C", "A", "W"])
-    if goal.size and not (goal.min() >= low and goal.max() <= high):
-        raise ValueError(f"target spans {goal.min():g}..{goal.max():g}; expected {low:g}..{high:g}")
+    loss.require_target(goal, "target")
+    kind = losses.NAMES.index(loss.name)
     if reduction == "none":
         element_losses = np.empty_like(flat)
         losses.elementwise_losses(element_losses, flat, goal, kind)
@@ -131,19 +131,19 @@ def _elementwise(prediction: ArrayLike, target: ArrayLike, kind: int, reduction:
 
 def binary_cross_entropy(probability: ArrayLike, target: ArrayLike, *, reduction: str = "mean") -> Any:
     """-(t log p + (1 - t) log(1 - p)), logarithms clamped at -100; both of one shape, targets in [0, 1]."""
-    return _elementwise(probability, target, losses.BINARY_CROSS_ENTROPY, reduction, 0.0, 1.0)
+    return _elementwise(probability, target, BinaryCrossEntropy(), reduction)
 
 
 def binary_cross_entropy_with_logits(logits: ArrayLike, target: ArrayLike, *, reduction: str = "mean") -> Any:
     """Binary cross-entropy of sigmoid(logits), stable for any finite logit; targets in [0, 1]."""
-    return _elementwise(logits, target, losses.BINARY_CROSS_ENTROPY_WITH_LOGITS, reduction, 0.0, 1.0)
+    return _elementwise(logits, target, BinaryCrossEntropyWithLogits(), reduction)
 
 
 def mse(prediction: ArrayLike, target: ArrayLike, *, reduction: str = "mean") -> Any:
     """(prediction - target)**2; both of one shape."""
-    return _elementwise(prediction, target, losses.MSE, reduction, -np.inf, np.inf)
+    return _elementwise(prediction, target, MSE(), reduction)
 
 
 def hinge(score: ArrayLike, target: ArrayLike, *, reduction: str = "mean") -> Any:
     """max(0, 1 - target * score); targets -1 and 1."""
-    return _elementwise(score, target, losses.HINGE, reduction, -1.0, 1.0)
+    return _elementwise(score, target, Hinge(), reduction)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.checks import as_choice, as_int64, as_number
@@ -19,9 +20,7 @@ class Loss:
 
     reduction: str = "mean"
     name: ClassVar[str]
-    # Targets lie in low..high; a prediction is 1 above the border and `negative` below; None where it is no class.
-    low: ClassVar[float] = 0.0
-    high: ClassVar[float] = 1.0
+    # A prediction is 1 above the border and `negative` below; None where it is no class.
     border: ClassVar[float | None] = 0.5
     negative: ClassVar[int] = 0
 
@@ -31,12 +30,10 @@ class Loss:
     def require(self, activations: Sequence[str], outputs: int) -> None:
         """ValueError where the loss cannot follow layers with these activations, the last of so many outputs."""
 
-    def require_target(self, target: NDArray[Any]) -> None:
+    def require_target(self, target: NDArray[Any], name: str = "y") -> None:
         """ValueError where targets lie outside what the loss is defined on."""
-        if target.size and not (target.min() >= self.low and target.max() <= self.high):
-            raise ValueError(
-                f"y spans {target.min():g}..{target.max():g}; {self.name} expects {self.low:g}..{self.high:g}"
-            )
+        if target.size and not (target.min() >= 0 and target.max() <= 1):
+            raise ValueError(f"{name} spans {target.min():g}..{target.max():g}; {self.name} expects 0..1")
 
 
 @dataclass(frozen=True)
@@ -93,7 +90,7 @@ class MSE(Loss):
     name: ClassVar[str] = "mse"
     border: ClassVar[float | None] = None
 
-    def require_target(self, target: NDArray[Any]) -> None:
+    def require_target(self, target: NDArray[Any], name: str = "y") -> None:
         """Any number is one."""
 
 
@@ -102,9 +99,14 @@ class Hinge(Loss):
     """max(0, 1 - t s); targets -1 and 1."""
 
     name: ClassVar[str] = "hinge"
-    low: ClassVar[float] = -1.0
     border: ClassVar[float | None] = 0.0
     negative: ClassVar[int] = -1
+
+    def require_target(self, target: NDArray[Any], name: str = "y") -> None:
+        if not (np.abs(target) == 1).all():
+            raise ValueError(
+                f"{name} spans {target.min():g}..{target.max():g}; hinge expects -1 and 1, nothing between"
+            )
 
 
 @dataclass(frozen=True)

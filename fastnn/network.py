@@ -12,11 +12,20 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastnn import cost, tape
-from fastnn.checks import aligned_zeros, as_count, as_dtype, as_labels, as_number, as_numeric, as_rows, require_memory
+from fastnn.checks import (
+    aligned_zeros,
+    as_choice,
+    as_count,
+    as_dtype,
+    as_labels,
+    as_number,
+    as_numeric,
+    as_rows,
+    require_memory,
+)
 from fastnn.cost import Cost, StepCost
-from fastnn.fit import History, Trainer, fit, require_gradient
 from fastnn.io import read, save
-from fastnn.kernels.activation import SIGMOID, activation_forward
+from fastnn.kernels.activation import NAMES, SIGMOID, activation_forward
 from fastnn.kernels.softmax import softmax
 from fastnn.layers import Dense, Layer, describe_layer, layer_of
 from fastnn.losses import (
@@ -32,6 +41,7 @@ from fastnn.losses import (
 from fastnn.lowering import Plan, layout_parameters, lower
 from fastnn.optimizers import Optimizer
 from fastnn.summary import layer_row, summary_table
+from fastnn.trainer import History, Trainer, fit, require_gradient
 
 # Rows a forward pass takes at once: more no longer runs faster (784-512-512-10, one thread: 32 rows 96 GFLOP/s, 256
 # rows 104, 1024 rows 104), and the workspace grows with it.
@@ -244,11 +254,11 @@ class Network:
     # Training -------------------------------------------------------------------------------------------------------
 
     def trainer(self, optimizer: str | Optimizer = "adam", batch: int = 32) -> Trainer:
-        """All that a training loop needs, allocated once; see fastnn.fit.Trainer."""
+        """All that a training loop needs, allocated once; see fastnn.Trainer."""
         return Trainer(self, optimizer, batch)
 
     def fit(self, x: ArrayLike, y: ArrayLike, **settings: Any) -> History:
-        """Train in place; settings and result as of fastnn.fit.fit."""
+        """Train in place; settings and result as of fastnn.fit."""
         return fit(self, x, y, **settings)
 
     # Describing -----------------------------------------------------------------------------------------------------
@@ -329,6 +339,7 @@ def mlp(
     """A multilayer perceptron by its sizes: mlp(3, 4, 2) has 3 inputs, 4 hidden units and 2 outputs."""
     if not units:
         raise ValueError("mlp needs the number of inputs and of at least one layer's units, such as mlp(3, 4, 2)")
+    as_choice(activation, NAMES, "activation")
     hidden = [Dense(size, activation, initializer=initializer) for size in units[:-1]]
     last = Dense(units[-1], output_activation, initializer=initializer)
     return Network(inputs, [*hidden, last], loss=loss, dtype=dtype, seed=seed)

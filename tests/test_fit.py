@@ -340,3 +340,12 @@ def test_a_nan_in_the_first_batch_changes_nothing() -> None:
 def test_a_batch_of_ignored_labels_has_no_mean() -> None:
     with pytest.raises(NonFiniteLoss):
         net_of().fit(X, np.full(ROWS, -100), epochs=1)
+
+
+def test_a_last_update_that_leaves_the_finite_is_taken_back() -> None:
+    """No later loss would tell: one epoch of one step, at a rate that overflows float32."""
+    net = mlp(5, 8, 3, seed=0)
+    before = net.parameters.tobytes()
+    with pytest.raises(NonFiniteLoss, match="after 0 steps"):
+        net.fit(X, LABELS, epochs=1, batch=ROWS, optimizer=SGD(1e39))
+    assert net.parameters.tobytes() == before

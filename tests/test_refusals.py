@@ -31,6 +31,7 @@ BAD_SETTINGS: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: unchecked.mlp(3, "2"), TypeError, "units is '2'; expected a whole number"),
     (lambda: unchecked.mlp(True, 2), TypeError, "inputs is True"),
     (lambda: unchecked.mlp(3, 4, 2, activation="rellu"), ValueError, "activation is 'rellu'; expected one of"),
+    (lambda: unchecked.mlp(3, 2, activation="rellu"), ValueError, "activation is 'rellu'; expected one of"),
     (lambda: unchecked.mlp(3, 2, output_activation="softmax"), ValueError, "activation is 'softmax'; expected one of"),
     (lambda: unchecked.mlp(3, 4, 2, initializer="he"), ValueError, "initializer is 'he'; expected 'auto' or one of"),
     (lambda: unchecked.mlp(3, 2, loss="nll"), ValueError, "loss is 'nll'; expected one of cross_entropy"),
@@ -184,7 +185,8 @@ def test_bad_input_is_refused_and_changes_nothing(
     [
         (mlp(3, 1, loss="binary_cross_entropy_with_logits"), -MARKS, "y spans -1..0; binary_cross_entropy_with_logits"),
         (mlp(3, 1, loss="binary_cross_entropy", output_activation="sigmoid"), 2 * MARKS, "expects 0..1"),
-        (mlp(3, 1, loss="hinge"), 2 * MARKS, "y spans 0..2; hinge expects -1..1"),
+        (mlp(3, 1, loss="hinge"), MARKS, "y spans 0..1; hinge expects -1 and 1"),
+        (mlp(3, 1, loss="hinge"), 2 * MARKS, "hinge expects -1 and 1, nothing between"),
         (mlp(3, 1, loss="perceptron", output_activation="step"), 2 * MARKS - 1, "perceptron expects 0..1"),
         (mlp(3, 2, loss="mse"), MARKS, r"y has shape \(6,\); expected \(N, 2\)"),
         (mlp(3, 2, loss="mse"), ROWS.astype(complex), "y has dtype complex128"),

@@ -24,7 +24,7 @@ from fastnn.reference.network import Layer
 from fastnn.reference.softmax import softmax
 
 if TYPE_CHECKING:
-    from fastnn.fit import Trainer
+    from fastnn.trainer import Trainer
 
 Array = NDArray[np.float64]
 

@@ -263,6 +263,9 @@ def fit(
             start = time.perf_counter()
             with compile_clock() as compiling:
                 loss_sum, rows, hits, made = trainer.epoch(x, y, order)
+            # The last update of an epoch may leave the finite before any loss tells.
+            if np.isfinite(loss_sum) and not np.isfinite(trainer.params).all():
+                loss_sum = np.nan
             if not np.isfinite(loss_sum):
                 _return_to_last_finite(trainer, snapshots, x, y, made)
                 raise NonFiniteLoss(loss_sum, trainer.steps, epoch)
