@@ -82,7 +82,7 @@ def as_rows(values: ArrayLike, width: int, dtype: np.dtype[Any], name: str) -> A
 def as_labels(values: ArrayLike, rows: int, classes: int, ignore_index: int, name: str) -> NDArray[np.int64]:
     """(rows,) int64, each in 0..classes-1 or ignore_index."""
     array = as_numeric(values, name)
-    if array.dtype.kind not in "iu":
+    if array.dtype.kind not in "iub":
         raise TypeError(f"{name} has dtype {array.dtype}; expected whole-number class labels")
     if array.shape != (rows,):
         raise ValueError(f"{name} has shape {array.shape}; expected ({rows},), one label a row of x")

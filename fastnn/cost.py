@@ -25,6 +25,8 @@ from numbers import Integral
 from operator import add
 from typing import TypeVar
 
+from fastnn.kernels.optimizer import STATE
+
 Entry = TypeVar("Entry")
 
 LABEL_BYTES = 8  # class indices are int64
@@ -246,20 +248,21 @@ LOSSES: Mapping[str, Callable[[int, int, int], Cost]] = {
     "perceptron": perceptron,
 }
 
-# FLOPs of an update and arrays of state, a parameter. Weight decay is always computed: g + wd p is 2,
+# FLOPs of an update, a parameter. Weight decay is always computed: g + wd p is 2,
 # adamw's factor on p 1.
-UPDATES: Mapping[str, tuple[int, int]] = {
-    "sgd": (4, 0),  # p - lr g
-    "momentum": (6, 1),  # b = mu b + g; p - lr b
-    "nesterov": (8, 1),  # b = mu b + g; p - lr (g + mu b)
-    "adam": (15, 2),  # m: 3, v: 4; p - a m / (sqrt(v) c + epsilon): 6
-    "adamw": (14, 2),
+UPDATES: Mapping[str, int] = {
+    "sgd": 4,  # p - lr g
+    "momentum": 6,  # b = mu b + g; p - lr b
+    "nesterov": 8,  # b = mu b + g; p - lr (g + mu b)
+    "adam": 15,  # m: 3, v: 4; p - a m / (sqrt(v) c + epsilon): 6
+    "adamw": 14,
 }
 
 
 def update(optimizer: str, n: int, itemsize: int = 4) -> Cost:
     """One update of n parameters: reads p, g and the state, writes p and the state."""
-    flops, state = _look_up("optimizer", UPDATES, optimizer)
+    flops = _look_up("optimizer", UPDATES, optimizer)
+    state = STATE[optimizer]
     n, itemsize = _sizes(n=n, itemsize=itemsize)
     return Cost(flops_elementwise=flops * n, bytes=(3 + 2 * state) * n * itemsize)
 

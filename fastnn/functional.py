@@ -130,7 +130,10 @@ def _elementwise(prediction: ArrayLike, target: ArrayLike, loss: Loss, reduction
 
 
 def binary_cross_entropy(probability: ArrayLike, target: ArrayLike, *, reduction: str = "mean") -> Any:
-    """-(t log p + (1 - t) log(1 - p)), logarithms clamped at -100; both of one shape, targets in [0, 1]."""
+    """-(t log p + (1 - t) log(1 - p)), logarithms clamped at -100; both of one shape, all in [0, 1]."""
+    probabilities = as_numeric(probability, "probability")
+    if probabilities.size and not (probabilities.min() >= 0 and probabilities.max() <= 1):
+        raise ValueError(f"probability spans {probabilities.min():g}..{probabilities.max():g}; expected 0..1")
     return _elementwise(probability, target, BinaryCrossEntropy(), reduction)
 
 

@@ -51,7 +51,8 @@ def _alpha(activation: str, alpha: float | None) -> float | None:
         return DEFAULT_ALPHA.get(activation)
     if activation not in DEFAULT_ALPHA:
         raise ValueError(f"alpha is for {' and '.join(DEFAULT_ALPHA)}; {activation} has none")
-    return as_number(alpha, "alpha")
+    # Below 0 neither is monotonic, and their derivatives, taken from the sign of y, would be wrong.
+    return as_number(alpha, "alpha", 0.0)
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,8 @@ class Dense:
     def __post_init__(self) -> None:
         object.__setattr__(self, "units", as_count(self.units, "units"))
         as_choice(self.activation, NAMES, "activation")
+        if not isinstance(self.bias, bool):
+            raise TypeError(f"bias is {self.bias!r}; expected True or False")
         initializer_for(self.initializer, self.activation)
         object.__setattr__(self, "alpha", _alpha(self.activation, self.alpha))
 

@@ -57,6 +57,10 @@ class CrossEntropy(Loss):
             object.__setattr__(self, "class_weight", weights)
 
     def require(self, activations: Sequence[str], outputs: int) -> None:
+        if outputs < 2:
+            raise ValueError(
+                f"cross_entropy over {outputs} output is always 0; use 2 outputs, or binary_cross_entropy_with_logits"
+            )
         if self.class_weight is not None and len(self.class_weight) != outputs:
             raise ValueError(f"class_weight has {len(self.class_weight)} entries; expected {outputs}, one an output")
 
@@ -120,6 +124,10 @@ class Perceptron(Loss):
         if list(activations) != ["step"]:
             raise ValueError("the perceptron rule trains one Dense layer with activation 'step'")
 
+    def require_target(self, target: NDArray[Any], name: str = "y") -> None:
+        if not np.isin(target, (0, 1)).all():
+            raise ValueError(f"{name} spans {target.min():g}..{target.max():g}; perceptron expects 0 and 1")
+
 
 LOSSES: dict[str, type[Loss]] = {
     kind.name: kind for kind in (CrossEntropy, BinaryCrossEntropy, BinaryCrossEntropyWithLogits, MSE, Hinge, Perceptron)
@@ -139,4 +147,6 @@ def loss_of(description: dict[str, Any]) -> Loss:
 
 def as_loss(loss: str | Loss) -> Loss:
     """A Loss, or the one of that name with its defaults."""
+    if type(loss) is Loss:
+        raise TypeError(f"loss is the base class of losses; expected one of {', '.join(LOSSES)}")
     return loss if isinstance(loss, Loss) else LOSSES[as_choice(loss, tuple(LOSSES), "loss")]()

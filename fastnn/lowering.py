@@ -143,7 +143,7 @@ def lower(
     header[columns.SCRATCH_AT], header[columns.SCRATCH_SIZE] = values.take(scratch), scratch
     header[columns.OUTPUT_AT] = operations[-1, columns.OUTPUT]
     header[columns.DOUTPUT_AT] = operations[-1, columns.DOUTPUT]
-    header[columns.OUTPUT_WIDTH], header[columns.INPUT_WIDTH] = operations[-1, columns.WIDTH_OUT], inputs
+    header[columns.OUTPUT_WIDTH] = operations[-1, columns.WIDTH_OUT]
     header[columns.LOSS], header[columns.LOSS_MEAN] = LOSS_NAMES.index(loss.name), loss.reduction == "mean"
     if isinstance(loss, CrossEntropy):
         header[columns.IGNORE_INDEX], header[columns.LABEL_SMOOTHING] = loss.ignore_index, _bits(loss.label_smoothing)

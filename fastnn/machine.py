@@ -138,7 +138,7 @@ def measure(threads: int, dtype: DTypeLike = "float32", seconds: float = 1.0) ->
     threads, dtype = as_count(threads, "threads"), as_dtype(dtype)
     if threads > numba.config.NUMBA_NUM_THREADS:
         raise ValueError(f"threads is {threads}; this machine has {numba.config.NUMBA_NUM_THREADS}")
-    with _threads(threads):
+    with thread_limit(threads):
         flops = _peak_flops(threads, dtype, PEAK_SHARE * seconds)
         sizes = _level_sizes(threads)
         each = (1 - PEAK_SHARE) * seconds / len(sizes)
@@ -157,7 +157,8 @@ def measure_each(threads: Iterable[int], dtype: DTypeLike = "float32", seconds: 
 
 
 @contextmanager
-def _threads(count: int) -> Iterator[None]:
+def thread_limit(count: int) -> Iterator[None]:
+    """Kernels use that many threads inside the block."""
     before = numba.get_num_threads()
     numba.set_num_threads(count)
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Mapping, Sequence
+from copy import copy
 from os import PathLike
 from typing import Any
 
@@ -41,7 +42,7 @@ from fastnn.losses import (
 from fastnn.lowering import Plan, layout_parameters, lower
 from fastnn.optimizers import Optimizer
 from fastnn.summary import layer_row, summary_table
-from fastnn.trainer import History, Trainer, fit, require_gradient
+from fastnn.trainer import Trainer, fit, require_gradient
 
 # Rows a forward pass takes at once: more no longer runs faster (784-512-512-10, one thread: 32 rows 96 GFLOP/s, 256
 # rows 104, 1024 rows 104), and the workspace grows with it.
@@ -59,8 +60,11 @@ class Network:
     inputs: features of a row of x. layers: see fastnn.layers. loss: a name or an object of fastnn.losses. dtype:
     float32 or float64, of parameters, data and results. seed: an int, a numpy.random.Generator, or None for fresh ones.
 
-    parameters: the flat vector of all weights and biases; named_parameters: views into it. Changing either changes
-    the network. Calls from several threads at once are safe as long as none changes the parameters.
+    initialize: False leaves all parameters 0.
+
+    parameters: the flat vector of all weights and biases, each block padded with zeros to 64 bytes; named_parameters:
+    views into it. Changing either changes the network. Calls from several threads at once are safe as long as none
+    changes the parameters.
     """
 
     def __init__(
@@ -71,6 +75,7 @@ class Network:
         loss: str | Loss = "cross_entropy",
         dtype: DTypeLike = "float32",
         seed: int | np.random.Generator | None = None,
+        initialize: bool = True,
     ) -> None:
         self.inputs = as_count(inputs, "inputs")
         self.layers = tuple(layers)
@@ -79,14 +84,15 @@ class Network:
         for layer in self.layers:
             if not hasattr(layer, "parameter_shapes"):
                 raise TypeError(f"layer is {layer!r}; expected Dense(...) or Activation(...)")
-        self.loss_function = as_loss(loss)
+        self._loss_function = as_loss(loss)
         self.dtype = as_dtype(dtype)
         self.outputs = self._widths()[-1]
         self.loss_function.require([layer.activation for layer in self.layers], self.outputs)
         self.layout = layout_parameters(self.layers, self.inputs, self.dtype.itemsize)
         require_memory(self.layout.size, self.dtype, f"a network of {self.layout.count:,} parameters")
-        self.parameters = aligned_zeros(self.layout.size, self.dtype)
-        self.initialize(seed)
+        self._parameters = aligned_zeros(self.layout.size, self.dtype)
+        if initialize:
+            self.initialize(seed)
         self._local = threading.local()
         self._settings = self.plan(1, gradients=False).tape
 
@@ -123,6 +129,22 @@ class Network:
             raise ValueError(f"vector has shape {vector.shape}; expected {self.parameters.shape}, as the parameters")
         return {name: block.view(vector) for name, block in self.layout.blocks.items()}
 
+    @property
+    def parameters(self) -> NDArray[Any]:
+        """The flat vector itself. Assigning copies into it, so that views and trainers stay on it."""
+        return self._parameters
+
+    @parameters.setter
+    def parameters(self, values: NDArray[Any]) -> None:
+        if np.shape(values) != self._parameters.shape:
+            raise ValueError(f"parameters have shape {np.shape(values)}; expected {self._parameters.shape}")
+        self._parameters[:] = values
+
+    @property
+    def loss_function(self) -> Loss:
+        """The loss that the network was built with."""
+        return self._loss_function
+
     def __getstate__(self) -> dict[str, Any]:
         """Everything but the workspaces, which each thread makes for itself."""
         return {name: value for name, value in self.__dict__.items() if name != "_local"}
@@ -131,14 +153,12 @@ class Network:
         self.__dict__.update(state)
         self._local = threading.local()
         self.dtype = as_dtype(self.dtype)
-        self.parameters = aligned_zeros(self.layout.size, self.dtype)
-        self.parameters[:] = state["parameters"]
+        self._parameters = aligned_zeros(self.layout.size, self.dtype)
+        self._parameters[:] = state["_parameters"]
 
     def copy(self) -> Network:
         """A network of the same layers with parameters of its own."""
-        twin = Network(self.inputs, self.layers, loss=self.loss_function, dtype=self.dtype, seed=0)
-        twin.parameters[:] = self.parameters
-        return twin
+        return copy(self)
 
     # Data -----------------------------------------------------------------------------------------------------------
 
@@ -179,7 +199,10 @@ class Network:
         )
 
     def _workspace(self, rows: int, gradients: bool) -> tuple[Plan, NDArray[Any]]:
-        """This thread's plan and workspace, made larger when a call needs it."""
+        """This thread's plan and workspace, made larger when a call needs it; one for many rows is not kept."""
+        if rows > INFERENCE_ROWS:
+            plan = self.plan(rows, gradients)
+            return plan, plan.workspace()
         kept: dict[Any, tuple[Plan, NDArray[Any]]] = self._local.__dict__
         if gradients not in kept or kept[gradients][0].capacity < rows:
             plan = self.plan(rows, gradients)
@@ -241,7 +264,11 @@ class Network:
         return float(hits / counted) if counted else float("nan")
 
     def gradient(self, x: ArrayLike, y: ArrayLike) -> NDArray[Any]:
-        """The gradient of loss(x, y) as a flat vector; named(gradient) gives it by parameter."""
+        """The gradient of loss(x, y) as a flat vector; named(gradient) gives it by parameter.
+
+        Each element is one sum over all rows in the network's dtype: its rounding error grows with their number, to
+        about 1e-3 relative at 100,000 rows of one sign in float32.
+        """
         x = self.as_input(x)
         y = self.as_target(y, len(x))
         _require_rows(x)
@@ -257,9 +284,7 @@ class Network:
         """All that a training loop needs, allocated once; see fastnn.Trainer."""
         return Trainer(self, optimizer, batch)
 
-    def fit(self, x: ArrayLike, y: ArrayLike, **settings: Any) -> History:
-        """Train in place; settings and result as of fastnn.fit."""
-        return fit(self, x, y, **settings)
+    fit = fit
 
     # Describing -----------------------------------------------------------------------------------------------------
 
@@ -318,7 +343,7 @@ class Network:
 def _of_description(description: dict[str, Any]) -> Network:
     chain = [layer_of(layer) for layer in description["layers"]]
     loss = loss_of(description["loss"])
-    return Network(description["inputs"], chain, loss=loss, dtype=description["dtype"], seed=0)
+    return Network(description["inputs"], chain, loss=loss, dtype=description["dtype"], initialize=False)
 
 
 def load(path: str | PathLike[str]) -> Network:

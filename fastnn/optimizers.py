@@ -160,7 +160,8 @@ class Adam(Optimizer):
         for name in ("beta1", "beta2"):
             if as_number(getattr(self, name), name, 0.0, 1.0) == 1.0:
                 raise ValueError(f"{name} is 1; expected less")
-        as_number(self.epsilon, "epsilon", 0.0)
+        # A number of float32 too: 0 would divide 0 by 0 wherever no gradient has come yet.
+        as_number(self.epsilon, "epsilon", float(np.finfo(np.float32).tiny))
 
     def factors(self) -> tuple[float, float, float]:
         return self.beta1, self.beta2, self.epsilon

@@ -22,7 +22,9 @@ from fastnn.kernels.loss import (
     cross_entropy,
     cross_entropy_probabilities,
     elementwise_loss,
+    label_weight,
 )
+from fastnn.kernels.softmax import first_largest
 from fastnn.simd.scalar import as_double
 from fastnn.simd.views import doubles, flat, matrix, vector
 
@@ -31,7 +33,7 @@ COLUMNS = 16
 # Columns of the header. BATCH_AT is where an epoch gathers the rows of a minibatch, CLASS_WEIGHTS the row of the
 # constants or 0 where there are none.
 (OPERATIONS, CAPACITY, WORKSPACE_SIZE, SCRATCH_AT, SCRATCH_SIZE, OUTPUT_AT, DOUTPUT_AT, OUTPUT_WIDTH, LOSS, LOSS_MEAN,
- IGNORE_INDEX, LABEL_SMOOTHING, CLASS_WEIGHTS, LOSSES_AT, INPUT_WIDTH, BATCH_AT) = range(COLUMNS)  # fmt: skip
+ IGNORE_INDEX, LABEL_SMOOTHING, CLASS_WEIGHTS, LOSSES_AT, BATCH_AT) = range(15)  # fmt: skip
 
 # Columns of an operation. BIAS_SIZE is 0 where there is no bias.
 (KIND, INPUT, OUTPUT, PRE, DINPUT, DOUTPUT, WEIGHT, BIAS, BIAS_SIZE, WIDTH_IN, WIDTH_OUT, ACTIVATION, ALPHA) = range(13)
@@ -134,22 +136,13 @@ def loss(tape, losses, gradient, prediction, target):
     return _loss(tape, losses, gradient, prediction, target)
 
 
-@kernel
-def _largest(row):
-    best = 0
-    for j in range(row.size):
-        if row[j] > row[best]:
-            best = j
-    return best
-
-
 def _hits_of_labels(tape, prediction, target):
     width = prediction.shape[1]
     hits = counted = 0
     for i in range(target.size):
         if target[i] != tape[0, IGNORE_INDEX]:
             counted += 1
-            hits += _largest(vector(flat(prediction), i * width, width)) == target[i]
+            hits += first_largest(vector(flat(prediction), i * width, width)) == target[i]
     return hits, counted
 
 
@@ -159,7 +152,7 @@ def _hits_of_rows(tape, prediction, target):
     if tape[0, LOSS] == CROSS_ENTROPY:
         for i in range(rows):
             at = i * width
-            hits += _largest(vector(flat(prediction), at, width)) == _largest(vector(flat(target), at, width))
+            hits += first_largest(vector(flat(prediction), at, width)) == first_largest(vector(flat(target), at, width))
     elif tape[0, LOSS] != MSE:
         # Scores of hinge and logits part at 0, probabilities at 1/2; targets are -1 and 1, or 0 and 1.
         border = 0.0 if tape[0, LOSS] in SIGNED_SCORES else 0.5
@@ -178,6 +171,23 @@ _hits = _by_target(_hits_of_labels, _hits_of_rows)
 def count_hits(tape, prediction, target):
     """Rows that are right in every output (0 for mse), and rows that count: all but those of an ignored label."""
     return _hits(tape, prediction, target)
+
+
+def _weight_of_labels(tape, target):
+    return label_weight(target, _class_weights(tape), tape[0, IGNORE_INDEX])
+
+
+def _weight_of_rows(tape, target):
+    return float(target.shape[0])
+
+
+_weight = _by_target(_weight_of_labels, _weight_of_rows)
+
+
+@kernel
+def mean_weight(tape, target):
+    """What one batch counts in a mean over many: its rows, or for labels the sum of their class weights."""
+    return _weight(tape, target)
 
 
 def _labels_in_range(tape, labels):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,10 +25,14 @@ class Trainable(Protocol):
 
     layers: tuple[Layer, ...]
     layout: ParameterLayout
-    loss_function: Loss
     dtype: np.dtype[Any]
     outputs: int
-    parameters: NDArray[Any]
+
+    @property
+    def loss_function(self) -> Loss: ...
+
+    @property
+    def parameters(self) -> NDArray[Any]: ...
 
     @property
     def named_parameters(self) -> Mapping[str, NDArray[Any]]: ...
@@ -71,6 +75,15 @@ def require_gradient(layers: tuple[Layer, ...], loss: Loss) -> None:
             )
 
 
+class Epoch(NamedTuple):
+    """What an epoch saw: the mean loss (or, with reduction "sum", the sum), rows that count, right answers, batches."""
+
+    loss: float
+    rows: int
+    hits: int
+    steps: int
+
+
 class Trainer:
     """A network with gradient, optimizer state and workspace, allocated once for batches of up to `batch` rows.
 
@@ -95,6 +108,11 @@ class Trainer:
         self.workspace = plan.workspace()
         self._labels = isinstance(network.loss_function, CrossEntropy)
         self._report = np.zeros(training.REPORT_SIZE)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A copy trains the network that was copied with it."""
+        self.__dict__.update(state)
+        self.params = self.network.parameters
 
     @property
     def arrays(self) -> tuple[NDArray[Any], ...]:
@@ -142,13 +160,8 @@ class Trainer:
         at, width = int(self.tape[0, tape.OUTPUT_AT]), self.network.outputs
         return self.workspace[at : at + len(x) * width].reshape(len(x), width)
 
-    def epoch(
-        self, x: NDArray[Any], y: NDArray[Any], order: NDArray[np.int64], steps: int | None = None
-    ) -> tuple[float, int, int, int]:
-        """Train on x[order], y[order] in one nopython call, at most `steps` batches of it.
-
-        Returns the sum of the losses of all rows, the rows that count, the right answers, and the steps made.
-        """
+    def epoch(self, x: NDArray[Any], y: NDArray[Any], order: NDArray[np.int64], steps: int | None = None) -> Epoch:
+        """Train on x[order], y[order] in one nopython call, at most `steps` batches of it."""
         x = self.network.as_input(x)
         y = self.network.as_target(y, len(x))
         order = as_numeric(order, "order")
@@ -164,11 +177,15 @@ class Trainer:
             self._report, self.tape, self.params, self.grads, self.state, self.control, x, y, order, target,
             self.workspace, self.batch, steps,
         )  # fmt: skip
-        loss_sum, rows, hits, made = self._report
-        return float(loss_sum), int(rows), int(hits), int(made)
+        loss_sum, weight, rows, hits, made = self._report
+        mean = self.network.loss_function.reduction == "mean" and weight > 0
+        return Epoch(float(loss_sum / weight if mean else loss_sum), int(rows), int(hits), int(made))
 
 
 _INT64 = np.dtype(np.int64)
+
+# A copy of parameters and state costs about a step of batch 32; epochs of fewer steps share one.
+SNAPSHOT_STEPS = 50
 
 
 @dataclass
@@ -186,37 +203,39 @@ class History:
     steps: int = 0
 
 
-@dataclass(frozen=True)
-class _Snapshot:
-    """What an epoch began from: enough to run it again to the same bits."""
+class _Rewind:
+    """The way back to the last finite loss: two snapshots, and the orders of all epochs since the older one.
 
-    params: NDArray[Any]
-    state: NDArray[Any]
-    control: NDArray[np.float64]
-    order: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, trainer: Trainer, order: NDArray[np.int64]) -> _Snapshot:
-        return cls(trainer.params.copy(), trainer.state.copy(), trainer.control.copy(), order.copy())
-
-    def replay(self, trainer: Trainer, x: NDArray[Any], y: NDArray[Any], steps: int) -> None:
-        trainer.params[:], trainer.state[:], trainer.control[:] = self.params, self.state, self.control
-        trainer.epoch(x, y, self.order, steps)
-
-
-def _return_to_last_finite(
-    trainer: Trainer, snapshots: list[_Snapshot], x: NDArray[Any], y: NDArray[Any], made: int
-) -> None:
-    """The parameters whose loss was last finite are those before the last update: run up to there again.
-
-    Runs are deterministic to the bit, so this costs nothing while training goes well. The very first loss has nothing
-    before it, and changed nothing.
+    Runs are deterministic to the bit, so a snapshot and the orders are enough to stand at any step since. It is taken
+    every SNAPSHOT_STEPS steps or more, which keeps its cost below that of a step or two in a hundred.
     """
-    if made > 0:
-        snapshots[-1].replay(trainer, x, y, made - 1)
-    elif len(snapshots) > 1:
-        batches = -(-len(snapshots[-2].order) // trainer.batch)
-        snapshots[-2].replay(trainer, x, y, batches - 1)
+
+    def __init__(self) -> None:
+        self._snapshots: list[tuple[NDArray[Any], NDArray[Any], NDArray[np.float64]]] = []
+        self._orders: list[list[NDArray[np.int64]]] = []
+        self._batches = SNAPSHOT_STEPS
+
+    def before(self, trainer: Trainer, order: NDArray[np.int64]) -> None:
+        """Call before each epoch."""
+        if self._batches >= SNAPSHOT_STEPS:
+            snapshot = trainer.params.copy(), trainer.state.copy(), trainer.control.copy()
+            self._snapshots = [*self._snapshots[-1:], snapshot]
+            self._orders = [*self._orders[-1:], []]
+            self._batches = 0
+        self._orders[-1].append(order.copy())
+        self._batches += -(-len(order) // trainer.batch)
+
+    def back(self, trainer: Trainer, x: NDArray[Any], y: NDArray[Any], made: int) -> None:
+        """To the parameters whose loss was last finite: those before the last update, `made` steps into this epoch.
+
+        The very first loss has nothing before it, and changed nothing.
+        """
+        orders = [order for orders in self._orders for order in orders]
+        left = sum(-(-len(order) // trainer.batch) for order in orders[:-1]) + made - 1
+        trainer.params[:], trainer.state[:], trainer.control[:] = self._snapshots[0]
+        for order in orders:
+            if left > 0:
+                left -= trainer.epoch(x, y, order, left).steps
 
 
 def fit(
@@ -247,6 +266,8 @@ def fit(
     y = network.as_target(y, len(x))
     if len(x) == 0:
         raise ValueError("x has no rows")
+    if isinstance(network.loss_function, CrossEntropy) and (y == network.loss_function.ignore_index).all():
+        raise ValueError(f"y holds nothing but ignore_index, {network.loss_function.ignore_index}")
     held_out = _as_validation(network, validation)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback is {callback!r}; expected a function of (epoch, history)")
@@ -254,23 +275,22 @@ def fit(
     rng = np.random.default_rng(seed)
     order = np.arange(len(x))
     history = History()
-    snapshots: list[_Snapshot] = []
+    rewind = _Rewind()
     with epoch_bar(epochs, progress) as show:
         for epoch in range(epochs):
             if shuffle:
                 rng.shuffle(order)
-            snapshots = [*snapshots[-1:], _Snapshot.of(trainer, order)]
+            rewind.before(trainer, order)
             start = time.perf_counter()
             with compile_clock() as compiling:
-                loss_sum, rows, hits, made = trainer.epoch(x, y, order)
+                report = trainer.epoch(x, y, order)
             # The last update of an epoch may leave the finite before any loss tells.
-            if np.isfinite(loss_sum) and not np.isfinite(trainer.params).all():
-                loss_sum = np.nan
-            if not np.isfinite(loss_sum):
-                _return_to_last_finite(trainer, snapshots, x, y, made)
-                raise NonFiniteLoss(loss_sum, trainer.steps, epoch)
+            finite = np.isfinite(report.loss)
+            if not (finite and np.isfinite(trainer.params).all()):
+                rewind.back(trainer, x, y, report.steps)
+                raise NonFiniteLoss(np.nan if finite else report.loss, trainer.steps, epoch)
             history.seconds.append(time.perf_counter() - start - compiling.seconds)
-            _record(history, network, loss_sum, rows, hits, held_out)
+            _record(history, network, report, held_out)
             history.steps = trainer.steps
             show(epoch, history.loss[-1], history.accuracy[-1] if history.accuracy else None)
             if callback is not None and callback(epoch, history):
@@ -293,14 +313,12 @@ def _as_validation(
 
 
 def _record(
-    history: History, network: Trainable, loss_sum: float, rows: int, hits: int,
-    held_out: tuple[NDArray[Any], NDArray[Any]] | None,
-) -> None:  # fmt: skip
+    history: History, network: Trainable, report: Epoch, held_out: tuple[NDArray[Any], NDArray[Any]] | None
+) -> None:
     scored = network.loss_function.name != "mse"
-    mean = network.loss_function.reduction == "mean"
-    history.loss.append(loss_sum / max(rows, 1) if mean else loss_sum)
+    history.loss.append(report.loss)
     if scored:
-        history.accuracy.append(hits / max(rows, 1))
+        history.accuracy.append(report.hits / max(report.rows, 1))
     if held_out is not None:
         history.val_loss.append(network.loss(*held_out))
         if scored:

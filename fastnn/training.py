@@ -12,7 +12,7 @@ import math
 from fastnn._jit import by_type, kernel
 from fastnn.kernels.optimizer import clip_norm, learning_rate_at, update
 from fastnn.simd.views import matrix, vector
-from fastnn.tape import BATCH_AT, LOSS_MEAN, count_hits, loss_and_gradient, output, targets_in_range
+from fastnn.tape import BATCH_AT, LOSS_MEAN, count_hits, loss_and_gradient, mean_weight, output, targets_in_range
 
 # Slots of control. FACTOR is the momentum or beta1; CLIP_NORM 0 does not clip; SPAN, SHAPE and FLOOR belong to the
 # schedule (see learning_rate_at).
@@ -22,8 +22,8 @@ from fastnn.tape import BATCH_AT, LOSS_MEAN, count_hits, loss_and_gradient, outp
 CONTROL_SIZE = 12
 
 # Slots of an epoch's report.
-LOSS_SUM, ROWS, HITS, STEPS = range(4)
-REPORT_SIZE = 4
+LOSS_SUM, WEIGHT, ROWS, HITS, STEPS = range(5)
+REPORT_SIZE = 5
 
 
 @kernel(inlined=True)
@@ -97,9 +97,10 @@ def _gather(batch, x, order, at):
 def run_epoch(report, tape, params, grads, state, control, x, y, order, target, workspace, batch, steps):
     """Trains on x[order], y[order] in batches, the last one short, at most `steps` of them, in one call.
 
-    target is room for one batch of y, flat. Overwrites report: the sum of the losses of all rows, rows that count and
-    right answers (see count_hits), steps made. Stops before the update of a step whose loss is not finite, and reports
-    that loss.
+    target is room for one batch of y, flat. Overwrites report: the sum of the batch losses times their weights, the sum
+    of the weights (see mean_weight), rows that count and right answers (see count_hits), batches done. A batch in which
+    every label is ignored, or weighs nothing, is passed over. Stops before the update of a step whose loss is not
+    finite, and reports that loss.
     """
     report[:] = 0
     for at in range(0, order.size, batch):
@@ -109,6 +110,10 @@ def run_epoch(report, tape, params, grads, state, control, x, y, order, target, 
         x_batch = matrix(workspace, tape[0, BATCH_AT], rows, x.shape[1])
         _gather(x_batch, x, order, at)
         y_batch = _take(target, y, order, at, rows)
+        weight = mean_weight(tape, y_batch)
+        if weight == 0:
+            report[STEPS] += 1
+            continue
         value = train_step(tape, params, grads, state, control, x_batch, y_batch, workspace)
         if not math.isfinite(value):
             report[LOSS_SUM] = value
@@ -116,5 +121,6 @@ def run_epoch(report, tape, params, grads, state, control, x, y, order, target, 
         hits, counted = count_hits(tape, output(tape, workspace, rows), y_batch)
         report[HITS] += hits
         report[ROWS] += counted
-        report[LOSS_SUM] += value * counted if tape[0, LOSS_MEAN] > 0 else value
+        report[LOSS_SUM] += value * weight if tape[0, LOSS_MEAN] > 0 else value
+        report[WEIGHT] += weight
         report[STEPS] += 1

@@ -13,12 +13,12 @@ import fastnn
 from fastnn import reference
 from fastnn.bench import residual as residuals
 from fastnn.bench import results, rows
-from fastnn.bench.case import PHASES, Case, dataset_for, optimizer_for, thread_limit
+from fastnn.bench.case import PHASES, Case, dataset_for, optimizer_for
 from fastnn.bench.ladder import LADDER, parse
 from fastnn.bench.measuring import Budget, Measurement
 from fastnn.bench.run import Report, Settings
 from fastnn.cost import multilayer_perceptron
-from fastnn.machine import Ceilings, Level
+from fastnn.machine import Ceilings, Level, thread_limit
 
 QUICK = Budget(0.02)
 CEILINGS = Ceilings(1, "float32", 1e11, 5e-8, 2e-7, (Level("DRAM", float("inf"), 1000, {"copy": 1e10}),))

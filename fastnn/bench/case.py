@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import math
+from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from itertools import cycle, islice
 from typing import Any
@@ -18,6 +18,7 @@ from fastnn.bench.ladder import Rung
 from fastnn.bench.measuring import Run
 from fastnn.bench.residual import Residual, residual
 from fastnn.optimizers import OPTIMIZERS, Optimizer
+from fastnn.trainer import NonFiniteLoss
 
 PHASES = ("forward", "step", "epoch")
 # Seeds of the weights and of the order of the rows. With seed 0 all units of 3-4-2 take part.
@@ -57,17 +58,6 @@ def _load(inputs: int, classes: int) -> data.Dataset:
 def optimizer_for(name: str, batch: int) -> Optimizer:
     """With a rate at which every rung of the ladder learns."""
     return OPTIMIZERS[name](learning_rate=LEARNING_RATES[name] * min(1.0, (batch / RATE_BATCH) ** 0.5))
-
-
-@contextmanager
-def thread_limit(threads: int) -> Iterator[None]:
-    """Kernels use that many threads inside the block."""
-    before = fastnn.get_num_threads()
-    fastnn.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        fastnn.set_num_threads(before)
 
 
 class Case:
@@ -120,8 +110,11 @@ class Case:
                 forward(x)
 
         def run_step(calls: int) -> None:
+            loss = 0.0
             for x, y in islice(batches, calls):
-                step(x, y)
+                loss = step(x, y)
+            if not math.isfinite(loss):
+                raise NonFiniteLoss(loss, self.trainer.steps, 0)
 
         return run_forward if phase == "forward" else run_step
 
@@ -133,6 +126,8 @@ class Case:
             training.run_epoch(
                 report, tape, params, grads, state, control, self.x, self.y, order, target, workspace, self.batch, -1
             )
+            if report[training.STEPS] * self.batch < len(order):
+                raise NonFiniteLoss(report[training.LOSS_SUM], self.trainer.steps, 0)
             steps -= len(order) // self.batch
 
     def first_call(self, phase: str) -> float:

@@ -52,7 +52,7 @@ def run_bench(json_file: str | None, out: Path | None, **options: Any) -> int:
         interrupted = True
         say("interrupted; the rows done so far stand")
     _show(report, json_file == STDOUT, list(data), files)
-    return INTERRUPTED if interrupted else FAILED if report.refused else 0
+    return INTERRUPTED if interrupted else FAILED if report.failed else 0
 
 
 def plan(
@@ -96,7 +96,7 @@ def result_files(json_file: str | None, out: Path | None) -> list[Path]:
     """Where results go. ValueError: a place where no file can be."""
     files = [Path(json_file)] if json_file and json_file != STDOUT else []
     if out is not None:
-        files.append(out / f"bench-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json")
+        files.append(out / f"bench-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}.json")
     for file in files:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -130,6 +130,10 @@ def _show(report: Report, as_json: bool, data: Sequence[str], files: Sequence[Pa
 
 def run_machine(fast: bool, json_file: str | None) -> None:
     """Measures both number types at one thread and at all."""
+    try:
+        files = result_files(json_file, None)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
     seconds = CEILING_SECONDS["fast" if fast else "normal"]
     with announced(say):
         measured = [machine.measure_each(thread_counts(()), dtype, seconds) for dtype in ("float32", "float64")]
@@ -138,7 +142,7 @@ def run_machine(fast: bool, json_file: str | None) -> None:
     if json_file == STDOUT:
         sys.stdout.write(results.dumps(about | {"ceilings": ceilings}))
         return
-    for file in result_files(json_file, None):
+    for file in files:
         results.write(file, about | {"ceilings": ceilings})
     people = console(sys.stdout)
     for name, value in about.items():

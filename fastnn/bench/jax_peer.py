@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -63,9 +62,6 @@ class Model:
         learning_rate: float,
         threads: int,
     ) -> None:
-        # When it starts, JAX makes as many threads as the process may use cores (one thread: see peers.JAX_SERIAL).
-        if threads > 1 and hasattr(os, "sched_setaffinity"):
-            os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
         jax.config.update("jax_enable_x64", weights[0].dtype == np.float64)
         parameters = [(jnp.asarray(w), jnp.asarray(b)) for w, b in zip(weights, biases, strict=True)]
         moments = [jax.tree.map(jnp.zeros_like, parameters) for _ in range(MOMENTS[optimizer])]

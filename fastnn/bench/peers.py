@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.bench.case import Case, thread_limit
+from fastnn.bench.case import Case
 from fastnn.bench.measuring import (
     WARM_UP_SHARE,
     Budget,
@@ -29,7 +29,7 @@ from fastnn.bench.measuring import (
     warm_up,
 )
 from fastnn.bench.rows import Row, describe, times, under
-from fastnn.machine import Ceilings
+from fastnn.machine import Ceilings, thread_limit
 
 NAMES = ("numpy", "torch", "jax")
 # A peer is called from Python, once a call.
@@ -39,14 +39,13 @@ AGREEMENT = {"float32": 1e-4, "float64": 1e-10}
 # Order statistics enclose the median with 95 % from 6 pairs on.
 LEAST_PAIRS, MOST_PAIRS = 6, 40
 SOURCES = Path(__file__).parents[2]
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+THREAD_VARIABLES = ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
-# JAX has no variable for threads. One thread means no pool and no thread that dispatches beside the caller's (3-4-2,
-# forward: 9 us so, 14 us with dispatch beside; pinned to one core 13 us).
-JAX_SERIAL = {
-    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
-    "JAX_CPU_ENABLE_ASYNC_DISPATCH": "false",
-}
+# JAX takes its number of threads from NPROC alone (its XLA flags leave a product of 1024 on both cores, 205 GFLOP/s
+# where one core gives 118). With one, dispatch on the thread of the caller saves the hand-over.
+JAX_SERIAL = {"JAX_CPU_ENABLE_ASYNC_DISPATCH": "false"}
+# After parallel work OpenBLAS spins for 26 ms and OpenMP for a few: long enough for either side's threads to sleep.
+SETTLE_SECONDS = 0.05
 
 
 class PeerFailed(RuntimeError):
@@ -156,8 +155,11 @@ class Pairs:
         return {"median": median, "low": low, "high": high}
 
 
-def in_turn(ours: Run, process: Process, phase: str, budget: Budget, timer_s: float) -> Pairs:
-    """Blocks of ours and of theirs, A B A B, within twice the budget, since there are two to measure."""
+def in_turn(ours: Run, process: Process, phase: str, budget: Budget, timer_s: float, pause: float = 0.0) -> Pairs:
+    """Blocks of ours and of theirs, A B A B, within twice the budget, since there are two to measure.
+
+    pause: seconds before each block.
+    """
     seconds = 2 * budget.seconds
     block = block_seconds(timer_s, seconds / MOST_PAIRS / 2)
     process.time(phase, 1)  # compiles, in some libraries
@@ -168,8 +170,10 @@ def in_turn(ours: Run, process: Process, phase: str, budget: Budget, timer_s: fl
     their_times: list[float] = []
     while len(our_times) < LEAST_PAIRS or (len(our_times) < MOST_PAIRS and time.perf_counter() < end):
         # After its turn to sleep either finds caches cold and its first calls slow: some run before the clock does.
+        time.sleep(pause)
         ours(our_calls // 10 + 1)
         our_times.append(seconds_of(ours, our_calls) / our_calls)
+        time.sleep(pause)
         process.time(phase, their_calls // 10 + 1)
         their_times.append(process.time(phase, their_calls) / their_calls)
     return Pairs(tuple(our_times), tuple(their_times), their_calls)
@@ -193,7 +197,8 @@ def compare(case: Case, name: str, rows: Sequence[Row], ceilings: Ceilings, budg
         return
     with thread_limit(case.threads), prepared(name, case) as process:
         for row in comparable:
-            pairs = in_turn(case.run(row["phase"]), process, row["phase"], budget, ceilings.timer_s)
+            pause = SETTLE_SECONDS if case.threads > 1 else 0.0
+            pairs = in_turn(case.run(row["phase"]), process, row["phase"], budget, ceilings.timer_s, pause)
             row.setdefault("ratio_to", {})[name] = pairs.ratio
             yield _peer_row(case, name, row["phase"], pairs, ceilings)
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
-from fastnn.bench.case import Case, thread_limit
+from fastnn.bench.case import Case
 from fastnn.bench.measuring import Budget, Measurement, measure
 from fastnn.bench.residual import Residual
 from fastnn.cost import Cost
-from fastnn.machine import Ceilings
+from fastnn.machine import Ceilings, thread_limit
+from fastnn.trainer import NonFiniteLoss
 
 Row = dict[str, Any]
+Result = TypeVar("Result")
 
 
 def rows_of(case: Case, phases: Sequence[str], ceilings: Ceilings, budget: Budget) -> Iterator[Row]:
@@ -21,11 +24,12 @@ def rows_of(case: Case, phases: Sequence[str], ceilings: Ceilings, budget: Budge
         compiled = {phase: case.first_call(phase) for phase in phases}
         residual = case.check()
         reason = wrong(residual)
-        first, last = (None, None) if reason else case.train()
-        if first is not None and last is not None and not math.isfinite(first + last):
-            reason, first, last = f"training gave a loss of {last} after {first}", None, None
+        trained, reason = (None, reason) if reason else _finite(case.train)
+        first, last = trained or (None, None)
         for phase in phases:
-            measured = None if reason else measure(case.run(phase), budget, ceilings.timer_s)
+            measured = None
+            if not reason:
+                measured, reason = _finite(partial(measure, case.run(phase), budget, ceilings.timer_s))
             row = describe(case, phase) | times(case, phase, measured)
             row |= {"compile_s": compiled[phase], "residual": finite(residual.worst)}
             row |= {"loss_first": first, "loss_last": last}
@@ -33,6 +37,14 @@ def rows_of(case: Case, phases: Sequence[str], ceilings: Ceilings, budget: Budge
             if reason:
                 row["reason"] = reason
             yield under(row, ceilings)
+
+
+def _finite(work: Callable[[], Result]) -> tuple[Result | None, str | None]:
+    """What the work gives, or, where training left the finite, the reason why it gives nothing."""
+    try:
+        return work(), None
+    except NonFiniteLoss as error:
+        return None, str(error)
 
 
 def wrong(residual: Residual) -> str | None:

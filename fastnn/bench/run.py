@@ -18,6 +18,7 @@ from fastnn.bench.peers import PHASES as PEER_PHASES
 from fastnn.bench.peers import PeerFailed, compare
 from fastnn.bench.rows import Row, beats_floor, rows_of, under
 from fastnn.machine import Ceilings
+from fastnn.trainer import NonFiniteLoss
 
 Say = Callable[[str], object]
 
@@ -47,7 +48,8 @@ class Settings:
 
     @property
     def cases(self) -> list[tuple[Rung, int, int]]:
-        return list(product(self.rungs, self.batches, self.threads))
+        """Each once, however often it was asked for."""
+        return list(dict.fromkeys(product(self.rungs, self.batches, self.threads)))
 
 
 @dataclass
@@ -57,6 +59,7 @@ class Report:
     settings: Settings
     ceilings: dict[int, Ceilings] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
 
     @cached_property
     def _context(self) -> dict[str, Any]:
@@ -70,6 +73,11 @@ class Report:
             "ceilings": [ceilings.as_dict() for ceilings in self.ceilings.values()],
         }
         return results.document(self._context | found, self.rows)
+
+    @property
+    def failed(self) -> bool:
+        """Whether a row or a peer was refused."""
+        return bool(self.refused or self.failures)
 
     @property
     def refused(self) -> list[Row]:
@@ -109,5 +117,6 @@ def run(report: Report, begin_case: Say, after_row: Callable[[], object], say: S
                 for row in compare(case, peer, ours, report.ceilings[threads], budget):
                     report.add(row)
                     after_row()
-            except PeerFailed as failure:
-                say(f"{case.rung.name}: refused, {failure}")
+            except (PeerFailed, NonFiniteLoss) as failure:
+                report.failures.append(f"{case.rung.name}, {threads} thread(s): refused, {failure}")
+                say(report.failures[-1])

@@ -29,15 +29,31 @@ def _train(dtype: str, loss: str, rows_as_target: bool) -> None:
     trainer.step(x, y)
     trainer.forward(x)
     trainer.epoch(x, y, np.arange(4))
+    trainer.gradient(x, y)
+    trainer.apply()
     if loss != "mse":
         network.accuracy(x, y)
-    if loss == "cross_entropy":
         network.predict_proba(x)
+
+
+def _operate(dtype: str) -> None:
+    """The operations outside of networks, and what only some networks call."""
+    x, labels = np.full((4, 4), 0.5, dtype), np.zeros(4, np.int64)
+    fastnn.matmul(x, x)
+    fastnn.softmax(x)
+    fastnn.log_softmax(x)
+    for target in (labels, x):
+        fastnn.cross_entropy(x, target)
+    for reduction in ("mean", "none"):
+        fastnn.mse(x, x, reduction=reduction)
+    fastnn.mlp(4, 4, loss="binary_cross_entropy_with_logits", dtype=dtype, seed=0).predict_proba(x)
+    fastnn.mlp(4, 4, loss="hinge", dtype=dtype, seed=0).accuracy(x, np.sign(x))
 
 
 PARTS: dict[str, Callable[[str], object]] = {
     "labels as targets": partial(_train, loss="cross_entropy", rows_as_target=False),
     "rows as targets": partial(_train, loss="mse", rows_as_target=True),
+    "single operations": _operate,
     "ceilings": partial(machine.measure, 1, seconds=0.01),
 }
 

@@ -9,11 +9,9 @@ Reference: fastnn.reference.dense.
 from __future__ import annotations
 
 from fastnn._jit import kernel
-from fastnn.kernels.activation import IDENTITY, NEEDS_Z, STEP, activation_backward, activation_forward
+from fastnn.kernels.activation import IDENTITY, STEP, activation_backward, activation_forward
 from fastnn.kernels.matmul import NN, NT, TN, matmul, scratch_size
 from fastnn.simd.views import flat
-
-KEEPS_Z = tuple(sorted(NEEDS_Z))
 
 
 @kernel
@@ -29,7 +27,7 @@ def dense_forward(y, z, x, w, b, kind, alpha, scratch):
     batch, inputs = x.shape
     outputs = w.shape[1]
     matmul(flat(z), outputs, flat(x), inputs, flat(w), outputs, b, scratch, NN, batch, outputs, inputs)
-    if kind != IDENTITY or kind in KEEPS_Z:
+    if kind != IDENTITY:
         activation_forward(flat(y), flat(z), kind, alpha)
 
 

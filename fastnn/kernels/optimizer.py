@@ -163,5 +163,5 @@ def update(p, g, state, kind, step, learning_rate, factor, beta2, epsilon, weigh
         _update_parallel(p, g, state, kind, rate, factor, beta2, epsilon, weight_decay, shrink)
         release_pool()
     else:
-        at = 0
+        at = 0  # a name, since a literal would compile a twin of its own
         _update_part(p, g, state, at, p.size, kind, rate, factor, beta2, epsilon, weight_decay, shrink)

@@ -4,7 +4,7 @@
 
 p = exp((logits - max) / T) / sum: no finite logit overflows. The limit T = 0, taken also where 1 / T is past every
 number, puts all weight on the first largest logit (log-probability 0 there, -inf elsewhere), with gradient 0. A row
-that holds NaN or +inf gives NaN.
+that holds NaN gives NaN; so does +inf, but in the limit.
 Reference: fastnn.reference.softmax.
 """
 
@@ -52,15 +52,23 @@ def exponentials(out, row, scale):
 
 
 @kernel
-def _one_hot(out, row, off, on):
+def first_largest(row):
+    """The index that np.argmax gives: of the first largest element, or of the first NaN."""
     best = 0
     for j in range(row.size):
+        if row[j] != row[j]:
+            return j
         if row[j] > row[best]:
             best = j
+    return best
+
+
+@kernel
+def _one_hot(out, row, off, on):
+    best = first_largest(row)
+    is_nan = row.size > 0 and row[best] != row[best]
     for j in range(row.size):
-        out[j] = off
-    if row.size > 0:
-        out[best] = on
+        out[j] = row[best] if is_nan else (on if j == best else off)
 
 
 @kernel

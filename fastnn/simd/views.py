@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numba.core import cgutils, types
+from numba.core.errors import TypingError
 
 from fastnn._jit import lowered
 
@@ -32,6 +33,11 @@ def _borrow(context: Any, builder: Any, result: Any, flat_type: Any, flat: Any, 
     return view._getvalue()
 
 
+def _require_contiguous(array: Any) -> None:
+    if not isinstance(array, types.Array) or array.layout != "C":
+        raise TypingError(f"expected a C-contiguous array, as np.ascontiguousarray makes; got {array}")
+
+
 def _vector(flat: Any, offset: int, size: int) -> Any:
     if offset < 0 or offset + size > flat.size:
         raise IndexError("block outside its buffer")
@@ -47,6 +53,7 @@ def _matrix(flat: Any, offset: int, rows: int, columns: int) -> Any:
 @lowered(twin=_vector)
 def vector(typingctx: Any, flat: Any, offset: Any, size: Any) -> Any:
     """flat[offset:offset + size]"""
+    _require_contiguous(flat)
     result = types.Array(flat.dtype, 1, "C")
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -59,6 +66,7 @@ def vector(typingctx: Any, flat: Any, offset: Any, size: Any) -> Any:
 @lowered(twin=_matrix)
 def matrix(typingctx: Any, flat: Any, offset: Any, rows: Any, columns: Any) -> Any:
     """flat[offset:offset + rows * columns] as (rows, columns), row-major."""
+    _require_contiguous(flat)
     result = types.Array(flat.dtype, 2, "C")
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -75,6 +83,7 @@ def _doubles(bits: Any, offset: int, size: int) -> Any:
 @lowered(twin=_doubles)
 def doubles(typingctx: Any, bits: Any, offset: Any, size: Any) -> Any:
     """The float64 numbers whose bits bits[offset:offset + size], int64, hold."""
+    _require_contiguous(bits)
     result = types.Array(types.float64, 1, "C")
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -91,6 +100,7 @@ def _flat(array: Any) -> Any:
 @lowered(twin=_flat)
 def flat(typingctx: Any, array: Any) -> Any:
     """All elements of a C-contiguous array, in memory order."""
+    _require_contiguous(array)
     result = types.Array(array.dtype, 1, "C")
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
