@@ -13,7 +13,7 @@ import fastnn
 from fastnn import reference
 from fastnn.bench import residual as residuals
 from fastnn.bench import results, rows
-from fastnn.bench.case import PHASES, Case, dataset_for, optimizer_for
+from fastnn.bench.case import LEARNING_RATES, PHASES, Case, dataset_for, optimizer_for
 from fastnn.bench.ladder import LADDER, parse
 from fastnn.bench.measuring import Budget, Measurement
 from fastnn.bench.run import Report, Settings
@@ -145,11 +145,19 @@ def test_rows_that_disagree_with_the_reference_are_refused_and_not_timed(monkeyp
 
 
 def test_training_that_leaves_the_finite_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Case, "train", lambda self: (2.3, float("nan")))
+    monkeypatch.setitem(LEARNING_RATES, "sgd", 1e30)
     found = rows_of(case())
     results.validate(results.document(CONTEXT, found))
     assert {row["verdict"] for row in found} == {"refused"}
-    assert "nan" in found[0]["reason"]
+    assert "the loss became" in found[0]["reason"]
+
+
+@pytest.mark.parametrize("phase", ["step", "epoch"])
+def test_a_row_is_not_timed_on_steps_that_change_nothing(phase: str) -> None:
+    spoilt = case()
+    spoilt.network.parameters[0] = np.nan
+    with pytest.raises(fastnn.NonFiniteLoss):
+        spoilt.run(phase)(3)
 
 
 def test_a_residual_that_is_not_finite_is_refused_and_written_as_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -233,12 +233,12 @@ def test_what_does_not_fit_is_refused_before_it_is_allocated(monkeypatch: pytest
     def allocate(*arguments: Any) -> None:
         raise AssertionError("allocated")
 
-    net, large = mlp(6, 5, 3, seed=0), mlp(1000, 4000, 1, initializer="zeros")
+    net, large = mlp(6, 5, 3, seed=0), mlp(1000, 4000, 2, initializer="zeros")
     monkeypatch.setattr(psutil, "virtual_memory", Little)
-    for module in ("network", "fit", "lowering"):
+    for module in ("network", "trainer", "lowering"):
         monkeypatch.setattr(sys.modules[f"fastnn.{module}"], "aligned_zeros", allocate)
     for too_large in (
-        lambda: mlp(3000, 3000, 1),
+        lambda: mlp(3000, 3000, 2),
         lambda: mlp(6, 3, 3_000_000),
         lambda: net.trainer("sgd", 1_000_000),
         lambda: net.plan(1_000_000),
@@ -249,7 +249,7 @@ def test_what_does_not_fit_is_refused_before_it_is_allocated(monkeypatch: pytest
 
 
 @pytest.mark.parametrize(
-    "sizes", [(2**32, 2**32), (2**31, 2**33), (2**40, 2**24, 1), (3, 2**62), (10**30, 2), (3, 10**30), (2**16,) * 5]
+    "sizes", [(2**32, 2**32), (2**31, 2**33), (2**40, 2**24, 2), (3, 2**62), (10**30, 2), (3, 10**30), (2**16,) * 5]
 )
 def test_sizes_that_overflow_are_refused_as_any_that_do_not_fit(sizes: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="parameters needs .* GiB and .* GiB of memory are free"):

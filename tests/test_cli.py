@@ -170,7 +170,7 @@ def test_a_peer_that_is_not_installed_is_left_out_with_a_word(monkeypatch: pytes
 def test_a_peer_that_fails_is_told_and_the_run_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fastnn.bench.peers.AGREEMENT", {"float32": -1.0})
     result = invoke("bench", "--sizes", "3-4-2", "--fast", "--threads", "1", "--peers", "numpy", "--json", "-")
-    assert result.exit_code == 0
+    assert result.exit_code == 1
     assert "refused, numpy: its first loss" in result.stderr
     assert len(json.loads(result.stdout)["benchmarks"]) == 3
 

@@ -95,8 +95,9 @@ def check_run(
     for name, values in net.named_parameters.items():
         np.testing.assert_allclose(values, right[name], rtol=0, atol=1e-12)
     assert history.steps == len(batches) == 9
+    weight = np.array(getattr(net.loss_function, "class_weight", None) or np.ones(net.outputs))
     ignored = getattr(net.loss_function, "ignore_index", None)
-    counts = [np.sum(y[batch] != ignored) if y.ndim == 1 else len(batch) for batch in batches]
+    counts = [weight[y[batch][y[batch] != ignored]].sum() if y.ndim == 1 else len(batch) for batch in batches]
     per_epoch = np.reshape(np.multiply(losses, counts), (EPOCHS, -1)).sum(axis=1) / np.sum(counts[:3])
     if net.loss_function.reduction == "sum":
         per_epoch = np.reshape(losses, (EPOCHS, -1)).sum(axis=1)
@@ -337,9 +338,28 @@ def test_a_nan_in_the_first_batch_changes_nothing() -> None:
     assert net.parameters.tobytes() == before
 
 
-def test_a_batch_of_ignored_labels_has_no_mean() -> None:
-    with pytest.raises(NonFiniteLoss):
+def test_labels_that_are_all_ignored_are_refused() -> None:
+    with pytest.raises(ValueError, match="nothing but ignore_index, -100"):
         net_of().fit(X, np.full(ROWS, -100), epochs=1)
+
+
+def test_a_batch_of_ignored_labels_is_passed_over() -> None:
+    y = LABELS.copy()
+    y[BATCH : 2 * BATCH] = -100
+    net, twin = net_of(), net_of()
+    history = net.fit(X, y, epochs=1, batch=BATCH, optimizer=Adam(0.01), shuffle=False)
+    trainer = twin.trainer(Adam(0.01), BATCH)
+    kept = [at for at in range(0, ROWS, BATCH) if at != BATCH]
+    losses = [len(X[at : at + BATCH]) * trainer.step(X[at : at + BATCH], y[at : at + BATCH]) for at in kept]
+    assert net.parameters.tobytes() == twin.parameters.tobytes()
+    assert history.loss == [pytest.approx(sum(losses) / (ROWS - BATCH), rel=1e-12)]
+    assert history.steps == len(kept)
+
+
+def test_the_history_is_the_weighted_mean_that_loss_gives() -> None:
+    net = net_of(CrossEntropy(class_weight=[1, 10, 3]))
+    history = net.fit(X, LABELS, epochs=1, batch=4, optimizer=SGD(0), shuffle=False)
+    assert history.loss == [pytest.approx(net.loss(X, LABELS), rel=1e-12)]
 
 
 def test_a_last_update_that_leaves_the_finite_is_taken_back() -> None:

@@ -241,7 +241,7 @@ BAD: list[tuple[Callable[[], Any], type[Exception], str]] = [
             (lambda f=function: f(Z, Z[0]), ValueError, r"prediction has shape \(2, 3\), target \(3,\)"),
             (lambda f=function: f(Z, Z, reduction="max"), ValueError, "reduction is 'max'"),
             (lambda f=function: f(Z, None), TypeError, "target has dtype object"),
-            (lambda f=function: f(Z.astype(complex), Z), TypeError, "prediction has dtype complex128"),
+            (lambda f=function: f(Z.astype(complex), Z), TypeError, "has dtype complex128"),
             (lambda f=function: f(Z, np.ma.array(Z)), TypeError, "target is a masked array"),
         )
     ),

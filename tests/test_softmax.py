@@ -9,6 +9,7 @@ from cases import of
 from limits import Array, unit
 from loss_cases import LogSoftmax, Softmax
 
+import fastnn
 from fastnn.kernels import softmax
 
 KERNELS = {"softmax": softmax.softmax, "log_softmax": softmax.log_softmax}
@@ -122,3 +123,8 @@ def test_a_batch_equals_batches_of_one_bit_for_bit(name: str, dtype: str) -> Non
     together = call(name, logits)
     for row in range(9):
         assert call(name, logits[row : row + 1].copy()).tobytes() == together[row].tobytes()
+
+
+def test_a_row_with_nan_is_nan_in_the_limit_too() -> None:
+    p = fastnn.softmax([[np.nan, 1, 2], [1, np.inf, 2], [3, 3, 1]], temperature=0)
+    np.testing.assert_array_equal(p, [[np.nan] * 3, [0, 1, 0], [1, 0, 0]])

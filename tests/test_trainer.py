@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+from typing import Any
+
 import numpy as np
+import pytest
 
 from fastnn import SGD, Adam, Network, mlp
 
@@ -60,7 +65,7 @@ def test_an_epoch_trains_on_the_rows_of_its_order() -> None:
     for part in (order[:4], order[4:]):
         right += int(np.sum(twin.network.predict(X[part]) == LABELS[part]))
         losses.append(len(part) * twin.step(X[part], LABELS[part]))
-    assert trainer.epoch(X, LABELS, order) == (sum(losses), 6, right, 2)
+    assert trainer.epoch(X, LABELS, order) == (pytest.approx(sum(losses) / 6, rel=1e-15), 6, right, 2)
     assert trainer.params.tobytes() == twin.params.tobytes()
 
 
@@ -84,3 +89,24 @@ def test_labels_are_no_targets_of_losses_on_numbers() -> None:
         trainers = [net_of(loss, 1).trainer("sgd", 5) for _ in range(2)]
         assert trainers[0].step(x, ones) == trainers[1].step(x, ones[:, None].astype(float))
         assert trainers[0].params.tobytes() == trainers[1].params.tobytes()
+
+
+@pytest.mark.parametrize(
+    "twin_of", [copy.deepcopy, lambda trainer: pickle.loads(pickle.dumps(trainer))], ids=["copy", "pickle"]
+)
+def test_a_copied_trainer_trains_the_network_copied_with_it(twin_of: Any) -> None:
+    trainer = net_of().trainer("adam", ROWS)
+    trainer.step(X, LABELS)
+    twin = twin_of(trainer)
+    assert not np.shares_memory(twin.params, trainer.params)
+    assert twin.step(X, LABELS) == trainer.step(X, LABELS)
+    assert twin.network.parameters.tobytes() == trainer.network.parameters.tobytes()
+
+
+def test_parameters_given_to_a_network_reach_its_trainers() -> None:
+    trainer, twin = net_of().trainer("sgd", ROWS), net_of().trainer("sgd", ROWS)
+    twin.step(X, LABELS)
+    trainer.network.parameters = twin.params
+    assert trainer.step(X, LABELS) == twin.step(X, LABELS)
+    with pytest.raises(ValueError, match="parameters have shape"):
+        trainer.network.parameters = np.zeros(3)

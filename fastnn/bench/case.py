@@ -149,4 +149,7 @@ class Case:
         x, y = self.x[:SAMPLE_ROWS], self.y[:SAMPLE_ROWS]
         before = self.network.loss(x, y)
         self._run_epoch(steps)
-        return before, self.network.loss(x, y)
+        after = self.network.loss(x, y)
+        if not math.isfinite(after):
+            raise NonFiniteLoss(after, steps, 0)
+        return before, after
