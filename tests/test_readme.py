@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import click
 import pytest
+
+from fastnn.bench import results
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -27,6 +30,16 @@ def test_the_examples_run(
     exec(compile(example, "README.md", "exec"), {"__name__": "readme"})
     # Each prints a share of right answers last, of a network that has learned.
     assert float(capsys.readouterr().out.split()[-1]) > 0.9
+
+
+def test_the_figures_are_those_of_the_kept_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    from readme_table import table
+
+    (file,) = re.findall(r"`(bench_results/[\w.-]+\.json)`", README)
+    document = json.loads((ROOT / file).read_text(encoding="utf-8"))
+    results.validate(document)
+    assert table(document) in README
 
 
 def test_the_commands_of_the_table_exist() -> None:
