@@ -184,7 +184,7 @@ class Trainer:
 
 _INT64 = np.dtype(np.int64)
 
-# A copy of parameters and state costs about a step of batch 32; epochs of fewer steps share one.
+# A snapshot copies parameters and state; epochs of fewer steps than this share one.
 SNAPSHOT_STEPS = 50
 
 
@@ -206,8 +206,8 @@ class History:
 class _Rewind:
     """The way back to the last finite loss: two snapshots, and the orders of all epochs since the older one.
 
-    Runs are deterministic to the bit, so a snapshot and the orders are enough to stand at any step since. It is taken
-    every SNAPSHOT_STEPS steps or more, which keeps its cost below that of a step or two in a hundred.
+    Runs are deterministic to the bit, so a snapshot and the orders are enough to stand at any step since. One is taken
+    at most every SNAPSHOT_STEPS steps.
     """
 
     def __init__(self) -> None:

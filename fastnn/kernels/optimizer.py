@@ -31,7 +31,8 @@ STATE = {"sgd": 0, "momentum": 1, "nesterov": 1, "adam": 2, "adamw": 2}
 SCHEDULES = ("constant", "step", "inverse_scaling", "cosine")
 CONSTANT, STEP_DECAY, INVERSE_SCALING, COSINE = range(len(SCHEDULES))
 
-# Below this many parameters a launch of the threads costs more than it saves.
+# By itself the update of 100,000 parameters is 1.45 times as fast on two threads, but it moves half of the weights to
+# another core: a whole step of 784-128-10 took 212 us with 100,000 here and 120 with 200,000.
 PARALLEL_PARAMETERS = 200_000
 
 
