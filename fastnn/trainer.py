@@ -272,6 +272,7 @@ def fit(
     if callback is not None and not callable(callback):
         raise TypeError(f"callback is {callback!r}; expected a function of (epoch, history)")
     trainer = Trainer(network, optimizer, min(as_count(batch, "batch"), len(x)))
+    require_memory(2 * (trainer.params.size + trainer.state.size), network.dtype, "two snapshots of the training")
     rng = np.random.default_rng(seed)
     order = np.arange(len(x))
     history = History()

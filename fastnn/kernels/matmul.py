@@ -32,8 +32,8 @@ BLOCK_K = 128
 # Two threads against one on Zen 4: 0.89 times as fast at 131,000 multiply-adds, 1.17 at 262,000, 1.34 at 393,000, 1.88
 # at 8.4 million; by itself, on an idle machine. Weights that change cores, and a busy machine, want some more.
 PARALLEL_MACS = 400_000
-# Up to this many multiply-adds three scalar loops beat the tiles: a step of 3-4-2 takes 639 ns with 100, 685 with 50; of
-# 64-16-10 at 4 rows 1.6 us with 100, 3.3 with 400.
+# Up to this many multiply-adds three scalar loops beat the tiles: a step of 3-4-2 takes 639 ns with 100, 685 with 50;
+# of 64-16-10 at 4 rows 1.6 us with 100, 3.3 with 400.
 TINY_MACS = 100
 # Side of the squares that a transposition moves; 8 and 32 measure the same to 5 %.
 SQUARE = 16
