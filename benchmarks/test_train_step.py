@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from fastnn.bench.case import PHASES, Case
+from fastnn.bench.case import Case
 from fastnn.bench.ladder import Rung, select
+from fastnn.bench.results import PHASES
 from fastnn.bench.rows import cost_of
 
 # Calls of one round, so that a round is long against the clock; the same for all rungs keeps names comparable.

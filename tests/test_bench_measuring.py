@@ -86,12 +86,6 @@ def test_spread_decides_the_verdict() -> None:
     assert with_spread(0.2).min == pytest.approx(0.9)
 
 
-def test_repeated_makes_every_call() -> None:
-    calls: list[int] = []
-    measuring.repeated(lambda: calls.append(1))(7)
-    assert len(calls) == 7
-
-
 def test_the_interval_of_a_median_holds_it_in_19_of_20_samples() -> None:
     rng = np.random.default_rng(1)
     held = 0

@@ -13,9 +13,10 @@ import fastnn
 from fastnn import reference
 from fastnn.bench import residual as residuals
 from fastnn.bench import results, rows
-from fastnn.bench.case import LEARNING_RATES, PHASES, Case, dataset_for, optimizer_for
+from fastnn.bench.case import LEARNING_RATES, Case, dataset_for, optimizer_for
 from fastnn.bench.ladder import LADDER, parse
 from fastnn.bench.measuring import Budget, Measurement
+from fastnn.bench.results import PHASES
 from fastnn.bench.run import Report, Settings
 from fastnn.cost import multilayer_perceptron
 from fastnn.machine import Ceilings, Level, thread_limit

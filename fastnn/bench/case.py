@@ -20,7 +20,6 @@ from fastnn.bench.residual import Residual, residual
 from fastnn.optimizers import OPTIMIZERS, Optimizer
 from fastnn.trainer import NonFiniteLoss
 
-PHASES = ("forward", "step", "epoch")
 # Seeds of the weights and of the order of the rows. With seed 0 all units of 3-4-2 take part.
 SEED = 0
 # At batch 32; smaller batches have noisier gradients and take smaller steps.

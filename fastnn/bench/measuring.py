@@ -68,16 +68,6 @@ class Measurement:
         return "noisy" if self.spread > NOISY else "ok"
 
 
-def repeated(call: Callable[[], object]) -> Run:
-    """A Run that makes each call from Python."""
-
-    def run(calls: int) -> None:
-        for _ in range(calls):
-            call()
-
-    return run
-
-
 def measure(run: Run, budget: Budget, timer_s: float = 1e-7, clock: Clock = time.perf_counter) -> Measurement:
     """Times run(n), n calls at once; timer_s is what reading the clock takes."""
     end = clock() + budget.seconds

@@ -28,10 +28,11 @@ from fastnn.bench.measuring import (
     seconds_of,
     warm_up,
 )
+from fastnn.bench.peer_worker import MODELS
 from fastnn.bench.rows import Row, describe, times, under
 from fastnn.machine import Ceilings, thread_limit
 
-NAMES = ("numpy", "torch", "jax")
+NAMES = tuple(MODELS)
 # A peer is called from Python, once a call.
 PHASES = ("forward", "step")
 # First losses agree to this, relative: they differ by rounding alone.

@@ -11,7 +11,7 @@ from typing import Any
 from fastnn import machine
 from fastnn._jit import threading_layer
 from fastnn.bench import results
-from fastnn.bench.case import PHASES, Case
+from fastnn.bench.case import Case
 from fastnn.bench.ladder import Rung
 from fastnn.bench.measuring import FAST, NORMAL, RIGOROUS, Budget
 from fastnn.bench.peers import PHASES as PEER_PHASES
@@ -38,7 +38,7 @@ class Settings:
     optimizer: str = "sgd"
     effort: str = "normal"
     peers: Sequence[str] = ()
-    phases: Sequence[str] = PHASES
+    phases: Sequence[str] = results.PHASES
 
     @property
     def row_count(self) -> int:
