@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastnn._jit import most_threads
 from fastnn.checks import FLOAT32, FLOAT64, as_choice, as_labels, as_number, as_numeric, as_rows
 from fastnn.kernels import loss as losses
 from fastnn.kernels import matmul as products
@@ -48,7 +49,7 @@ def matmul(x: ArrayLike, w: ArrayLike, *, transpose_x: bool = False, transpose_w
         raise ValueError(f"the product sums over {k} columns of x and {k_w} rows of w; expected as many of both")
     form = products.TN if transpose_x else products.NT if transpose_w else products.NN
     y = np.empty((m, n), dtype)
-    scratch = np.empty(products.scratch_size(form, m, n, k), dtype)
+    scratch = np.empty(products.scratch_size(form, m, n, k, dtype.itemsize, most_threads()), dtype)
     start = np.empty(0, dtype)
     products.matmul(
         y.reshape(-1), n, x.reshape(-1), x.shape[1], w.reshape(-1), w.shape[1], start, scratch, form, m, n, k

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn import cost
+from fastnn._jit import most_threads
 from fastnn.checks import as_choice, as_count, as_number
 from fastnn.initializers import initializer_for
 from fastnn.kernels.activation import DEFAULT_ALPHA, NAMES, NEEDS_Z
@@ -39,7 +40,7 @@ class Layer(Protocol):
 
     def keeps_input_of_activation(self) -> bool: ...
 
-    def scratch(self, batch: int, inputs: int) -> int: ...
+    def scratch(self, batch: int, inputs: int, itemsize: int) -> int: ...
 
     def forward_cost(self, batch: int, inputs: int, itemsize: int) -> cost.Cost: ...
 
@@ -92,8 +93,8 @@ class Dense:
     def keeps_input_of_activation(self) -> bool:
         return NAMES.index(self.activation) in NEEDS_Z
 
-    def scratch(self, batch: int, inputs: int) -> int:
-        return int(dense_scratch(batch, inputs, self.units))
+    def scratch(self, batch: int, inputs: int, itemsize: int) -> int:
+        return int(dense_scratch(batch, inputs, self.units, itemsize, most_threads()))
 
     def forward_cost(self, batch: int, inputs: int, itemsize: int) -> cost.Cost:
         return cost.dense_forward(batch, inputs, self.units, self.activation, itemsize, bias=self.bias)
@@ -128,7 +129,7 @@ class Activation:
     def keeps_input_of_activation(self) -> bool:
         return False
 
-    def scratch(self, batch: int, inputs: int) -> int:
+    def scratch(self, batch: int, inputs: int, itemsize: int) -> int:
         return 0
 
     def forward_cost(self, batch: int, inputs: int, itemsize: int) -> cost.Cost:

@@ -136,7 +136,9 @@ def lower(
     values = _Allocator(dtype.itemsize)
     operations = _operations(layers, inputs, layout, values, capacity, gradients)
     widths = operations[:, columns.WIDTH_IN]
-    scratch = max(layer.scratch(capacity, int(width)) for layer, width in zip(layers, widths, strict=True))
+    scratch = max(
+        layer.scratch(capacity, int(width), dtype.itemsize) for layer, width in zip(layers, widths, strict=True)
+    )
     weights = _class_weight_rows(loss)
     header = np.zeros(columns.COLUMNS, np.int64)
     header[columns.OPERATIONS], header[columns.CAPACITY] = len(layers), capacity

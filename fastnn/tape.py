@@ -43,7 +43,7 @@ DENSE, ELEMENTWISE = range(2)
 SIGNED_SCORES = (HINGE, BINARY_CROSS_ENTROPY_WITH_LOGITS)
 
 
-@kernel(inlined=True)
+@kernel(inlined=True, views=True)
 def _input(tape, i, x, workspace):
     """(B, WIDTH_IN): what operation i reads."""
     rows = x.shape[0]
@@ -52,12 +52,12 @@ def _input(tape, i, x, workspace):
     return matrix(workspace, tape[i, INPUT], rows, tape[i, WIDTH_IN])
 
 
-@kernel(inlined=True)
+@kernel(inlined=True, views=True)
 def _scratch(tape, workspace):
     return vector(workspace, tape[0, SCRATCH_AT], tape[0, SCRATCH_SIZE])
 
 
-@kernel(inlined=True)
+@kernel(inlined=True, views=True)
 def output(tape, workspace, rows):
     """(rows, OUTPUT_WIDTH): what the last forward pass left in the workspace."""
     return matrix(workspace, tape[0, OUTPUT_AT], rows, tape[0, OUTPUT_WIDTH])
@@ -103,7 +103,7 @@ def backward(tape, params, grads, x, workspace):
             activation_backward(flat(dx), flat(dy), flat(source), flat(y), kind, alpha)
 
 
-@kernel
+@kernel(views=True)
 def _class_weights(tape):
     at = tape[0, CLASS_WEIGHTS]
     return doubles(flat(tape), at * COLUMNS, tape[0, OUTPUT_WIDTH] if at > 0 else 0)

@@ -38,7 +38,7 @@ class Product(Case):
 
     def outputs(self, inputs: Arrays) -> Arrays:
         form = getattr(matmul, self.form)
-        size = matmul.scratch_size(form, self.m, self.n, self.k)
+        size = matmul.scratch_size(form, self.m, self.n, self.k, np.dtype(self.dtype).itemsize, 1)
         return {"y": unwritten((self.m, self.n), self.dtype), "scratch": unwritten((size,), self.dtype)}
 
     def bind(self, inputs: Arrays, outputs: Arrays) -> Callable[[], Any]:
@@ -165,7 +165,7 @@ class Dense(Activated):
         return z + inputs["b"] if self.bias else z
 
     def scratch(self) -> Array:
-        return unwritten((dense.dense_scratch(self.b, self.i, self.o),), self.dtype)
+        return unwritten((dense.dense_scratch(self.b, self.i, self.o, np.dtype(self.dtype).itemsize, 1),), self.dtype)
 
     def forward(self, inputs: Arrays) -> Arrays:
         """z and y by the kernel."""

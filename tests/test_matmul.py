@@ -19,24 +19,27 @@ from processes import run_python
 from fastnn._jit import DEBUG, DISABLED, kernel
 from fastnn.kernels.matmul import (
     BLOCK_K,
+    FEW_ROWS_NN,
+    FEW_SIDE,
     NN,
     NT,
+    PACKED_ROWS,
     PARALLEL_MACS,
-    ROWS,
-    SQUARE,
     TINY_MACS,
     TN,
     VECTOR_BYTES,
-    VECTORS,
     matmul,
     scratch_size,
 )
+from fastnn.simd.host import UNIT
 from fastnn.simd.scalar import fma
+from fastnn.simd.tile import VECTORS
 
 FORMS = {"NN": NN, "NT": NT, "TN": TN}
 WIDTHS = tuple(VECTORS * VECTOR_BYTES // itemsize for itemsize in (4, 8))
 LANES = tuple(VECTOR_BYTES // itemsize for itemsize in (4, 8))
-CONSTANTS = (ROWS, *WIDTHS, *LANES, BLOCK_K, SQUARE)
+HEIGHTS = sorted({height for heights in UNIT.tiles.values() for height in heights})
+CONSTANTS = (*HEIGHTS, *WIDTHS, *LANES, FEW_ROWS_NN)
 SIZES = sorted(
     {0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 127, 130}
     | {constant + near for constant in CONSTANTS for near in (-1, 0, 1)}
@@ -113,7 +116,7 @@ def assert_product(form: str, m: int, n: int, k: int, dtype: str, padding: int =
     x, w = (Padded.of(operand, 3 * padding + i) for i, operand in enumerate(operands(form, m, n, k, dtype)))
     start = np.random.default_rng(n).normal(size=n if begin else 0).astype(dtype)
     y = Padded.of(np.full((m, n), np.nan, dtype), padding)
-    size = scratch_size(FORMS[form], m, n, k)
+    size = scratch_size(FORMS[form], m, n, k, y.buffer.itemsize, numba.get_num_threads())
     scratch = np.full(size + GUARD, np.nan, dtype)
     before = [a.tobytes() for a in (x.buffer, w.buffer, start)] + [y.surroundings()]
     matmul(y.flat, y.ld, x.flat, x.ld, w.flat, w.ld, start, scratch, FORMS[form], m, n, k)
@@ -130,7 +133,7 @@ def test_product_agrees_with_the_reference(case: Case) -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("form", FORMS)
 def test_every_size_gives_the_bits_of_three_loops(form: str, dtype: str) -> None:
-    others = ((1, 1), (5, 70), (70, 5), (2 * ROWS + 1, 130))
+    others = ((1, 1), (5, 70), (70, 5), (2 * HEIGHTS[-1] + 1, 130))
     for size, (a, b) in product(SIZES, others):
         for m, n, k in ((size, a, b), (a, size, b), (a, b, size)):
             assert_product(form, m, n, k, dtype)
@@ -163,10 +166,48 @@ def test_both_sides_of_each_threshold_give_the_bits_of_three_loops(macs: int, fo
         assert_product(form, m, n, k, dtype, begin=form != "NT")
 
 
-def test_the_sizes_take_both_ways_of_transposing() -> None:
-    ways = {scratch_size(NT, m, n, k) == n * k for m, n, k in ((5, 70, 130), (130, 5, 70), (70, 130, 5), (1, 64, 64))}
-    assert ways == {True, False}
-    assert {scratch_size(form, 64, 64, 64) for form in (NN, TN)} == {0}
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("form", FORMS)
+def test_blocks_of_terms_and_panels_give_the_bits_of_three_loops(form: str, dtype: str) -> None:
+    for m, n, k in (
+        (PACKED_ROWS - 1, 50, 7), (PACKED_ROWS, 50, 7), (PACKED_ROWS + 1, 17, 33), (9, 50, BLOCK_K - 1),
+        (9, 50, BLOCK_K), (9, 50, BLOCK_K + 1), (1, 7, 2 * BLOCK_K + 1), (PACKED_ROWS, 3, BLOCK_K + 5),
+    ):  # fmt: skip
+        assert_product(form, m, n, k, dtype, padding=1, begin=form != "NT")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("form", FORMS)
+def test_a_few_rows_give_the_bits_of_three_loops(form: str, dtype: str) -> None:
+    for m in range(1, FEW_ROWS_NN + 2):
+        for n, k in (
+            (FEW_SIDE, FEW_SIDE),
+            (FEW_SIDE - 1, FEW_SIDE),
+            (FEW_SIDE + 9, FEW_SIDE + 3),
+            (33, 300),
+            (300, 33),
+        ):
+            assert_product(form, m, n, k, dtype, padding=2, begin=form != "NT")
+
+
+def test_products_of_all_regimes_are_among_those_tested() -> None:
+    needs = {
+        form: {m: scratch_size(FORMS[form], m, 50, 70, 4, 1) > 0 for m in (1, 2, 3, PACKED_ROWS)} for form in FORMS
+    }
+    assert list(needs["NT"].values()) == [False, False, True, True]
+    assert list(needs["NN"].values()) == [False, False, False, True]
+    assert scratch_size(NT, 512, 512, 512, 4, 4) == 4 * scratch_size(NT, 512, 512, 512, 4, 1)
+
+
+def test_with_scratch_for_fewer_threads_the_bits_are_the_same() -> None:
+    m, n, k = 80, 90, 100
+    x, w = operands("NT", m, n, k, "float32")
+    found = set()
+    for threads in (1, 2, 4):
+        y, scratch = np.empty((m, n), "f4"), np.empty(scratch_size(NT, m, n, k, 4, threads), "f4")
+        matmul(y.reshape(-1), n, x.reshape(-1), k, w.reshape(-1), k, np.empty(0, "f4"), scratch, NT, m, n, k)
+        found.add(y.tobytes())
+    assert len(found) == 1
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -178,7 +219,7 @@ def test_whole_numbers_give_whole_numbers_exactly(form: str, dtype: str) -> None
         w = 2 ** rng.integers(0, 5, (n, k) if form == "NT" else (k, n)) - 3
         expected = (x.T if form == "TN" else x) @ (w.T if form == "NT" else w)
         y = np.full((m, n), np.nan, dtype)
-        scratch = np.full(scratch_size(FORMS[form], m, n, k), np.nan, dtype)
+        scratch = np.full(scratch_size(FORMS[form], m, n, k, np.dtype(dtype).itemsize, 1), np.nan, dtype)
         arguments: tuple[Any, ...] = (x.astype(dtype).reshape(-1), x.shape[1], w.astype(dtype).reshape(-1), w.shape[1])
         matmul(y.reshape(-1), n, *arguments, np.empty(0, dtype), scratch, FORMS[form], m, n, k)
         assert np.array_equal(y, expected)
@@ -191,7 +232,7 @@ def test_large_products_pass_a_checksum(form: str, dtype: str) -> None:
     m, n, k = 613, 509, 407
     x, w = operands(form, m, n, k, dtype)
     y = np.full((m, n), np.nan, dtype)
-    scratch = np.full(scratch_size(FORMS[form], m, n, k), np.nan, dtype)
+    scratch = np.full(scratch_size(FORMS[form], m, n, k, np.dtype(dtype).itemsize, 1), np.nan, dtype)
     matmul(
         y.reshape(-1), n, x.reshape(-1), x.shape[1], w.reshape(-1), w.shape[1], np.empty(0, dtype), scratch,
         FORMS[form], m, n, k,

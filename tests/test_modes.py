@@ -217,7 +217,7 @@ def bits_of_products() -> dict[str, str]:
     for form, dtype, (m, n, k) in product(FORMS, DTYPES, ((1, 1, 1), (9, 50, 33), (17, 70, 129), (33, 65, 17))):
         x, w = operands(form, m, n, k, dtype)
         y = np.full((m, n), np.nan, dtype)
-        scratch = np.full(products.scratch_size(FORMS[form], m, n, k), np.nan, dtype)
+        scratch = np.full(products.scratch_size(FORMS[form], m, n, k, y.itemsize, 1), np.nan, dtype)
         start = np.linspace(-1, 1, n).astype(dtype) if form != "NT" else np.empty(0, dtype)
         arguments = (y.reshape(-1), n, x.reshape(-1), x.shape[1], w.reshape(-1), w.shape[1], start, scratch)
         products.matmul(*arguments, FORMS[form], m, n, k)

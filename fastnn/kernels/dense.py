@@ -15,10 +15,11 @@ from fastnn.simd.views import flat
 
 
 @kernel
-def dense_scratch(batch, inputs, outputs):
-    """Elements of scratch that the forward and the backward pass need."""
-    return max(scratch_size(NN, batch, outputs, inputs), scratch_size(NT, batch, inputs, outputs),
-               scratch_size(TN, inputs, outputs, batch))  # fmt: skip
+def dense_scratch(batch, inputs, outputs, itemsize, threads):
+    """Elements of scratch with which the forward and the backward pass can use so many threads."""
+    return max(scratch_size(NN, batch, outputs, inputs, itemsize, threads),
+               scratch_size(NT, batch, inputs, outputs, itemsize, threads),
+               scratch_size(TN, inputs, outputs, batch, itemsize, threads))  # fmt: skip
 
 
 @kernel(inlined=True)

@@ -8,6 +8,12 @@
 Matrices are flat arrays with a leading dimension (elements from one row to the next). Every element is one chain of
 fused multiply-adds in the order of k, begun at start[column], or at 0 where `start` is empty: the bits are those of
 three plain loops, for any blocking, batch and number of threads.
+
+Regimes, by how often an element of w is used:
+    tiny      three scalar loops
+    few rows  w passes by once, row after row, at the speed of memory
+    direct    register tiles that read w where it lies
+    packed    a panel of w, as wide as a tile, is copied or transposed to scratch, and all rows pass over it there
 """
 
 from __future__ import annotations
@@ -15,109 +21,142 @@ from __future__ import annotations
 from numba import prange
 
 from fastnn._jit import kernel
+from fastnn.simd.few_rows import dots, grow
 from fastnn.simd.host import UNIT
+from fastnn.simd.pack import copy_block, transpose_block
 from fastnn.simd.pool import release_pool, take_pool, thread_count
 from fastnn.simd.scalar import fma
-from fastnn.simd.tile import tile
-from fastnn.simd.views import vector
+from fastnn.simd.tile import VECTORS, stripe
+from fastnn.simd.views import either, vector
 
 NN, NT, TN = 0, 1, 2
 
-ROWS = UNIT.tile_rows
-VECTORS = 3
 VECTOR_BYTES = UNIT.bytes
-# Rows of w in flight: they stay in L1 and L2 while the tiles above them run. GFLOP/s on Zen 4 with 64, 128, 256, 512:
-# 105, 110, 112, 114 at 32x512x512, 90, 98, 99, 96 at 256x1024x1024; whole steps take the same time with 128 and 256.
-BLOCK_K = 128
+# Terms that a stripe of y sums before the next begins: 1024 x 48 floats of w are 196 kB of L2. GFLOP/s on Zen 4 with
+# 256, 512, 1024: 105, 108, 110 at 1024 squared, 102, 107, 110 at 2048.
+BLOCK_K = 1024
+# From so many rows on, a copy of w in panels beats w where it lies. GFLOP/s direct and packed: 114.8 and 113.9 at 512
+# squared, 111.1 and 110.4 at 1000, 109.8 and 111.3 at 1024, 107.8 and 111.9 at 2048, 103.9 and 103.8 at 256x2048x2048.
+PACKED_ROWS = 1024
+# Up to so many rows w passes by row after row. NN, where both sides of w are at least FEW_SIDE: 55 us against 219 by
+# tiles at 1x1024x1024, 825 ns against 894 at 1x128x128, but 162 against 120 at 1x64x64. NT, against panels: 4.9 us and
+# 10.4 with one row of 256x256, 9.9 and 12.9 with two, 14.8 and 15.4 with three.
+FEW_ROWS_NN, FEW_SIDE, FEW_ROWS_NT = 3, 128, 2
 # Two threads against one on Zen 4: 0.89 times as fast at 131,000 multiply-adds, 1.17 at 262,000, 1.34 at 393,000, 1.88
 # at 8.4 million; by itself, on an idle machine. Weights that change cores, and a busy machine, want some more.
 PARALLEL_MACS = 400_000
+# Threads share rows in units of so many, columns in whole vectors.
+SHARED_ROWS = 4
 # Up to this many multiply-adds three scalar loops beat the tiles: a step of 3-4-2 takes 639 ns with 100, 685 with 50;
 # of 64-16-10 at 4 rows 1.6 us with 100, 3.3 with 400.
 TINY_MACS = 100
-# Side of the squares that a transposition moves; 8 and 32 measure the same to 5 %.
-SQUARE = 16
 
 
 @kernel
-def _transposes_w(m, n, k):
-    """Whether NT transposes w rather than x and y, whichever moves less; M, the batch, decides."""
-    return n * k <= m * (n + k)
+def panel_size(k, itemsize):
+    """Elements of a panel of w."""
+    return min(k, BLOCK_K) * VECTORS * (VECTOR_BYTES // itemsize)
+
+
+@kernel(inlined=True)
+def _is_few(form, m, n, k):
+    return m <= FEW_ROWS_NT if form == NT else form == NN and m <= FEW_ROWS_NN and min(n, k) >= FEW_SIDE
+
+
+@kernel(inlined=True)
+def _needs_panel(form, m):
+    return m > FEW_ROWS_NT if form == NT else m >= PACKED_ROWS
 
 
 @kernel
-def scratch_size(form, m, n, k):
-    """Elements of scratch that matmul needs."""
-    if form != NT:
+def scratch_size(form, m, n, k, itemsize, threads):
+    """Elements of scratch with which matmul can use so many threads: a panel each. With less it uses fewer."""
+    macs = m * n * k
+    if macs <= TINY_MACS or not _needs_panel(form, m):
         return 0
-    return n * k if _transposes_w(m, n, k) else m * (n + k)
+    return panel_size(k, itemsize) * min(threads, 1 + macs // PARALLEL_MACS)
 
 
-@kernel
-def _stripe(columns, y, y_at, ldy, begin, begin_at, ldb, x, x_at, row_x, column_x, w, w_at, ldw, m, k):
-    """All m rows of y, at most one tile wide: tiles of ROWS rows, then single rows."""
-    vectors = (columns * y.itemsize + VECTOR_BYTES - 1) // VECTOR_BYTES
-    whole = m - m % ROWS
-    for i in range(0, whole, ROWS):
-        yi, bi, xi = y_at + i * ldy, begin_at + i * ldb, x_at + i * row_x
-        if vectors == VECTORS:
-            tile(ROWS, VECTORS, columns, y, yi, ldy, begin, bi, ldb, x, xi, row_x, column_x, w, w_at, ldw, k)
-        elif vectors == 2:
-            tile(ROWS, 2, columns, y, yi, ldy, begin, bi, ldb, x, xi, row_x, column_x, w, w_at, ldw, k)
-        else:
-            tile(ROWS, 1, columns, y, yi, ldy, begin, bi, ldb, x, xi, row_x, column_x, w, w_at, ldw, k)
-    for i in range(whole, m):
-        yi, bi, xi = y_at + i * ldy, begin_at + i * ldb, x_at + i * row_x
-        if vectors == VECTORS:
-            tile(1, VECTORS, columns, y, yi, ldy, begin, bi, ldb, x, xi, row_x, column_x, w, w_at, ldw, k)
-        elif vectors == 2:
-            tile(1, 2, columns, y, yi, ldy, begin, bi, ldb, x, xi, row_x, column_x, w, w_at, ldw, k)
-        else:
-            tile(1, 1, columns, y, yi, ldy, begin, bi, ldb, x, xi, row_x, column_x, w, w_at, ldw, k)
+@kernel(inlined=True)
+def _stripe_width(columns, lanes):
+    """Columns of the next stripe: as wide as a tile can be, but of four vectors two, which beats three and one."""
+    return 2 * lanes if VECTORS * lanes < columns <= (VECTORS + 1) * lanes else min(columns, VECTORS * lanes)
 
 
-@kernel
-def _block(i0, i1, j0, j1, y, ldy, x, row_x, column_x, w, ldw, start, k):
-    """Rows i0..i1 and columns j0..j1 of y; k in blocks, each over all columns."""
-    width = VECTORS * (VECTOR_BYTES // y.itemsize)
+@kernel(inlined=True)
+def block(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, panel, k):
+    """Rows i0..i1 and columns j0..j1 of y by tiles, w by way of `panel` (see panel_size) unless that is empty."""
+    lanes = VECTOR_BYTES // y.itemsize
+    row_x, column_x = (1, ldx) if form == TN else (ldx, 1)
+    packs = panel.size > 0
+    source = either(packs, panel, w)
     for p in range(0, max(k, 1), BLOCK_K):
-        begin = start if p == 0 else y
-        ldb = 0 if p == 0 else ldy
-        for j in range(j0, j1, width):
+        terms = min(BLOCK_K, k - p)
+        begin, ldb = either(p == 0, start, y), 0 if p == 0 else ldy
+        x_at = i0 * row_x + p * column_x
+        j = j0
+        while j < j1:
+            columns = _stripe_width(j1 - j, lanes)
             y_at = i0 * ldy + j
             first_at = j if start.size > 0 else -1
             begin_at = first_at if p == 0 else y_at
-            _stripe(min(width, j1 - j), y, y_at, ldy, begin, begin_at, ldb, x, i0 * row_x + p * column_x, row_x,
-                    column_x, w, p * ldw + j, ldw, i1 - i0, min(BLOCK_K, k - p))  # fmt: skip
+            if packs and form == NT:
+                transpose_block(panel, 0, columns, w, j * ldw + p, ldw, columns, terms)
+            elif packs:
+                copy_block(panel, 0, columns, w, p * ldw + j, ldw, terms, columns)
+            w_at, row_w = (0, columns) if packs else (p * ldw + j, ldw)
+            stripe(i1 - i0, columns, y, y_at, ldy, begin, begin_at, ldb, x, x_at, row_x, column_x, source, w_at, row_w,
+                   terms)  # fmt: skip
+            j += columns
+
+
+@kernel(inlined=True)
+def few_rows(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, k):
+    """Rows i0..i1 and columns j0..j1 of y (NN or NT), each row by itself."""
+    for i in range(i0, i1):
+        y_at, n = i * ldy + j0, j1 - j0
+        if form == NT:
+            dots(y, y_at, x, i * ldx, w, j0 * ldw, ldw, k, n)
+        else:
+            for j in range(n):
+                y[y_at + j] = start[j0 + j] if start.size > 0 else y.dtype.type(0)
+            grow(y, y_at, x, i * ldx, w, j0, ldw, k, n)
 
 
 @kernel
-def _share(part, parts, size):
-    """Begin and end of one of `parts` shares of a size. The whole is _share(0, 1, size): a literal 0 would compile a
-    second _block, which takes 0.5 s."""
-    return part * size // parts, (part + 1) * size // parts
+def _rectangle(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, panel, m, n, k):
+    """Part of y, by the regime of the whole, m x n."""
+    if _is_few(form, m, n, k):
+        few_rows(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, k)
+    else:
+        block(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, panel, k)
+
+
+@kernel(inlined=True)
+def _whole(form, y, ldy, x, ldx, w, ldw, start, scratch, m, n, k):
+    zero = 0 * m  # a literal would compile a twin of its own
+    needed = panel_size(k, y.itemsize) if _needs_panel(form, m) else 0
+    panel = vector(scratch, zero, needed)
+    _rectangle(form, zero, m, zero, n, y, ldy, x, ldx, w, ldw, start, panel, m, n, k)
+
+
+@kernel
+def share(part, parts, size, unit):
+    """Begin and end of one of `parts` shares of a size, in whole units but for the last."""
+    units = (size + unit - 1) // unit
+    return min(part * units // parts * unit, size), min((part + 1) * units // parts * unit, size)
 
 
 @kernel(parallel=True)
-def _parallel(y, ldy, x, row_x, column_x, w, ldw, start, m, n, k):
+def _parallel(parts, form, y, ldy, x, ldx, w, ldw, start, scratch, m, n, k):
     """Each thread makes its share of the output: of its columns or its rows, whichever are more."""
-    parts = thread_count()
+    lanes = VECTOR_BYTES // y.itemsize
+    needed = panel_size(k, y.itemsize) if _needs_panel(form, m) else 0
     for part in prange(parts):
-        i0, i1 = _share(part, parts, m) if m >= n else _share(0, 1, m)
-        j0, j1 = _share(part, parts, n) if m < n else _share(0, 1, n)
-        _block(i0, i1, j0, j1, y, ldy, x, row_x, column_x, w, ldw, start, k)
-
-
-@kernel
-def _tiled(y, ldy, x, row_x, column_x, w, ldw, start, m, n, k):
-    """y = start + x @ w by tiles, where x[i, p] lies at i * row_x + p * column_x."""
-    if m * n * k >= PARALLEL_MACS and thread_count() > 1 and take_pool():
-        _parallel(y, ldy, x, row_x, column_x, w, ldw, start, m, n, k)
-        release_pool()
-    else:
-        i0, i1 = _share(0, 1, m)
-        j0, j1 = _share(0, 1, n)
-        _block(i0, i1, j0, j1, y, ldy, x, row_x, column_x, w, ldw, start, k)
+        i0, i1 = share(part, parts, m, SHARED_ROWS) if m > n else (0 * m, m)
+        j0, j1 = share(part, parts, n, lanes) if m <= n else (0 * n, n)
+        panel = vector(scratch, part * needed, needed)
+        _rectangle(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, panel, m, n, k)
 
 
 @kernel(inlined=True)
@@ -132,32 +171,27 @@ def _tiny(y, ldy, x, row_x, column_x, w, row_w, column_w, start, m, n, k):
 
 
 @kernel
-def _transpose(t, a, lda, rows, columns, ldt):
-    """t (columns, rows) = a (rows, columns).T, in squares that stay in L1."""
-    for i0 in range(0, rows, SQUARE):
-        for j0 in range(0, columns, SQUARE):
-            for j in range(j0, min(j0 + SQUARE, columns)):
-                for i in range(i0, min(i0 + SQUARE, rows)):
-                    t[j * ldt + i] = a[i * lda + j]
+def _large(form, y, ldy, x, ldx, w, ldw, start, scratch, m, n, k):
+    needed = panel_size(k, y.itemsize) if _needs_panel(form, m) else 0
+    parts = thread_count() if needed == 0 else min(thread_count(), scratch.size // needed)
+    if parts > 1 and take_pool():
+        _parallel(parts, form, y, ldy, x, ldx, w, ldw, start, scratch, m, n, k)
+        release_pool()
+    else:
+        _whole(form, y, ldy, x, ldx, w, ldw, start, scratch, m, n, k)
 
 
 @kernel(inlined=True)
 def matmul(y, ldy, x, ldx, w, ldw, start, scratch, form, m, n, k):
-    """y = start + the product of the given form; overwrites y, and scratch_size(form, m, n, k) elements of scratch.
+    """y = start + the product of the given form; overwrites y and scratch (see scratch_size).
 
     start has n elements, the row that each row of the sum begins from, or none; with NT always none.
     """
-    row_x, column_x = (1, ldx) if form == TN else (ldx, 1)
     if m * n * k <= TINY_MACS:
+        row_x, column_x = (1, ldx) if form == TN else (ldx, 1)
         row_w, column_w = (1, ldw) if form == NT else (ldw, 1)
         _tiny(y, ldy, x, row_x, column_x, w, row_w, column_w, start, m, n, k)
-    elif form != NT:
-        _tiled(y, ldy, x, row_x, column_x, w, ldw, start, m, n, k)
-    elif _transposes_w(m, n, k):
-        _transpose(scratch, w, ldw, n, k, n)
-        _tiled(y, ldy, x, row_x, column_x, scratch, n, start, m, n, k)
+    elif m * n * k < PARALLEL_MACS:
+        _whole(form, y, ldy, x, ldx, w, ldw, start, scratch, m, n, k)
     else:
-        xt, yt = vector(scratch, 0, k * m), vector(scratch, k * m, n * m)
-        _transpose(xt, x, ldx, m, k, m)
-        _tiled(yt, m, w, ldw, column_x, xt, m, start, n, m, k)
-        _transpose(y, yt, m, n, m, ldy)
+        _large(form, y, ldy, x, ldx, w, ldw, start, scratch, m, n, k)

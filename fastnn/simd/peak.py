@@ -13,10 +13,10 @@ from numba.core import types
 from numba.np.arrayobj import make_array
 
 from fastnn._jit import kernel, lowered
+from fastnn.simd.emit import lanes_of
 from fastnn.simd.host import UNIT
 from fastnn.simd.pool import release_pool, take_pool
 from fastnn.simd.scalar import fma
-from fastnn.simd.tile import lanes_of
 from fastnn.simd.views import vector
 
 I64 = ir.IntType(64)

@@ -1,0 +1,121 @@
+"""Emits vector instructions: what tile.py and pack.py are written with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+
+from fastnn.simd.host import UNIT
+
+I32, I64 = ir.IntType(32), ir.IntType(64)
+
+
+def lanes_of(itemsize: int) -> int:
+    """Elements in a vector."""
+    return UNIT.bytes // itemsize
+
+
+class VectorBuilder:
+    """Loads, stores and arithmetic on whole vectors of one element type, all or only their first lanes."""
+
+    def __init__(self, builder: Any, element: Any, itemsize: int) -> None:
+        self.builder, self.element, self.itemsize = builder, element, itemsize
+        self.lanes = lanes_of(itemsize)
+        self.type = ir.VectorType(element, self.lanes)
+        self.zero = ir.Constant(self.type, None)
+        self.suffix = f"v{self.lanes}f{8 * itemsize}"
+
+    def _declare(self, name: str, result: Any, operands: list[Any]) -> Any:
+        known = self.builder.module.globals.get(name)
+        return known or ir.Function(self.builder.module, ir.FunctionType(result, operands), name)
+
+    def spread(self, scalar: Any, vector_type: Any) -> Any:
+        """A scalar in all lanes."""
+        undefined = ir.Constant(vector_type, ir.Undefined)
+        one = self.builder.insert_element(undefined, scalar, I32(0))
+        return self.builder.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(I32, self.lanes), None))
+
+    def broadcast(self, scalar: Any) -> Any:
+        return self.spread(scalar, self.type)
+
+    def mask(self, count: Any) -> Any:
+        """The first `count` lanes: none where it is 0 or less, all where it is no less than the lanes."""
+        index = ir.VectorType(I64, self.lanes)
+        return self.builder.icmp_signed("<", ir.Constant(index, list(range(self.lanes))), self.spread(count, index))
+
+    def at(self, pointer: Any, elements: Any) -> Any:
+        """The pointer moved by a number of elements."""
+        return self.builder.gep(pointer, [elements if isinstance(elements, ir.Value) else I64(elements)])
+
+    def load(self, pointer: Any, mask: Any = None) -> Any:
+        """A vector; 0 in the lanes outside the mask, whose memory is not touched."""
+        address = self.builder.bitcast(pointer, self.type.as_pointer())
+        if mask is None:
+            return self.builder.load(address, align=self.itemsize)
+        name = f"llvm.masked.load.{self.suffix}.p0"
+        masked = self._declare(name, self.type, [address.type, I32, mask.type, self.type])
+        return self.builder.call(masked, [address, I32(self.itemsize), mask, self.zero])
+
+    def store(self, value: Any, pointer: Any, mask: Any = None) -> None:
+        address = self.builder.bitcast(pointer, self.type.as_pointer())
+        if mask is None:
+            self.builder.store(value, address, align=self.itemsize)
+            return
+        name = f"llvm.masked.store.{self.suffix}.p0"
+        masked = self._declare(name, ir.VoidType(), [self.type, address.type, I32, mask.type])
+        self.builder.call(masked, [value, address, I32(self.itemsize), mask])
+
+    def fma(self, a: Any, b: Any, c: Any) -> Any:
+        return self.builder.call(self._declare(f"llvm.fma.{self.suffix}", self.type, [self.type] * 3), [a, b, c])
+
+    def prefetch(self, pointer: Any) -> None:
+        """Ask for a line that will be read and written."""
+        address = self.builder.bitcast(pointer, ir.IntType(8).as_pointer())
+        fetch = self._declare("llvm.prefetch.p0", ir.VoidType(), [address.type, I32, I32, I32])
+        self.builder.call(fetch, [address, I32(1), I32(3), I32(1)])
+
+    def transpose(self, rows: list[Any]) -> list[Any]:
+        """As many vectors as lanes, transposed: blocks of 1, 2, 4 ... lanes change places between pairs of rows."""
+        step = 1
+        while step < self.lanes:
+            for i in (i for i in range(self.lanes) if not i & step):
+                upper, lower = rows[i], rows[i + step]
+                kept = [j if not j & step else self.lanes + j - step for j in range(self.lanes)]
+                moved = [j + step if not j & step else self.lanes + j for j in range(self.lanes)]
+                rows[i], rows[i + step] = self._pick(upper, lower, kept), self._pick(upper, lower, moved)
+            step *= 2
+        return rows
+
+    def _pick(self, a: Any, b: Any, lanes: list[int]) -> Any:
+        return self.builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(I32, self.lanes), lanes))
+
+
+def whole_and_rest(emitter: VectorBuilder, count: Any) -> tuple[Any, Any]:
+    """The elements of a row that fill whole vectors, and the others."""
+    whole = emitter.builder.and_(count, I64(-emitter.lanes))
+    return whole, emitter.builder.sub(count, whole)
+
+
+def pointers(context: Any, builder: Any, signature: Any, args: Any, *places: int) -> list[Any]:
+    """The data pointers of the array arguments at these places, each moved by the offset that follows it."""
+    arrays = (context.make_array(signature.args[i])(context, builder, args[i]) for i in places)
+    return [builder.gep(array.data, [args[i + 1]]) for i, array in zip(places, arrays, strict=True)]
+
+
+def call_outlined(builder: Any, name: str, build: Callable[..., None], args: list[Any]) -> None:
+    """Calls the function of that name in the module, which build(its builder, *its arguments) writes where it is new.
+
+    Inlined, LLVM would compute the addresses of all regimes of a product ahead of the choice between them: a product of
+    5x5x5 takes 76 ns with everything inlined into its caller, 58 with the stripes in functions, TODO with the rest.
+    """
+    function = builder.module.globals.get(name)
+    if function is None:
+        function = ir.Function(builder.module, ir.FunctionType(ir.VoidType(), [arg.type for arg in args]), name)
+        function.linkage = "internal"
+        function.attributes.add("noinline")
+        inside = ir.IRBuilder(function.append_basic_block())
+        build(inside, *function.args)
+        inside.ret_void()
+    builder.call(function, args)
