@@ -13,77 +13,31 @@ Batch = tuple[Array, Array]
 BETA1, BETA2, EPSILON, MOMENTUM, WEIGHT_DECAY = 0.9, 0.999, 1e-8, 0.9, 0.01
 
 
-class Model:
-    """See fastnn.bench.peer_worker.Peer."""
+def cross_entropy(dlogits: Array, row: Array, rows: Array, logits: Array, labels: Array) -> float:
+    """Mean cross-entropy; overwrites dlogits with its gradient. row (B, 1) is scratch, rows is arange(B)."""
+    np.max(logits, axis=1, keepdims=True, out=row)
+    np.subtract(logits, row, out=dlogits)
+    of_label = dlogits[rows, labels]
+    np.exp(dlogits, out=dlogits)
+    np.sum(dlogits, axis=1, keepdims=True, out=row)
+    np.divide(dlogits, row, out=dlogits)
+    dlogits[rows, labels] -= 1
+    np.multiply(dlogits, 1 / len(labels), out=dlogits)
+    np.log(row, out=row)
+    return float((row[:, 0] - of_label).mean())
 
-    def __init__(
-        self, weights: list[Array], biases: list[Array], batch: int, optimizer: str, learning_rate: float, threads: int
-    ) -> None:
-        dtype = weights[0].dtype
-        pieces = [piece for pair in zip(weights, biases, strict=True) for piece in pair]
-        size = sum(piece.size for piece in pieces)
-        self.p, self.g, self.scratch = np.empty(size, dtype), np.zeros(size, dtype), np.empty(size, dtype)
-        self.m, self.v = np.zeros(size, dtype), np.zeros(size, dtype)
-        self.w, self.b = self._views(self.p, pieces)
-        self.dw, self.db = self._views(self.g, pieces)
-        for view, piece in zip([v for pair in zip(self.w, self.b, strict=True) for v in pair], pieces, strict=True):
-            view[...] = piece
-        self.z = [np.empty((batch, len(bias)), dtype) for bias in biases]
-        self.dz = [np.empty_like(z) for z in self.z]
-        self.positive = [np.empty(z.shape, bool) for z in self.z]
-        self.row, self.rows = np.empty((batch, 1), dtype), np.arange(batch)
-        self.rate, self.steps, self.update = learning_rate, 0, getattr(self, f"_{optimizer}")
 
-    @staticmethod
-    def _views(vector: Array, pieces: list[Array]) -> tuple[list[Array], list[Array]]:
-        ends = np.cumsum([piece.size for piece in pieces])
-        views = [vector[end - piece.size : end].reshape(piece.shape) for end, piece in zip(ends, pieces, strict=True)]
-        return views[::2], views[1::2]
+class Updater:
+    """Updates p by g in place, both flat."""
 
-    def prepare(self, x: Array, y: Array) -> Batch:
-        return np.ascontiguousarray(x), np.ascontiguousarray(y)
+    def __init__(self, p: Array, g: Array, optimizer: str, learning_rate: float) -> None:
+        self.p, self.g, self.scratch = p, g, np.empty_like(p)
+        self.m, self.v = np.zeros_like(p), np.zeros_like(p)
+        self.rate, self.steps, self._update = learning_rate, 0, getattr(self, f"_{optimizer}")
 
-    def wait(self) -> None:
-        """Every call has ended when it returns."""
-
-    def forward(self, batch: Batch) -> Array:
-        y = batch[0]
-        last = len(self.w) - 1
-        for i, (w, b, z) in enumerate(zip(self.w, self.b, self.z, strict=True)):
-            np.matmul(y, w, out=z)
-            np.add(z, b, out=z)
-            if i < last:
-                np.maximum(z, 0, out=z)
-            y = z
-        return y
-
-    def step(self, batch: Batch) -> float:
-        x, labels = batch
-        loss = self._loss(self.forward(batch), labels)
-        for i in range(len(self.w) - 1, -1, -1):
-            np.matmul((self.z[i - 1] if i else x).T, self.dz[i], out=self.dw[i])
-            np.sum(self.dz[i], axis=0, out=self.db[i])
-            if i:
-                np.matmul(self.dz[i], self.w[i].T, out=self.dz[i - 1])
-                np.greater(self.z[i - 1], 0, out=self.positive[i - 1])
-                np.multiply(self.dz[i - 1], self.positive[i - 1], out=self.dz[i - 1])
+    def update(self) -> None:
         self.steps += 1
-        self.update()
-        return loss
-
-    def _loss(self, logits: Array, labels: Array) -> float:
-        """Mean cross-entropy; leaves its gradient in the last dz."""
-        p, row, rows = self.dz[-1], self.row, self.rows
-        np.max(logits, axis=1, keepdims=True, out=row)
-        np.subtract(logits, row, out=p)
-        of_label = p[rows, labels]
-        np.exp(p, out=p)
-        np.sum(p, axis=1, keepdims=True, out=row)
-        np.divide(p, row, out=p)
-        p[rows, labels] -= 1
-        np.multiply(p, 1 / len(labels), out=p)
-        np.log(row, out=row)
-        return float((row[:, 0] - of_label).mean())
+        self._update()
 
     def _sgd(self) -> None:
         np.multiply(self.g, self.rate, out=self.scratch)
@@ -113,3 +67,60 @@ class Model:
     def _adamw(self) -> None:
         np.multiply(self.p, 1 - self.rate * WEIGHT_DECAY, out=self.p)
         self._adam()
+
+
+class Model:
+    """See fastnn.bench.peer_worker.Peer."""
+
+    def __init__(
+        self, weights: list[Array], biases: list[Array], batch: int, optimizer: str, learning_rate: float, threads: int
+    ) -> None:
+        dtype = weights[0].dtype
+        pieces = [piece for pair in zip(weights, biases, strict=True) for piece in pair]
+        size = sum(piece.size for piece in pieces)
+        self.p, self.g = np.empty(size, dtype), np.zeros(size, dtype)
+        self.w, self.b = self._views(self.p, pieces)
+        self.dw, self.db = self._views(self.g, pieces)
+        for view, piece in zip([v for pair in zip(self.w, self.b, strict=True) for v in pair], pieces, strict=True):
+            view[...] = piece
+        self.z = [np.empty((batch, len(bias)), dtype) for bias in biases]
+        self.dz = [np.empty_like(z) for z in self.z]
+        self.positive = [np.empty(z.shape, bool) for z in self.z]
+        self.row, self.rows = np.empty((batch, 1), dtype), np.arange(batch)
+        self.update = Updater(self.p, self.g, optimizer, learning_rate).update
+
+    @staticmethod
+    def _views(vector: Array, pieces: list[Array]) -> tuple[list[Array], list[Array]]:
+        ends = np.cumsum([piece.size for piece in pieces])
+        views = [vector[end - piece.size : end].reshape(piece.shape) for end, piece in zip(ends, pieces, strict=True)]
+        return views[::2], views[1::2]
+
+    def prepare(self, x: Array, y: Array) -> Batch:
+        return np.ascontiguousarray(x), np.ascontiguousarray(y)
+
+    def wait(self) -> None:
+        """Every call has ended when it returns."""
+
+    def forward(self, batch: Batch) -> Array:
+        y = batch[0]
+        last = len(self.w) - 1
+        for i, (w, b, z) in enumerate(zip(self.w, self.b, self.z, strict=True)):
+            np.matmul(y, w, out=z)
+            np.add(z, b, out=z)
+            if i < last:
+                np.maximum(z, 0, out=z)
+            y = z
+        return y
+
+    def step(self, batch: Batch) -> float:
+        x, labels = batch
+        loss = cross_entropy(self.dz[-1], self.row, self.rows, self.forward(batch), labels)
+        for i in range(len(self.w) - 1, -1, -1):
+            np.matmul((self.z[i - 1] if i else x).T, self.dz[i], out=self.dw[i])
+            np.sum(self.dz[i], axis=0, out=self.db[i])
+            if i:
+                np.matmul(self.dz[i], self.w[i].T, out=self.dz[i - 1])
+                np.greater(self.z[i - 1], 0, out=self.positive[i - 1])
+                np.multiply(self.dz[i - 1], self.positive[i - 1], out=self.dz[i - 1])
+        self.update()
+        return loss

@@ -13,6 +13,8 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from itertools import cycle, islice
 from typing import Any, Protocol
@@ -70,17 +72,22 @@ class Worker:
         return {"seconds": time.perf_counter() - start}
 
 
-def main(name: str, threads: int) -> None:
+def serve(begin: Callable[[], object]) -> None:
+    """Answers the requests on stdin by the methods of what `begin` makes, each by the one it is named after."""
     # Libraries print what they like; the protocol keeps the real stdout to itself.
     with os.fdopen(os.dup(sys.stdout.fileno()), "w") as answers:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
         try:
-            worker = Worker(name, threads)
+            worker = begin()
             for line in sys.stdin:
                 request = json.loads(line)
                 print(json.dumps(getattr(worker, request.pop("do"))(**request)), file=answers, flush=True)
         except Exception as error:
             print(json.dumps({"error": f"{type(error).__name__}: {error}"}), file=answers, flush=True)
+
+
+def main(name: str, threads: int) -> None:
+    serve(partial(Worker, name, threads))
 
 
 if __name__ == "__main__":

@@ -8,9 +8,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,6 @@ from fastnn.bench.measuring import (
     WARM_UP_SHARE,
     Budget,
     Measurement,
-    Run,
     block_seconds,
     median_interval,
     seconds_of,
@@ -40,6 +39,8 @@ AGREEMENT = {"float32": 1e-4, "float64": 1e-10}
 # Order statistics enclose the median with 95 % from 6 pairs on.
 LEAST_PAIRS, MOST_PAIRS = 6, 40
 SOURCES = Path(__file__).parents[2]
+# What Python runs in a peer's process; the name of the peer and the number of threads follow.
+WORKER = ("-m", "fastnn.bench.peer_worker")
 THREAD_VARIABLES = ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 # JAX takes its number of threads from NPROC alone (its XLA flags leave a product of 1024 on both cores, 205 GFLOP/s
@@ -49,17 +50,21 @@ JAX_SERIAL = {"JAX_CPU_ENABLE_ASYNC_DISPATCH": "false"}
 SETTLE_SECONDS = 0.05
 
 
+# Seconds of n calls, by the clock of the process that makes them.
+Timed = Callable[[int], float]
+
+
 class PeerFailed(RuntimeError):
     """A peer could not do the work, or gave another loss."""
 
 
-def parse(names: str) -> list[str]:
+def parse(names: str, known: Sequence[str] = NAMES) -> list[str]:
     """The names in "numpy,torch", each once. ValueError: a name that is no peer."""
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     for name in wanted:
-        if name not in NAMES:
+        if name not in known:
             reason = "is not available yet" if name == "sklearn" else "is no peer"
-            raise ValueError(f"--peers: {name!r} {reason}; expected some of {', '.join(NAMES)}")
+            raise ValueError(f"--peers: {name!r} {reason}; expected some of {', '.join(known)}")
     return list(dict.fromkeys(wanted))
 
 
@@ -70,15 +75,15 @@ def installed(name: str) -> bool:
 class Process:
     """A peer's process, held to a number of threads; see fastnn.bench.peer_worker."""
 
-    def __init__(self, name: str, threads: int) -> None:
+    def __init__(self, name: str, threads: int, worker: Sequence[str] = WORKER) -> None:
         self.name = name
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "fastnn.bench.peer_worker", name, str(threads)],
+            [sys.executable, *worker, name, str(threads)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             env=_environment(threads),
         )  # fmt: skip
 
-    def ask(self, **request: Any) -> Mapping[str, float]:
+    def ask(self, **request: Any) -> Mapping[str, Any]:
         """Send a request and wait for its answer. PeerFailed where there is none."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -95,7 +100,7 @@ class Process:
 
     def time(self, phase: str, calls: int) -> float:
         """Seconds, by its own clock, that so many calls took."""
-        return self.ask(do="time", phase=phase, calls=calls)["seconds"]
+        return float(self.ask(do="time", phase=phase, calls=calls)["seconds"])
 
     def close(self) -> None:
         self._process.kill()
@@ -141,53 +146,40 @@ def _write_case(file: Path, case: Case) -> None:
     np.savez(file, allow_pickle=False, **arrays)
 
 
-@dataclass(frozen=True, slots=True)
-class Pairs:
-    """Seconds of a call of ours and of the peer's, in turn."""
-
-    ours: tuple[float, ...]
-    theirs: tuple[float, ...]
-    calls: int
-
-    @property
-    def ratio(self) -> dict[str, float]:
-        """Peer's time / ours, pair by pair: median, and the interval that holds it with 95 %."""
-        median, low, high = median_interval([t / o for t, o in zip(self.theirs, self.ours, strict=True)])
-        return {"median": median, "low": low, "high": high}
+def ratio(theirs: Measurement, ours: Measurement) -> dict[str, float]:
+    """Peer's time / ours, pair by pair: median, and the interval that holds it with 95 %."""
+    median, low, high = median_interval([t / o for t, o in zip(theirs.times, ours.times, strict=True)])
+    return {"median": median, "low": low, "high": high}
 
 
-def in_turn(ours: Run, process: Process, phase: str, budget: Budget, timer_s: float, pause: float = 0.0) -> Pairs:
-    """Blocks of ours and of theirs, A B A B, within twice the budget, since there are two to measure.
+def in_turn(contestants: Sequence[Timed], budget: Budget, timer_s: float, pause: float = 0.0) -> list[Measurement]:
+    """Blocks of each in turn, A B C A B C, within as many budgets as there are contestants.
 
     pause: seconds before each block.
     """
-    seconds = 2 * budget.seconds
-    block = block_seconds(timer_s, seconds / MOST_PAIRS / 2)
-    process.time(phase, 1)  # compiles, in some libraries
-    our_calls = warm_up(ours, block, WARM_UP_SHARE * budget.seconds)
-    their_calls = _calls(process, phase, block, WARM_UP_SHARE * budget.seconds)
+    seconds = len(contestants) * budget.seconds
+    block = block_seconds(timer_s, budget.seconds / MOST_PAIRS)
+    calls = [_calls(timed, block, WARM_UP_SHARE * budget.seconds) for timed in contestants]
     end = time.perf_counter() + seconds
-    our_times: list[float] = []
-    their_times: list[float] = []
-    while len(our_times) < LEAST_PAIRS or (len(our_times) < MOST_PAIRS and time.perf_counter() < end):
-        # After its turn to sleep either finds caches cold and its first calls slow: some run before the clock does.
-        time.sleep(pause)
-        ours(our_calls // 10 + 1)
-        our_times.append(seconds_of(ours, our_calls) / our_calls)
-        time.sleep(pause)
-        process.time(phase, their_calls // 10 + 1)
-        their_times.append(process.time(phase, their_calls) / their_calls)
-    return Pairs(tuple(our_times), tuple(their_times), their_calls)
+    times: list[list[float]] = [[] for _ in contestants]
+    while len(times[-1]) < LEAST_PAIRS or (len(times[-1]) < MOST_PAIRS and time.perf_counter() < end):
+        for timed, count, found in zip(contestants, calls, times, strict=True):
+            # After its turn to sleep each finds caches cold and its first calls slow: some run before the clock does.
+            time.sleep(pause)
+            timed(count // 10 + 1)
+            found.append(timed(count) / count)
+    return [Measurement(tuple(found), count) for found, count in zip(times, calls, strict=True)]
 
 
-def _calls(process: Process, phase: str, block: float, patience: float) -> int:
-    """Warm-up by the peer's own clock, so that the pipe does not count."""
+def _calls(timed: Timed, block: float, patience: float) -> int:
+    """Warm-up by the contestant's own clock, so that a pipe does not count."""
     now = 0.0
 
     def run(calls: int) -> None:
         nonlocal now
-        now += process.time(phase, calls)
+        now += timed(calls)
 
+    timed(1)  # compiles, in some libraries
     return warm_up(run, block, patience, clock=lambda: now)
 
 
@@ -198,14 +190,21 @@ def compare(case: Case, name: str, rows: Sequence[Row], ceilings: Ceilings, budg
         return
     with thread_limit(case.threads), prepared(name, case) as process:
         for row in comparable:
-            pause = SETTLE_SECONDS if case.threads > 1 else 0.0
-            pairs = in_turn(case.run(row["phase"]), process, row["phase"], budget, ceilings.timer_s, pause)
-            row.setdefault("ratio_to", {})[name] = pairs.ratio
-            yield _peer_row(case, name, row["phase"], pairs, ceilings)
+            phase = row["phase"]
+            contestants = [partial(seconds_of, case.run(phase)), partial(process.time, phase)]
+            ours, theirs = in_turn(contestants, budget, ceilings.timer_s, settling(case.threads))
+            row.setdefault("ratio_to", {})[name] = ratio(theirs, ours)
+            yield _peer_row(case, name, phase, theirs, ratio(theirs, ours), ceilings)
 
 
-def _peer_row(case: Case, name: str, phase: str, pairs: Pairs, ceilings: Ceilings) -> Row:
-    measured = Measurement(pairs.theirs, pairs.calls)
+def settling(threads: int) -> float:
+    """The pause between blocks of work on that many threads."""
+    return SETTLE_SECONDS if threads > 1 else 0.0
+
+
+def _peer_row(
+    case: Case, name: str, phase: str, measured: Measurement, ratio: dict[str, float], ceilings: Ceilings
+) -> Row:
     unknown = dict.fromkeys(("compile_s", "residual", "loss_first", "loss_last"))
-    about = {"peer": name, "ratio": pairs.ratio, "verdict": measured.verdict}
+    about = {"peer": name, "ratio": ratio, "verdict": measured.verdict}
     return under(describe(case, phase) | times(case, phase, measured) | unknown | about, ceilings)

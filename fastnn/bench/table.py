@@ -46,9 +46,12 @@ def _spread(row: Row) -> str:
 
 
 def _ratio(row: Row) -> str:
+    return interval(row["ratio"]) if row.get("ratio") else ""
+
+
+def interval(ratio: dict[str, float]) -> str:
     """How many times as long as ours a peer takes, with the interval of 95 %."""
-    ratio = row.get("ratio")
-    return f"{ratio['median']:.3g} [{ratio['low']:.3g}, {ratio['high']:.3g}]" if ratio else ""
+    return f"{ratio['median']:.3g} [{ratio['low']:.3g}, {ratio['high']:.3g}]"
 
 
 def _compile(row: Row) -> str:

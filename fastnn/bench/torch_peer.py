@@ -8,11 +8,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-OPTIMIZERS = {
-    "sgd": lambda p, rate: torch.optim.SGD(p, lr=rate),
-    "momentum": lambda p, rate: torch.optim.SGD(p, lr=rate, momentum=0.9),
-    "adam": lambda p, rate: torch.optim.Adam(p, lr=rate),
-    "adamw": lambda p, rate: torch.optim.AdamW(p, lr=rate, weight_decay=0.01),
+# Of parameters and a rate; what else torch.optim takes, such as fused=True, says how.
+OPTIMIZERS: dict[str, Any] = {
+    "sgd": lambda p, rate, **how: torch.optim.SGD(p, lr=rate, **how),
+    "momentum": lambda p, rate, **how: torch.optim.SGD(p, lr=rate, momentum=0.9, **how),
+    "adam": lambda p, rate, **how: torch.optim.Adam(p, lr=rate, **how),
+    "adamw": lambda p, rate, **how: torch.optim.AdamW(p, lr=rate, weight_decay=0.01, **how),
 }
 
 
