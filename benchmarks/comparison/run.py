@@ -1,0 +1,175 @@
+"""A whole comparison: ceilings, then every case at each number of threads, the document growing row by row.
+
+{"schema": "fastnn-kernels/1", "context": {...}, "rows": [row, ...]}. A row has "ours", a timing by the way of calling,
+and "peers", a timing by the name, each with the "ratio" of its time to ours, pair by pair, by the way of calling ours;
+"absent" says why a peer is not among them. A row is refused, without times, where our answer is wrong.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from typing import Any
+
+from case import Case
+from limits import Arrays
+
+from comparison import ours
+from comparison.groups import title
+from comparison.peers import Peers, Ready, peers, versions
+from fastnn import machine
+from fastnn._jit import threading_layer
+from fastnn.bench import results
+from fastnn.bench.measuring import Budget, Measurement, seconds_of
+from fastnn.bench.peers import PeerFailed, Timed, in_turn, ratio, settling
+from fastnn.bench.rows import finite
+from fastnn.bench.run import CEILING_SECONDS
+from fastnn.machine import Ceilings, thread_limit
+
+SCHEMA = "fastnn-kernels/1"
+# A contestant's share of a row. 0.1 s is some thirty blocks of 2.5 ms on one thread; on two the pauses leave six.
+BUDGETS = {"fast": Budget(0.01), "normal": Budget(0.1)}
+
+Row = dict[str, Any]
+Say = Callable[[str], object]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What to compare. absent: peers that are wanted and why they are not there. effort: "fast" or "normal"."""
+
+    cases: Sequence[tuple[str, Case]]
+    threads: Sequence[int]
+    peers: Sequence[str]
+    absent: dict[str, str]
+    effort: str = "normal"
+
+
+@dataclass
+class Report:
+    """What a comparison has so far."""
+
+    settings: Settings
+    ceilings: dict[tuple[str, int], Ceilings] = field(default_factory=dict)
+    rows: list[Row] = field(default_factory=list)
+
+    @cached_property
+    def _context(self) -> dict[str, Any]:
+        context = results.context(self.settings.threads, ", ".join(self._dtypes))
+        context["versions"] |= versions(self.settings.peers)
+        return context | {"peers": list(self.settings.peers), "absent": self.settings.absent}
+
+    @property
+    def _dtypes(self) -> list[str]:
+        return list(dict.fromkeys(case.dtype for _, case in self.settings.cases))
+
+    @property
+    def document(self) -> dict[str, Any]:
+        ceilings = [each.as_dict() for each in self.ceilings.values()]
+        return {
+            "schema": SCHEMA,
+            "context": self._context | {"threading_layer": threading_layer(), "ceilings": ceilings},
+            "rows": self.rows,
+        }
+
+    @property
+    def refused(self) -> list[Row]:
+        return [row for row in self.rows if row["verdict"] == "refused"]
+
+    def measure_ceilings(self) -> None:
+        seconds = CEILING_SECONDS[self.settings.effort]
+        for dtype in self._dtypes:
+            measured = machine.measure_each(self.settings.threads, dtype, seconds)
+            self.ceilings |= {(dtype, threads): ceilings for threads, ceilings in measured.items()}
+
+
+@contextmanager
+def pinned(threads: int) -> Iterator[None]:
+    """One thread stays on one core, with the processes that it starts, where the system can do that.
+
+    Threads that exist already stay where they are, so numba's must be there before.
+    """
+    if threads > 1 or not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(before)})  # the first core has the interrupts
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def compare(report: Report, begin: Say, after_row: Callable[[], object]) -> None:
+    """Fills the report. begin(what) before each row, after_row() when it has come."""
+    settings = report.settings
+    report.measure_ceilings()  # on all threads, which start them
+    for threads in settings.threads:
+        with pinned(threads), thread_limit(threads), peers(settings.peers, threads) as found:
+            for group, case in settings.cases:
+                begin(f"{group}: {title(case)}, {case.dtype}, {threads} thread{'s' * (threads > 1)}")
+                ceilings = report.ceilings[case.dtype, threads]
+                report.rows.append(_row(group, case, threads, found, ceilings, BUDGETS[settings.effort]))
+                after_row()
+
+
+def _row(group: str, case: Case, threads: int, found: Peers, ceilings: Ceilings, budget: Budget) -> Row:
+    inputs = case.inputs()
+    answers = ours.Answers(case, inputs)
+    residual = ours.residual(case, inputs, answers)
+    row = _describe(group, case, threads, inputs, ceilings) | {"residual": finite(residual)}
+    if not residual <= 1:
+        return row | _refusal(f"error over limit, against the reference: {residual:.3g}")
+    ready, absent = found.prepare(case, inputs, answers)
+    row["absent"] = absent
+    timed: dict[str, Timed] = {way: partial(seconds_of, run) for way, run in ours.ways(case, inputs).items()}
+    timed |= {name: peer.timed for name, peer in ready.items()}
+    try:
+        measured = in_turn(list(timed.values()), budget, ceilings.timer_s, settling(threads))
+    except PeerFailed as failure:
+        found.close()
+        return row | _refusal(str(failure))
+    return row | _timings(row, dict(zip(timed, measured, strict=True)), ready, ceilings)
+
+
+def _refusal(reason: str) -> Row:
+    return {"verdict": "refused", "reason": reason, "ours": {}, "peers": {}}
+
+
+def _describe(group: str, case: Case, threads: int, inputs: Arrays, ceilings: Ceilings) -> Row:
+    """Names and exact counts of one call, and the seconds that no kernel goes below."""
+    cost = case.cost()
+    working_set = sum(array.nbytes for array in (inputs | case.outputs(inputs)).values())
+    return {
+        "group": group, "name": title(case), "op": case.op, "dtype": case.dtype, "threads": threads,
+        "flops": cost.flops, "transcendentals": cost.transcendentals, "bytes_min": cost.bytes,
+        "working_set": working_set, "floor_s": ceilings.floor(cost.flops, cost.bytes, working_set), "absent": {},
+    }  # fmt: skip
+
+
+def _timings(row: Row, measured: dict[str, Measurement], ready: dict[str, Ready], ceilings: Ceilings) -> Row:
+    def timing(name: str) -> Row:
+        return _timing(measured[name], row, ceilings)
+
+    def beside_ours(name: str, peer: Ready) -> Row:
+        ratios = {way: ratio(measured[name], measured[way]) for way in ours.WAYS}
+        return timing(name) | {"how": peer.how, "residual": peer.residual, "ratio": ratios}
+
+    mine = {way: timing(way) for way in ours.WAYS}
+    return {
+        "verdict": mine["nopython"]["verdict"],
+        "ours": mine,
+        "peers": {name: beside_ours(name, peer) for name, peer in ready.items()},
+    }
+
+
+def _timing(measured: Measurement, row: Row, ceilings: Ceilings) -> Row:
+    rate = row["flops"] / measured.median
+    return {
+        "median_s": measured.median, "iqr_s": measured.iqr, "min_s": measured.min, "calls": measured.calls,
+        "blocks": len(measured.times), "gflops": rate / 1e9, "peak_fraction": rate / ceilings.flops_per_s,
+        "floor_fraction": row["floor_s"] / measured.median, "verdict": measured.verdict,
+    }  # fmt: skip
