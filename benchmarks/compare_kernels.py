@@ -33,23 +33,23 @@ STEP_BATCHES = (1, 32, 256)
 
 
 @click.command(cls=ListCommand, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--json", "json_file", required=True, metavar="FILE", help="Where the results go.")
+@click.option("--json", "json_file", required=True, type=click.Path(path_type=Path), help="Where the results go.")
 @click.option("--only", default=",".join(PARTS), metavar="PARTS", show_default=True, help="What to compare.")
 @click.option("--peers", default=",".join(NAMES), metavar="NAMES", show_default=True, help="With whom.")
 @click.option("--threads", multiple=True, type=click.IntRange(min=1), help="Threads.  [default: 1 and all]")
 @click.option("--max-params", type=float, help="Largest network of the steps; 1e8 brings in the last rung.")
 @click.option("--fast", is_flag=True, help="A tenth of the time, to see that it works.")
 def main(
-    json_file: str, only: str, peers: str, threads: Sequence[int], max_params: float | None, fast: bool
+    json_file: Path, only: str, peers: str, threads: Sequence[int], max_params: float | None, fast: bool
 ) -> None:  # fmt: skip
     """Exit status: 0, 1 where a row was refused, 130 where interrupted; the rows done by then are kept."""
     effort = "fast" if fast else "normal"
     try:
-        parts, names = step_peers.parse(only, PARTS), step_peers.parse(peers, NAMES)
+        parts, names = step_peers.parse(only, PARTS, "--only"), step_peers.parse(peers, NAMES)
         found, absent = present(names)
         cases = select([part for part in parts if part in GROUPS])
         report = Report(Settings(cases, thread_counts(threads), found, absent, effort))
-        (file,) = result_files(json_file, None)
+        (file,) = result_files(str(json_file.absolute()), None)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     for name, reason in absent.items():

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
+from statistics import geometric_mean
 from typing import Any
 
 from rich.table import Table
 
+from comparison.ours import WAYS
 from fastnn.bench.table import interval, si
 
 Row = dict[str, Any]
@@ -52,31 +53,39 @@ def _cells(row: Row, peers: Sequence[str], rated: bool) -> list[str]:
     inside = row["ours"]["nopython"]
     rate = [f"{inside['gflops']:.3g}", f"{100 * inside['peak_fraction']:.0f}"] if rated else []
     ratios = [interval(row["peers"][name]["ratio"]["python"]) if name in row["peers"] else "-" for name in peers]
-    times = [si(row["ours"][way]["median_s"], "s") for way in ("python", "nopython")]
+    times = [si(row["ours"][way]["median_s"], "s") for way in WAYS]
     return [*times, *rate, f"{100 * inside['floor_fraction']:.0f}", *ratios]
 
 
-def summary(rows: Sequence[Row], way: str = "python") -> Iterator[Row]:
-    """Of each group, dtype, number of threads and peer: the mean ratio (geometric), and in how many rows the interval
-    of 95 % is above 1 (ahead) and below it (behind); the row that stands worst."""
+def summary(rows: Sequence[Row]) -> Iterator[Row]:
+    """A line a group, dtype, number of threads and peer; see _standing."""
     for (group, dtype, threads), alike in _by_kind(rows).items():
-        beside = [(row["name"], name, peer["ratio"][way]) for row in alike for name, peer in row["peers"].items()]
-        for peer in dict.fromkeys(name for _, name, _ in beside):
-            ratios = [(ratio, row) for row, name, ratio in beside if name == peer]
-            worst, name = min(ratios, key=lambda pair: pair[0]["median"])
-            yield {
-                "group": group, "dtype": dtype, "threads": threads, "peer": peer, "rows": len(ratios),
-                "mean": math.exp(sum(math.log(ratio["median"]) for ratio, _ in ratios) / len(ratios)),
-                "ahead": sum(ratio["low"] > 1 for ratio, _ in ratios),
-                "behind": sum(ratio["high"] < 1 for ratio, _ in ratios),
-                "worst": worst, "worst_name": name,
-            }  # fmt: skip
+        for peer in dict.fromkeys(name for row in alike for name in row["peers"]):
+            about = {"group": group, "dtype": dtype, "threads": threads, "peer": peer}
+            yield about | _standing({row["name"]: row["peers"][peer]["ratio"] for row in alike if peer in row["peers"]})
+
+
+def _standing(ratios: dict[str, dict[str, dict[str, float]]]) -> Row:
+    """Of ratios by row and way: their means (geometric) by way, and, called from Python, in how many rows the interval
+    of 95 % is above 1 (ahead) and below it (behind), and the row that stands worst."""
+    called = {name: ratio["python"] for name, ratio in ratios.items()}
+    worst = min(called, key=lambda name: called[name]["median"])
+    return {
+        "rows": len(ratios),
+        "mean": {way: geometric_mean(ratio[way]["median"] for ratio in ratios.values()) for way in WAYS},
+        "ahead": sum(ratio["low"] > 1 for ratio in called.values()),
+        "behind": sum(ratio["high"] < 1 for ratio in called.values()),
+        "worst": called[worst],
+        "worst_name": worst,
+    }
 
 
 def summary_table(rows: Sequence[Row]) -> Table:
-    table = _table("against", "group", "dtype", "thr", "rows", "x ours", "ahead", "behind", "worst", "at")
+    headings = "against", "group", "dtype", "thr", "rows", "x ours", "x nopython", "ahead", "behind", "worst", "at"
+    table = _table(*headings)
     for line in summary(rows):
         heads = (str(line[name]) for name in ("peer", "group", "dtype", "threads", "rows"))
-        figures = f"{line['mean']:.3g}", str(line["ahead"]), str(line["behind"]), interval(line["worst"])
-        table.add_row(*heads, *figures, line["worst_name"])
+        means = (f"{line['mean'][way]:.3g}" for way in WAYS)
+        counts = str(line["ahead"]), str(line["behind"])
+        table.add_row(*heads, *means, *counts, interval(line["worst"]), line["worst_name"])
     return table

@@ -58,13 +58,13 @@ class PeerFailed(RuntimeError):
     """A peer could not do the work, or gave another loss."""
 
 
-def parse(names: str, known: Sequence[str] = NAMES) -> list[str]:
-    """The names in "numpy,torch", each once. ValueError: a name that is no peer."""
+def parse(names: str, known: Sequence[str] = NAMES, option: str = "--peers") -> list[str]:
+    """The names in "numpy,torch", each once. ValueError: a name that is not among the known ones."""
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     for name in wanted:
         if name not in known:
-            reason = "is not available yet" if name == "sklearn" else "is no peer"
-            raise ValueError(f"--peers: {name!r} {reason}; expected some of {', '.join(known)}")
+            reason = "is not available yet" if name == "sklearn" else "is unknown"
+            raise ValueError(f"{option}: {name!r} {reason}; expected some of {', '.join(known)}")
     return list(dict.fromkeys(wanted))
 
 
