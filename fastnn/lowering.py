@@ -152,5 +152,6 @@ def lower(
     header[columns.CLASS_WEIGHTS] = len(layers) + 1 if len(weights) else 0
     header[columns.LOSSES_AT] = values.take(capacity)
     header[columns.BATCH_AT] = values.take(capacity * inputs) if gradients else -1
+    header[columns.DBIAS_AT] = values.take(int(operations[:, columns.BIAS_SIZE].max())) if gradients else -1
     header[columns.WORKSPACE_SIZE] = values.size
     return Plan(np.vstack([header[None], operations, weights]), capacity, dtype)

@@ -24,16 +24,17 @@ from fastnn.kernels.loss import (
     elementwise_loss,
     label_weight,
 )
+from fastnn.kernels.optimizer import KEEP, NO_RULE
 from fastnn.kernels.softmax import first_largest
 from fastnn.simd.scalar import as_double
-from fastnn.simd.views import doubles, flat, matrix, vector
+from fastnn.simd.views import doubles, either, flat, matrix, vector
 
 COLUMNS = 16
 
-# Columns of the header. BATCH_AT is where an epoch gathers the rows of a minibatch, CLASS_WEIGHTS the row of the
-# constants or 0 where there are none.
+# Columns of the header. BATCH_AT is where an epoch gathers the rows of a minibatch, DBIAS_AT where the gradient of a bias
+# waits for its update, CLASS_WEIGHTS the row of the constants or 0 where there are none.
 (OPERATIONS, CAPACITY, WORKSPACE_SIZE, SCRATCH_AT, SCRATCH_SIZE, OUTPUT_AT, DOUTPUT_AT, OUTPUT_WIDTH, LOSS, LOSS_MEAN,
- IGNORE_INDEX, LABEL_SMOOTHING, CLASS_WEIGHTS, LOSSES_AT, BATCH_AT) = range(15)  # fmt: skip
+ IGNORE_INDEX, LABEL_SMOOTHING, CLASS_WEIGHTS, LOSSES_AT, BATCH_AT, DBIAS_AT) = range(16)  # fmt: skip
 
 # Columns of an operation. BIAS_SIZE is 0 where there is no bias.
 (KIND, INPUT, OUTPUT, PRE, DINPUT, DOUTPUT, WEIGHT, BIAS, BIAS_SIZE, WIDTH_IN, WIDTH_OUT, ACTIVATION, ALPHA) = range(13)
@@ -82,8 +83,8 @@ def forward(tape, params, x, workspace):
 
 
 @kernel(inlined=True)
-def backward(tape, params, grads, x, workspace):
-    """Overwrites grads with the gradient, from that of the output at DOUTPUT_AT; after `forward` on the same x."""
+def _backward(tape, params, grads, state, x, workspace, update, rule):
+    """See `backward` and `backward_and_update`."""
     rows = x.shape[0]
     for i in range(tape[0, OPERATIONS], 0, -1):
         inputs, outputs = tape[i, WIDTH_IN], tape[i, WIDTH_OUT]
@@ -95,12 +96,27 @@ def backward(tape, params, grads, x, workspace):
         kind, alpha = tape[i, ACTIVATION], as_double(tape[i, ALPHA])
         if tape[i, KIND] == DENSE:
             z = matrix(workspace, tape[i, PRE], rows, outputs)
-            w = matrix(params, tape[i, WEIGHT], inputs, outputs)
-            dw = matrix(grads, tape[i, WEIGHT], inputs, outputs)
-            db = vector(grads, tape[i, BIAS], tape[i, BIAS_SIZE])
-            dense_backward(dx, dw, db, dy, source, w, z, y, kind, alpha, _scratch(tape, workspace), wants_dx)
+            keeps = update == KEEP
+            dw = matrix(grads, tape[i, WEIGHT] if keeps else 0, inputs if keeps else 0, outputs)
+            db = vector(
+                either(keeps, grads, workspace), tape[i, BIAS] if keeps else tape[0, DBIAS_AT], tape[i, BIAS_SIZE]
+            )
+            dense_backward(dx, dw, db, params, state, tape[i, WEIGHT], tape[i, BIAS], dy, source, z, y, kind, alpha,
+                           _scratch(tape, workspace), wants_dx, update, rule)  # fmt: skip
         elif wants_dx:
             activation_backward(flat(dx), flat(dy), flat(source), flat(y), kind, alpha)
+
+
+@kernel(inlined=True)
+def backward(tape, params, grads, x, workspace):
+    """Overwrites grads with the gradient, from that of the output at DOUTPUT_AT; after `forward` on the same x."""
+    _backward(tape, params, grads, grads, x, workspace, KEEP, NO_RULE)
+
+
+@kernel(inlined=True)
+def backward_and_update(tape, params, state, x, workspace, update, rule):
+    """Updates params by the gradient, which is written nowhere; see optimizer.rule_of and `backward`."""
+    _backward(tape, params, params, state, x, workspace, update, rule)
 
 
 @kernel(views=True)
@@ -206,13 +222,19 @@ targets_in_range = _by_target(_labels_in_range, _any_rows)
 
 
 @kernel(inlined=True)
-def loss_and_gradient(tape, params, grads, x, y, workspace):
-    """Forward, loss and backward on one batch; overwrites grads and returns the loss in float64."""
+def forward_and_loss(tape, params, x, y, workspace):
+    """Forward and loss on one batch; leaves the gradient of the output at DOUTPUT_AT. Returns the loss in float64."""
     rows = x.shape[0]
     forward(tape, params, x, workspace)
     prediction = output(tape, workspace, rows)
     gradient = matrix(workspace, tape[0, DOUTPUT_AT], rows, prediction.shape[1])
-    value = _loss(tape, vector(workspace, tape[0, LOSSES_AT], rows), gradient, prediction, y)
+    return _loss(tape, vector(workspace, tape[0, LOSSES_AT], rows), gradient, prediction, y)
+
+
+@kernel(inlined=True)
+def loss_and_gradient(tape, params, grads, x, y, workspace):
+    """Forward, loss and backward on one batch; overwrites grads and returns the loss in float64."""
+    value = forward_and_loss(tape, params, x, y, workspace)
     backward(tape, params, grads, x, workspace)
     return value
 

@@ -10,9 +10,19 @@ from __future__ import annotations
 import math
 
 from fastnn._jit import by_type, kernel
-from fastnn.kernels.optimizer import clip_norm, learning_rate_at, update
+from fastnn.kernels.optimizer import apply_rule, clip_norm, learning_rate_at, rule_of
 from fastnn.simd.views import matrix, vector
-from fastnn.tape import BATCH_AT, LOSS_MEAN, count_hits, loss_and_gradient, mean_weight, output, targets_in_range
+from fastnn.tape import (
+    BATCH_AT,
+    LOSS_MEAN,
+    backward,
+    backward_and_update,
+    count_hits,
+    forward_and_loss,
+    mean_weight,
+    output,
+    targets_in_range,
+)
 
 # Slots of control. FACTOR is the momentum or beta1; CLIP_NORM 0 does not clip; SPAN, SHAPE and FLOOR belong to the
 # schedule (see learning_rate_at).
@@ -35,25 +45,40 @@ def learning_rate(control):
 
 
 @kernel(inlined=True)
+def _next_rule(control):
+    """Counts a step, and returns its kind of update and the scalars of it."""
+    rate = learning_rate(control)
+    control[STEP] += 1
+    kind = int(control[OPTIMIZER])
+    return kind, rule_of(kind, control[STEP], rate, control[FACTOR], control[BETA2], control[EPSILON],
+                         control[WEIGHT_DECAY])  # fmt: skip
+
+
+@kernel(inlined=True)
 def apply_gradient(params, grads, state, control):
     """One optimizer update; clips grads in place where the control says so, and counts the step."""
     if control[CLIP_NORM] > 0:
         clip_norm(grads, control[CLIP_NORM])
-    rate = learning_rate(control)
-    control[STEP] += 1
-    update(params, grads, state, int(control[OPTIMIZER]), control[STEP], rate, control[FACTOR], control[BETA2],
-           control[EPSILON], control[WEIGHT_DECAY])  # fmt: skip
+    kind, rule = _next_rule(control)
+    apply_rule(params, grads, state, kind, rule)
 
 
 @kernel
 def train_step(tape, params, grads, state, control, x, y, workspace):
     """Forward, loss, backward, update on one batch of at most CAPACITY rows; returns the loss before the update.
 
-    A step whose loss is not finite changes no parameter, no moment and no count.
+    A step whose loss is not finite changes no parameter, no moment and no count. Weights are updated as their gradient
+    is made, and grads is neither read nor written, unless it must be clipped, as a whole.
     """
-    value = loss_and_gradient(tape, params, grads, x, y, workspace)
-    if math.isfinite(value):
+    value = forward_and_loss(tape, params, x, y, workspace)
+    if not math.isfinite(value):
+        return value
+    if control[CLIP_NORM] > 0:
+        backward(tape, params, grads, x, workspace)
         apply_gradient(params, grads, state, control)
+    else:
+        kind, rule = _next_rule(control)
+        backward_and_update(tape, params, state, x, workspace, kind, rule)
     return value
 
 

@@ -15,8 +15,10 @@ from case import Case, draw, unwritten
 from limits import Array, Arrays, activation_derivative, activation_value, chain, unit
 
 from fastnn import cost
+from fastnn._jit import most_threads
 from fastnn.kernels import activation as activations
 from fastnn.kernels import dense, matmul
+from fastnn.kernels.optimizer import KEEP, NO_RULE
 from fastnn.reference import activation as reference_activation
 from fastnn.reference import dense as reference_dense
 
@@ -38,7 +40,7 @@ class Product(Case):
 
     def outputs(self, inputs: Arrays) -> Arrays:
         form = getattr(matmul, self.form)
-        size = matmul.scratch_size(form, self.m, self.n, self.k, np.dtype(self.dtype).itemsize, 1)
+        size = matmul.scratch_size(form, self.m, self.n, self.k, np.dtype(self.dtype).itemsize, most_threads())
         return {"y": unwritten((self.m, self.n), self.dtype), "scratch": unwritten((size,), self.dtype)}
 
     def bind(self, inputs: Arrays, outputs: Arrays) -> Callable[[], Any]:
@@ -165,7 +167,9 @@ class Dense(Activated):
         return z + inputs["b"] if self.bias else z
 
     def scratch(self) -> Array:
-        return unwritten((dense.dense_scratch(self.b, self.i, self.o, np.dtype(self.dtype).itemsize, 1),), self.dtype)
+        return unwritten(
+            (dense.dense_scratch(self.b, self.i, self.o, np.dtype(self.dtype).itemsize, most_threads()),), self.dtype
+        )
 
     def forward(self, inputs: Arrays) -> Arrays:
         """z and y by the kernel."""
@@ -231,7 +235,14 @@ class DenseBackward(Dense):
     def bind(self, inputs: Arrays, outputs: Arrays) -> Callable[[], Any]:
         dx, dw, db, dz = (outputs[name] for name in ("dx", "dw", "db", "dz"))
         x, w, z, y = (inputs[name] for name in ("x", "w", "z", "y"))
-        return partial(dense.dense_backward, dx, dw, db, dz, x, w, z, y, self.kind, self.alpha, self.scratch(), True)
+        return self.bind_backward(dx, dw, db, dz, x, w, z, y, True)
+
+    def bind_backward(
+        self, dx: Array, dw: Array, db: Array, dz: Array, x: Array, w: Array, z: Array, y: Array, wants_dx: bool
+    ) -> Callable[[], Any]:
+        params = w.reshape(-1)
+        return partial(dense.dense_backward, dx, dw, db, params, params, 0, 0, dz, x, z, y, self.kind, self.alpha,
+                       self.scratch(), wants_dx, KEEP, NO_RULE)  # fmt: skip
 
     def reference(self, inputs: Arrays) -> Arrays:
         dy, x, w, z, y = (inputs[name] for name in ("dy", "x", "w", "z", "y"))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 from case import Case, has_gradients, unwritten, verify, verify_gradients
@@ -81,9 +79,8 @@ def test_input_gradients_of_a_batch_equal_those_of_batches_of_one_bit_for_bit() 
 
 def run_backward(case: DenseBackward, inputs: dict[str, Array], wants_dx: bool) -> dict[str, Array]:
     outputs = case.outputs(inputs)
-    arguments: tuple[Any, ...] = tuple(outputs[name] for name in ("dx", "dw", "db", "dz"))
-    arguments += tuple(inputs[name] for name in ("x", "w", "z", "y"))
-    dense.dense_backward(*arguments, case.kind, case.alpha, case.scratch(), wants_dx)
+    results = (outputs[name] for name in ("dx", "dw", "db", "dz"))
+    case.bind_backward(*results, *(inputs[name] for name in ("x", "w", "z", "y")), wants_dx)()
     return outputs
 
 

@@ -132,7 +132,9 @@ class Step:
         values, dvalues = (np.zeros(batch * sum(sizes), dtype) for _ in range(2))
         values[: x.size] = x.reshape(-1)
         pairs = list(zip(sizes, sizes[1:], strict=False))
-        scratch = np.empty(max(scratch_size(NT, batch, inputs, outputs) for inputs, outputs in pairs), dtype)
+        scratch = np.empty(
+            max(scratch_size(NT, batch, inputs, outputs, dtype.itemsize, 1) for inputs, outputs in pairs), dtype
+        )
         self.grads = np.zeros_like(case.trainer.grads)
         self._arrays: tuple[Any, ...] = (
             batch, labels, case.initial.copy(), self.grads, np.empty(0, dtype), values, dvalues,

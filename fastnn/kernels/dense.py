@@ -3,33 +3,102 @@
     B batch   I inputs   O outputs
     x (B, I)   w (I, O)   b (O,) or (0,)   z, y (B, O)   and a gradient of the same shape beside each
 
+The backward pass goes through w once, a block of rows at a time: what a block needs, its columns of dx, its rows of dw
+and their update, is done while the block is in cache. With an update dw is never written: it lives for a moment in
+scratch. Threads share the rows of w, or, where nobody wants dx, its columns, as in the forward pass.
 Reference: fastnn.reference.dense.
 """
 
 from __future__ import annotations
 
+from numba import prange
+
 from fastnn._jit import kernel
 from fastnn.kernels.activation import IDENTITY, STEP, activation_backward, activation_forward
-from fastnn.kernels.matmul import NN, NT, TN, matmul, scratch_size
-from fastnn.simd.views import flat
+from fastnn.kernels.matmul import NN, NT, PARALLEL_MACS, TINY_MACS, TN, needs_panel, panel_size, rectangle, share, tiny
+from fastnn.kernels.optimizer import KEEP, update_part
+from fastnn.simd.host import UNIT
+from fastnn.simd.pool import release_pool, take_pool, thread_count
+from fastnn.simd.tile import VECTORS
+from fastnn.simd.views import either, flat, vector
+
+VECTOR_BYTES = UNIT.bytes
+# Gradients that wait in scratch for their update. A step of 784-1024x3-10 at batch 1, 32, 256 with 8x480: 839, 5897, 39758
+# us; 24x480: 786, 5657, 39570; 48x480: 809, 6305, 38815; 48x192: 849, 6152, 38809.
+CHUNK_ROWS, CHUNK_COLUMNS = 24, 480
+# Threads share rows of x or of w in units of so many, columns in whole vectors.
+SHARED_ROWS = 8
+
+
+@kernel(inlined=True)
+def _threads_for(macs, threads):
+    """Threads that a pass of so many multiply-adds is worth."""
+    return min(threads, macs // (PARALLEL_MACS // 2)) if macs >= PARALLEL_MACS else 1
+
+
+@kernel(inlined=True)
+def _scratch_of_one(batch, inputs, outputs, itemsize):
+    """Elements that one thread needs: a panel of w, and the gradients that wait."""
+    forward = panel_size(inputs, itemsize) if needs_panel(NN, batch) else 0
+    backward = panel_size(outputs, itemsize) if needs_panel(NT, batch) else 0
+    return max(forward, backward + CHUNK_ROWS * CHUNK_COLUMNS)
 
 
 @kernel
 def dense_scratch(batch, inputs, outputs, itemsize, threads):
     """Elements of scratch with which the forward and the backward pass can use so many threads."""
-    return max(scratch_size(NN, batch, outputs, inputs, itemsize, threads),
-               scratch_size(NT, batch, inputs, outputs, itemsize, threads),
-               scratch_size(TN, inputs, outputs, batch, itemsize, threads))  # fmt: skip
+    return _scratch_of_one(batch, inputs, outputs, itemsize) * _threads_for(2 * batch * inputs * outputs, threads)
+
+
+@kernel
+def _forward_part(i0, i1, j0, j1, y, z, x, w, b, kind, alpha, panel, m, n, k):
+    """Rows i0..i1 and columns j0..j1 of z and y."""
+    rectangle(NN, i0, i1, j0, j1, z, n, x, k, w, n, b, panel, m, n, k)
+    if kind == IDENTITY:
+        return
+    if j1 - j0 == n:
+        activation_forward(vector(y, i0 * n, (i1 - i0) * n), vector(z, i0 * n, (i1 - i0) * n), kind, alpha)
+    else:
+        for i in range(i0, i1):
+            at, size = i * n + j0, j1 - j0
+            activation_forward(vector(y, at, size), vector(z, at, size), kind, alpha)
+
+
+@kernel(parallel=True)
+def _forward_parallel(parts, y, z, x, w, b, kind, alpha, scratch, needed, m, n, k):
+    lanes = VECTOR_BYTES // z.itemsize
+    for part in prange(parts):
+        i0, i1 = share(part, parts, m, SHARED_ROWS) if m > n else (0 * m, m)
+        j0, j1 = share(part, parts, n, lanes) if m <= n else (0 * n, n)
+        panel = vector(scratch, part * needed, needed)
+        _forward_part(i0, i1, j0, j1, y, z, x, w, b, kind, alpha, panel, m, n, k)
+
+
+@kernel
+def _forward_large(y, z, x, w, b, kind, alpha, scratch, m, n, k):
+    needed = panel_size(k, z.itemsize) if needs_panel(NN, m) else 0
+    parts = 1
+    if m * n * k >= PARALLEL_MACS:
+        parts = min(thread_count(), scratch.size // max(needed, 1))
+    if parts > 1 and take_pool():
+        _forward_parallel(parts, y, z, x, w, b, kind, alpha, scratch, needed, m, n, k)
+        release_pool()
+    else:
+        zero = 0 * m
+        _forward_part(zero, m, zero, n, y, z, x, w, b, kind, alpha, vector(scratch, zero, needed), m, n, k)
 
 
 @kernel(inlined=True)
 def dense_forward(y, z, x, w, b, kind, alpha, scratch):
     """Overwrites z = x @ w + b and y = f(z). Rows are independent. y may be z where f' needs no z (see NEEDS_Z)."""
-    batch, inputs = x.shape
-    outputs = w.shape[1]
-    matmul(flat(z), outputs, flat(x), inputs, flat(w), outputs, b, scratch, NN, batch, outputs, inputs)
-    if kind != IDENTITY:
-        activation_forward(flat(y), flat(z), kind, alpha)
+    m, k = x.shape
+    n = w.shape[1]
+    if m * n * k <= TINY_MACS:
+        tiny(NN, flat(z), n, flat(x), k, flat(w), n, b, m, n, k)
+        if kind != IDENTITY:
+            activation_forward(flat(y), flat(z), kind, alpha)
+    else:
+        _forward_large(flat(y), flat(z), flat(x), flat(w), b, kind, alpha, scratch, m, n, k)
 
 
 @kernel(inlined=True)
@@ -44,15 +113,101 @@ def bias_gradient(db, dz):
 
 
 @kernel(inlined=True)
-def dense_backward(dx, dw, db, dy, x, w, z, y, kind, alpha, scratch, wants_dx):
-    """Overwrites dw, db and, where wanted, dx; turns dy into dz in place."""
+def _update_block(r0, r1, j0, j1, params, state, at, x, dz, chunk, batch, inputs, outputs, update, rule):
+    """Updates rows r0..r1 and columns j0..j1 of the weight at params[at:] by its gradient, a chunk at a time."""
+    columns = min(j1 - j0, CHUNK_COLUMNS)
+    rows = max(CHUNK_ROWS, chunk.size // columns // CHUNK_ROWS * CHUNK_ROWS)
+    for r in range(r0, r1, rows):
+        for j in range(j0, j1, columns):
+            height, width = min(rows, r1 - r), min(columns, j1 - j)
+            zero = 0 * r
+            rectangle(TN, zero, height, zero, width, chunk, width, vector(x, r, x.size - r), inputs,
+                      vector(dz, j, dz.size - j), outputs, chunk[:0], chunk[:0], inputs, outputs, batch)  # fmt: skip
+            if width == outputs:
+                update_part(params, at + r * outputs, chunk, zero, state, height * width, update, rule)
+            else:
+                for i in range(height):
+                    update_part(params, at + (r + i) * outputs + j, chunk, i * width, state, width, update, rule)
+
+
+@kernel
+def _backward_part(r0, r1, j0, j1, dx, dw, params, state, at, x, dz, scratch, wants_dx, batch, inputs, outputs, update,
+                   rule):  # fmt: skip
+    """Rows r0..r1 and columns j0..j1 of the weight's gradient or update, and columns r0..r1 of dx where wanted."""
+    needed = panel_size(outputs, dz.itemsize) if needs_panel(NT, batch) else 0
+    panel, chunk = vector(scratch, 0, needed), vector(scratch, needed, CHUNK_ROWS * CHUNK_COLUMNS)
+    w = vector(params, at, inputs * outputs)
+    none = vector(scratch, 0, 0)
+    rows = VECTORS * (VECTOR_BYTES // dz.itemsize)
+    for r in range(r0, r1, rows):
+        end = min(r + rows, r1)
+        if wants_dx:
+            zero = 0 * r
+            rectangle(NT, zero, batch, r, end, dx, inputs, dz, outputs, w, outputs, none, panel, batch, inputs, outputs)
+        if update == KEEP:
+            rectangle(TN, r, end, j0, j1, dw, outputs, x, inputs, dz, outputs, none, none, inputs, outputs, batch)
+        else:
+            _update_block(r, end, j0, j1, params, state, at, x, dz, chunk, batch, inputs, outputs, update, rule)
+
+
+@kernel(parallel=True)
+def _backward_parallel(parts, dx, dw, params, state, at, x, dz, scratch, needed, wants_dx, batch, inputs, outputs,
+                       update, rule):  # fmt: skip
+    lanes = VECTOR_BYTES // dz.itemsize
+    for part in prange(parts):
+        r0, r1 = share(part, parts, inputs, SHARED_ROWS) if wants_dx else (0 * inputs, inputs)
+        j0, j1 = (0 * outputs, outputs) if wants_dx else share(part, parts, outputs, lanes)
+        own = vector(scratch, part * needed, needed)
+        _backward_part(r0, r1, j0, j1, dx, dw, params, state, at, x, dz, own, wants_dx, batch, inputs, outputs, update,
+                       rule)  # fmt: skip
+
+
+@kernel
+def _backward_large(dx, dw, params, state, at, x, dz, scratch, wants_dx, batch, inputs, outputs, update, rule):
+    needed = _scratch_of_one(batch, inputs, outputs, dz.itemsize)
+    parts = 1
+    if batch * inputs * outputs * (2 if wants_dx else 1) >= PARALLEL_MACS:
+        parts = min(thread_count(), scratch.size // needed)
+    if parts > 1 and take_pool():
+        _backward_parallel(parts, dx, dw, params, state, at, x, dz, scratch, needed, wants_dx, batch, inputs, outputs,
+                           update, rule)  # fmt: skip
+        release_pool()
+    else:
+        zero = 0 * batch
+        _backward_part(zero, inputs, zero, outputs, dx, dw, params, state, at, x, dz, scratch, wants_dx, batch, inputs,
+                       outputs, update, rule)  # fmt: skip
+
+
+@kernel(inlined=True)
+def _backward_tiny(dx, dw, params, state, at, x, dz, scratch, wants_dx, batch, inputs, outputs, update, rule):
+    none = vector(scratch, 0, 0)
+    if wants_dx:
+        w = vector(params, at, inputs * outputs)
+        tiny(NT, dx, inputs, dz, outputs, w, outputs, none, batch, inputs, outputs)
+    keeps = update == KEEP
+    gradient = either(keeps, dw, scratch)
+    tiny(TN, gradient, outputs, x, inputs, dz, outputs, none, inputs, outputs, batch)
+    if not keeps:
+        update_part(params, at, gradient, 0 * at, state, inputs * outputs, update, rule)
+
+
+@kernel(inlined=True)
+def dense_backward(dx, dw, db, params, state, at, bias_at, dy, x, z, y, kind, alpha, scratch, wants_dx, update, rule):
+    """Turns dy into dz in place; overwrites dx, where wanted, and the rest as `update` says.
+
+    KEEP: overwrites dw and db. An optimizer: updates the weight (I, O) at params[at:] and the bias at params[bias_at:]
+    by `rule` (see optimizer.rule_of); overwrites db, and leaves dw alone, which may be empty.
+    """
     batch, inputs = x.shape
-    outputs = w.shape[1]
+    outputs = dy.shape[1]
     if kind not in (IDENTITY, STEP):
         activation_backward(flat(dy), flat(dy), flat(z), flat(y), kind, alpha)
     if db.size > 0:
         bias_gradient(db, dy)
-    nothing = flat(db)[:0]
-    matmul(flat(dw), outputs, flat(x), inputs, flat(dy), outputs, nothing, scratch, TN, inputs, outputs, batch)
-    if wants_dx:
-        matmul(flat(dx), inputs, flat(dy), outputs, flat(w), outputs, nothing, scratch, NT, batch, inputs, outputs)
+        if update != KEEP:
+            update_part(params, bias_at, db, 0 * bias_at, state, db.size, update, rule)
+    arrays = flat(dx), flat(dw), params, state, at, flat(x), flat(dy), scratch
+    if batch * inputs * outputs <= TINY_MACS:
+        _backward_tiny(*arrays, wants_dx, batch, inputs, outputs, update, rule)
+    else:
+        _backward_large(*arrays, wants_dx, batch, inputs, outputs, update, rule)

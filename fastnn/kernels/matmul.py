@@ -64,7 +64,7 @@ def _is_few(form, m, n, k):
 
 
 @kernel(inlined=True)
-def _needs_panel(form, m):
+def needs_panel(form, m):
     return m > FEW_ROWS_NT if form == NT else m >= PACKED_ROWS
 
 
@@ -72,7 +72,7 @@ def _needs_panel(form, m):
 def scratch_size(form, m, n, k, itemsize, threads):
     """Elements of scratch with which matmul can use so many threads: a panel each. With less it uses fewer."""
     macs = m * n * k
-    if macs <= TINY_MACS or not _needs_panel(form, m):
+    if macs <= TINY_MACS or not needs_panel(form, m):
         return 0
     return panel_size(k, itemsize) * min(threads, 1 + macs // PARALLEL_MACS)
 
@@ -124,7 +124,7 @@ def few_rows(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, k):
 
 
 @kernel
-def _rectangle(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, panel, m, n, k):
+def rectangle(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, panel, m, n, k):
     """Part of y, by the regime of the whole, m x n."""
     if _is_few(form, m, n, k):
         few_rows(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, k)
@@ -135,9 +135,9 @@ def _rectangle(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, panel, m, n,
 @kernel(inlined=True)
 def _whole(form, y, ldy, x, ldx, w, ldw, start, scratch, m, n, k):
     zero = 0 * m  # a literal would compile a twin of its own
-    needed = panel_size(k, y.itemsize) if _needs_panel(form, m) else 0
+    needed = panel_size(k, y.itemsize) if needs_panel(form, m) else 0
     panel = vector(scratch, zero, needed)
-    _rectangle(form, zero, m, zero, n, y, ldy, x, ldx, w, ldw, start, panel, m, n, k)
+    rectangle(form, zero, m, zero, n, y, ldy, x, ldx, w, ldw, start, panel, m, n, k)
 
 
 @kernel
@@ -151,17 +151,19 @@ def share(part, parts, size, unit):
 def _parallel(parts, form, y, ldy, x, ldx, w, ldw, start, scratch, m, n, k):
     """Each thread makes its share of the output: of its columns or its rows, whichever are more."""
     lanes = VECTOR_BYTES // y.itemsize
-    needed = panel_size(k, y.itemsize) if _needs_panel(form, m) else 0
+    needed = panel_size(k, y.itemsize) if needs_panel(form, m) else 0
     for part in prange(parts):
         i0, i1 = share(part, parts, m, SHARED_ROWS) if m > n else (0 * m, m)
         j0, j1 = share(part, parts, n, lanes) if m <= n else (0 * n, n)
         panel = vector(scratch, part * needed, needed)
-        _rectangle(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, panel, m, n, k)
+        rectangle(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, panel, m, n, k)
 
 
 @kernel(inlined=True)
-def _tiny(y, ldy, x, row_x, column_x, w, row_w, column_w, start, m, n, k):
-    """y = start + x @ w by three loops, either operand transposed or not by its two strides."""
+def tiny(form, y, ldy, x, ldx, w, ldw, start, m, n, k):
+    """The product of the given form by three loops."""
+    row_x, column_x = (1, ldx) if form == TN else (ldx, 1)
+    row_w, column_w = (1, ldw) if form == NT else (ldw, 1)
     for i in range(m):
         for j in range(n):
             total = start[j] if start.size > 0 else y.dtype.type(0)
@@ -172,7 +174,7 @@ def _tiny(y, ldy, x, row_x, column_x, w, row_w, column_w, start, m, n, k):
 
 @kernel
 def _large(form, y, ldy, x, ldx, w, ldw, start, scratch, m, n, k):
-    needed = panel_size(k, y.itemsize) if _needs_panel(form, m) else 0
+    needed = panel_size(k, y.itemsize) if needs_panel(form, m) else 0
     parts = thread_count() if needed == 0 else min(thread_count(), scratch.size // needed)
     if parts > 1 and take_pool():
         _parallel(parts, form, y, ldy, x, ldx, w, ldw, start, scratch, m, n, k)
@@ -188,9 +190,7 @@ def matmul(y, ldy, x, ldx, w, ldw, start, scratch, form, m, n, k):
     start has n elements, the row that each row of the sum begins from, or none; with NT always none.
     """
     if m * n * k <= TINY_MACS:
-        row_x, column_x = (1, ldx) if form == TN else (ldx, 1)
-        row_w, column_w = (1, ldw) if form == NT else (ldw, 1)
-        _tiny(y, ldy, x, row_x, column_x, w, row_w, column_w, start, m, n, k)
+        tiny(form, y, ldy, x, ldx, w, ldw, start, m, n, k)
     elif m * n * k < PARALLEL_MACS:
         _whole(form, y, ldy, x, ldx, w, ldw, start, scratch, m, n, k)
     else:

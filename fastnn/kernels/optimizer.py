@@ -25,6 +25,8 @@ from fastnn.simd.views import vector
 
 NAMES = ("sgd", "momentum", "nesterov", "adam", "adamw")
 SGD, MOMENTUM, NESTEROV, ADAM, ADAMW = range(len(NAMES))
+# No optimizer: the gradient is kept.
+KEEP, NO_RULE = -1, (0.0,) * 6
 # Moments that each keeps, in parameters.
 STATE = {"sgd": 0, "momentum": 1, "nesterov": 1, "adam": 2, "adamw": 2}
 
@@ -129,10 +131,25 @@ def clip_norm(g, maximum):
     return norm
 
 
-@kernel(inlined=True)
-def _update_part(p, g, state, at, n, kind, rate, factor, beta2, epsilon, weight_decay, shrink):
-    """Parameters at..at+n; `rate` is Adam's step size, `factor` the momentum or beta1."""
-    p_part, g_part = vector(p, at, n), vector(g, at, n)
+@kernel
+def rule_of(kind, step, learning_rate, factor, beta2, epsilon, weight_decay):
+    """The scalars of one update, the `step`-th from 1: (rate, factor, beta2, epsilon, weight_decay, shrink).
+
+    rate is Adam's step size, `factor` the momentum or beta1.
+    """
+    rate, shrink = learning_rate, 1.0
+    if kind in (ADAM, ADAMW):
+        rate, epsilon = adam_scalars(step, learning_rate, factor, beta2, epsilon)
+    if kind == ADAMW:
+        shrink, weight_decay = 1.0 - learning_rate * weight_decay, 0.0
+    return rate, factor, beta2, epsilon, weight_decay, shrink
+
+
+@kernel
+def update_part(p, at, g, g_at, state, n, kind, rule):
+    """Updates p[at:at + n] by g[g_at:g_at + n]; the moments of a parameter lie in state as it lies in p."""
+    rate, factor, beta2, epsilon, weight_decay, shrink = rule
+    p_part, g_part = vector(p, at, n), vector(g, g_at, n)
     if kind == SGD:
         sgd(p_part, g_part, rate, weight_decay)
     elif kind == MOMENTUM:
@@ -145,24 +162,25 @@ def _update_part(p, g, state, at, n, kind, rate, factor, beta2, epsilon, weight_
 
 
 @kernel(parallel=True)
-def _update_parallel(p, g, state, kind, rate, factor, beta2, epsilon, weight_decay, shrink):
+def _update_parallel(p, g, state, kind, rule):
     parts = thread_count()
     for part in prange(parts):
         at, end = part * p.size // parts, (part + 1) * p.size // parts
-        _update_part(p, g, state, at, end - at, kind, rate, factor, beta2, epsilon, weight_decay, shrink)
+        update_part(p, at, g, at, state, end - at, kind, rule)
+
+
+@kernel(inlined=True)
+def apply_rule(p, g, state, kind, rule):
+    """One update of all parameters."""
+    if p.size >= PARALLEL_PARAMETERS and thread_count() > 1 and take_pool():
+        _update_parallel(p, g, state, kind, rule)
+        release_pool()
+    else:
+        at = 0  # a name, since a literal would compile a twin of its own
+        update_part(p, at, g, at, state, p.size, kind, rule)
 
 
 @kernel(inlined=True)
 def update(p, g, state, kind, step, learning_rate, factor, beta2, epsilon, weight_decay):
     """One update of the given kind, the `step`-th (from 1). state has STATE[kind] * p.size elements, zero at first."""
-    rate, shrink = learning_rate, 1.0
-    if kind in (ADAM, ADAMW):
-        rate, epsilon = adam_scalars(step, learning_rate, factor, beta2, epsilon)
-    if kind == ADAMW:
-        shrink, weight_decay = 1.0 - learning_rate * weight_decay, 0.0
-    if p.size >= PARALLEL_PARAMETERS and thread_count() > 1 and take_pool():
-        _update_parallel(p, g, state, kind, rate, factor, beta2, epsilon, weight_decay, shrink)
-        release_pool()
-    else:
-        at = 0  # a name, since a literal would compile a twin of its own
-        _update_part(p, g, state, at, p.size, kind, rate, factor, beta2, epsilon, weight_decay, shrink)
+    apply_rule(p, g, state, kind, rule_of(kind, step, learning_rate, factor, beta2, epsilon, weight_decay))

@@ -70,11 +70,11 @@ class VectorBuilder:
     def fma(self, a: Any, b: Any, c: Any) -> Any:
         return self.builder.call(self._declare(f"llvm.fma.{self.suffix}", self.type, [self.type] * 3), [a, b, c])
 
-    def prefetch(self, pointer: Any) -> None:
-        """Ask for a line that will be read and written."""
+    def prefetch(self, pointer: Any, writes: bool) -> None:
+        """Asks for a line that will be read, or written; the address may lie outside of any array."""
         address = self.builder.bitcast(pointer, ir.IntType(8).as_pointer())
         fetch = self._declare("llvm.prefetch.p0", ir.VoidType(), [address.type, I32, I32, I32])
-        self.builder.call(fetch, [address, I32(1), I32(3), I32(1)])
+        self.builder.call(fetch, [address, I32(writes), I32(3), I32(1)])
 
     def transpose(self, rows: list[Any]) -> list[Any]:
         """As many vectors as lanes, transposed: blocks of 1, 2, 4 ... lanes change places between pairs of rows."""

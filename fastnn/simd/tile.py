@@ -65,6 +65,10 @@ class _TileBuilder(VectorBuilder):
         for v, value in enumerate(values):
             self.store(value, self.at(pointer, v * self.lanes), mask if v == self.vectors - 1 else None)
 
+    def prefetch_row(self, pointer: Any, writes: bool) -> None:
+        for v in range(self.vectors):
+            self.prefetch(self.at(pointer, v * self.lanes), writes)
+
     def rows_at(self, pointer: Any, stride: Any) -> list[Any]:
         return [self.at(pointer, self.builder.mul(stride, I64(r))) for r in range(self.rows)]
 
@@ -86,8 +90,12 @@ class _TileBuilder(VectorBuilder):
         return merged
 
     def grow(self, sums: list[Any], x_rows: list[Any], w_row: Any, mask: Any) -> list[Any]:
-        """One more term of every sum."""
+        """One more term of every sum; asks for w of the stripe to the right.
+
+        Without: 32x2048x2048 94 GFLOP/s for 107, a step of 10 million parameters at batch 32 23.4 ms for 20.9.
+        """
         w = self.load_row(w_row, mask)
+        self.prefetch_row(self.at(w_row, self.vectors * self.lanes), writes=False)
         x = [self.broadcast(self.builder.load(row)) for row in x_rows]
         return [self.fma(x[i // self.vectors], w[i % self.vectors], total) for i, total in enumerate(sums)]
 
@@ -95,9 +103,9 @@ class _TileBuilder(VectorBuilder):
         """One tile: its first values, k terms, and the store. k may be 0."""
         builder = self.builder
         first = self.begin(at.begin, at.ldb, from_zero, mask)
+        # Of the next tile: 1024 squared 105 GFLOP/s, 103 without.
         for row in self.rows_at(self.at(at.y, builder.mul(at.ldy, I64(self.rows))), at.ldy):
-            for v in range(self.vectors):
-                self.prefetch(self.at(row, v * self.lanes))
+            self.prefetch_row(row, writes=True)
         entry = builder.block
         loop, body, done = (builder.append_basic_block(name) for name in ("k.loop", "k.body", "k.done"))
         builder.branch(loop)
