@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from fastnn._jit import kernel
 from fastnn.kernels.softmax import exponentials, row_maximum, row_sum
-from fastnn.simd.vecmath import exp, log, log1p, sigmoid
+from fastnn.simd.vecmath import exp, log, log1p, log1p_exp_nonpositive, sigmoid
 from fastnn.simd.views import flat, matrix, vector
 
 NAMES = ("cross_entropy", "binary_cross_entropy", "binary_cross_entropy_with_logits", "mse", "hinge", "perceptron")
@@ -172,7 +172,7 @@ def binary_cross_entropy_slope(p, t):
 @kernel
 def binary_cross_entropy_with_logits_value(z, t):
     positive = z if z > type(z)(0) else type(z)(0)
-    return positive - z * t + log1p(exp(-abs(z)))
+    return positive - z * t + log1p_exp_nonpositive(-abs(z))
 
 
 @kernel

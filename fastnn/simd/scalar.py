@@ -8,10 +8,17 @@ import numpy as np
 from llvmlite import ir
 from numba.core import types
 
-from fastnn._jit import lowered
+from fastnn._jit import by_dtype, lowered
 
 # Significand and exponent fields of IEEE 754: integer width, bits of significand, bias.
 FIELDS = {32: (32, 23, 127), 64: (64, 52, 1023)}
+# Adding 1.5 * 2**23 (2**52) rounds a small number to a whole one and leaves that in the low bits of the sum.
+ROUNDER_4, ROUNDER_8 = np.float32(1.5 * 2**23), np.float64(1.5 * 2**52)
+# Where a binade ends, for the logarithm.
+SQRT_HALF_BITS = {32: int(np.float32(np.sqrt(0.5)).view(np.int32)), 64: int(np.sqrt(np.float64(0.5)).view(np.int64))}
+
+rounder = by_dtype(lambda x: ROUNDER_4, lambda x: ROUNDER_8)
+exponent_bias = by_dtype(lambda x: np.float32(127), lambda x: np.float64(1023))
 
 
 def _call(builder: Any, name: str, operands: Any) -> Any:
@@ -38,20 +45,6 @@ def fma(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
     return c(c, c, c), codegen
 
 
-def _nearest(x: Any) -> Any:
-    return np.rint(x)
-
-
-@lowered(twin=_nearest)
-def nearest(typingctx: Any, x: Any) -> Any:
-    """x rounded to the nearest whole number, ties to even."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _call(builder, "llvm.rint", args)
-
-    return x(x), codegen
-
-
 def _larger(a: Any, b: Any) -> Any:
     return a if a > b else b
 
@@ -66,38 +59,90 @@ def larger(typingctx: Any, a: Any, b: Any) -> Any:
     return a(a, a), codegen
 
 
-def _power_of_two(n: Any) -> Any:
-    return type(n)(2.0) ** n
+def _power_of_low_bits(t: Any) -> Any:
+    return type(t)(2.0) ** (t - rounder(t) - exponent_bias(t))
 
 
-@lowered(twin=_power_of_two)
-def power_of_two(typingctx: Any, n: Any) -> Any:
-    """2**n for a whole n in the range of normal exponents, by its bits."""
+@lowered(twin=_power_of_low_bits)
+def power_of_low_bits(typingctx: Any, t: Any) -> Any:
+    """2**n where t = rounder + bias + n: the low bits of t, shifted, are the exponent of a normal number."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        width, significand, _ = FIELDS[signature.return_type.bitwidth]
+        integer = ir.IntType(width)
+        shifted = builder.shl(builder.bitcast(args[0], integer), integer(significand))
+        return builder.bitcast(shifted, args[0].type)
+
+    return t(t), codegen
+
+
+def _lifted_bits(builder: Any, x: Any, width: int) -> Any:
+    """The bits of x, moved so that the exponent field changes at sqrt(1/2) and not at 1."""
+    _, significand, bias = FIELDS[width]
+    integer = ir.IntType(width)
+    return builder.add(builder.bitcast(x, integer), integer((bias << significand) - SQRT_HALF_BITS[width]))
+
+
+def _binade(x: Any) -> Any:
+    return type(x)(np.floor(np.log2(x) + type(x)(0.5)))
+
+
+@lowered(twin=_binade)
+def binade(typingctx: Any, x: Any) -> Any:
+    """The whole n for which a positive normal x is m * 2**n with m in [sqrt(1/2), sqrt(2)), as a number of its type."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         width, significand, bias = FIELDS[signature.return_type.bitwidth]
-        integer = ir.IntType(width)
-        exponent = builder.add(builder.fptosi(args[0], integer), integer(bias))
-        return builder.bitcast(builder.shl(exponent, integer(significand)), args[0].type)
-
-    return n(n), codegen
-
-
-def _exponent(x: Any) -> Any:
-    return type(x)(np.floor(np.log2(x)))
-
-
-@lowered(twin=_exponent)
-def exponent(typingctx: Any, x: Any) -> Any:
-    """floor(log2(x)) of a positive normal number, as a number of its type, by its bits."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        width, significand, bias = FIELDS[signature.return_type.bitwidth]
-        integer = ir.IntType(width)
-        field = builder.lshr(builder.bitcast(args[0], integer), integer(significand))
-        return builder.sitofp(builder.sub(field, integer(bias)), args[0].type)
+        integer, number = ir.IntType(width), args[0].type
+        field = builder.lshr(_lifted_bits(builder, args[0], width), integer(significand))
+        # By a sum and not by a conversion, which AVX2 has for 32 bits only.
+        round_to = ROUNDER_4 if width == 32 else ROUNDER_8
+        low_bits = builder.add(field, integer(int(round_to.view(f"i{width // 8}"))))
+        return builder.fsub(builder.bitcast(low_bits, number), number(float(round_to) + bias))
 
     return x(x), codegen
+
+
+def _significand(x: Any) -> Any:
+    return x * type(x)(2.0) ** -binade(x)
+
+
+@lowered(twin=_significand)
+def significand(typingctx: Any, x: Any) -> Any:
+    """The m in [sqrt(1/2), sqrt(2)) for which a positive normal x is m * 2**n."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        width, significand, bias = FIELDS[signature.return_type.bitwidth]
+        integer, field = ir.IntType(width), ((1 << (width - 1 - significand)) - 1) << significand
+        exponent = builder.and_(_lifted_bits(builder, args[0], width), integer(field))
+        bits = builder.sub(builder.bitcast(args[0], integer), exponent)
+        return builder.bitcast(builder.add(bits, integer(bias << significand)), args[0].type)
+
+    return x(x), codegen
+
+
+def _polynomial(x: Any, coefficients: Any) -> Any:
+    value = coefficients[-1]
+    for k in range(len(coefficients) - 2, -1, -1):
+        value = value * x + coefficients[k]
+    return value
+
+
+@lowered(twin=_polynomial)
+def polynomial(typingctx: Any, x: Any, coefficients: Any) -> Any:
+    """coefficients[0] + x * (coefficients[1] + ...), by fused multiply-adds, unrolled.
+
+    One chain: even and odd powers side by side cost as much, since loops keep the multipliers busy either way.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        x, coefficients = args
+        *lower, value = (builder.extract_value(coefficients, k) for k in range(len(signature.args[1])))
+        for coefficient in reversed(lower):
+            value = _call(builder, "llvm.fma", (value, x, coefficient))
+        return value
+
+    return x(x, coefficients), codegen
 
 
 def _as_double(bits: Any) -> Any:

@@ -130,3 +130,26 @@ def either(typingctx: Any, first: Any, a: Any, b: Any) -> Any:
         return _borrow(context, builder, result, signature.args[1], chosen._getvalue(), zero, [size])
 
     return result(types.boolean, a, b), codegen
+
+
+def _copy(target: Any, source: Any) -> None:
+    for i in range(source.size):
+        target[i] = source[i]
+
+
+@lowered(twin=_copy)
+def copy(typingctx: Any, target: Any, source: Any) -> Any:
+    """target[:] = source, of one size and C-contiguous; nothing where they are the same memory."""
+    _require_contiguous(target)
+    _require_contiguous(source)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        to = context.make_array(signature.args[0])(context, builder, args[0])
+        of = context.make_array(signature.args[1])(context, builder, args[1])
+        size = builder.mul(of.nitems, of.itemsize)
+        same = builder.icmp_unsigned("==", to.data, of.data)
+        size = builder.select(same, context.get_constant(types.intp, 0), size)
+        cgutils.raw_memmove(builder, to.data, of.data, size, 1)
+        return context.get_dummy_value()
+
+    return types.void(target, source), codegen
