@@ -13,42 +13,60 @@ from __future__ import annotations
 import math
 
 from fastnn._jit import kernel
-from fastnn.simd.scalar import larger
-from fastnn.simd.vecmath import exp
-from fastnn.simd.views import flat, vector
+from fastnn.simd.rows import row_maximum, row_sum, scale_row, shift_row
+from fastnn.simd.vecmath import exp, exp_nonpositive, log
+from fastnn.simd.views import flat, matrix, vector
 
-
-@kernel(reassociate=True)
-def row_maximum(row):
-    """The largest element that is not NaN; -inf in an empty row."""
-    top = row.dtype.type(-math.inf)
-    for j in range(row.size):
-        top = larger(top, row[j])
-    return top
+# Logits go through the passes of a softmax as long as they stay in L1: rows together, or a wide row in parts.
+CHUNK_ELEMENTS = 2048
 
 
 @kernel
-def _exponentials(out, row, top, scale):
-    """out = exp((row - top) * scale)"""
-    for j in range(row.size):
-        out[j] = exp((row[j] - top) * scale)
+def _exponentials(values):
+    for j in range(values.size):
+        values[j] = exp_nonpositive(values[j])
 
 
-@kernel(reassociate=True)
-def row_sum(row):
-    """Sum in float64."""
-    total = 0.0
-    for j in range(row.size):
-        total += row[j]
-    return total
+@kernel
+def _exponentials_of_row(out, row, top, scale):
+    """out = exp((row - top) * scale), a part at a time."""
+    for at in range(0, row.size, CHUNK_ELEMENTS):
+        count = min(CHUNK_ELEMENTS, row.size - at)
+        part = vector(out, at, count)
+        shift_row(part, vector(row, at, count), top, scale, type(scale)(0))
+        _exponentials(part)
 
 
-@kernel(inlined=True)
+@kernel
 def exponentials(out, row, scale):
     """out = exp((row - max) * scale); returns max and the sum of out in float64. out may be row."""
     top = row_maximum(row)
-    _exponentials(out, row, top, scale)
+    _exponentials_of_row(out, row, top, scale)
     return top, row_sum(out)
+
+
+@kernel
+def rows_together(classes):
+    """Rows that go through exp together: multiples of 16, which leave no part of a vector over, within a chunk."""
+    return max(1, CHUNK_ELEMENTS // max(classes, 1) // 16 * 16)
+
+
+@kernel
+def exponentials_of_rows(out, tops, logits, scale):
+    """out = exp((logits - top) * scale) for `rows_together` rows or fewer; tops = their maxima, unless it is empty."""
+    rows, classes = logits.shape
+    is_wide = classes > CHUNK_ELEMENTS
+    for i in range(rows):
+        row, target = vector(flat(logits), i * classes, classes), vector(flat(out), i * classes, classes)
+        top = row_maximum(row)
+        if tops.size > 0:
+            tops[i] = top
+        if is_wide:
+            _exponentials_of_row(target, row, top, scale)
+        else:
+            shift_row(target, row, top, scale, type(scale)(0))
+    if not is_wide:
+        _exponentials(flat(out))
 
 
 @kernel
@@ -79,21 +97,30 @@ def _inverse(temperature):
 
 
 @kernel
+def _limit_of_rows(out, logits, off, on):
+    rows, classes = logits.shape
+    for i in range(rows):
+        _one_hot(vector(flat(out), i * classes, classes), vector(flat(logits), i * classes, classes), off, on)
+
+
+@kernel
 def softmax(p, logits, temperature):
     """Overwrites p; p may be logits."""
     rows, classes = logits.shape
     number = logits.dtype.type
     is_limit, inverse = _inverse(number(temperature))
-    for i in range(rows):
-        row = vector(flat(logits), i * classes, classes)
-        out = vector(flat(p), i * classes, classes)
-        if is_limit:
-            _one_hot(out, row, number(0), number(1))
-        else:
-            _, total = exponentials(out, row, inverse)
-            scale = number(1 / total)
-            for j in range(classes):
-                out[j] *= scale
+    if is_limit:
+        _limit_of_rows(p, logits, number(0), number(1))
+        return
+    together = rows_together(classes)
+    for begin in range(0, rows, together):
+        count = min(together, rows - begin)
+        part = matrix(flat(logits), begin * classes, count, classes)
+        out = matrix(flat(p), begin * classes, count, classes)
+        exponentials_of_rows(out, vector(flat(p), 0, 0), part, inverse)
+        for i in range(count):
+            row = vector(flat(out), i * classes, classes)
+            scale_row(row, number(1 / row_sum(row)))
 
 
 @kernel
@@ -102,16 +129,18 @@ def log_softmax(log_p, logits, temperature):
     rows, classes = logits.shape
     number = logits.dtype.type
     is_limit, inverse = _inverse(number(temperature))
-    for i in range(rows):
-        row = vector(flat(logits), i * classes, classes)
-        out = vector(flat(log_p), i * classes, classes)
-        if is_limit:
-            _one_hot(out, row, number(-math.inf), number(0))
-        else:
-            top, total = exponentials(out, row, inverse)
-            shift = number(math.log(total))
-            for j in range(classes):
-                out[j] = (row[j] - top) * inverse - shift
+    if is_limit:
+        _limit_of_rows(log_p, logits, number(-math.inf), number(0))
+        return
+    together = rows_together(classes)
+    for begin in range(0, rows, together):
+        count = min(together, rows - begin)
+        part = matrix(flat(logits), begin * classes, count, classes)
+        out = matrix(flat(log_p), begin * classes, count, classes)
+        exponentials_of_rows(out, vector(flat(log_p), 0, 0), part, inverse)
+        for i in range(count):
+            row, target = vector(flat(part), i * classes, classes), vector(flat(out), i * classes, classes)
+            shift_row(target, row, row_maximum(row), inverse, number(log(row_sum(target))))
 
 
 @kernel(reassociate=True)

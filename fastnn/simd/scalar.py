@@ -45,20 +45,6 @@ def fma(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
     return c(c, c, c), codegen
 
 
-def _larger(a: Any, b: Any) -> Any:
-    return a if a > b else b
-
-
-@lowered(twin=_larger)
-def larger(typingctx: Any, a: Any, b: Any) -> Any:
-    """The larger of two numbers that are not NaN; unlike max(), a reduction over it vectorises."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _call(builder, "llvm.maxnum", args)
-
-    return a(a, a), codegen
-
-
 def _power_of_low_bits(t: Any) -> Any:
     return type(t)(2.0) ** (t - rounder(t) - exponent_bias(t))
 
