@@ -10,6 +10,9 @@ import numpy.typing as npt
 import pytest
 
 import fastnn
+from fastnn import functional
+from fastnn.kernels.activation import FUNCTIONS, PARALLEL_ELEMENTS
+from fastnn.reference import activation as reference_activation
 from fastnn.reference import loss as reference_loss
 from fastnn.reference import softmax as reference_softmax
 
@@ -82,6 +85,70 @@ def test_logits_are_left_as_they_are() -> None:
 def test_softmax_of_no_rows_has_no_rows() -> None:
     assert fastnn.softmax(np.empty((0, 3))).shape == (0, 3)
     assert fastnn.log_softmax(np.empty((0, 3))).shape == (0, 3)
+
+
+# Elementwise functions ------------------------------------------------------------------------------------------------
+
+# Without identity and step, which NumPy has.
+NAMED = sorted(set(FUNCTIONS) - {"identity", "step"})
+ALPHA = {"leaky_relu": 0.01, "elu": 1.0}
+
+
+def elementwise(name: str) -> Callable[..., Array]:
+    function: Callable[..., Array] = getattr(functional, name)
+    return function
+
+
+def exact(name: str, x: Array) -> Array:
+    numpys: dict[str, Callable[[Array], Array]] = {"exp": np.exp, "log": np.log, "erf": reference_activation.erf}
+    value = numpys[name](x) if name in numpys else reference_activation.value(name, x, ALPHA.get(name, 0.0))
+    return np.asarray(value)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(), (0,), (5,), (3, 0), (4, 33), (2, 3, 5)])
+@pytest.mark.parametrize("name", NAMED)
+def test_function_has_the_values_of_the_reference_on_any_shape(name: str, shape: tuple[int, ...], dtype: str) -> None:
+    x = np.asarray(normal(*shape, seed=3), dtype)
+    x = np.asarray(np.abs(x)) if name == "log" else x
+    before, out = x.copy(), np.full(shape, np.nan, dtype)
+    y = elementwise(name)(x)
+    assert (y.shape, y.dtype) == (shape, np.dtype(dtype))
+    # 8 ulp, or where gelu cancels 4 u |x|, and of NumPy's own.
+    np.testing.assert_allclose(y, exact(name, x.astype(float)), rtol=24 * roundoff(dtype), atol=24 * roundoff(dtype))
+    assert elementwise(name)(x, out) is out
+    assert out.tobytes() == y.tobytes()
+    assert x.tobytes() == before.tobytes()
+    assert elementwise(name)(x, x) is x
+    assert x.tobytes() == y.tobytes()
+
+
+def test_functions_take_what_numpy_takes() -> None:
+    read_only = np.linspace(0, 1, 7)
+    read_only.flags.writeable = False
+    for x in ([0, 1, 2], 0.5, np.arange(12).reshape(3, 4)[:, ::2], np.arange(5)[::-1], read_only, np.ones(3, ">f8")):
+        y = functional.exp(x)
+        assert y.dtype == ("float64" if np.asarray(x).dtype.str[1:] == "f8" else "float32")
+        np.testing.assert_allclose(y, np.exp(np.asarray(x, float)), rtol=1e-6)
+
+
+def test_outputs_that_overlap_their_input_are_right() -> None:
+    memory = normal(20_000)
+    expected = np.exp(memory[:-1])
+    np.testing.assert_allclose(functional.exp(memory[:-1], memory[1:]), expected, rtol=1e-15)
+
+
+def test_alpha_is_the_slope_and_the_scale() -> None:
+    assert functional.leaky_relu([-2.0], alpha=0.5).tolist() == [-1]
+    assert functional.elu([-np.inf], alpha=0.5).tolist() == [-0.5]
+
+
+@pytest.mark.parametrize("name", ["exp", "gelu"])
+def test_several_threads_give_the_bits_of_one(name: str) -> None:
+    x = normal(2 * PARALLEL_ELEMENTS + 7, dtype="float32")
+    together = elementwise(name)(x)
+    parts = [elementwise(name)(x[begin : begin + 9999]) for begin in range(0, x.size, 9999)]
+    assert together.tobytes() == np.concatenate(parts).tobytes()
 
 
 # Losses ---------------------------------------------------------------------------------------------------------------
@@ -199,6 +266,11 @@ BAD: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: unchecked.matmul(Z, Z.T, transpose_x=True, transpose_w=True), ValueError, "both are transposed"),
     (lambda: unchecked.matmul(Z.astype(complex), Z.T), TypeError, "x has dtype complex128"),
     (lambda: unchecked.matmul(Z, np.ma.array(Z.T)), TypeError, "w is a masked array"),
+    (lambda: functional.exp(unchecked.softmax), TypeError, "x has dtype object"),
+    (lambda: functional.exp(Z, Z[:1]), ValueError, r"out is float64 \(1, 3\); expected .* float64 \(2, 3\)"),
+    (lambda: functional.exp(Z, Z.astype("f4")), ValueError, "out is float32"),
+    (lambda: functional.exp(Z.T, Z.T), ValueError, "expected a writeable C-contiguous array"),
+    (lambda: functional.elu(Z, alpha=np.nan), ValueError, "alpha is nan"),
     (lambda: unchecked.softmax(3.0), ValueError, r"logits has shape \(\); expected two dimensions"),
     (lambda: unchecked.softmax(Z[0]), ValueError, r"logits has shape \(3,\)"),
     (lambda: unchecked.softmax("abc"), TypeError, "logits has dtype <U3"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import math
-import platform
 import re
 from collections.abc import Callable
 from functools import cache
@@ -19,6 +18,7 @@ from limits import ULPS, Array, least, slack, unit
 
 from fastnn import _jit
 from fastnn._jit import DEBUG, DISABLED, kernel
+from fastnn.kernels import activation
 from fastnn.kernels.activation import NAMES, activation_forward
 from fastnn.simd import vecmath
 from fastnn.simd.host import UNIT
@@ -222,27 +222,80 @@ def test_subnormal_numbers_are_kept(dtype: str) -> None:
     np.testing.assert_allclose(evaluate("log", tiny), logarithms, rtol=slack(dtype) * 4 * unit(dtype))
 
 
-def packed_instructions(dtype: str) -> str:
-    """What multiplies a whole vector, in assembly."""
-    if platform.machine() in ("arm64", "aarch64"):
+def registers(dtype: str) -> str:
+    """A fused multiply-add of whole vectors, in assembly."""
+    if UNIT.name == "neon":
         return rf"fmla\s+v\d+\.{'4s' if dtype == 'float32' else '2d'}"
-    return rf"vfn?m(add|sub)\d+p{'s' if dtype == 'float32' else 'd'}\s"
+    return rf"vfn?m(add|sub)\d+p{'s' if dtype == 'float32' else 'd'}\s.*%{'zmm' if UNIT.bytes == 64 else 'ymm'}"
 
 
-@pytest.mark.skipif(DEBUG or DISABLED, reason="kernels are not vectorised in this mode")
-@pytest.mark.skipif(UNIT.name == "baseline", reason="without an instruction for fused multiply-add loops stay scalar")
-@pytest.mark.parametrize("name", ["exp", "log", "tanh", "sigmoid"])
-def test_a_loop_over_the_function_is_vectorised(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+# A call of the C library's functions, directly or through a register that was given their address.
+LIBRARY = r"\b(exp|expm1|log|log1p|tanh|erf|erfc|pow)f?\b"
+
+compiled = pytest.mark.skipif(DEBUG or DISABLED, reason="kernels are not vectorised in this mode")
+with_fma = pytest.mark.skipif(
+    UNIT.name == "baseline", reason="without an instruction for fused multiply-add loops stay scalar"
+)
+
+
+def code_of(dispatcher: Any) -> str:
+    """Its assembly without the directives, which name what is not called."""
+    assembly: str = dispatcher.inspect_asm(dispatcher.signatures[0])
+    return "\n".join(line for line in assembly.splitlines() if not line.startswith("\t."))
+
+
+def assembly(function: Callable[..., Any], dtype: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Of a loop over a function of one number."""
     monkeypatch.setattr(_jit, "CACHE_DIRECTORY", "")  # numba shows no assembly of kernels that come from the cache
-    function = getattr(vecmath, name)
 
     def loop(y, x):  # type: ignore[no-untyped-def]
         for i in range(x.size):
             y[i] = function(x[i])
 
     compiled = kernel(loop)
-    for dtype in DTYPES:
-        compiled(np.empty(64, dtype), np.ones(64, dtype))
-        assembly = compiled.inspect_asm(compiled.signatures[-1])
-        assert re.search(packed_instructions(dtype), assembly), f"{name} {dtype}: no packed multiply-add"
-        assert not re.search(rf"\b(call|callq|bl)\s+\S*\b{name}f?\b", assembly), f"{name} {dtype} calls the C library"
+    compiled(np.empty(64, dtype), np.ones(64, dtype))
+    return code_of(compiled)
+
+
+TRANSCENDENTAL = {
+    **{name: getattr(vecmath, name) for name in ("exp", "exp_nonpositive", "expm1", "log", "log1p", "erf")},
+    **{name: getattr(activation, name) for name in ("sigmoid", "tanh", "gelu", "gelu_tanh", "silu", "softplus")},
+    **{f"{name}'": getattr(activation, f"{name}_derivative") for name in ("gelu", "gelu_tanh", "silu", "softplus")},
+}
+
+
+@compiled
+@with_fma
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", TRANSCENDENTAL)
+def test_a_loop_over_the_function_takes_whole_vectors(name: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = assembly(TRANSCENDENTAL[name], dtype, monkeypatch)
+    assert re.search(registers(dtype), code), f"{name} {dtype}: no multiply-add of whole vectors"
+    assert not re.search(LIBRARY, code), f"{name} {dtype} calls the C library"
+
+
+@compiled
+@with_fma
+def test_a_loop_that_calls_the_library_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    @kernel(inlined=True)
+    def erf_of_the_library(x):  # type: ignore[no-untyped-def]
+        return type(x)(math.erf(x))
+
+    code = assembly(erf_of_the_library, "float64", monkeypatch)
+    assert re.search(LIBRARY, code)
+    assert not re.search(registers("float64"), code)
+
+
+@compiled
+@with_fma
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_loops_of_activation_forward_take_whole_vectors(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_jit, "CACHE_DIRECTORY", "")
+    forward = kernel(activation.activation_forward.py_func)
+    forward(np.empty(64, dtype), np.ones(64, dtype), activation.EXP, 0.0)
+    code = code_of(forward)
+    # A division of whole vectors in each that divides.
+    divide = rf"fdiv\s+v\d+\.{'4s' if dtype == 'float32' else '2d'}" if UNIT.name == "neon" else r"vdivp[sd]\s.*%[zy]mm"
+    dividing = ("sigmoid", "tanh", "gelu", "gelu_tanh", "silu", "softplus", "log", "erf")
+    assert len(re.findall(divide, code)) >= len(dividing)
+    assert not re.search(LIBRARY, code)

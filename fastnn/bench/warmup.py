@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import fastnn
-from fastnn import machine
+from fastnn import functional, machine
 from fastnn._jit import CACHE_DIRECTORY, compile_clock
 from fastnn.bench.progress import progress, say
 
@@ -40,6 +40,7 @@ def _operate(dtype: str) -> None:
     """The operations outside of networks, and what only some networks call."""
     x, labels = np.full((4, 4), 0.5, dtype), np.zeros(4, np.int64)
     fastnn.matmul(x, x)
+    functional.relu(x)
     fastnn.softmax(x)
     fastnn.log_softmax(x)
     for target in (labels, x):

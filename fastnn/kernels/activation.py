@@ -1,4 +1,5 @@
-"""Activations: value and derivative of each, written once as scalar functions, then loops over them.
+"""Activations: value and derivative of each, written once as scalar functions, then loops over them. FUNCTIONS are all
+that `activation_forward` computes: the activations and, after them, exp, log and erf.
 
 A derivative takes both the pre-activation z and the value y = f(z) and uses whichever is cheaper. NEEDS_Z names the
 kinds that use z; the others can be computed in place. alpha is the slope of leaky_relu and the scale of elu.
@@ -9,13 +10,18 @@ from __future__ import annotations
 
 import math
 
+from numba import prange
+
 from fastnn._jit import kernel
-from fastnn.simd.vecmath import expm1, log1p_exp_nonpositive, normal_tail, sigmoid, tanh
+from fastnn.simd.pool import release_pool, take_pool, thread_count
+from fastnn.simd.vecmath import erf, exp, expm1, log, log1p_exp_nonpositive, normal_tail, sigmoid, tanh
 from fastnn.simd.views import copy, vector
 
 NAMES = ("identity", "step", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu", "gelu_tanh", "silu", "softplus")
 IDENTITY, STEP, SIGMOID, TANH, RELU, LEAKY_RELU, ELU, GELU, GELU_TANH, SILU, SOFTPLUS = range(len(NAMES))
 NEEDS_Z = frozenset({GELU, GELU_TANH, SILU, SOFTPLUS})
+FUNCTIONS = (*NAMES, "exp", "log", "erf")
+EXP, LOG, ERF = range(len(NAMES), len(FUNCTIONS))
 DEFAULT_ALPHA = {"leaky_relu": 0.01, "elu": 1.0}
 
 INVERSE_SQRT_TWO_PI = 1 / math.sqrt(2 * math.pi)
@@ -25,6 +31,9 @@ GELU_CUBIC = 0.044715
 # Loops are in place, on one array: told of two that may be one, the compiler guards against overlap and runs what is in
 # place element by element, 8 times as slow. Chunks of 16 KiB stay in L1 between the copy and the loop.
 CHUNK_ELEMENTS = 4096
+
+# Elements from which threads share them; each computes its own, so the bits do not depend on their number.
+PARALLEL_ELEMENTS = 100_000
 
 
 @kernel(inlined=True)
@@ -128,84 +137,70 @@ def softplus_derivative(z):
 
 
 @kernel
-def _activate(y, kind, alpha):
-    """y = f(y)"""
-    n = y.size
-    a = y.dtype.type(alpha)
-    if kind == RELU:
-        for i in range(n):
-            y[i] = relu(y[i])
-    elif kind == STEP:
-        for i in range(n):
-            y[i] = step(y[i])
-    elif kind == SIGMOID:
-        for i in range(n):
-            y[i] = sigmoid(y[i])
-    elif kind == TANH:
-        for i in range(n):
-            y[i] = tanh(y[i])
-    elif kind == LEAKY_RELU:
-        for i in range(n):
-            y[i] = leaky_relu(y[i], a)
-    elif kind == ELU:
-        for i in range(n):
-            y[i] = elu(y[i], a)
-    elif kind == GELU:
-        for i in range(n):
-            y[i] = gelu(y[i])
-    elif kind == GELU_TANH:
-        for i in range(n):
-            y[i] = gelu_tanh(y[i])
-    elif kind == SILU:
-        for i in range(n):
-            y[i] = silu(y[i])
-    elif kind == SOFTPLUS:
-        for i in range(n):
-            y[i] = softplus(y[i])
-
-
-@kernel
 def activation_forward(y, z, kind, alpha):
-    """y = f(z), elementwise on flat arrays; y may be z."""
+    """y = f(z), elementwise on flat arrays; y may be z. kind is one of FUNCTIONS."""
+    a = y.dtype.type(alpha)
     for at in range(0, y.size, CHUNK_ELEMENTS):
         count = min(CHUNK_ELEMENTS, y.size - at)
         part = vector(y, at, count)
         copy(part, vector(z, at, count))
-        _activate(part, kind, alpha)
+        if kind == RELU:
+            for i in range(count):
+                part[i] = relu(part[i])
+        elif kind == STEP:
+            for i in range(count):
+                part[i] = step(part[i])
+        elif kind == SIGMOID:
+            for i in range(count):
+                part[i] = sigmoid(part[i])
+        elif kind == TANH:
+            for i in range(count):
+                part[i] = tanh(part[i])
+        elif kind == LEAKY_RELU:
+            for i in range(count):
+                part[i] = leaky_relu(part[i], a)
+        elif kind == ELU:
+            for i in range(count):
+                part[i] = elu(part[i], a)
+        elif kind == GELU:
+            for i in range(count):
+                part[i] = gelu(part[i])
+        elif kind == GELU_TANH:
+            for i in range(count):
+                part[i] = gelu_tanh(part[i])
+        elif kind == SILU:
+            for i in range(count):
+                part[i] = silu(part[i])
+        elif kind == SOFTPLUS:
+            for i in range(count):
+                part[i] = softplus(part[i])
+        elif kind == EXP:
+            for i in range(count):
+                part[i] = exp(part[i])
+        elif kind == LOG:
+            for i in range(count):
+                part[i] = log(part[i])
+        elif kind == ERF:
+            for i in range(count):
+                part[i] = erf(part[i])
+
+
+@kernel(parallel=True)
+def _forward_parallel(y, z, kind, alpha):
+    parts = thread_count()
+    for part in prange(parts):
+        at, end = part * y.size // parts, (part + 1) * y.size // parts
+        activation_forward(vector(y, at, end - at), vector(z, at, end - at), kind, alpha)
 
 
 @kernel
-def _times_derivative(dz, z, y, kind, alpha):
-    """dz *= f'(z)"""
-    n = dz.size
-    a = y.dtype.type(alpha)
-    if kind == RELU:
-        for i in range(n):
-            dz[i] *= relu_derivative(y[i])
-    elif kind == SIGMOID:
-        for i in range(n):
-            dz[i] *= sigmoid_derivative(y[i])
-    elif kind == TANH:
-        for i in range(n):
-            dz[i] *= tanh_derivative(y[i])
-    elif kind == LEAKY_RELU:
-        for i in range(n):
-            dz[i] *= leaky_relu_derivative(y[i], a)
-    elif kind == ELU:
-        for i in range(n):
-            dz[i] *= elu_derivative(y[i], a)
-    elif kind == GELU:
-        for i in range(n):
-            dz[i] *= gelu_derivative(z[i])
-    elif kind == GELU_TANH:
-        for i in range(n):
-            dz[i] *= gelu_tanh_derivative(z[i])
-    elif kind == SILU:
-        for i in range(n):
-            dz[i] *= silu_derivative(z[i])
-    elif kind == SOFTPLUS:
-        for i in range(n):
-            dz[i] *= softplus_derivative(z[i])
+def elementwise(y, z, kind, alpha):
+    """activation_forward, by several threads where that pays. Networks do without: it doubles the time to compile."""
+    if y.size >= PARALLEL_ELEMENTS and thread_count() > 1 and take_pool():
+        _forward_parallel(y, z, kind, alpha)
+        release_pool()
+    else:
+        activation_forward(y, z, kind, alpha)
 
 
 @kernel
@@ -214,8 +209,35 @@ def activation_backward(dz, dy, z, y, kind, alpha):
 
     The step has no gradient: dy passes through, which is what the perceptron rule wants.
     """
+    a = y.dtype.type(alpha)
     for at in range(0, dz.size, CHUNK_ELEMENTS):
         count = min(CHUNK_ELEMENTS, dz.size - at)
-        part = vector(dz, at, count)
+        part, z_part, y_part = vector(dz, at, count), vector(z, at, count), vector(y, at, count)
         copy(part, vector(dy, at, count))
-        _times_derivative(part, vector(z, at, count), vector(y, at, count), kind, alpha)
+        if kind == RELU:
+            for i in range(count):
+                part[i] *= relu_derivative(y_part[i])
+        elif kind == SIGMOID:
+            for i in range(count):
+                part[i] *= sigmoid_derivative(y_part[i])
+        elif kind == TANH:
+            for i in range(count):
+                part[i] *= tanh_derivative(y_part[i])
+        elif kind == LEAKY_RELU:
+            for i in range(count):
+                part[i] *= leaky_relu_derivative(y_part[i], a)
+        elif kind == ELU:
+            for i in range(count):
+                part[i] *= elu_derivative(y_part[i], a)
+        elif kind == GELU:
+            for i in range(count):
+                part[i] *= gelu_derivative(z_part[i])
+        elif kind == GELU_TANH:
+            for i in range(count):
+                part[i] *= gelu_tanh_derivative(z_part[i])
+        elif kind == SILU:
+            for i in range(count):
+                part[i] *= silu_derivative(z_part[i])
+        elif kind == SOFTPLUS:
+            for i in range(count):
+                part[i] *= softplus_derivative(z_part[i])

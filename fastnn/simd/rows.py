@@ -105,7 +105,7 @@ class _Row:
             at, _ = self._piece(at, lanes, [], run(lanes))
 
     def reduce(self, first: Any, value: Callable[[Any, int], Any], combine: Callable[[Any, Any], Any]) -> Any:
-        """All value(at, lanes) combined, lane by lane, the lanes in halves; `first` is a vector that changes nothing."""
+        """All value(at, lanes) combined, lane by lane and the lanes in halves; `first` is a vector of nothing."""
 
         def run(lanes: int) -> Callable[..., list[Any]]:
             def turn(at: Any, carried: list[Any]) -> list[Any]:
