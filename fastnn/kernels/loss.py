@@ -15,7 +15,7 @@ logits, totals in float64. Reference: fastnn.reference.loss.
 from __future__ import annotations
 
 from fastnn._jit import kernel
-from fastnn.kernels.softmax import exponentials, exponentials_of_rows, rows_together
+from fastnn.kernels.softmax import exponentials, exponentials_of_rows, rows_together, total_of_row
 from fastnn.simd.rows import row_sum, scale_row
 from fastnn.simd.vecmath import log, log1p, log1p_exp_nonpositive, sigmoid
 from fastnn.simd.views import flat, matrix, vector
@@ -48,10 +48,9 @@ def _smoothing_cost(row, top, log_total, class_weight):
 
 
 @kernel(inlined=True)
-def _row_of_label(gradient, row, top, label, class_weight, hard, soft, weight_sum, scale):
+def _row_of_label(gradient, row, top, total, label, class_weight, hard, soft, weight_sum, scale):
     """Loss of one row, hard on its label and soft on every class; exp(row - top) becomes the gradient times scale."""
     number = row.dtype.type
-    total = row_sum(gradient)
     log_total = log(total)
     if class_weight.size > 0:
         hard *= class_weight[label]
@@ -82,7 +81,7 @@ def cross_entropy(losses, dlogits, logits, labels, class_weight, ignore_index, l
         count = min(together, rows - begin)
         gradients = matrix(flat(dlogits), begin * classes, count, classes)
         part = matrix(flat(logits), begin * classes, count, classes)
-        exponentials_of_rows(gradients, vector(losses, begin, count), part, logits.dtype.type(1))
+        wide_total = exponentials_of_rows(gradients, vector(losses, begin, count), part, logits.dtype.type(1))
         for i in range(begin, begin + count):
             gradient = vector(flat(dlogits), i * classes, classes)
             if labels[i] == ignore_index:
@@ -91,7 +90,10 @@ def cross_entropy(losses, dlogits, logits, labels, class_weight, ignore_index, l
                     gradient[j] = 0
             else:
                 row = vector(flat(logits), i * classes, classes)
-                loss = _row_of_label(gradient, row, losses[i], labels[i], class_weight, hard, soft, weight_sum, scale)
+                row_total = total_of_row(gradient, wide_total)
+                loss = _row_of_label(
+                    gradient, row, losses[i], row_total, labels[i], class_weight, hard, soft, weight_sum, scale
+                )
                 losses[i] = loss
                 total += loss
     return total / divisor

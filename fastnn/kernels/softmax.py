@@ -19,30 +19,29 @@ from fastnn.simd.views import flat, matrix, vector
 
 # Logits go through the passes of a softmax as long as they stay in L1: rows together, or a wide row in parts.
 CHUNK_ELEMENTS = 2048
+# A row of 100,000 takes 0.41 ns an element in parts of 512, 0.43 in parts of 2048.
+PART_ELEMENTS = 512
 
 
-@kernel
+@kernel(inlined=True)
 def _exponentials(values):
     for j in range(values.size):
         values[j] = exp_nonpositive(values[j])
 
 
 @kernel
-def _exponentials_of_row(out, row, top, scale):
-    """out = exp((row - top) * scale), a part at a time."""
-    for at in range(0, row.size, CHUNK_ELEMENTS):
-        count = min(CHUNK_ELEMENTS, row.size - at)
-        part = vector(out, at, count)
-        shift_row(part, vector(row, at, count), top, scale, type(scale)(0))
-        _exponentials(part)
-
-
-@kernel
 def exponentials(out, row, scale):
     """out = exp((row - max) * scale); returns max and the sum of out in float64. out may be row."""
     top = row_maximum(row)
-    _exponentials_of_row(out, row, top, scale)
-    return top, row_sum(out)
+    total = 0.0
+    # Backwards, since what the maximum read last is still near.
+    for at in range((row.size - 1) // PART_ELEMENTS * PART_ELEMENTS, -1, -PART_ELEMENTS):
+        count = min(PART_ELEMENTS, row.size - at)
+        part = vector(out, at, count)
+        shift_row(part, vector(row, at, count), top, scale, type(scale)(0))
+        _exponentials(part)
+        total += row_sum(part)
+    return top, total
 
 
 @kernel
@@ -53,20 +52,30 @@ def rows_together(classes):
 
 @kernel
 def exponentials_of_rows(out, tops, logits, scale):
-    """out = exp((logits - top) * scale) for `rows_together` rows or fewer; tops = their maxima, unless it is empty."""
+    """out = exp((logits - top) * scale) for up to `rows_together` rows; tops = their maxima, unless it is empty.
+
+    Returns the sum of out if that is a row wider than a chunk, for `total_of_row`.
+    """
     rows, classes = logits.shape
-    is_wide = classes > CHUNK_ELEMENTS
+    wide_total = 0.0
     for i in range(rows):
         row, target = vector(flat(logits), i * classes, classes), vector(flat(out), i * classes, classes)
-        top = row_maximum(row)
+        if classes > CHUNK_ELEMENTS:
+            top, wide_total = exponentials(target, row, scale)
+        else:
+            top = row_maximum(row)
+            shift_row(target, row, top, scale, type(scale)(0))
         if tops.size > 0:
             tops[i] = top
-        if is_wide:
-            _exponentials_of_row(target, row, top, scale)
-        else:
-            shift_row(target, row, top, scale, type(scale)(0))
-    if not is_wide:
+    if classes <= CHUNK_ELEMENTS:
         _exponentials(flat(out))
+    return wide_total
+
+
+@kernel(inlined=True)
+def total_of_row(row, wide_total):
+    """The sum in float64 of a row of what exponentials_of_rows has left."""
+    return wide_total if row.size > CHUNK_ELEMENTS else row_sum(row)
 
 
 @kernel
@@ -117,10 +126,10 @@ def softmax(p, logits, temperature):
         count = min(together, rows - begin)
         part = matrix(flat(logits), begin * classes, count, classes)
         out = matrix(flat(p), begin * classes, count, classes)
-        exponentials_of_rows(out, vector(flat(p), 0, 0), part, inverse)
+        wide_total = exponentials_of_rows(out, vector(flat(p), 0, 0), part, inverse)
         for i in range(count):
             row = vector(flat(out), i * classes, classes)
-            scale_row(row, number(1 / row_sum(row)))
+            scale_row(row, number(1 / total_of_row(row, wide_total)))
 
 
 @kernel
@@ -137,10 +146,11 @@ def log_softmax(log_p, logits, temperature):
         count = min(together, rows - begin)
         part = matrix(flat(logits), begin * classes, count, classes)
         out = matrix(flat(log_p), begin * classes, count, classes)
-        exponentials_of_rows(out, vector(flat(log_p), 0, 0), part, inverse)
+        wide_total = exponentials_of_rows(out, vector(flat(log_p), 0, 0), part, inverse)
         for i in range(count):
             row, target = vector(flat(part), i * classes, classes), vector(flat(out), i * classes, classes)
-            shift_row(target, row, row_maximum(row), inverse, number(log(row_sum(target))))
+            less = log(total_of_row(target, wide_total))
+            shift_row(target, row, row_maximum(row), inverse, number(-less))
 
 
 @kernel(reassociate=True)

@@ -16,6 +16,7 @@ from numba.core import types
 
 from fastnn._jit import lowered
 from fastnn.simd.host import UNIT
+from fastnn.simd.scalar import call, fma
 
 I64 = ir.IntType(64)
 # Vectors a turn of the main loop takes, so that the additions of a sum, 4 cycles each, do not wait for each other.
@@ -170,22 +171,21 @@ def row_sum(typingctx: Any, row: Any) -> Any:
     return types.float64(row), codegen
 
 
-def _shift_row(out: Any, row: Any, top: Any, scale: Any, less: Any) -> None:
+def _shift_row(out: Any, row: Any, top: Any, scale: Any, more: Any) -> None:
     for j in range(row.size):
-        out[j] = (row[j] - top) * scale - less
+        out[j] = fma(row[j] - top, scale, more)
 
 
 @lowered(twin=_shift_row)
-def shift_row(typingctx: Any, out: Any, row: Any, top: Any, scale: Any, less: Any) -> Any:
-    """out = (row - top) * scale - less; out may be row."""
+def shift_row(typingctx: Any, out: Any, row: Any, top: Any, scale: Any, more: Any) -> Any:
+    """out = (row - top) * scale + more; out may be row."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         target, source = (_Row(context, builder, signature.args[k], args[k]) for k in (0, 1))
 
         def body(at: Any, lanes: int) -> None:
-            top, scale, less = (_spread(builder, scalar, lanes) for scalar in args[2:])
-            shifted = builder.fmul(builder.fsub(source.load(at, lanes), top), scale)
-            target.store(builder.fsub(shifted, less), at)
+            top, scale, more = (_spread(builder, scalar, lanes) for scalar in args[2:])
+            target.store(call(builder, "llvm.fma", (builder.fsub(source.load(at, lanes), top), scale, more)), at)
 
         source.each(body)
         return context.get_dummy_value()

@@ -21,10 +21,11 @@ rounder = by_dtype(lambda x: ROUNDER_4, lambda x: ROUNDER_8)
 exponent_bias = by_dtype(lambda x: np.float32(127), lambda x: np.float64(1023))
 
 
-def _call(builder: Any, name: str, operands: Any) -> Any:
-    """Call the LLVM intrinsic of that name on operands of one floating-point type."""
+def call(builder: Any, name: str, operands: Any) -> Any:
+    """Call the LLVM intrinsic of that name on floating-point numbers, or vectors of them, of one type."""
     operand = operands[0].type
-    name = f"{name}.{'f32' if isinstance(operand, ir.FloatType) else 'f64'}"
+    lanes, element = ("", operand) if not isinstance(operand, ir.VectorType) else (f"v{operand.count}", operand.element)
+    name = f"{name}.{lanes}{'f32' if isinstance(element, ir.FloatType) else 'f64'}"
     function = builder.module.globals.get(name)
     if function is None:
         function = ir.Function(builder.module, ir.FunctionType(operand, [operand] * len(operands)), name)
@@ -40,7 +41,7 @@ def fma(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
     """a * b + c, rounded once."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _call(builder, "llvm.fma", args)
+        return call(builder, "llvm.fma", args)
 
     return c(c, c, c), codegen
 
@@ -125,7 +126,7 @@ def polynomial(typingctx: Any, x: Any, coefficients: Any) -> Any:
         x, coefficients = args
         *lower, value = (builder.extract_value(coefficients, k) for k in range(len(signature.args[1])))
         for coefficient in reversed(lower):
-            value = _call(builder, "llvm.fma", (value, x, coefficient))
+            value = call(builder, "llvm.fma", (value, x, coefficient))
         return value
 
     return x(x, coefficients), codegen
