@@ -33,15 +33,20 @@ def _exponentials(values):
 def exponentials(out, row, scale):
     """out = exp((row - max) * scale); returns max and the sum of out in float64. out may be row."""
     top = row_maximum(row)
-    total = 0.0
+    total = lost = 0.0
     # Backwards, since what the maximum read last is still near.
     for at in range((row.size - 1) // PART_ELEMENTS * PART_ELEMENTS, -1, -PART_ELEMENTS):
         count = min(PART_ELEMENTS, row.size - at)
         part = vector(out, at, count)
         shift_row(part, vector(row, at, count), top, scale, type(scale)(0))
         _exponentials(part)
-        total += row_sum(part)
-    return top, total
+        # Knuth's two-sum: what 200 additions in a row round off would show in float64.
+        more = row_sum(part)
+        grown = total + more
+        share = grown - total
+        lost += (total - (grown - share)) + (more - share)
+        total = grown
+    return top, total + lost
 
 
 @kernel
