@@ -15,12 +15,13 @@ import math
 from fastnn._jit import kernel
 from fastnn.simd.rows import row_maximum, row_sum, scale_row, shift_row
 from fastnn.simd.vecmath import exp, exp_nonpositive, log
-from fastnn.simd.views import flat, matrix, vector
+from fastnn.simd.views import flat, matrix, on_stack, vector
 
 # Logits go through the passes of a softmax as long as they stay in L1: rows together, or a wide row in parts.
 CHUNK_ELEMENTS = 2048
 # A row of 100,000 takes 0.41 ns an element in parts of 512, 0.43 in parts of 2048.
 PART_ELEMENTS = 512
+MOST_PARTS = 64
 
 
 @kernel(inlined=True)
@@ -51,8 +52,9 @@ def exponentials(out, row, scale):
 
 @kernel
 def rows_together(classes):
-    """Rows that go through exp together: multiples of 16, which leave no part of a vector over, within a chunk."""
-    return max(1, CHUNK_ELEMENTS // max(classes, 1) // 16 * 16)
+    """Rows that go through exp together: as many as fit a chunk, multiples of 16, which leave no part of a vector."""
+    most = CHUNK_ELEMENTS // max(classes, 1)
+    return most // 16 * 16 if most >= 16 else max(most, 1)
 
 
 @kernel
@@ -118,6 +120,38 @@ def _limit_of_rows(out, logits, off, on):
 
 
 @kernel
+def _parts_of(classes):
+    """Elements of a part of a wide row, of which there are at most MOST_PARTS."""
+    return max(PART_ELEMENTS, -(-classes // (16 * MOST_PARTS)) * 16)
+
+
+@kernel
+def _softmax_of_wide_row(out, row, scale):
+    """Each part by its own maximum, so that the row is read once; the last scaling puts the parts on one scale."""
+    number = row.dtype.type
+    size = _parts_of(row.size)
+    tops, sums = on_stack(MOST_PARTS), on_stack(MOST_PARTS)
+    for k in range(MOST_PARTS):
+        count = min(size, row.size - k * size)
+        tops[k], sums[k] = -math.inf, 0.0
+        if count > 0:
+            part, target = vector(row, k * size, count), vector(out, k * size, count)
+            top = row_maximum(part)
+            tops[k] = top
+            # Of a part that is all -inf every exponential is 0, and not NaN.
+            shift_row(target, part, top if top > number(-math.inf) else number(0), scale, number(0))
+            _exponentials(target)
+            sums[k] = row_sum(target)
+    top = row_maximum(tops)
+    for k in range(MOST_PARTS):
+        tops[k] = exp((tops[k] - top) * scale)
+        sums[k] *= tops[k]
+    total = row_sum(sums)
+    for at in range(0, row.size, size):
+        scale_row(vector(out, at, min(size, row.size - at)), number(tops[at // size] / total))
+
+
+@kernel
 def softmax(p, logits, temperature):
     """Overwrites p; p may be logits."""
     rows, classes = logits.shape
@@ -126,15 +160,21 @@ def softmax(p, logits, temperature):
     if is_limit:
         _limit_of_rows(p, logits, number(0), number(1))
         return
+    if classes > CHUNK_ELEMENTS:
+        for i in range(rows):
+            _softmax_of_wide_row(
+                vector(flat(p), i * classes, classes), vector(flat(logits), i * classes, classes), inverse
+            )
+        return
     together = rows_together(classes)
     for begin in range(0, rows, together):
         count = min(together, rows - begin)
         part = matrix(flat(logits), begin * classes, count, classes)
         out = matrix(flat(p), begin * classes, count, classes)
-        wide_total = exponentials_of_rows(out, vector(flat(p), 0, 0), part, inverse)
+        exponentials_of_rows(out, vector(flat(p), 0, 0), part, inverse)
         for i in range(count):
             row = vector(flat(out), i * classes, classes)
-            scale_row(row, number(1 / total_of_row(row, wide_total)))
+            scale_row(row, number(1 / row_sum(row)))
 
 
 @kernel

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 from numba.core import cgutils, types
 from numba.core.errors import TypingError
 
@@ -91,6 +92,30 @@ def doubles(typingctx: Any, bits: Any, offset: Any, size: Any) -> Any:
         return _borrow(context, builder, result, signature.args[0], bits, offset, [size])
 
     return result(bits, types.intp, types.intp), codegen
+
+
+def _on_stack(size: int) -> Any:
+    return np.empty(size)
+
+
+@lowered(twin=_on_stack)
+def on_stack(typingctx: Any, size: Any) -> Any:
+    """A few float64 numbers, of a literal count, that live as long as the call."""
+    result = types.Array(types.float64, 1, "C")
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        from numba.np.arrayobj import populate_array  # as above
+
+        count, itemsize = (context.get_constant(types.intp, n) for n in (size.literal_value, 8))
+        memory = cgutils.alloca_once(builder, ir.ArrayType(ir.DoubleType(), size.literal_value))
+        view = context.make_array(result)(context, builder)
+        populate_array(
+            view, data=builder.bitcast(memory, view.data.type), shape=cgutils.pack_array(builder, [count]),
+            strides=cgutils.pack_array(builder, [itemsize]), itemsize=itemsize, meminfo=None,
+        )  # fmt: skip
+        return view._getvalue()
+
+    return result(size), codegen
 
 
 def _flat(array: Any) -> Any:
