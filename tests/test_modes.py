@@ -34,7 +34,7 @@ from update_cases import Update
 import fastnn
 from fastnn import _jit
 from fastnn.kernels import matmul as products
-from fastnn.kernels import optimizer, softmax
+from fastnn.kernels import activation, optimizer, softmax
 from fastnn.kernels.activation import silu
 from fastnn.simd import views
 
@@ -112,6 +112,8 @@ def parallel_twins_in_plain_python() -> None:
     p = np.ones(5)
     optimizer._update_parallel(p, np.ones(5), none, optimizer.SGD, 0.5, 0.0, 0.0, 0.0, 0.0, 1.0)
     assert p.tolist() == [0.5] * 5
+    activation._forward_parallel(p, np.array([-1.0, 2.0, 0.0, 3.0, -0.5]), activation.RELU, 0.0)
+    assert p.tolist() == [0, 2, 0, 3, 0]
 
 
 def in_plain_python() -> None:
@@ -166,7 +168,9 @@ def walled_cases() -> Iterator[Case]:
         for b, i, o in ((3, 5, 7), (33, 129, 257)):
             yield DenseForward(activation="gelu", b=b, i=i, o=o, dtype=dtype)
             yield DenseBackward(activation="relu", b=b, i=i, o=o, dtype=dtype)
-        for kind, (rows, classes) in product((Softmax, LogSoftmax, CrossEntropy), ((1, 1), (7, 3), (3, 1001))):
+        for kind, (rows, classes) in product(
+            (Softmax, LogSoftmax, CrossEntropy), ((1, 1), (7, 3), (3, 1001), (2, 3001))
+        ):
             yield kind(rows=rows, classes=classes, dtype=dtype)
         for name, n in product(optimizer.NAMES, (1, 101, optimizer.PARALLEL_PARAMETERS + 3)):
             yield Update(optimizer=name, n=n, dtype=dtype)

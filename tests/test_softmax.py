@@ -30,7 +30,7 @@ def test_softmax_agrees_with_the_reference(case: Case) -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("data", ["normal", "positive", "constant", "signed"])
-@pytest.mark.parametrize("classes", [1, 2, 10, 1000, 100_000])
+@pytest.mark.parametrize("classes", [1, 2, 10, 1000, softmax.CHUNK_ELEMENTS, softmax.CHUNK_ELEMENTS + 1, 100_000])
 def test_rows_of_any_width_sum_to_one(classes: int, data: str, dtype: str) -> None:
     case = Softmax(rows=2, classes=classes, data=data, dtype=dtype)
     inputs = case.inputs()
@@ -80,6 +80,25 @@ def test_a_row_without_an_answer_is_nan_and_the_others_are_not(bad: list[float],
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_wide_row_whose_parts_differ_is_as_exact_as_a_narrow_one(bad: float, dtype: str) -> None:
+    classes = 3 * softmax.CHUNK_ELEMENTS + 5
+    logits = np.full((4, classes), -np.inf, dtype)
+    logits[:2, [7, 600, classes - 1]] = -500, 3, 3
+    logits[2, :] = np.linspace(-1e4, 1e4, classes)
+    logits[1, 40] = bad
+    p = call("softmax", logits)
+    assert p[0, [600, classes - 1]].tolist() == [0.5, 0.5]
+    assert p[0].sum() == 1
+    assert np.isnan(p[[1, 3]]).all()
+    assert p[2].argmax() == classes - 1
+    assert abs(p[2].astype(float).sum() - 1) <= 4 * unit(dtype)
+    in_place = logits.copy()
+    softmax.softmax(in_place, in_place, 1.0)
+    assert in_place.tobytes() == p.tobytes()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_temperature_zero_and_too_small_to_invert_take_the_first_maximum(dtype: str) -> None:
     logits = np.array([[0.0, 3.0, 3.0, -1.0], [-1e4, -2e4, -1e4, -3e4], [0.0, -np.inf, 0.0, 0.0]], dtype)
     for temperature in (0.0, float(np.finfo(dtype).smallest_subnormal)):
@@ -118,8 +137,9 @@ def test_outputs_may_be_inputs_where_the_docstring_says_so(temperature: float, d
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", KERNELS)
-def test_a_batch_equals_batches_of_one_bit_for_bit(name: str, dtype: str) -> None:
-    logits = np.random.default_rng(6).normal(size=(9, 37)).astype(dtype)
+@pytest.mark.parametrize("classes", [3, 10, 37, softmax.CHUNK_ELEMENTS + 100])
+def test_a_batch_equals_batches_of_one_bit_for_bit(classes: int, name: str, dtype: str) -> None:
+    logits = np.random.default_rng(6).normal(size=(9, classes)).astype(dtype)
     together = call(name, logits)
     for row in range(9):
         assert call(name, logits[row : row + 1].copy()).tobytes() == together[row].tobytes()

@@ -209,6 +209,15 @@ def test_special_values_are_exact(name: str, x: list[float], expected: list[floa
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_nan_stays_nan_whatever_it_carries(name: str, dtype: str) -> None:
+    """Low bits of a NaN must not be taken for an exponent."""
+    quiet = np.array([np.nan], dtype).view(BITS[dtype])
+    x = np.concatenate([quiet | payload for payload in (1, 3, 127, 255)]).view(dtype)
+    assert np.isnan(evaluate(name, np.concatenate([x, -x]))).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_subnormal_numbers_are_kept(dtype: str) -> None:
     tiny = np.array([1, 3, 1000, 2**20 + 1], dtype) * np.finfo(dtype).smallest_subnormal
     for name in ("tanh", "expm1", "log1p"):
