@@ -33,8 +33,8 @@ from update_cases import Update
 
 import fastnn
 from fastnn import _jit
-from fastnn.kernels import matmul as products
 from fastnn.kernels import activation, optimizer, softmax
+from fastnn.kernels import matmul as products
 from fastnn.kernels.activation import silu
 from fastnn.simd import views
 
