@@ -15,7 +15,7 @@ from numba import prange
 from fastnn._jit import kernel
 from fastnn.simd.pool import release_pool, take_pool, thread_count
 from fastnn.simd.vecmath import erf, exp, expm1, log, log1p_exp_nonpositive, normal_tail, sigmoid, tanh
-from fastnn.simd.views import copy, vector
+from fastnn.simd.views import begin_together, on_stack, vector
 
 NAMES = ("identity", "step", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu", "gelu_tanh", "silu", "softplus")
 IDENTITY, STEP, SIGMOID, TANH, RELU, LEAKY_RELU, ELU, GELU, GELU_TANH, SILU, SOFTPLUS = range(len(NAMES))
@@ -28,9 +28,9 @@ INVERSE_SQRT_TWO_PI = 1 / math.sqrt(2 * math.pi)
 SQRT_TWO_OVER_PI = math.sqrt(2 / math.pi)
 GELU_CUBIC = 0.044715
 
-# Loops are in place, on one array: told of two that may be one, the compiler guards against overlap and runs what is in
-# place element by element, 8 times as slow. Chunks of 16 KiB stay in L1 between the copy and the loop.
-CHUNK_ELEMENTS = 4096
+# What is in place goes by way of a buffer in L1, a chunk at a time: of two arrays that are one the compiler must think
+# that they overlap, and runs their loop element by element, 8 times as slow.
+CHUNK_ELEMENTS = 1024
 
 # Elements from which threads share them; each computes its own, so the bits do not depend on their number.
 PARALLEL_ELEMENTS = 100_000
@@ -136,53 +136,67 @@ def softplus_derivative(z):
     return sigmoid(z)
 
 
+@kernel(inlined=True)
+def _moved(buffer, part):
+    """A copy of part in the buffer."""
+    copy = vector(buffer, 0, part.size)
+    for i in range(part.size):
+        copy[i] = part[i]
+    return copy
+
+
 @kernel
 def activation_forward(y, z, kind, alpha):
     """y = f(z), elementwise on flat arrays; y may be z. kind is one of FUNCTIONS."""
     a = y.dtype.type(alpha)
+    buffer, in_place = on_stack(CHUNK_ELEMENTS, a), begin_together(y, z)
     for at in range(0, y.size, CHUNK_ELEMENTS):
         count = min(CHUNK_ELEMENTS, y.size - at)
-        part = vector(y, at, count)
-        copy(part, vector(z, at, count))
-        if kind == RELU:
+        part, source = vector(y, at, count), vector(z, at, count)
+        if in_place:
+            source = _moved(buffer, source)
+        if kind == IDENTITY:
             for i in range(count):
-                part[i] = relu(part[i])
+                part[i] = source[i]
+        elif kind == RELU:
+            for i in range(count):
+                part[i] = relu(source[i])
         elif kind == STEP:
             for i in range(count):
-                part[i] = step(part[i])
+                part[i] = step(source[i])
         elif kind == SIGMOID:
             for i in range(count):
-                part[i] = sigmoid(part[i])
+                part[i] = sigmoid(source[i])
         elif kind == TANH:
             for i in range(count):
-                part[i] = tanh(part[i])
+                part[i] = tanh(source[i])
         elif kind == LEAKY_RELU:
             for i in range(count):
-                part[i] = leaky_relu(part[i], a)
+                part[i] = leaky_relu(source[i], a)
         elif kind == ELU:
             for i in range(count):
-                part[i] = elu(part[i], a)
+                part[i] = elu(source[i], a)
         elif kind == GELU:
             for i in range(count):
-                part[i] = gelu(part[i])
+                part[i] = gelu(source[i])
         elif kind == GELU_TANH:
             for i in range(count):
-                part[i] = gelu_tanh(part[i])
+                part[i] = gelu_tanh(source[i])
         elif kind == SILU:
             for i in range(count):
-                part[i] = silu(part[i])
+                part[i] = silu(source[i])
         elif kind == SOFTPLUS:
             for i in range(count):
-                part[i] = softplus(part[i])
+                part[i] = softplus(source[i])
         elif kind == EXP:
             for i in range(count):
-                part[i] = exp(part[i])
+                part[i] = exp(source[i])
         elif kind == LOG:
             for i in range(count):
-                part[i] = log(part[i])
+                part[i] = log(source[i])
         elif kind == ERF:
             for i in range(count):
-                part[i] = erf(part[i])
+                part[i] = erf(source[i])
 
 
 @kernel(parallel=True)
@@ -210,34 +224,40 @@ def activation_backward(dz, dy, z, y, kind, alpha):
     The step has no gradient: dy passes through, which is what the perceptron rule wants.
     """
     a = y.dtype.type(alpha)
+    buffer, in_place = on_stack(CHUNK_ELEMENTS, a), begin_together(dz, dy)
     for at in range(0, dz.size, CHUNK_ELEMENTS):
         count = min(CHUNK_ELEMENTS, dz.size - at)
         part, z_part, y_part = vector(dz, at, count), vector(z, at, count), vector(y, at, count)
-        copy(part, vector(dy, at, count))
-        if kind == RELU:
+        gradient = vector(dy, at, count)
+        if in_place:
+            gradient = _moved(buffer, gradient)
+        if kind in (IDENTITY, STEP):
             for i in range(count):
-                part[i] *= relu_derivative(y_part[i])
+                part[i] = gradient[i]
+        elif kind == RELU:
+            for i in range(count):
+                part[i] = gradient[i] * relu_derivative(y_part[i])
         elif kind == SIGMOID:
             for i in range(count):
-                part[i] *= sigmoid_derivative(y_part[i])
+                part[i] = gradient[i] * sigmoid_derivative(y_part[i])
         elif kind == TANH:
             for i in range(count):
-                part[i] *= tanh_derivative(y_part[i])
+                part[i] = gradient[i] * tanh_derivative(y_part[i])
         elif kind == LEAKY_RELU:
             for i in range(count):
-                part[i] *= leaky_relu_derivative(y_part[i], a)
+                part[i] = gradient[i] * leaky_relu_derivative(y_part[i], a)
         elif kind == ELU:
             for i in range(count):
-                part[i] *= elu_derivative(y_part[i], a)
+                part[i] = gradient[i] * elu_derivative(y_part[i], a)
         elif kind == GELU:
             for i in range(count):
-                part[i] *= gelu_derivative(z_part[i])
+                part[i] = gradient[i] * gelu_derivative(z_part[i])
         elif kind == GELU_TANH:
             for i in range(count):
-                part[i] *= gelu_tanh_derivative(z_part[i])
+                part[i] = gradient[i] * gelu_tanh_derivative(z_part[i])
         elif kind == SILU:
             for i in range(count):
-                part[i] *= silu_derivative(z_part[i])
+                part[i] = gradient[i] * silu_derivative(z_part[i])
         elif kind == SOFTPLUS:
             for i in range(count):
-                part[i] *= softplus_derivative(z_part[i])
+                part[i] = gradient[i] * softplus_derivative(z_part[i])

@@ -130,7 +130,7 @@ def _softmax_of_wide_row(out, row, scale):
     """Each part by its own maximum, so that the row is read once; the last scaling puts the parts on one scale."""
     number = row.dtype.type
     size = _parts_of(row.size)
-    tops, sums = on_stack(MOST_PARTS), on_stack(MOST_PARTS)
+    tops, sums = on_stack(MOST_PARTS, 0.0), on_stack(MOST_PARTS, 0.0)
     for k in range(MOST_PARTS):
         count = min(size, row.size - k * size)
         tops[k], sums[k] = -math.inf, 0.0

@@ -94,28 +94,29 @@ def doubles(typingctx: Any, bits: Any, offset: Any, size: Any) -> Any:
     return result(bits, types.intp, types.intp), codegen
 
 
-def _on_stack(size: int) -> Any:
-    return np.empty(size)
+def _on_stack(count: int, number: Any) -> Any:
+    return np.full(count, number)
 
 
 @lowered(twin=_on_stack)
-def on_stack(typingctx: Any, size: Any) -> Any:
-    """A few float64 numbers, of a literal count, that live as long as the call."""
-    result = types.Array(types.float64, 1, "C")
+def on_stack(typingctx: Any, count: Any, number: Any) -> Any:
+    """A few numbers, of a literal count and of the type of `number`, not set, that live as long as the call."""
+    result = types.Array(number, 1, "C")
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         from numba.np.arrayobj import populate_array  # as above
 
-        count, itemsize = (context.get_constant(types.intp, n) for n in (size.literal_value, 8))
-        memory = cgutils.alloca_once(builder, ir.ArrayType(ir.DoubleType(), size.literal_value))
+        size, itemsize = count.literal_value, context.get_abi_sizeof(args[1].type)
+        memory = cgutils.alloca_once(builder, ir.ArrayType(args[1].type, size))
         view = context.make_array(result)(context, builder)
+        shape, strides = ([context.get_constant(types.intp, n)] for n in (size, itemsize))
         populate_array(
-            view, data=builder.bitcast(memory, view.data.type), shape=cgutils.pack_array(builder, [count]),
-            strides=cgutils.pack_array(builder, [itemsize]), itemsize=itemsize, meminfo=None,
+            view, data=builder.bitcast(memory, view.data.type), shape=cgutils.pack_array(builder, shape),
+            strides=cgutils.pack_array(builder, strides), itemsize=strides[0], meminfo=None,
         )  # fmt: skip
         return view._getvalue()
 
-    return result(size), codegen
+    return result(count, number), codegen
 
 
 def _flat(array: Any) -> Any:
@@ -162,19 +163,16 @@ def _copy(target: Any, source: Any) -> None:
         target[i] = source[i]
 
 
-@lowered(twin=_copy)
-def copy(typingctx: Any, target: Any, source: Any) -> Any:
-    """target[:] = source, of one size and C-contiguous; nothing where they are the same memory."""
-    _require_contiguous(target)
-    _require_contiguous(source)
+def _begin_together(a: Any, b: Any) -> bool:
+    return True
+
+
+@lowered(twin=_begin_together)
+def begin_together(typingctx: Any, a: Any, b: Any) -> Any:
+    """Whether two arrays begin at the same number in memory; in debug mode always, and without a JIT."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        to = context.make_array(signature.args[0])(context, builder, args[0])
-        of = context.make_array(signature.args[1])(context, builder, args[1])
-        size = builder.mul(of.nitems, of.itemsize)
-        same = builder.icmp_unsigned("==", to.data, of.data)
-        size = builder.select(same, context.get_constant(types.intp, 0), size)
-        cgutils.raw_memmove(builder, to.data, of.data, size, 1)
-        return context.get_dummy_value()
+        first, second = (context.make_array(signature.args[k])(context, builder, args[k]).data for k in (0, 1))
+        return builder.icmp_unsigned("==", first, second)
 
-    return types.void(target, source), codegen
+    return types.boolean(a, b), codegen
