@@ -27,12 +27,12 @@ from fastnn.kernels.loss import (
 from fastnn.kernels.optimizer import KEEP, NO_RULE
 from fastnn.kernels.softmax import first_largest
 from fastnn.simd.scalar import as_double
-from fastnn.simd.views import doubles, either, flat, matrix, vector
+from fastnn.simd.views import doubles, flat, matrix, vector
 
 COLUMNS = 16
 
-# Columns of the header. BATCH_AT is where an epoch gathers the rows of a minibatch, DBIAS_AT where the gradient of a bias
-# waits for its update, CLASS_WEIGHTS the row of the constants or 0 where there are none.
+# Columns of the header. BATCH_AT is where an epoch gathers the rows of a minibatch, DBIAS_AT where the gradient of a
+# bias waits for its update, CLASS_WEIGHTS the row of the constants or 0 where there are none.
 (OPERATIONS, CAPACITY, WORKSPACE_SIZE, SCRATCH_AT, SCRATCH_SIZE, OUTPUT_AT, DOUTPUT_AT, OUTPUT_WIDTH, LOSS, LOSS_MEAN,
  IGNORE_INDEX, LABEL_SMOOTHING, CLASS_WEIGHTS, LOSSES_AT, BATCH_AT, DBIAS_AT) = range(16)  # fmt: skip
 
@@ -99,7 +99,7 @@ def _backward(tape, params, grads, state, x, workspace, update, rule):
             keeps = update == KEEP
             dw = matrix(grads, tape[i, WEIGHT] if keeps else 0, inputs if keeps else 0, outputs)
             db = vector(
-                either(keeps, grads, workspace), tape[i, BIAS] if keeps else tape[0, DBIAS_AT], tape[i, BIAS_SIZE]
+                grads if keeps else workspace, tape[i, BIAS] if keeps else tape[0, DBIAS_AT], tape[i, BIAS_SIZE]
             )
             dense_backward(dx, dw, db, params, state, tape[i, WEIGHT], tape[i, BIAS], dy, source, z, y, kind, alpha,
                            _scratch(tape, workspace), wants_dx, update, rule)  # fmt: skip

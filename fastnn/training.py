@@ -31,6 +31,10 @@ from fastnn.tape import (
 )
 CONTROL_SIZE = 12
 
+# From so many parameters on the update is fused with the gradient. At batch 1, fused and not: 26 parameters 311 and 213
+# ns, 1,210 0.81 and 0.82 us, 9,610 2.5 and 2.9, 669,706 174 and 202, 10 million 4.6 and 8.0 ms.
+FUSED_PARAMETERS = 2_000
+
 # Slots of an epoch's report.
 LOSS_SUM, WEIGHT, ROWS, HITS, STEPS = range(5)
 REPORT_SIZE = 5
@@ -67,13 +71,13 @@ def apply_gradient(params, grads, state, control):
 def train_step(tape, params, grads, state, control, x, y, workspace):
     """Forward, loss, backward, update on one batch of at most CAPACITY rows; returns the loss before the update.
 
-    A step whose loss is not finite changes no parameter, no moment and no count. Weights are updated as their gradient
-    is made, and grads is neither read nor written, unless it must be clipped, as a whole.
+    A step whose loss is not finite changes no parameter, no moment and no count. What stands in grads afterwards is the
+    gradient only where it must be clipped as a whole; else weights may be updated while their gradient is in cache.
     """
     value = forward_and_loss(tape, params, x, y, workspace)
     if not math.isfinite(value):
         return value
-    if control[CLIP_NORM] > 0:
+    if control[CLIP_NORM] > 0 or params.size < FUSED_PARAMETERS:
         backward(tape, params, grads, x, workspace)
         apply_gradient(params, grads, state, control)
     else:

@@ -136,7 +136,7 @@ def softplus_derivative(z):
     return sigmoid(z)
 
 
-@kernel(inlined=True)
+@kernel(inlined=True, views=True)
 def _moved(buffer, part):
     """A copy of part in the buffer."""
     copy = vector(buffer, 0, part.size)
@@ -146,57 +146,63 @@ def _moved(buffer, part):
 
 
 @kernel
+def _forward_chunk(y, z, kind, a):
+    """A function of its own: in a loop over chunks the constants of all kinds would be set up ahead of it, for 50 ns."""
+    if kind == IDENTITY:
+        for i in range(y.size):
+            y[i] = z[i]
+    elif kind == RELU:
+        for i in range(y.size):
+            y[i] = relu(z[i])
+    elif kind == STEP:
+        for i in range(y.size):
+            y[i] = step(z[i])
+    elif kind == SIGMOID:
+        for i in range(y.size):
+            y[i] = sigmoid(z[i])
+    elif kind == TANH:
+        for i in range(y.size):
+            y[i] = tanh(z[i])
+    elif kind == LEAKY_RELU:
+        for i in range(y.size):
+            y[i] = leaky_relu(z[i], a)
+    elif kind == ELU:
+        for i in range(y.size):
+            y[i] = elu(z[i], a)
+    elif kind == GELU:
+        for i in range(y.size):
+            y[i] = gelu(z[i])
+    elif kind == GELU_TANH:
+        for i in range(y.size):
+            y[i] = gelu_tanh(z[i])
+    elif kind == SILU:
+        for i in range(y.size):
+            y[i] = silu(z[i])
+    elif kind == SOFTPLUS:
+        for i in range(y.size):
+            y[i] = softplus(z[i])
+    elif kind == EXP:
+        for i in range(y.size):
+            y[i] = exp(z[i])
+    elif kind == LOG:
+        for i in range(y.size):
+            y[i] = log(z[i])
+    elif kind == ERF:
+        for i in range(y.size):
+            y[i] = erf(z[i])
+
+
+@kernel(inlined=True)
 def activation_forward(y, z, kind, alpha):
     """y = f(z), elementwise on flat arrays; y may be z. kind is one of FUNCTIONS."""
     a = y.dtype.type(alpha)
-    buffer, in_place = on_stack(CHUNK_ELEMENTS, a), begin_together(y, z)
-    for at in range(0, y.size, CHUNK_ELEMENTS):
-        count = min(CHUNK_ELEMENTS, y.size - at)
-        part, source = vector(y, at, count), vector(z, at, count)
-        if in_place:
-            source = _moved(buffer, source)
-        if kind == IDENTITY:
-            for i in range(count):
-                part[i] = source[i]
-        elif kind == RELU:
-            for i in range(count):
-                part[i] = relu(source[i])
-        elif kind == STEP:
-            for i in range(count):
-                part[i] = step(source[i])
-        elif kind == SIGMOID:
-            for i in range(count):
-                part[i] = sigmoid(source[i])
-        elif kind == TANH:
-            for i in range(count):
-                part[i] = tanh(source[i])
-        elif kind == LEAKY_RELU:
-            for i in range(count):
-                part[i] = leaky_relu(source[i], a)
-        elif kind == ELU:
-            for i in range(count):
-                part[i] = elu(source[i], a)
-        elif kind == GELU:
-            for i in range(count):
-                part[i] = gelu(source[i])
-        elif kind == GELU_TANH:
-            for i in range(count):
-                part[i] = gelu_tanh(source[i])
-        elif kind == SILU:
-            for i in range(count):
-                part[i] = silu(source[i])
-        elif kind == SOFTPLUS:
-            for i in range(count):
-                part[i] = softplus(source[i])
-        elif kind == EXP:
-            for i in range(count):
-                part[i] = exp(source[i])
-        elif kind == LOG:
-            for i in range(count):
-                part[i] = log(source[i])
-        elif kind == ERF:
-            for i in range(count):
-                part[i] = erf(source[i])
+    if not begin_together(y, z):
+        _forward_chunk(y, z, kind, a)
+    else:
+        buffer = on_stack(CHUNK_ELEMENTS, a)
+        for at in range(0, y.size, CHUNK_ELEMENTS):
+            part = vector(y, at, min(CHUNK_ELEMENTS, y.size - at))
+            _forward_chunk(part, _moved(buffer, part), kind, a)
 
 
 @kernel(parallel=True)
@@ -218,46 +224,51 @@ def elementwise(y, z, kind, alpha):
 
 
 @kernel
+def _backward_chunk(dz, dy, z, y, kind, a):
+    if kind in (IDENTITY, STEP):
+        for i in range(dz.size):
+            dz[i] = dy[i]
+    elif kind == RELU:
+        for i in range(dz.size):
+            dz[i] = dy[i] * relu_derivative(y[i])
+    elif kind == SIGMOID:
+        for i in range(dz.size):
+            dz[i] = dy[i] * sigmoid_derivative(y[i])
+    elif kind == TANH:
+        for i in range(dz.size):
+            dz[i] = dy[i] * tanh_derivative(y[i])
+    elif kind == LEAKY_RELU:
+        for i in range(dz.size):
+            dz[i] = dy[i] * leaky_relu_derivative(y[i], a)
+    elif kind == ELU:
+        for i in range(dz.size):
+            dz[i] = dy[i] * elu_derivative(y[i], a)
+    elif kind == GELU:
+        for i in range(dz.size):
+            dz[i] = dy[i] * gelu_derivative(z[i])
+    elif kind == GELU_TANH:
+        for i in range(dz.size):
+            dz[i] = dy[i] * gelu_tanh_derivative(z[i])
+    elif kind == SILU:
+        for i in range(dz.size):
+            dz[i] = dy[i] * silu_derivative(z[i])
+    elif kind == SOFTPLUS:
+        for i in range(dz.size):
+            dz[i] = dy[i] * softplus_derivative(z[i])
+
+
+@kernel(inlined=True)
 def activation_backward(dz, dy, z, y, kind, alpha):
     """dz = dy * f'(z), elementwise on flat arrays; dz may be dy. z is read only for the kinds of NEEDS_Z.
 
     The step has no gradient: dy passes through, which is what the perceptron rule wants.
     """
     a = y.dtype.type(alpha)
-    buffer, in_place = on_stack(CHUNK_ELEMENTS, a), begin_together(dz, dy)
-    for at in range(0, dz.size, CHUNK_ELEMENTS):
-        count = min(CHUNK_ELEMENTS, dz.size - at)
-        part, z_part, y_part = vector(dz, at, count), vector(z, at, count), vector(y, at, count)
-        gradient = vector(dy, at, count)
-        if in_place:
-            gradient = _moved(buffer, gradient)
-        if kind in (IDENTITY, STEP):
-            for i in range(count):
-                part[i] = gradient[i]
-        elif kind == RELU:
-            for i in range(count):
-                part[i] = gradient[i] * relu_derivative(y_part[i])
-        elif kind == SIGMOID:
-            for i in range(count):
-                part[i] = gradient[i] * sigmoid_derivative(y_part[i])
-        elif kind == TANH:
-            for i in range(count):
-                part[i] = gradient[i] * tanh_derivative(y_part[i])
-        elif kind == LEAKY_RELU:
-            for i in range(count):
-                part[i] = gradient[i] * leaky_relu_derivative(y_part[i], a)
-        elif kind == ELU:
-            for i in range(count):
-                part[i] = gradient[i] * elu_derivative(y_part[i], a)
-        elif kind == GELU:
-            for i in range(count):
-                part[i] = gradient[i] * gelu_derivative(z_part[i])
-        elif kind == GELU_TANH:
-            for i in range(count):
-                part[i] = gradient[i] * gelu_tanh_derivative(z_part[i])
-        elif kind == SILU:
-            for i in range(count):
-                part[i] = gradient[i] * silu_derivative(z_part[i])
-        elif kind == SOFTPLUS:
-            for i in range(count):
-                part[i] = gradient[i] * softplus_derivative(z_part[i])
+    if not begin_together(dz, dy):
+        _backward_chunk(dz, dy, z, y, kind, a)
+    else:
+        buffer = on_stack(CHUNK_ELEMENTS, a)
+        for at in range(0, dz.size, CHUNK_ELEMENTS):
+            count = min(CHUNK_ELEMENTS, dz.size - at)
+            part = vector(dz, at, count)
+            _backward_chunk(part, _moved(buffer, part), vector(z, at, count), vector(y, at, count), kind, a)

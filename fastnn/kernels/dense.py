@@ -15,16 +15,28 @@ from numba import prange
 
 from fastnn._jit import kernel
 from fastnn.kernels.activation import IDENTITY, STEP, activation_backward, activation_forward
-from fastnn.kernels.matmul import NN, NT, PARALLEL_MACS, TINY_MACS, TN, needs_panel, panel_size, rectangle, share, tiny
+from fastnn.kernels.matmul import (
+    NN,
+    NT,
+    PARALLEL_MACS,
+    TINY_MACS,
+    TN,
+    needs_panel,
+    panel_size,
+    pays_threads,
+    rectangle,
+    share,
+    tiny,
+)
 from fastnn.kernels.optimizer import KEEP, update_part
 from fastnn.simd.host import UNIT
 from fastnn.simd.pool import release_pool, take_pool, thread_count
 from fastnn.simd.tile import VECTORS
-from fastnn.simd.views import either, flat, vector
+from fastnn.simd.views import flat, vector
 
 VECTOR_BYTES = UNIT.bytes
-# Gradients that wait in scratch for their update. A step of 784-1024x3-10 at batch 1, 32, 256 with 8x480: 839, 5897, 39758
-# us; 24x480: 786, 5657, 39570; 48x480: 809, 6305, 38815; 48x192: 849, 6152, 38809.
+# Gradients that wait in scratch for their update. Microseconds of a step of 784-1024x3-10 at batch 1, 32, 256 with
+# 8x480: 839, 5897, 39758; 24x480: 786, 5657, 39570; 48x480: 809, 6305, 38815; 48x192: 849, 6152, 38809.
 CHUNK_ROWS, CHUNK_COLUMNS = 24, 480
 # Threads share rows of x or of w in units of so many, columns in whole vectors.
 SHARED_ROWS = 8
@@ -78,7 +90,7 @@ def _forward_parallel(parts, y, z, x, w, b, kind, alpha, scratch, needed, m, n, 
 def _forward_large(y, z, x, w, b, kind, alpha, scratch, m, n, k):
     needed = panel_size(k, z.itemsize) if needs_panel(NN, m) else 0
     parts = 1
-    if m * n * k >= PARALLEL_MACS:
+    if pays_threads(m, n, k):
         parts = min(thread_count(), scratch.size // max(needed, 1))
     if parts > 1 and take_pool():
         _forward_parallel(parts, y, z, x, w, b, kind, alpha, scratch, needed, m, n, k)
@@ -166,7 +178,7 @@ def _backward_parallel(parts, dx, dw, params, state, at, x, dz, scratch, needed,
 def _backward_large(dx, dw, params, state, at, x, dz, scratch, wants_dx, batch, inputs, outputs, update, rule):
     needed = _scratch_of_one(batch, inputs, outputs, dz.itemsize)
     parts = 1
-    if batch * inputs * outputs * (2 if wants_dx else 1) >= PARALLEL_MACS:
+    if pays_threads(batch * (2 if wants_dx else 1), inputs, outputs):
         parts = min(thread_count(), scratch.size // needed)
     if parts > 1 and take_pool():
         _backward_parallel(parts, dx, dw, params, state, at, x, dz, scratch, needed, wants_dx, batch, inputs, outputs,
@@ -185,7 +197,7 @@ def _backward_tiny(dx, dw, params, state, at, x, dz, scratch, wants_dx, batch, i
         w = vector(params, at, inputs * outputs)
         tiny(NT, dx, inputs, dz, outputs, w, outputs, none, batch, inputs, outputs)
     keeps = update == KEEP
-    gradient = either(keeps, dw, scratch)
+    gradient = dw if keeps else scratch
     tiny(TN, gradient, outputs, x, inputs, dz, outputs, none, inputs, outputs, batch)
     if not keeps:
         update_part(params, at, gradient, 0 * at, state, inputs * outputs, update, rule)

@@ -27,7 +27,7 @@ from fastnn.simd.pack import copy_block, transpose_block
 from fastnn.simd.pool import release_pool, take_pool, thread_count
 from fastnn.simd.scalar import fma
 from fastnn.simd.tile import VECTORS, stripe
-from fastnn.simd.views import either, vector
+from fastnn.simd.views import vector
 
 NN, NT, TN = 0, 1, 2
 
@@ -45,11 +45,21 @@ FEW_ROWS_NN, FEW_SIDE, FEW_ROWS_NT = 3, 128, 2
 # Two threads against one on Zen 4: 0.89 times as fast at 131,000 multiply-adds, 1.17 at 262,000, 1.34 at 393,000, 1.88
 # at 8.4 million; by itself, on an idle machine. Weights that change cores, and a busy machine, want some more.
 PARALLEL_MACS = 400_000
+# The same where a few rows pass by w once and its bytes decide: a step at batch 1 of 784-512-512-10, two layers of
+# 400,000 and 260,000, takes 161 us on one thread and 232 on two; of 784-1024x3-10 773 and 784; of 784-2048x3-10, layers
+# of 1.6 and 4.2 million, 4.0 ms and 2.4.
+PARALLEL_FEW = 1_500_000
 # Threads share rows in units of so many, columns in whole vectors.
 SHARED_ROWS = 4
 # Up to this many multiply-adds three scalar loops beat the tiles: a step of 3-4-2 takes 639 ns with 100, 685 with 50;
 # of 64-16-10 at 4 rows 1.6 us with 100, 3.3 with 400.
 TINY_MACS = 100
+
+
+@kernel(inlined=True)
+def pays_threads(m, n, k):
+    """Whether a product of m rows by (k, n) is worth starting threads for."""
+    return m * n * k >= (PARALLEL_MACS if m > FEW_ROWS_NN else PARALLEL_FEW)
 
 
 @kernel
@@ -89,10 +99,10 @@ def block(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, panel, k):
     lanes = VECTOR_BYTES // y.itemsize
     row_x, column_x = (1, ldx) if form == TN else (ldx, 1)
     packs = panel.size > 0
-    source = either(packs, panel, w)
+    source = panel if packs else w
     for p in range(0, max(k, 1), BLOCK_K):
         terms = min(BLOCK_K, k - p)
-        begin, ldb = either(p == 0, start, y), 0 if p == 0 else ldy
+        begin, ldb = (start, 0) if p == 0 else (y, ldy)
         x_at = i0 * row_x + p * column_x
         j = j0
         while j < j1:
@@ -191,7 +201,7 @@ def matmul(y, ldy, x, ldx, w, ldw, start, scratch, form, m, n, k):
     """
     if m * n * k <= TINY_MACS:
         tiny(form, y, ldy, x, ldx, w, ldw, start, m, n, k)
-    elif m * n * k < PARALLEL_MACS:
+    elif not pays_threads(m, n, k):
         _whole(form, y, ldy, x, ldx, w, ldw, start, scratch, m, n, k)
     else:
         _large(form, y, ldy, x, ldx, w, ldw, start, scratch, m, n, k)

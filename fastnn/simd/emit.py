@@ -74,7 +74,7 @@ class VectorBuilder:
         """Asks for a line that will be read, or written; the address may lie outside of any array."""
         address = self.builder.bitcast(pointer, ir.IntType(8).as_pointer())
         fetch = self._declare("llvm.prefetch.p0", ir.VoidType(), [address.type, I32, I32, I32])
-        self.builder.call(fetch, [address, I32(writes), I32(3), I32(1)])
+        self.builder.call(fetch, [address, I32(int(writes)), I32(3), I32(1)])
 
     def transpose(self, rows: list[Any]) -> list[Any]:
         """As many vectors as lanes, transposed: blocks of 1, 2, 4 ... lanes change places between pairs of rows."""
