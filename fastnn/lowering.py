@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn import tape as columns
+from fastnn._jit import most_threads
 from fastnn.checks import aligned_zeros, require_memory
 from fastnn.kernels.activation import NAMES as ACTIVATIONS
 from fastnn.kernels.loss import NAMES as LOSS_NAMES
@@ -18,6 +19,9 @@ from fastnn.layers import Layer
 from fastnn.losses import CrossEntropy, Loss
 
 BLOCK_BYTES = 64
+# Batches of more than CHUNK_ROWS go through networks of at most so many parameters a chunk at a time. A step of 10,000
+# rows of 4-32-16-4 on one thread, without partial sums: 64 rows 765 us, 128 730, 256 718, 512 708.
+CHUNK_ROWS, CHUNKED_PARAMETERS = 256, 4_096
 
 
 @dataclass(frozen=True)
@@ -140,6 +144,13 @@ def lower(
         layer.scratch(capacity, int(width), dtype.itemsize) for layer, width in zip(layers, widths, strict=True)
     )
     weights = _class_weight_rows(loss)
+    chunk = CHUNK_ROWS if layout.count <= CHUNKED_PARAMETERS and capacity > CHUNK_ROWS else 0
+    shares = min(most_threads(), -(-capacity // CHUNK_ROWS)) if chunk else 1
+    if chunk:
+        of_chunk = (
+            layer.scratch(chunk, int(width), dtype.itemsize) for layer, width in zip(layers, widths, strict=True)
+        )
+        scratch = max(scratch, shares * max(of_chunk))
     header = np.zeros(columns.COLUMNS, np.int64)
     header[columns.OPERATIONS], header[columns.CAPACITY] = len(layers), capacity
     header[columns.SCRATCH_AT], header[columns.SCRATCH_SIZE] = values.take(scratch), scratch
@@ -153,5 +164,8 @@ def lower(
     header[columns.LOSSES_AT] = values.take(capacity)
     header[columns.BATCH_AT] = values.take(capacity * inputs) if gradients else -1
     header[columns.DBIAS_AT] = values.take(int(operations[:, columns.BIAS_SIZE].max())) if gradients else -1
+    header[columns.CHUNK], header[columns.SHARES] = chunk, shares
+    spans = -(-capacity // (CHUNK_ROWS * columns.CHUNKS_OF_SPAN)) if chunk and gradients else 0
+    header[columns.PARTIALS_AT] = values.take(spans * layout.size)
     header[columns.WORKSPACE_SIZE] = values.size
     return Plan(np.vstack([header[None], operations, weights]), capacity, dtype)

@@ -19,6 +19,7 @@ from fastnn.tape import (
     backward_and_update,
     count_hits,
     forward_and_loss,
+    goes_in_chunks,
     mean_weight,
     output,
     targets_in_range,
@@ -77,7 +78,7 @@ def train_step(tape, params, grads, state, control, x, y, workspace):
     value = forward_and_loss(tape, params, x, y, workspace)
     if not math.isfinite(value):
         return value
-    if control[CLIP_NORM] > 0 or params.size < FUSED_PARAMETERS:
+    if control[CLIP_NORM] > 0 or params.size < FUSED_PARAMETERS or goes_in_chunks(tape, x.shape[0]):
         backward(tape, params, grads, x, workspace)
         apply_gradient(params, grads, state, control)
     else:

@@ -147,7 +147,7 @@ def _moved(buffer, part):
 
 @kernel
 def _forward_chunk(y, z, kind, a):
-    """A function of its own: in a loop over chunks the constants of all kinds would be set up ahead of it, for 50 ns."""
+    """A function of its own: in a loop over chunks the constants of all kinds would be set up first, for 50 ns."""
     if kind == IDENTITY:
         for i in range(y.size):
             y[i] = z[i]

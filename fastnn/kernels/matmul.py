@@ -57,9 +57,9 @@ TINY_MACS = 100
 
 
 @kernel(inlined=True)
-def pays_threads(m, n, k):
-    """Whether a product of m rows by (k, n) is worth starting threads for."""
-    return m * n * k >= (PARALLEL_MACS if m > FEW_ROWS_NN else PARALLEL_FEW)
+def pays_threads(rows, macs):
+    """Whether so many multiply-adds on a batch of so many rows are worth starting threads for."""
+    return macs >= (PARALLEL_MACS if rows > FEW_ROWS_NN else PARALLEL_FEW)
 
 
 @kernel
@@ -201,7 +201,7 @@ def matmul(y, ldy, x, ldx, w, ldw, start, scratch, form, m, n, k):
     """
     if m * n * k <= TINY_MACS:
         tiny(form, y, ldy, x, ldx, w, ldw, start, m, n, k)
-    elif not pays_threads(m, n, k):
+    elif not pays_threads(m, m * n * k):
         _whole(form, y, ldy, x, ldx, w, ldw, start, scratch, m, n, k)
     else:
         _large(form, y, ldy, x, ldx, w, ldw, start, scratch, m, n, k)
