@@ -69,16 +69,21 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class StepCost:
-    """One training step on one batch: forward pass, loss with its gradient, backward pass, update."""
+    """One training step on one batch: forward pass, loss with its gradient, backward pass, update.
+
+    saved_bytes: traffic that the phases by themselves have and the step has not, as it updates a weight while its
+    gradient is in cache: parameters' gradients written and read, weights of an input gradient read again.
+    """
 
     forward: Cost
     loss: Cost
     backward: Cost
     update: Cost
+    saved_bytes: int = 0
 
     @property
     def total(self) -> Cost:
-        return self.forward + self.loss + self.backward + self.update
+        return self.forward + self.loss + self.backward + self.update + Cost(bytes=-self.saved_bytes)
 
 
 # FLOPs and transcendentals of an activation's value, an element.
@@ -307,7 +312,13 @@ def multilayer_perceptron(
         loss=_look_up("loss", LOSSES, loss)(batch, layers[-1][1], itemsize),
         backward=reduce(add, backward),
         update=update(optimizer, parameter_count(sizes), itemsize),
+        saved_bytes=saved_bytes(parameter_count(sizes), sum(i * o for i, o in layers[1:]), itemsize),
     )
+
+
+def saved_bytes(parameters: int, weights_of_input_gradients: int, itemsize: int) -> int:
+    """See StepCost."""
+    return itemsize * (2 * parameters + weights_of_input_gradients)
 
 
 def _layers(sizes: Sequence[int]) -> list[tuple[int, int]]:

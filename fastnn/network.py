@@ -292,13 +292,16 @@ class Network:
         """Exact counts of one training step on a batch: forward, loss, backward, update."""
         as_count(batch, "batch")
         itemsize, forward, backward = self.dtype.itemsize, Cost(), Cost()
-        trained = False
+        trained, read_twice = False, 0
         for index, (layer, width) in enumerate(zip(self.layers, self._widths(), strict=False)):
             forward += layer.forward_cost(batch, width, itemsize)
             backward += layer.backward_cost(batch, width, itemsize, input_gradient=trained)
-            trained = trained or f"{index}.weight" in self.layout.blocks
+            weight = self.layout.blocks.get(f"{index}.weight")
+            read_twice += weight.size if weight and trained else 0
+            trained = trained or weight is not None
         loss = cost.LOSSES[self.loss_function.name](batch, self.outputs, itemsize)
-        return StepCost(forward, loss, backward, cost.update(optimizer, self.parameter_count, itemsize))
+        saved = cost.saved_bytes(self.parameter_count, read_twice, itemsize)
+        return StepCost(forward, loss, backward, cost.update(optimizer, self.parameter_count, itemsize), saved)
 
     def summary(self) -> str:
         """A table of the layers: output shape, parameters, FLOPs of the forward pass of one row."""

@@ -261,7 +261,10 @@ def test_bytes_of_a_training_step_are_the_sum_over_its_operations() -> None:
     assert step.loss.bytes == 4 * (10 + 10) + 8 * 5
     assert step.backward.bytes == 4 * ((10 + 20 + 8 + 8 + 2 + 20) + (20 + 20 + 15 + 12 + 4))
     assert step.update.bytes == 4 * 3 * 26
-    assert step.total.bytes == sum(part.bytes for part in (step.forward, step.loss, step.backward, step.update))
+    # No gradient is written or read, and the second weight is read once for both its input gradient and its update.
+    assert step.saved_bytes == 4 * (26 + 26 + 8)
+    phases = (step.forward, step.loss, step.backward, step.update)
+    assert step.total.bytes == sum(part.bytes for part in phases) - step.saved_bytes
 
 
 # Sizes at the edge and bad input

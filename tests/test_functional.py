@@ -39,6 +39,9 @@ def test_matmul_is_the_product(m: int, k: int, n: int, transpose_x: bool, transp
     x = normal(*((k, m) if transpose_x else (m, k)), dtype=dtype)
     w = normal(*((n, k) if transpose_w else (k, n)), seed=1, dtype=dtype)
     y = fastnn.matmul(x, w, transpose_x=transpose_x, transpose_w=transpose_w)
+    given = np.full_like(y, np.nan)
+    assert fastnn.matmul(x, w, transpose_x=transpose_x, transpose_w=transpose_w, out=given) is given
+    assert given.tobytes() == y.tobytes()
     left, right = (x.T if transpose_x else x).astype(float), (w.T if transpose_w else w).astype(float)
     assert y.shape == (m, n)
     assert y.dtype == dtype
@@ -257,12 +260,15 @@ def test_float64_is_kept_and_everything_else_is_float32() -> None:
 # Bad input ------------------------------------------------------------------------------------------------------------
 
 unchecked: Any = fastnn  # to those who do not check types
+SQUARE = np.eye(2, dtype=np.float32)
 Z = np.zeros((2, 3))
 BAD: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: unchecked.matmul(Z, Z), ValueError, "sums over 3 columns of x and 2 rows of w"),
     (lambda: unchecked.matmul(Z, Z[0]), ValueError, r"x has shape \(2, 3\), w \(3,\); expected two matrices"),
     (lambda: unchecked.matmul(Z, 1), ValueError, "expected two matrices"),
     (lambda: unchecked.matmul(Z, Z.T, transpose_x=True), ValueError, "sums over 2 columns of x and 3"),
+    (lambda: unchecked.matmul(Z, Z.T, out=np.empty((3, 3), "f4")), ValueError, "out is float32"),
+    (lambda: unchecked.matmul(SQUARE, SQUARE, out=SQUARE), ValueError, "out shares memory"),
     (lambda: unchecked.matmul(Z, Z.T, transpose_x=True, transpose_w=True), ValueError, "both are transposed"),
     (lambda: unchecked.matmul(Z.astype(complex), Z.T), TypeError, "x has dtype complex128"),
     (lambda: unchecked.matmul(Z, np.ma.array(Z.T)), TypeError, "w is a masked array"),

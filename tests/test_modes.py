@@ -32,8 +32,8 @@ from test_matmul import FORMS, assert_product, operands
 from update_cases import Update
 
 import fastnn
-from fastnn import _jit
-from fastnn.kernels import activation, optimizer, softmax
+from fastnn import _jit, lowering, tape
+from fastnn.kernels import activation, dense, optimizer, softmax
 from fastnn.kernels import matmul as products
 from fastnn.kernels.activation import silu
 from fastnn.simd import views
@@ -107,13 +107,34 @@ def test_debug_mode_trains_the_same_and_catches_what_lies_outside() -> None:
 def parallel_twins_in_plain_python() -> None:
     x, w, none = np.arange(12.0), np.arange(8.0), np.empty(0)
     y = np.empty(6)
-    products._parallel(y, 2, x, 4, 1, w, 2, none, 3, 2, 4)
+    products._parallel(1, products.NN, y, 2, x, 4, w, 2, none, none, 3, 2, 4)
     assert np.array_equal(y.reshape(3, 2), x.reshape(3, 4) @ w.reshape(4, 2))
+    z = np.empty(6)
+    dense._forward_parallel(1, z, z, x, w, none, activation.RELU, 0.0, none, 0, 3, 2, 4)
+    assert np.array_equal(z, np.maximum(y, 0))
+    dx, dw, scratch = np.empty(12), np.empty(8), np.empty(dense.dense_scratch(3, 4, 2, 8, 1))
+    rule = optimizer.KEEP, optimizer.NO_RULE
+    dense._backward_parallel(1, dx, dw, w, w, 0, x, y, scratch, scratch.size, True, 3, 4, 2, *rule)
+    assert np.array_equal(dw.reshape(4, 2), x.reshape(3, 4).T @ y.reshape(3, 2))
+    assert np.array_equal(dx.reshape(3, 4), y.reshape(3, 2) @ w.reshape(4, 2).T)
     p = np.ones(5)
-    optimizer._update_parallel(p, np.ones(5), none, optimizer.SGD, 0.5, 0.0, 0.0, 0.0, 0.0, 1.0)
+    optimizer._update_parallel(p, np.ones(5), none, optimizer.SGD, (0.5, 0.0, 0.0, 0.0, 0.0, 1.0))
     assert p.tolist() == [0.5] * 5
     activation._forward_parallel(p, np.array([-1.0, 2.0, 0.0, 3.0, -0.5]), activation.RELU, 0.0)
     assert p.tolist() == [0, 2, 0, 3, 0]
+    chunks_in_plain_python()
+
+
+def chunks_in_plain_python() -> None:
+    rows = lowering.CHUNK_ROWS + 5
+    trainer = fastnn.mlp(3, 4, 2, seed=0, dtype="float64").trainer("sgd", rows)
+    x, y = np.random.default_rng(0).normal(size=(rows, 3)), np.arange(rows) % 2
+    trainer.gradient(x, y)
+    tape._forward_parallel(1, trainer.tape, trainer.params, x, trainer.workspace)
+    tape.forward_and_loss(trainer.tape, trainer.params, x, y, trainer.workspace)
+    tape._backward_parallel(1, trainer.tape, trainer.params, x, trainer.workspace)
+    at = trainer.tape[0, tape.PARTIALS_AT]
+    assert np.array_equal(trainer.workspace[at : at + trainer.grads.size], trainer.grads)
 
 
 def in_plain_python() -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numba
 import numpy as np
 from case import Case
+from layer_cases import Product
 from limits import Arrays, error_ratio, slack
 
+import fastnn
 from fastnn.bench.measuring import Run
 
 WAYS = ("python", "nopython")
@@ -50,8 +52,13 @@ def residual(case: Case, inputs: Arrays, answers: Answers) -> float:
 
 def ways(case: Case, inputs: Arrays) -> dict[str, Run]:
     """A Run of each way, on the same arrays."""
-    call: Any = case.bind(inputs, case.outputs(inputs))
-    return {"python": _from_python(call), "nopython": lambda calls: repeated(call.func)(calls, *call.args)}
+    outputs = case.outputs(inputs)
+    call: Any = case.bind(inputs, outputs)
+    from_python = call
+    if isinstance(case, Product):
+        from_python = partial(fastnn.matmul, inputs["x"], inputs["w"], transpose_x=case.form == "TN",
+                              transpose_w=case.form == "NT", out=outputs["y"])  # fmt: skip
+    return {"python": _from_python(from_python), "nopython": lambda calls: repeated(call.func)(calls, *call.args)}
 
 
 def _from_python(call: Callable[[], Any]) -> Run:

@@ -201,8 +201,8 @@ def activation_forward(y, z, kind, alpha):
     else:
         buffer = on_stack(CHUNK_ELEMENTS, a)
         for at in range(0, y.size, CHUNK_ELEMENTS):
-            part = vector(y, at, min(CHUNK_ELEMENTS, y.size - at))
-            _forward_chunk(part, _moved(buffer, part), kind, a)
+            count = min(CHUNK_ELEMENTS, y.size - at)
+            _forward_chunk(vector(y, at, count), _moved(buffer, vector(z, at, count)), kind, a)
 
 
 @kernel(parallel=True)
@@ -270,5 +270,5 @@ def activation_backward(dz, dy, z, y, kind, alpha):
         buffer = on_stack(CHUNK_ELEMENTS, a)
         for at in range(0, dz.size, CHUNK_ELEMENTS):
             count = min(CHUNK_ELEMENTS, dz.size - at)
-            part = vector(dz, at, count)
-            _backward_chunk(part, _moved(buffer, part), vector(z, at, count), vector(y, at, count), kind, a)
+            gradient = _moved(buffer, vector(dy, at, count))
+            _backward_chunk(vector(dz, at, count), gradient, vector(z, at, count), vector(y, at, count), kind, a)

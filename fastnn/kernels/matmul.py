@@ -27,7 +27,7 @@ from fastnn.simd.pack import copy_block, transpose_block
 from fastnn.simd.pool import release_pool, take_pool, thread_count
 from fastnn.simd.scalar import fma
 from fastnn.simd.tile import VECTORS, stripe
-from fastnn.simd.views import vector
+from fastnn.simd.views import flat, overlap, vector
 
 NN, NT, TN = 0, 1, 2
 
@@ -205,3 +205,24 @@ def matmul(y, ldy, x, ldx, w, ldw, start, scratch, form, m, n, k):
         _whole(form, y, ldy, x, ldx, w, ldw, start, scratch, m, n, k)
     else:
         _large(form, y, ldy, x, ldx, w, ldw, start, scratch, m, n, k)
+
+
+@kernel
+def product(y, x, w, scratch, form):
+    """matmul of whole matrices (C-contiguous)."""
+    m, n = y.shape
+    k = x.shape[0] if form == TN else x.shape[1]
+    matmul(flat(y), n, flat(x), x.shape[1], flat(w), w.shape[1], vector(scratch, 0, 0), scratch, form, m, n, k)
+
+
+@kernel
+def try_product(y, x, w, form):
+    """product(y, x, w, ...), where it needs no scratch; False, and nothing done, where it does or y does not fit."""
+    m, n = y.shape
+    k = x.shape[0] if form == TN else x.shape[1]
+    fits = (x.shape[1] if form == TN else x.shape[0]) == m
+    fits &= (w.shape[0] if form == NT else w.shape[1]) == n and (w.shape[1] if form == NT else w.shape[0]) == k
+    if not fits or needs_panel(form, m) or overlap(y, x) or overlap(y, w):
+        return False
+    product(y, x, w, flat(y)[:0], form)
+    return True

@@ -152,3 +152,24 @@ def begin_together(typingctx: Any, a: Any, b: Any) -> Any:
         return builder.icmp_unsigned("==", first, second)
 
     return types.boolean(a, b), codegen
+
+
+def _overlap(a: Any, b: Any) -> Any:
+    return a.ctypes.data < b.ctypes.data + b.nbytes and b.ctypes.data < a.ctypes.data + a.nbytes
+
+
+@lowered(twin=_overlap)
+def overlap(typingctx: Any, a: Any, b: Any) -> Any:
+    """Whether two C-contiguous arrays share memory."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        integer = context.get_value_type(types.intp)
+        begins, ends = [], []
+        for k in (0, 1):
+            array = context.make_array(signature.args[k])(context, builder, args[k])
+            begins.append(builder.ptrtoint(array.data, integer))
+            ends.append(builder.add(begins[k], builder.mul(array.nitems, array.itemsize)))
+        before, after = builder.icmp_unsigned("<", begins[0], ends[1]), builder.icmp_unsigned("<", begins[1], ends[0])
+        return builder.and_(before, after)
+
+    return types.boolean(a, b), codegen
