@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
-import numba
-import numpy as np
 import pytest
 
-from fastnn import _jit
 from fastnn._jit import DEBUG, DISABLED
+from fastnn.simd import linkage
 from fastnn.simd.host import UNIT
-from fastnn.simd.tile import stripe
 
 pytestmark = pytest.mark.skipif(
     DEBUG or DISABLED or UNIT.name not in ("avx512", "avx2"), reason="reads the assembly of x86 vector units"
@@ -20,17 +18,21 @@ pytestmark = pytest.mark.skipif(
 REGISTER = {"avx512": "zmm", "avx2": "ymm"}[UNIT.name] if UNIT.name in ("avx512", "avx2") else ""
 
 
-def loops(dtype: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The innermost loops of a stripe that multiply and add vectors."""
-    monkeypatch.setattr(_jit, "CACHE_DIRECTORY", "")  # numba shows no assembly of kernels that come from the cache
+@lru_cache(maxsize=1)
+def assembly() -> str:
+    return str(linkage.build_library().get_asm_str())  # numba shows no assembly of what comes from the disk
 
-    @numba.njit
-    def run(y, x, w, m, n, k):  # type: ignore[no-untyped-def]
-        stripe(m, n, y, 0, n, y, -1, n, x, 0, k, 1, w, 0, n, k)
 
-    array = np.zeros(4, dtype)
-    run(array, array, array, 0, 1, 0)
-    (code,) = run.inspect_asm().values()
+def code_of(function: str) -> str:
+    """The assembly of one function of the library."""
+    match = re.search(rf"^{function}:\n(.*?)^\.Lfunc_end", assembly(), re.M | re.S)
+    assert match, f"no {function} in the assembly"
+    return match[1]
+
+
+def loops(function: str) -> list[str]:
+    """The innermost loops of a function that multiply and add vectors."""
+    code = code_of(function)
     labels = {match[1]: match.end() for match in re.finditer(r"^(\.L\w+):", code, re.M)}
     backward = (m for m in re.finditer(r"^\s+j\w+\s+(\.L\w+)", code, re.M) if labels.get(m[1], m.end()) < m.start())
     bodies = [code[labels[jump[1]] : jump.start()] for jump in backward]
@@ -42,14 +44,14 @@ def products_of(body: str) -> int:
     return len(re.findall(rf"\bvfmadd\w+p[sd]\b.*%{REGISTER}", body))
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_each_tile_keeps_its_sums_in_registers(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = loops(dtype, monkeypatch)
+@pytest.mark.parametrize("bits", [32, 64])
+@pytest.mark.parametrize("vectors", UNIT.tiles)
+def test_each_tile_keeps_its_sums_in_registers(vectors: int, bits: int) -> None:
+    found = loops(f"fastnn_stripe_{vectors}_{bits}")
     counts = {products_of(body) for body in found}
-    for vectors, heights in UNIT.tiles.items():
-        for sums in (vectors * height for height in heights):
-            # The compiler may unroll a loop over k.
-            assert counts & {sums, 2 * sums, 4 * sums, 8 * sums}, f"no loop of {sums} sums among {sorted(counts)}"
+    for sums in (vectors * height for height in UNIT.tiles[vectors]):
+        # The compiler may unroll a loop over k.
+        assert counts & {sums, 2 * sums, 4 * sums, 8 * sums}, f"no loop of {sums} sums among {sorted(counts)}"
     for body in found:
         stored = re.findall(rf"^\s+vmov\w+\s+%{REGISTER}\d+, .*\(", body, re.M)
         assert not stored, f"a loop of {products_of(body)} multiply-adds spills: {stored}"

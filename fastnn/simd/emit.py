@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
@@ -10,6 +9,7 @@ from llvmlite import ir
 from fastnn.simd.host import UNIT
 
 I32, I64 = ir.IntType(32), ir.IntType(64)
+ELEMENTS = {4: ir.FloatType(), 8: ir.DoubleType()}
 
 
 def lanes_of(itemsize: int) -> int:
@@ -20,10 +20,11 @@ def lanes_of(itemsize: int) -> int:
 class VectorBuilder:
     """Loads, stores and arithmetic on whole vectors of one element type, all or only their first lanes."""
 
-    def __init__(self, builder: Any, element: Any, itemsize: int) -> None:
-        self.builder, self.element, self.itemsize = builder, element, itemsize
+    def __init__(self, builder: Any, itemsize: int) -> None:
+        self.builder, self.itemsize = builder, itemsize
+        self.element = ELEMENTS[itemsize]
         self.lanes = lanes_of(itemsize)
-        self.type = ir.VectorType(element, self.lanes)
+        self.type = ir.VectorType(self.element, self.lanes)
         self.zero = ir.Constant(self.type, None)
         self.suffix = f"v{self.lanes}f{8 * itemsize}"
 
@@ -102,20 +103,3 @@ def pointers(context: Any, builder: Any, signature: Any, args: Any, *places: int
     """The data pointers of the array arguments at these places, each moved by the offset that follows it."""
     arrays = (context.make_array(signature.args[i])(context, builder, args[i]) for i in places)
     return [builder.gep(array.data, [args[i + 1]]) for i, array in zip(places, arrays, strict=True)]
-
-
-def call_outlined(builder: Any, name: str, build: Callable[..., None], args: list[Any]) -> None:
-    """Calls the function of that name in the module, which build(its builder, *its arguments) writes where it is new.
-
-    Inlined, LLVM would compute the addresses of all regimes of a product ahead of the choice between them: a product of
-    5x5x5 takes 76 ns with everything inlined into its caller, 58 with the stripes in functions, TODO with the rest.
-    """
-    function = builder.module.globals.get(name)
-    if function is None:
-        function = ir.Function(builder.module, ir.FunctionType(ir.VoidType(), [arg.type for arg in args]), name)
-        function.linkage = "internal"
-        function.attributes.add("noinline")
-        inside = ir.IRBuilder(function.append_basic_block())
-        build(inside, *function.args)
-        inside.ret_void()
-    builder.call(function, args)

@@ -6,13 +6,13 @@ time, in the order in which they lie. The sums are the chains of a tile: fused m
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from numba.core import cgutils, types
 
 from fastnn._jit import lowered
-from fastnn.simd.emit import I32, I64, VectorBuilder, call_outlined, pointers, whole_and_rest
+from fastnn.simd import linkage
+from fastnn.simd.emit import I32, I64, VectorBuilder, pointers, whole_and_rest
 from fastnn.simd.scalar import fma
 
 # Rows of w that pass over y together. GB/s at 1 x 1024 x 1024 and 1 x 2048 x 2048 with 4: 86 and 61, 8: 81 and 68, 16:
@@ -20,12 +20,12 @@ from fastnn.simd.scalar import fma
 TOGETHER = 8
 
 
-def _of_row(name: str, y: Any, x: Any, w: Any, build: Callable[..., None]) -> Any:
+def _of_row(name: str, y: Any, x: Any, w: Any) -> Any:
     """Signature and code of (y, y_at, x, x_at, w, w_at, ldw, k, n)."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         values = [*pointers(context, builder, signature, args, 0, 2, 4), *args[6:]]
-        call_outlined(builder, f"fastnn_{name}_{y.dtype.bitwidth}", build, values)
+        linkage.call(context, builder, name, y.dtype.bitwidth // 8, values)
         return context.get_dummy_value()
 
     size = types.intp
@@ -57,22 +57,24 @@ def _grow_rows(emitter: VectorBuilder, y: Any, x: Any, w: Any, ldw: Any, rows: i
         part(whole, emitter.mask(rest))
 
 
+def _build_grow(builder: Any, itemsize: int, y: Any, x: Any, w: Any, ldw: Any, k: Any, n: Any) -> None:
+    emitter = VectorBuilder(builder, itemsize)
+    done: Any = I64(0)
+    for rows in (TOGETHER, 1):
+        left = builder.sub(k, done)
+        end = builder.add(done, builder.sub(left, builder.srem(left, I64(rows))))
+        with cgutils.for_range_slice(builder, done, end, I64(rows), intp=I64) as (p, _):
+            _grow_rows(emitter, y, emitter.at(x, p), emitter.at(w, builder.mul(p, ldw)), ldw, rows, n)
+        done = end
+
+
+linkage.define("grow", "pppiii", _build_grow)
+
+
 @lowered(twin=_grow)
 def grow(typingctx: Any, y: Any, y_at: Any, x: Any, x_at: Any, w: Any, w_at: Any, ldw: Any, k: Any, n: Any) -> Any:
     """y[:n] += x[:k] @ w[:k, :n], in flat arrays from the offset beside each."""
-
-    def build(builder: Any, y: Any, x: Any, w: Any, ldw: Any, k: Any, n: Any) -> None:
-        emitter = VectorBuilder(builder, y.type.pointee, itemsize)
-        done: Any = I64(0)
-        for rows in (TOGETHER, 1):
-            left = builder.sub(k, done)
-            end = builder.add(done, builder.sub(left, builder.srem(left, I64(rows))))
-            with cgutils.for_range_slice(builder, done, end, I64(rows), intp=I64) as (p, _):
-                _grow_rows(emitter, y, emitter.at(x, p), emitter.at(w, builder.mul(p, ldw)), ldw, rows, n)
-            done = end
-
-    itemsize = y.dtype.bitwidth // 8
-    return _of_row("grow", y, x, w, build)
+    return _of_row("grow", y, x, w)
 
 
 def _dots(y: Any, y_at: int, x: Any, x_at: int, w: Any, w_at: int, ldw: int, k: int, n: int) -> None:
@@ -111,26 +113,28 @@ def _edge(emitter: VectorBuilder, total: Any, x: Any, w: Any, ldw: Any, terms: A
     return total
 
 
+def _build_dots(builder: Any, itemsize: int, y: Any, x: Any, w: Any, ldw: Any, k: Any, n: Any) -> None:
+    emitter = VectorBuilder(builder, itemsize)
+    lanes = I64(emitter.lanes)
+    whole, _ = whole_and_rest(emitter, k)
+    sums = cgutils.alloca_once(builder, emitter.type)
+    with cgutils.for_range_slice(builder, I64(0), n, lanes, intp=I64) as (j, _):
+        builder.store(emitter.zero, sums)
+        row, rows = emitter.at(w, builder.mul(j, ldw)), builder.sub(n, j)
+        end = builder.select(builder.icmp_signed(">=", rows, lanes), whole, I64(0))
+        with cgutils.for_range_slice(builder, I64(0), end, lanes, intp=I64) as (p, _):
+            at = emitter.at(x, p), emitter.at(row, p), ldw
+            builder.store(_square(emitter, builder.load(sums), *at), sums)
+        with cgutils.for_range_slice(builder, end, k, lanes, intp=I64) as (p, _):
+            at = emitter.at(x, p), emitter.at(row, p), ldw
+            builder.store(_edge(emitter, builder.load(sums), *at, builder.sub(k, p), rows), sums)
+        emitter.store(builder.load(sums), emitter.at(y, j), emitter.mask(rows))
+
+
+linkage.define("dots", "pppiii", _build_dots)
+
+
 @lowered(twin=_dots)
 def dots(typingctx: Any, y: Any, y_at: Any, x: Any, x_at: Any, w: Any, w_at: Any, ldw: Any, k: Any, n: Any) -> Any:
     """y[:n] = x[:k] @ w[:n, :k].T, in flat arrays from the offset beside each: squares of w transposed in registers."""
-
-    def build(builder: Any, y: Any, x: Any, w: Any, ldw: Any, k: Any, n: Any) -> None:
-        emitter = VectorBuilder(builder, y.type.pointee, itemsize)
-        lanes = I64(emitter.lanes)
-        whole, _ = whole_and_rest(emitter, k)
-        sums = cgutils.alloca_once(builder, emitter.type)
-        with cgutils.for_range_slice(builder, I64(0), n, lanes, intp=I64) as (j, _):
-            builder.store(emitter.zero, sums)
-            row, rows = emitter.at(w, builder.mul(j, ldw)), builder.sub(n, j)
-            end = builder.select(builder.icmp_signed(">=", rows, lanes), whole, I64(0))
-            with cgutils.for_range_slice(builder, I64(0), end, lanes, intp=I64) as (p, _):
-                at = emitter.at(x, p), emitter.at(row, p), ldw
-                builder.store(_square(emitter, builder.load(sums), *at), sums)
-            with cgutils.for_range_slice(builder, end, k, lanes, intp=I64) as (p, _):
-                at = emitter.at(x, p), emitter.at(row, p), ldw
-                builder.store(_edge(emitter, builder.load(sums), *at, builder.sub(k, p), rows), sums)
-            emitter.store(builder.load(sums), emitter.at(y, j), emitter.mask(rows))
-
-    itemsize = y.dtype.bitwidth // 8
-    return _of_row("dots", y, x, w, build)
+    return _of_row("dots", y, x, w)

@@ -16,7 +16,8 @@ from llvmlite import ir
 from numba.core import cgutils, types
 
 from fastnn._jit import lowered
-from fastnn.simd.emit import I64, VectorBuilder, call_outlined, lanes_of, pointers
+from fastnn.simd import linkage
+from fastnn.simd.emit import I64, VectorBuilder, lanes_of, pointers
 from fastnn.simd.host import UNIT
 from fastnn.simd.scalar import fma
 
@@ -52,8 +53,8 @@ class _Operands:
 class _TileBuilder(VectorBuilder):
     """Emits the tile of one literal shape (rows x vectors) for one element type."""
 
-    def __init__(self, builder: Any, element: Any, rows: int, vectors: int, itemsize: int) -> None:
-        super().__init__(builder, element, itemsize)
+    def __init__(self, builder: Any, rows: int, vectors: int, itemsize: int) -> None:
+        super().__init__(builder, itemsize)
         self.rows, self.vectors = rows, vectors
 
     def load_row(self, pointer: Any, mask: Any) -> list[Any]:
@@ -153,8 +154,8 @@ def _emit_rows(tiles: list[_TileBuilder], rows: Any, operands: _Operands, from_z
         done = end
 
 
-def _emit_stripe(builder: Any, rows: Any, columns: Any, *args: Any, element: Any, itemsize: int, vectors: int) -> None:
-    tiles = [_TileBuilder(builder, element, height, vectors, itemsize) for height in UNIT.tiles[vectors]]
+def _emit_stripe(builder: Any, itemsize: int, rows: Any, columns: Any, *args: Any, vectors: int) -> None:
+    tiles = [_TileBuilder(builder, height, vectors, itemsize) for height in UNIT.tiles[vectors]]
     operands = _Operands(*args)
     from_zero = builder.icmp_unsigned("==", operands.begin, ir.Constant(operands.begin.type, None))
     full = builder.icmp_signed("==", columns, I64(vectors * tiles[0].lanes))
@@ -164,6 +165,10 @@ def _emit_stripe(builder: Any, rows: Any, columns: Any, *args: Any, element: Any
         with edge:
             mask = tiles[0].mask(builder.sub(columns, I64((vectors - 1) * tiles[0].lanes)))
             _emit_rows(tiles, rows, operands, from_zero, mask)
+
+
+for _vectors in UNIT.tiles:
+    linkage.define(f"stripe_{_vectors}", "iipipipiipii", partial(_emit_stripe, vectors=_vectors))
 
 
 @lowered(twin=_stripe)
@@ -178,7 +183,7 @@ def stripe(typingctx: Any, rows: Any, columns: Any, y: Any, y_at: Any, ldy: Any,
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         rows, columns = args[:2]
         dtype = signature.args[2].dtype
-        element, itemsize = context.get_data_type(dtype), dtype.bitwidth // 8
+        itemsize = dtype.bitwidth // 8
         y, begin, x, w = pointers(context, builder, signature, args, 2, 5, 8, 12)
         from_zero = builder.icmp_signed("<", args[6], I64(0))
         begin = builder.select(from_zero, ir.Constant(begin.type, None), begin)
@@ -187,9 +192,7 @@ def stripe(typingctx: Any, rows: Any, columns: Any, y: Any, y_at: Any, ldy: Any,
             inner, full = (I64(count * lanes_of(itemsize)) for count in (vectors - 1, vectors))
             wide = builder.and_(builder.icmp_signed(">", columns, inner), builder.icmp_signed("<=", columns, full))
             with builder.if_then(wide):
-                name = f"fastnn_stripe_{8 * itemsize}_{vectors}"
-                build = partial(_emit_stripe, element=element, itemsize=itemsize, vectors=vectors)
-                call_outlined(builder, name, build, [rows, columns, *operands])
+                linkage.call(context, builder, f"stripe_{vectors}", itemsize, [rows, columns, *operands])
         return context.get_dummy_value()
 
     size = types.intp

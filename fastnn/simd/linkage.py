@@ -1,0 +1,122 @@
+"""The functions that are written in LLVM instructions: compiled once for all kernels, which call them by their symbols.
+
+Numba compiles what a kernel calls again into each of its callers: with the tiles in them, the kernels of a training
+step took 110 s. So these live in a library of their own, kept on disk beside the kernels. Whoever calls one of them
+brings the library in before its own code is loaded, freshly compiled or from the disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from collections.abc import Callable
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+from numba.core import event
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.registry import cpu_target
+
+from fastnn._jit import CACHE_DIRECTORY
+from fastnn.atomic import write_atomically
+from fastnn.simd.emit import ELEMENTS
+
+# build(builder, itemsize, *arguments) writes a function whose arguments are "p", a pointer to numbers, or "i", int64.
+Build = Callable[..., None]
+_definitions: dict[str, tuple[str, Build]] = {}
+
+
+def define(name: str, operands: str, build: Build) -> None:
+    """Adds a function, for float32 and for float64, to the library; when its module is imported, before any call."""
+    _definitions[name] = operands, build
+
+
+def call(context: Any, builder: Any, name: str, itemsize: int, arguments: list[Any]) -> None:
+    """Emits the call of a function into a kernel."""
+    link()
+    # What numba runs before it loads a kernel from the disk, and hands on to the kernel's callers.
+    context.active_code_library._reload_init.add(link)
+    symbol = _symbol(name, itemsize)
+    function = builder.module.globals.get(symbol)
+    if function is None:
+        function = ir.Function(builder.module, _function_type(name, itemsize), symbol)
+    builder.call(function, arguments)
+
+
+def link() -> None:
+    """Makes the symbols known to the linker, once in a process."""
+    with global_compiler_lock:
+        _library()
+
+
+@global_compiler_lock  # type: ignore[untyped-decorator]
+def build_library() -> Any:
+    """The library, compiled."""
+    library = _codegen().create_library("fastnn_simd")
+    library.enable_object_caching()
+    module = library.create_ir_module("fastnn_simd")
+    for name, itemsize in _functions():
+        function = ir.Function(module, _function_type(name, itemsize), _symbol(name, itemsize))
+        builder = ir.IRBuilder(function.append_basic_block())
+        _definitions[name][1](builder, itemsize, *function.args)
+        builder.ret_void()
+    with event.trigger_event("numba:compile", data={"library": "fastnn_simd"}):
+        library.add_ir_module(module)
+        library.finalize()
+    return library
+
+
+def _symbol(name: str, itemsize: int) -> str:
+    return f"fastnn_{name}_{8 * itemsize}"
+
+
+def _function_type(name: str, itemsize: int) -> Any:
+    kinds = {"p": ELEMENTS[itemsize].as_pointer(), "i": ir.IntType(64)}
+    operands, _ = _definitions[name]
+    return ir.FunctionType(ir.VoidType(), [kinds[kind] for kind in operands])
+
+
+def _functions() -> list[tuple[str, int]]:
+    return [(name, itemsize) for name in _definitions for itemsize in ELEMENTS]
+
+
+def _codegen() -> Any:
+    return cpu_target.target_context.codegen()
+
+
+@lru_cache(maxsize=1)
+def _library() -> Any:
+    """The library, from the disk or else compiled and kept there; its functions are known by their symbols."""
+    file = _file()
+    library = _from_disk(file)
+    if library is None:
+        library = build_library()
+        _keep(library, file)
+    for function in _functions():
+        symbol = _symbol(*function)
+        llvm.add_symbol(symbol, library.get_pointer_to_function(symbol))
+    return library
+
+
+def _file() -> Path | None:
+    """Where the library is kept: by the processor that it is for, in the directory of these sources."""
+    target = hashlib.sha256(repr(_codegen().magic_tuple()).encode()).hexdigest()[:16]
+    return Path(CACHE_DIRECTORY) / f"simd-{target}.pickle" if CACHE_DIRECTORY else None
+
+
+def _from_disk(file: Path | None) -> Any:
+    try:
+        return _codegen().unserialize_library(pickle.loads(file.read_bytes())) if file is not None else None
+    except Exception:  # missing, or whatever may be wrong with a file: the library is made anew
+        return None
+
+
+def _keep(library: Any, file: Path | None) -> None:
+    if file is None:
+        return
+    with suppress(OSError):
+        write_atomically(file, pickle.dumps(library.serialize_using_object_code()))
