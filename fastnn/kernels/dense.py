@@ -16,6 +16,7 @@ from numba import prange
 from fastnn._jit import kernel
 from fastnn.kernels.activation import IDENTITY, STEP, activation_backward, activation_forward
 from fastnn.kernels.matmul import (
+    FEW_TERMS,
     NN,
     NT,
     PARALLEL_MACS,
@@ -29,9 +30,10 @@ from fastnn.kernels.matmul import (
     share,
     tiny,
 )
-from fastnn.kernels.optimizer import KEEP, update_part
+from fastnn.kernels.optimizer import KEEP, SGD, update_part
 from fastnn.simd.host import UNIT
 from fastnn.simd.pool import release_pool, take_pool, thread_count
+from fastnn.simd.scalar import fma
 from fastnn.simd.tile import VECTORS, stripe
 from fastnn.simd.views import flat, on_stack, vector
 
@@ -39,6 +41,10 @@ VECTOR_BYTES = UNIT.bytes
 # Gradients that wait in scratch for their update. Microseconds of a step of 784-1024x3-10 at batch 1, 32, 256 with
 # 8x480: 839, 5897, 39758; 24x480: 786, 5657, 39570; 48x480: 809, 6305, 38815; 48x192: 849, 6152, 38809.
 CHUNK_ROWS, CHUNK_COLUMNS = 24, 480
+# Of a few rows the gradients of so many elements wait, in L1, and w goes by in blocks of so many vectors of rows, on
+# Zen 5. Microseconds of a step of 784-1024x3-10 at batch 1 with 1024 and 2 vectors: 417, 4096 and 2: 387, 4096 and 4:
+# 377, as above 514; 335 with sgd on one row, whose gradients do not wait.
+NEAR_ELEMENTS, FEW_BLOCK_VECTORS = 4096, 4
 # Threads share rows of x or of w in units of so many, columns in whole vectors.
 SHARED_ROWS = 8
 
@@ -125,11 +131,29 @@ def bias_gradient(db, dz):
         stripe(1, min(columns, db.size - j), db, j, 0, db, -1, 0, one, 0, 0, 0, flat(dz), j, outputs, batch)
 
 
+@kernel
+def _descend_row(p, g, factor, rate, weight_decay):
+    """optimizer.sgd of p by the gradient factor * g, which stays in registers."""
+    step, decay, zero = p.dtype.type(rate), p.dtype.type(weight_decay), p.dtype.type(0)
+    for j in range(p.size):
+        p[j] = fma(-step, fma(decay, p[j], fma(factor, g[j], zero)), p[j])
+
+
 @kernel(inlined=True)
 def _update_block(r0, r1, j0, j1, params, state, at, x, dz, chunk, batch, inputs, outputs, update, rule):
     """Updates rows r0..r1 and columns j0..j1 of the weight at params[at:] by its gradient, a chunk at a time."""
-    columns = min(j1 - j0, CHUNK_COLUMNS)
-    rows = max(CHUNK_ROWS, chunk.size // columns // CHUNK_ROWS * CHUNK_ROWS)
+    if batch == 1 and update == SGD:
+        for i in range(r0, r1):
+            _descend_row(
+                vector(params, at + i * outputs + j0, j1 - j0), vector(dz, j0, j1 - j0), x[i], rule[0], rule[4]
+            )
+        return
+    if batch <= FEW_TERMS:
+        columns = min(j1 - j0, NEAR_ELEMENTS)
+        rows = NEAR_ELEMENTS // columns
+    else:
+        columns = min(j1 - j0, CHUNK_COLUMNS)
+        rows = max(CHUNK_ROWS, chunk.size // columns // CHUNK_ROWS * CHUNK_ROWS)
     for r in range(r0, r1, rows):
         for j in range(j0, j1, columns):
             height, width = min(rows, r1 - r), min(columns, j1 - j)
@@ -151,7 +175,7 @@ def _backward_part(r0, r1, j0, j1, dx, dw, params, state, at, x, dz, scratch, wa
     panel, chunk = vector(scratch, 0, needed), vector(scratch, needed, CHUNK_ROWS * CHUNK_COLUMNS)
     w = vector(params, at, inputs * outputs)
     none = vector(scratch, 0, 0)
-    rows = VECTORS * (VECTOR_BYTES // dz.itemsize)
+    rows = (FEW_BLOCK_VECTORS if batch <= FEW_TERMS else VECTORS) * (VECTOR_BYTES // dz.itemsize)
     for r in range(r0, r1, rows):
         end = min(r + rows, r1)
         if wants_dx:

@@ -21,7 +21,7 @@ from __future__ import annotations
 from numba import prange
 
 from fastnn._jit import kernel
-from fastnn.simd.few_rows import dots, grow
+from fastnn.simd.few_rows import dots, grow, outer
 from fastnn.simd.host import UNIT
 from fastnn.simd.pack import copy_block, transpose_block
 from fastnn.simd.pool import release_pool, take_pool, thread_count
@@ -42,6 +42,8 @@ PACKED_ROWS = 1024
 # tiles at 1x1024x1024, 825 ns against 894 at 1x128x128, but 162 against 120 at 1x64x64. NT, against panels: 4.9 us and
 # 10.4 with one row of 256x256, 9.9 and 12.9 with two, 14.8 and 15.4 with three.
 FEW_ROWS_NN, FEW_SIDE, FEW_ROWS_NT = 3, 128, 2
+# TN, as few terms go by y row after row: 229 us by tiles at 1024x1024x1, 43 so, and 100 with three terms.
+FEW_TERMS = 3
 # Two threads against one on Zen 4: 0.89 times as fast at 131,000 multiply-adds, 1.17 at 262,000, 1.34 at 393,000, 1.88
 # at 8.4 million; by itself, on an idle machine. Weights that change cores, and a busy machine, want some more.
 PARALLEL_MACS = 400_000
@@ -70,7 +72,10 @@ def panel_size(k, itemsize):
 
 @kernel(inlined=True)
 def _is_few(form, m, n, k):
-    return m <= FEW_ROWS_NT if form == NT else form == NN and m <= FEW_ROWS_NN and min(n, k) >= FEW_SIDE
+    """Whether w passes by once, or, as the sum of a few terms, y."""
+    if form == TN:
+        return 0 < k <= FEW_TERMS and n >= FEW_SIDE
+    return m <= FEW_ROWS_NT if form == NT else m <= FEW_ROWS_NN and min(n, k) >= FEW_SIDE
 
 
 @kernel(inlined=True)
@@ -122,7 +127,10 @@ def block(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, panel, k):
 
 @kernel(inlined=True)
 def few_rows(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, k):
-    """Rows i0..i1 and columns j0..j1 of y (NN or NT), each row by itself."""
+    """Rows i0..i1 and columns j0..j1 of y, each row by itself; with TN from no start."""
+    if form == TN:
+        outer(y, i0 * ldy + j0, ldy, x, i0, ldx, w, j0, ldw, k, i1 - i0, j1 - j0)
+        return
     for i in range(i0, i1):
         y_at, n = i * ldy + j0, j1 - j0
         if form == NT:
@@ -136,7 +144,7 @@ def few_rows(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, k):
 @kernel
 def rectangle(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, panel, m, n, k):
     """Part of y, by the regime of the whole, m x n."""
-    if _is_few(form, m, n, k):
+    if _is_few(form, m, n, k) and (form != TN or start.size == 0):
         few_rows(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, k)
     else:
         block(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, panel, k)

@@ -78,16 +78,43 @@ class VectorBuilder:
         self.builder.call(fetch, [address, I32(int(writes)), I32(3), I32(1)])
 
     def transpose(self, rows: list[Any]) -> list[Any]:
-        """As many vectors as lanes, transposed: blocks of 1, 2, 4 ... lanes change places between pairs of rows."""
-        step = 1
-        while step < self.lanes:
-            for i in (i for i in range(self.lanes) if not i & step):
-                upper, lower = rows[i], rows[i + step]
-                kept = [j if not j & step else self.lanes + j - step for j in range(self.lanes)]
-                moved = [j + step if not j & step else self.lanes + j for j in range(self.lanes)]
-                rows[i], rows[i + step] = self._pick(upper, lower, kept), self._pick(upper, lower, moved)
-            step *= 2
-        return rows
+        """As many vectors as lanes, transposed: squares of 16 bytes by unpacking pairs, then pieces of 16 bytes."""
+        size = min(16 // self.itemsize, self.lanes)
+        squares = [self._unpacked(rows[at : at + size]) for at in range(0, self.lanes, size)]
+        columns = [self._pieces([square[c] for square in squares], size) for c in range(size)]
+        return [columns[c][piece] for piece in range(self.lanes // size) for c in range(size)]
+
+    def _unpacked(self, rows: list[Any]) -> list[Any]:
+        """Squares of as many elements as there are rows, 2 or 4, transposed side by side."""
+        size = len(rows)
+        if size == 2:
+            return [self._pick(*rows, self._pairs(size, 1, high)) for high in (0, 1)]
+        halves = [[self._pick(*rows[at : at + 2], self._pairs(size, 1, high)) for at in (0, 2)] for high in (0, 1)]
+        return [self._pick(*pair, self._pairs(size, 2, high)) for pair in halves for high in (0, 1)]
+
+    def _pairs(self, size: int, unit: int, high: int) -> list[int]:
+        """Lanes that interleave units of the lower or upper half of each square of two vectors."""
+        picked = []
+        for square in range(0, self.lanes, size):
+            for at in range(high * size // 2, (high + 1) * size // 2, unit):
+                picked += [vector * self.lanes + square + at + k for vector in (0, 1) for k in range(unit)]
+        return picked
+
+    def _pieces(self, vectors: list[Any], size: int) -> list[Any]:
+        """Vectors of as many pieces as there are vectors, 1, 2 or 4, transposed piece by piece."""
+        if len(vectors) == 1:
+            return vectors
+
+        def picked(a: Any, b: Any, first: int, step: int) -> Any:
+            half = [
+                size * piece + k for piece in range(first, len(vectors), step)[: len(vectors) // 2] for k in range(size)
+            ]
+            return self._pick(a, b, half + [self.lanes + lane for lane in half])
+
+        if len(vectors) == 2:
+            return [picked(*vectors, first, 1) for first in (0, 1)]
+        halves = [[picked(*vectors[at : at + 2], first, 1) for at in (0, 2)] for first in (0, 2)]
+        return [picked(*pair, first, 2) for pair in halves for first in (0, 1)]
 
     def _pick(self, a: Any, b: Any, lanes: list[int]) -> Any:
         return self.builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(I32, self.lanes), lanes))

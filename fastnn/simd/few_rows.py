@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from llvmlite import ir
 from numba.core import cgutils, types
 
 from fastnn._jit import lowered
@@ -18,6 +19,10 @@ from fastnn.simd.scalar import fma
 # Rows of w that pass over y together. GB/s at 1 x 1024 x 1024 and 1 x 2048 x 2048 with 4: 86 and 61, 8: 81 and 68, 16:
 # 59 and 55.
 TOGETHER = 8
+# Groups of rows whose dot products grow side by side, since the additions of one wait 4 cycles for each other; and how
+# many vectors ahead they ask for. GB/s on Zen 5 at 1 x 1008 x 1008 with one group 63, with two 74, that ask 90. But
+# rows that lie a multiple of 4 kB apart fight for the same lines of L1: 1 x 1024 x 1024, not aligned, 58 and 28.
+GROUPS, AHEAD, CONFLICT_BYTES = 2, 4, 4096
 
 
 def _of_row(name: str, y: Any, x: Any, w: Any) -> Any:
@@ -85,15 +90,15 @@ def _dots(y: Any, y_at: int, x: Any, x_at: int, w: Any, w_at: int, ldw: int, k: 
         y[y_at + j] = total
 
 
-def _square(emitter: VectorBuilder, total: Any, x: Any, w: Any, ldw: Any) -> Any:
-    """`total`, a lane a row of w, grown by a square of w; the bound is the shuffles: 4 for each row of 16 floats.
-
-    GB/s at 1 x 2048 x 2048: 43, and 35 with loads of 16 bytes that leave half of the shuffles, as 16 rows of a power of
-    two fight for the same lines of L1 while they are read in four goes; two squares at a time spill.
-    """
-    rows = [emitter.load(emitter.at(w, emitter.builder.mul(ldw, I64(r)))) for r in range(emitter.lanes)]
+def _square(emitter: VectorBuilder, total: Any, x: Any, w: Any, ldw: Any, asks: bool) -> Any:
+    """`total`, a lane a row of w, grown by a square of w, transposed in registers; may ask for what is to its right."""
+    builder = emitter.builder
+    starts = [emitter.at(w, builder.mul(ldw, I64(r))) for r in range(emitter.lanes)]
+    rows = [emitter.load(start) for start in starts]
+    for start in starts if asks else ():
+        emitter.prefetch(emitter.at(start, AHEAD * emitter.lanes), writes=False)
     for p, column in enumerate(emitter.transpose(rows)):
-        total = emitter.fma(emitter.broadcast(emitter.builder.load(emitter.at(x, p))), column, total)
+        total = emitter.fma(emitter.broadcast(builder.load(emitter.at(x, p))), column, total)
     return total
 
 
@@ -115,20 +120,53 @@ def _edge(emitter: VectorBuilder, total: Any, x: Any, w: Any, ldw: Any, terms: A
 
 def _build_dots(builder: Any, itemsize: int, y: Any, x: Any, w: Any, ldw: Any, k: Any, n: Any) -> None:
     emitter = VectorBuilder(builder, itemsize)
-    lanes = I64(emitter.lanes)
+    same_lines = builder.icmp_signed("==", builder.srem(ldw, I64(CONFLICT_BYTES // itemsize)), I64(0))
+    with builder.if_else(same_lines) as (one_by_one, together):
+        for choice, groups in ((one_by_one, 1), (together, GROUPS)):
+            band = I64(groups * emitter.lanes)
+            with choice, cgutils.for_range_slice(builder, I64(0), n, band, intp=I64) as (j, _):
+                left = builder.sub(n, j)
+                rows = builder.select(builder.icmp_signed("<", left, band), left, band)
+                row_w = emitter.at(w, builder.mul(j, ldw))
+                _dots_of_groups(emitter, emitter.at(y, j), x, row_w, ldw, k, rows, groups)
+
+
+def _dots_of_groups(emitter: VectorBuilder, y: Any, x: Any, w: Any, ldw: Any, k: Any, rows: Any, groups: int) -> None:
+    """Up to `groups` groups of as many rows as lanes: a square of each in turn, so that their sums overlap."""
+    builder, lanes = emitter.builder, I64(emitter.lanes)
     whole, _ = whole_and_rest(emitter, k)
-    sums = cgutils.alloca_once(builder, emitter.type)
-    with cgutils.for_range_slice(builder, I64(0), n, lanes, intp=I64) as (j, _):
-        builder.store(emitter.zero, sums)
-        row, rows = emitter.at(w, builder.mul(j, ldw)), builder.sub(n, j)
-        end = builder.select(builder.icmp_signed(">=", rows, lanes), whole, I64(0))
-        with cgutils.for_range_slice(builder, I64(0), end, lanes, intp=I64) as (p, _):
-            at = emitter.at(x, p), emitter.at(row, p), ldw
-            builder.store(_square(emitter, builder.load(sums), *at), sums)
-        with cgutils.for_range_slice(builder, end, k, lanes, intp=I64) as (p, _):
-            at = emitter.at(x, p), emitter.at(row, p), ldw
-            builder.store(_edge(emitter, builder.load(sums), *at, builder.sub(k, p), rows), sums)
-        emitter.store(builder.load(sums), emitter.at(y, j), emitter.mask(rows))
+    full, _ = whole_and_rest(emitter, rows)
+    sums = cgutils.alloca_once(builder, ir.ArrayType(emitter.type, groups))
+
+    def each_group(end: Any) -> Any:
+        return cgutils.for_range_slice(builder, I64(0), end, lanes, intp=I64)
+
+    def corner(row: Any, p: Any) -> Any:
+        return emitter.at(w, builder.add(builder.mul(row, ldw), p))
+
+    def total_of(row: Any) -> Any:
+        return builder.gep(sums, [I64(0), I64(0) if groups == 1 else builder.udiv(row, lanes)])
+
+    def grow(row: Any, p: Any) -> None:
+        total = _square(emitter, builder.load(total_of(row)), emitter.at(x, p), corner(row, p), ldw, groups > 1)
+        builder.store(total, total_of(row))
+
+    with each_group(rows) as (row, _):
+        builder.store(emitter.zero, total_of(row))
+    end = builder.select(builder.icmp_signed(">", full, I64(0)), whole, I64(0))
+    with cgutils.for_range_slice(builder, I64(0), end, lanes, intp=I64) as (p, _):
+        if groups == 1:
+            grow(I64(0), p)
+        else:
+            with each_group(full) as (row, _):
+                grow(row, p)
+    with each_group(rows) as (row, _):
+        begin = builder.select(builder.icmp_signed("<", row, full), whole, I64(0))
+        left = builder.sub(rows, row)
+        with cgutils.for_range_slice(builder, begin, k, lanes, intp=I64) as (p, _):
+            at = emitter.at(x, p), corner(row, p), ldw
+            builder.store(_edge(emitter, builder.load(total_of(row)), *at, builder.sub(k, p), left), total_of(row))
+        emitter.store(builder.load(total_of(row)), emitter.at(y, row), emitter.mask(left))
 
 
 linkage.define("dots", "pppiii", _build_dots)
@@ -138,3 +176,57 @@ linkage.define("dots", "pppiii", _build_dots)
 def dots(typingctx: Any, y: Any, y_at: Any, x: Any, x_at: Any, w: Any, w_at: Any, ldw: Any, k: Any, n: Any) -> Any:
     """y[:n] = x[:k] @ w[:n, :k].T, in flat arrays from the offset beside each: squares of w transposed in registers."""
     return _of_row("dots", y, x, w)
+
+
+def _outer(y: Any, y_at: int, ldy: int, x: Any, x_at: int, ldx: int, w: Any, w_at: int, ldw: int, k: int, rows: int,
+           n: int) -> None:  # fmt: skip
+    for i in range(rows):
+        for j in range(n):
+            total = y.dtype.type(0)
+            for p in range(k):
+                total = fma(x[x_at + p * ldx + i], w[w_at + p * ldw + j], total)
+            y[y_at + i * ldy + j] = total
+
+
+def _build_outer(
+    builder: Any, itemsize: int, y: Any, ldy: Any, x: Any, ldx: Any, w: Any, ldw: Any, k: Any, rows: Any, n: Any
+) -> None:
+    emitter = VectorBuilder(builder, itemsize)
+    whole, rest = whole_and_rest(emitter, n)
+    has_rest, mask = builder.icmp_signed("!=", rest, I64(0)), emitter.mask(rest)
+
+    def add_term(row: Any, factor: Any, term: Any, grows: bool) -> None:
+        def part(at: Any, mask: Any) -> None:
+            total = emitter.load(emitter.at(row, at), mask) if grows else emitter.zero
+            total = emitter.fma(factor, emitter.load(emitter.at(term, at), mask), total)
+            emitter.store(total, emitter.at(row, at), mask)
+
+        with cgutils.for_range_slice(builder, I64(0), whole, I64(emitter.lanes), intp=I64) as (at, _):
+            part(at, None)
+        with builder.if_then(has_rest):
+            part(whole, mask)
+
+    with cgutils.for_range(builder, rows, intp=I64) as turn:
+        row, factors = emitter.at(y, builder.mul(turn.index, ldy)), emitter.at(x, turn.index)
+        add_term(row, emitter.broadcast(builder.load(factors)), w, grows=False)
+        with cgutils.for_range_slice(builder, I64(1), k, I64(1), intp=I64) as (p, _):
+            factor = emitter.broadcast(builder.load(emitter.at(factors, builder.mul(p, ldx))))
+            add_term(row, factor, emitter.at(w, builder.mul(p, ldw)), grows=True)
+
+
+linkage.define("outer", "pipipiiii", _build_outer)
+
+
+@lowered(twin=_outer)
+def outer(typingctx: Any, y: Any, y_at: Any, ldy: Any, x: Any, x_at: Any, ldx: Any, w: Any, w_at: Any, ldw: Any,
+          k: Any, rows: Any, n: Any) -> Any:  # fmt: skip
+    """y[:rows, :n] = x[:k, :rows].T @ w[:k, :n] for k >= 1, in flat arrays from the offset beside each: row by row."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        y, x, w = pointers(context, builder, signature, args, 0, 3, 6)
+        values = [y, args[2], x, args[5], w, *args[8:]]
+        linkage.call(context, builder, "outer", signature.args[0].dtype.bitwidth // 8, values)
+        return context.get_dummy_value()
+
+    size = types.intp
+    return types.void(y, size, size, x, size, size, w, size, size, size, size, size), codegen
