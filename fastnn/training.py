@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from fastnn._jit import by_type, kernel
 from fastnn.kernels.optimizer import apply_rule, clip_norm, learning_rate_at, rule_of
-from fastnn.simd.views import matrix, vector
+from fastnn.simd.views import addressed, matrix, vector
 from fastnn.tape import (
     BATCH_AT,
+    CAPACITY,
+    COLUMNS,
     LOSS_MEAN,
     backward,
     backward_and_update,
@@ -87,12 +91,32 @@ def train_step(tape, params, grads, state, control, x, y, workspace):
     return value
 
 
+# A frame: the addresses of tape, params, grads, state, control and workspace, then the elements of each, then the bytes
+# of a number and the columns of x.
+(TAPE, PARAMS, GRADS, STATE, CONTROL, WORKSPACE) = range(6)
+SIZES, ITEMSIZE, INPUTS = 6, 12, 13
+FRAME_SIZE = 14
+
+
 @kernel
-def checked_step(tape, params, grads, state, control, x, y, workspace):
-    """train_step for callers whose labels nobody has looked at: NaN, and nothing changed, where one is out of range."""
-    if not targets_in_range(tape, y):
+def framed_step(frame, x, labels):
+    """train_step on the arrays of a frame: one argument in place of six, each of which costs 80 ns from Python.
+
+    NaN, and nothing changed, where x (rows, INPUTS) and labels (rows,) do not fit the frame or are out of range.
+    """
+    rows = x.shape[0]
+    if frame[ITEMSIZE] != x.itemsize or frame[INPUTS] != x.shape[1] or labels.size != rows or rows == 0:
         return math.nan
-    return train_step(tape, params, grads, state, control, x, y, workspace)
+    whole, number, real = np.int64, x.dtype, np.float64
+    tape = matrix(addressed(frame, TAPE, frame[SIZES + TAPE], whole), 0, frame[SIZES + TAPE] // COLUMNS, COLUMNS)
+    if rows > tape[0, CAPACITY] or not targets_in_range(tape, labels):
+        return math.nan
+    params = addressed(frame, PARAMS, frame[SIZES + PARAMS], number)
+    grads = addressed(frame, GRADS, frame[SIZES + GRADS], number)
+    state = addressed(frame, STATE, frame[SIZES + STATE], number)
+    control = addressed(frame, CONTROL, frame[SIZES + CONTROL], real)
+    workspace = addressed(frame, WORKSPACE, frame[SIZES + WORKSPACE], number)
+    return train_step(tape, params, grads, state, control, x, labels, workspace)
 
 
 def _take_labels(target, y, order, at, rows):

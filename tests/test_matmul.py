@@ -21,6 +21,7 @@ from fastnn.kernels.matmul import (
     BLOCK_K,
     FEW_ROWS_NN,
     FEW_SIDE,
+    FEW_TERMS,
     NN,
     NT,
     PACKED_ROWS,
@@ -31,6 +32,7 @@ from fastnn.kernels.matmul import (
     matmul,
     scratch_size,
 )
+from fastnn.simd.few_rows import CONFLICT_BYTES
 from fastnn.simd.host import UNIT
 from fastnn.simd.scalar import fma
 from fastnn.simd.tile import VECTORS
@@ -188,6 +190,16 @@ def test_a_few_rows_give_the_bits_of_three_loops(form: str, dtype: str) -> None:
             (300, 33),
         ):
             assert_product(form, m, n, k, dtype, padding=2, begin=form != "NT")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_few_terms_and_rows_a_page_apart_give_the_bits_of_three_loops(dtype: str) -> None:
+    for k, m, n in product(range(FEW_TERMS + 2), (1, 50), (FEW_SIDE - 1, FEW_SIDE, FEW_SIDE + 9)):
+        assert_product("TN", m, n, k, dtype, padding=2)
+        assert_product("TN", m, n, k, dtype, begin=True)
+    page = CONFLICT_BYTES // np.dtype(dtype).itemsize
+    for n, (k, padding) in product((1, 15, 16, 31, 33, 65, 70), ((page, 0), (page - 5, 5), (page - 5, 0))):
+        assert_product("NT", 1, n, k, dtype, padding=padding)
 
 
 def test_products_of_all_regimes_are_among_those_tested() -> None:

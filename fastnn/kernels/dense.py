@@ -31,11 +31,12 @@ from fastnn.kernels.matmul import (
     tiny,
 )
 from fastnn.kernels.optimizer import KEEP, SGD, update_part
+from fastnn.simd.few_rows import column_sums
 from fastnn.simd.host import UNIT
 from fastnn.simd.pool import release_pool, take_pool, thread_count
 from fastnn.simd.scalar import fma
-from fastnn.simd.tile import VECTORS, stripe
-from fastnn.simd.views import flat, on_stack, vector
+from fastnn.simd.tile import VECTORS
+from fastnn.simd.views import flat, vector
 
 VECTOR_BYTES = UNIT.bytes
 # Gradients that wait in scratch for their update. Microseconds of a step of 784-1024x3-10 at batch 1, 32, 256 with
@@ -118,17 +119,6 @@ def dense_forward(y, z, x, w, b, kind, alpha, scratch):
             activation_forward(flat(y), flat(z), kind, alpha)
     else:
         _forward_large(flat(y), flat(z), flat(x), flat(w), b, kind, alpha, scratch, m, n, k)
-
-
-@kernel(inlined=True)
-def bias_gradient(db, dz):
-    """db = column sums of dz: the product of a row of ones, all of them the same one, with dz."""
-    batch, outputs = dz.shape
-    one = on_stack(1, db.dtype.type(1))
-    one[0] = 1
-    columns = VECTORS * (VECTOR_BYTES // db.itemsize)
-    for j in range(0, db.size, columns):
-        stripe(1, min(columns, db.size - j), db, j, 0, db, -1, 0, one, 0, 0, 0, flat(dz), j, outputs, batch)
 
 
 @kernel
@@ -240,7 +230,7 @@ def dense_backward(dx, dw, db, params, state, at, bias_at, dy, x, z, y, kind, al
     if kind not in (IDENTITY, STEP):
         activation_backward(flat(dy), flat(dy), flat(z), flat(y), kind, alpha)
     if db.size > 0:
-        bias_gradient(db, dy)
+        column_sums(db, flat(dy), outputs, batch, db.size)
         if update != KEEP:
             update_part(params, bias_at, db, 0 * bias_at, state, db.size, update, rule)
     arrays = flat(dx), flat(dw), params, state, at, flat(x), flat(dy), scratch
@@ -270,4 +260,4 @@ def dense_gradient(dw, db, dz, x):
     none, zero = flat(db)[:0], 0 * batch
     rectangle(TN, zero, inputs, zero, outputs, flat(dw), outputs, flat(x), inputs, flat(dz), outputs, none, none,
               inputs, outputs, batch)  # fmt: skip
-    bias_gradient(db, dz)
+    column_sums(db, flat(dz), outputs, batch, db.size)

@@ -88,9 +88,9 @@ class VectorBuilder:
         """Squares of as many elements as there are rows, 2 or 4, transposed side by side."""
         size = len(rows)
         if size == 2:
-            return [self._pick(*rows, self._pairs(size, 1, high)) for high in (0, 1)]
-        halves = [[self._pick(*rows[at : at + 2], self._pairs(size, 1, high)) for at in (0, 2)] for high in (0, 1)]
-        return [self._pick(*pair, self._pairs(size, 2, high)) for pair in halves for high in (0, 1)]
+            return [self._pick(rows, self._pairs(size, 1, high)) for high in (0, 1)]
+        halves = [[self._pick(rows[at : at + 2], self._pairs(size, 1, high)) for at in (0, 2)] for high in (0, 1)]
+        return [self._pick(pair, self._pairs(size, 2, high)) for pair in halves for high in (0, 1)]
 
     def _pairs(self, size: int, unit: int, high: int) -> list[int]:
         """Lanes that interleave units of the lower or upper half of each square of two vectors."""
@@ -105,19 +105,19 @@ class VectorBuilder:
         if len(vectors) == 1:
             return vectors
 
-        def picked(a: Any, b: Any, first: int, step: int) -> Any:
+        def picked(pair: list[Any], first: int, step: int) -> Any:
             half = [
                 size * piece + k for piece in range(first, len(vectors), step)[: len(vectors) // 2] for k in range(size)
             ]
-            return self._pick(a, b, half + [self.lanes + lane for lane in half])
+            return self._pick(pair, half + [self.lanes + lane for lane in half])
 
         if len(vectors) == 2:
-            return [picked(*vectors, first, 1) for first in (0, 1)]
-        halves = [[picked(*vectors[at : at + 2], first, 1) for at in (0, 2)] for first in (0, 2)]
-        return [picked(*pair, first, 2) for pair in halves for first in (0, 1)]
+            return [picked(vectors, first, 1) for first in (0, 1)]
+        halves = [[picked(vectors[at : at + 2], first, 1) for at in (0, 2)] for first in (0, 2)]
+        return [picked(pair, first, 2) for pair in halves for first in (0, 1)]
 
-    def _pick(self, a: Any, b: Any, lanes: list[int]) -> Any:
-        return self.builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(I32, self.lanes), lanes))
+    def _pick(self, pair: list[Any], lanes: list[int]) -> Any:
+        return self.builder.shuffle_vector(*pair, ir.Constant(ir.VectorType(I32, self.lanes), lanes))
 
 
 def whole_and_rest(emitter: VectorBuilder, count: Any) -> tuple[Any, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
 
@@ -23,6 +24,8 @@ TOGETHER = 8
 # many vectors ahead they ask for. GB/s on Zen 5 at 1 x 1008 x 1008 with one group 63, with two 74, that ask 90. But
 # rows that lie a multiple of 4 kB apart fight for the same lines of L1: 1 x 1024 x 1024, not aligned, 58 and 28.
 GROUPS, AHEAD, CONFLICT_BYTES = 2, 4, 4096
+# Sums of a column that grow side by side: a step of 256 rows of 3-4-2 3.97 us with one sum, 3.76 with 8.
+CHAINS = 8
 
 
 def _of_row(name: str, y: Any, x: Any, w: Any) -> Any:
@@ -230,3 +233,62 @@ def outer(typingctx: Any, y: Any, y_at: Any, ldy: Any, x: Any, x_at: Any, ldx: A
 
     size = types.intp
     return types.void(y, size, size, x, size, size, w, size, size, size, size, size), codegen
+
+
+def _column_sums(y: Any, x: Any, ldx: int, rows: int, n: int) -> None:
+    for j in range(n):
+        chains = np.zeros(CHAINS, y.dtype)
+        for i in range(rows):
+            chains[i % CHAINS if i < rows // CHAINS * CHAINS else 0] += x[i * ldx + j]
+        count = CHAINS
+        while count > 1:
+            count //= 2
+            for c in range(count):
+                chains[c] += chains[c + count]
+        y[j] = chains[0]
+
+
+def _build_column_sums(builder: Any, itemsize: int, y: Any, x: Any, ldx: Any, rows: Any, n: Any) -> None:
+    emitter = VectorBuilder(builder, itemsize)
+    whole_rows = builder.and_(rows, I64(-CHAINS))
+    chains = [cgutils.alloca_once(builder, emitter.type) for _ in range(CHAINS)]
+
+    def add(chain: Any, i: Any, at: Any, mask: Any) -> None:
+        term = emitter.load(emitter.at(x, builder.add(builder.mul(i, ldx), at)), mask)
+        builder.store(builder.fadd(builder.load(chain), term), chain)
+
+    def part(at: Any, mask: Any) -> None:
+        for chain in chains:
+            builder.store(emitter.zero, chain)
+        with cgutils.for_range_slice(builder, I64(0), whole_rows, I64(CHAINS), intp=I64) as (i, _):
+            for c, chain in enumerate(chains):
+                add(chain, builder.add(i, I64(c)), at, mask)
+        with cgutils.for_range_slice(builder, whole_rows, rows, I64(1), intp=I64) as (i, _):
+            add(chains[0], i, at, mask)
+        totals = [builder.load(chain) for chain in chains]
+        while len(totals) > 1:
+            half = len(totals) // 2
+            totals = [builder.fadd(a, b) for a, b in zip(totals[:half], totals[half:], strict=True)]
+        emitter.store(totals[0], emitter.at(y, at), mask)
+
+    whole, rest = whole_and_rest(emitter, n)
+    with cgutils.for_range_slice(builder, I64(0), whole, I64(emitter.lanes), intp=I64) as (at, _):
+        part(at, None)
+    with builder.if_then(builder.icmp_signed("!=", rest, I64(0))):
+        part(whole, emitter.mask(rest))
+
+
+linkage.define("column_sums", "ppiii", _build_column_sums)
+
+
+@lowered(twin=_column_sums)
+def column_sums(typingctx: Any, y: Any, x: Any, ldx: Any, rows: Any, n: Any) -> Any:
+    """y[:n] = x[:rows, :n] summed over its rows, in CHAINS interleaved sums; flat arrays."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        y, x = (context.make_array(signature.args[k])(context, builder, args[k]).data for k in (0, 1))
+        linkage.call(context, builder, "column_sums", signature.args[0].dtype.bitwidth // 8, [y, x, *args[2:]])
+        return context.get_dummy_value()
+
+    size = types.intp
+    return types.void(y, x, size, size, size), codegen

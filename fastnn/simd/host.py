@@ -25,8 +25,8 @@ class VectorUnit:
 # rows x 3 accumulators + 3 vectors of w + one broadcast of x must fit the registers: 8 rows of 32, 4 of 16.
 # Measured on Zen 4 with AVX-512, one thread, GFLOP/s at 32x512x512 and 784x128x32: 8 rows 110 and 109, 4 rows 103 and
 # 110, 6 rows (which leaves 2 of 32 over) 88 and 111, 9 rows (31 registers) 46 and 62. The others follow by registers.
-MANY = {3: (8, 4, 1), 2: (12, 4, 1), 1: (16, 4, 1)}
-FEW = {3: (4, 1), 2: (6, 2, 1), 1: (8, 4, 1)}
+MANY = {3: (8, 4, 2, 1), 2: (12, 4, 2, 1), 1: (16, 8, 4, 3, 2, 1)}
+FEW = {3: (4, 2, 1), 2: (6, 2, 1), 1: (8, 4, 2, 1)}
 UNITS = {
     "avx512": VectorUnit("avx512", 64, MANY),
     "avx2": VectorUnit("avx2", 32, FEW),

@@ -6,6 +6,7 @@ parameters that is most of the time. These views borrow: the flat array must out
 
 from __future__ import annotations
 
+import ctypes
 from typing import Any
 
 import numpy as np
@@ -119,6 +120,34 @@ def on_stack(typingctx: Any, count: Any, number: Any) -> Any:
         return view._getvalue()
 
     return result(count, number), codegen
+
+
+def _addressed(addresses: Any, place: int, size: int, number: Any) -> Any:
+    count = size * np.dtype(number).itemsize
+    return np.ctypeslib.as_array((ctypes.c_byte * count).from_address(addresses[place])).view(number)
+
+
+@lowered(twin=_addressed)
+def addressed(typingctx: Any, addresses: Any, place: Any, size: Any, number: Any) -> Any:
+    """The vector of so many elements, of the type `number`, at the address that addresses[place], int64, holds."""
+    result = types.Array(number.dtype, 1, "C")
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        from numba.np.arrayobj import populate_array  # as above
+
+        addresses, place, size, _ = args
+        held = context.make_array(signature.args[0])(context, builder, addresses).data
+        view = context.make_array(result)(context, builder)
+        # The address is loaded as a pointer: LLVM may miscompile what is made of an integer.
+        pointers = builder.bitcast(held, view.data.type.as_pointer())
+        itemsize = context.get_constant(types.intp, context.get_abi_sizeof(view.data.type.pointee))
+        populate_array(
+            view, data=builder.load(builder.gep(pointers, [place])), shape=cgutils.pack_array(builder, [size]),
+            strides=cgutils.pack_array(builder, [itemsize]), itemsize=itemsize, meminfo=None,
+        )  # fmt: skip
+        return view._getvalue()
+
+    return result(addresses, types.intp, types.intp, number), codegen
 
 
 def _flat(array: Any) -> Any:
