@@ -32,12 +32,13 @@ from fastnn.simd.views import flat, overlap, vector
 NN, NT, TN = 0, 1, 2
 
 VECTOR_BYTES = UNIT.bytes
-# Terms that a stripe of y sums before the next begins: 1024 x 48 floats of w are 196 kB of L2. GFLOP/s on Zen 4 with
-# 256, 512, 1024: 105, 108, 110 at 1024 squared, 102, 107, 110 at 2048.
-BLOCK_K = 1024
-# From so many rows on, a copy of w in panels beats w where it lies. GFLOP/s direct and packed: 114.8 and 113.9 at 512
-# squared, 111.1 and 110.4 at 1000, 109.8 and 111.3 at 1024, 107.8 and 111.9 at 2048, 103.9 and 103.8 at 256x2048x2048.
-PACKED_ROWS = 1024
+# Terms that a stripe of y sums before the next begins: 512 x 48 floats of w are 98 kB of L2. GFLOP/s on Zen 5 (of 290)
+# with 256, 512, 1024: 243, 262, 204 at 32x1024x1024, 251, 266, 209 at 256x1024x1024, 245, 265, 195 at 256x2048x2048.
+BLOCK_K = 512
+# From so many rows on, a copy of w in panels beats w where it lies. GFLOP/s direct and packed on Zen 5: 234 and 238 at
+# 256x1024x1024, 255 and 257 at 512 squared, in float64 110 and 126; on Zen 4 104 and 104 at 256x2048x2048, 108 and 112
+# at 2048 squared.
+PACKED_ROWS = 512
 # Up to so many rows w passes by row after row. NN, where both sides of w are at least FEW_SIDE: 55 us against 219 by
 # tiles at 1x1024x1024, 825 ns against 894 at 1x128x128, but 162 against 120 at 1x64x64. NT, against panels: 4.9 us and
 # 10.4 with one row of 256x256, 9.9 and 12.9 with two, 14.8 and 15.4 with three.
