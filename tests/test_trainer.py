@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fastnn import SGD, Adam, Network, mlp
+from fastnn import SGD, Adam, Momentum, Network, Trainer, mlp
 
 ROWS = 23
 X = np.random.default_rng(1).normal(size=(ROWS, 5))
@@ -110,3 +110,57 @@ def test_parameters_given_to_a_network_reach_its_trainers() -> None:
     assert trainer.step(X, LABELS) == twin.step(X, LABELS)
     with pytest.raises(ValueError, match="parameters have shape"):
         trainer.network.parameters = np.zeros(3)
+
+
+def one_step(trainer: Trainer, x: Any, y: Any) -> tuple[float, bytes]:
+    """The loss of a step and the parameters after it; before it they are set to those of the seed."""
+    trainer.network.parameters[:] = mlp(3, 4, 2, seed=0).parameters
+    return trainer.step(x, y), trainer.network.parameters.tobytes()
+
+
+def test_a_step_is_the_same_however_its_arrays_come() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.random((8, 3), dtype=np.float32), rng.integers(0, 2, 8)
+    trainer = mlp(3, 4, 2, seed=0).trainer(SGD(0.1), batch=8)
+    expected = one_step(trainer, x, y)
+    spread = np.empty((8, 6), np.float32)
+    spread[:, ::2] = x
+    frozen = x.copy()
+    frozen.flags.writeable = False
+    for other in (x.astype(np.float64), np.asfortranarray(x), spread[:, ::2], frozen, x.tolist(), x.astype(">f4")):
+        assert one_step(trainer, other, y) == expected
+    for labels in (y.astype(np.int32), y.tolist(), np.repeat(y, 2)[::2]):
+        assert one_step(trainer, x, labels) == expected
+
+
+def test_a_step_refuses_what_does_not_fit_and_changes_nothing() -> None:
+    x, y = np.ones((8, 3), np.float32), np.zeros(8, np.int64)
+    trainer = mlp(3, 4, 2, seed=0).trainer(SGD(0.1), batch=8)
+    before = [array.tobytes() for array in (trainer.params, trainer.state, trainer.control)]
+    wrong = (
+        (x, y - 1), (x, y + 2), (x, y[:7]), (x[:0], y[:0]), (np.ones((9, 3), np.float32), np.zeros(9, np.int64)),
+        (x[:, :2], y), (x[:, :2].copy(), y), (x.astype(np.float64)[:, :2].copy(), y), (x, y[:, None]),
+    )  # fmt: skip
+    for some_x, some_y in wrong:
+        with pytest.raises(ValueError, match="expected|takes|has"):
+            trainer.step(some_x, some_y)
+    assert [array.tobytes() for array in (trainer.params, trainer.state, trainer.control)] == before
+
+
+def test_a_step_follows_arrays_that_are_replaced_and_copies_train_alone() -> None:
+    x, y = np.random.default_rng(1).random((8, 3), dtype=np.float32), np.zeros(8, np.int64)
+    trainer = mlp(3, 4, 2, seed=0).trainer(Momentum(0.1), batch=8)
+    trainer.step(x, y)
+    kept, old = trainer.params.copy(), trainer.workspace
+    for twin in (copy.copy(trainer), copy.deepcopy(trainer), pickle.loads(pickle.dumps(trainer))):
+        trainer.network.parameters[:] = kept
+        twin.network.parameters[:] = kept
+        twin.state = twin.state.copy()
+        state = twin.state.copy()
+        twin.step(x, y)
+        assert not np.array_equal(twin.state, state)
+    trainer.workspace = np.zeros_like(old)
+    old[:] = 7
+    trainer.step(x, y)
+    assert np.all(old == 7)
+    assert np.any(trainer.workspace != 0)
