@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 import pytest
 from case import DTYPES, Case, verify
@@ -11,6 +12,7 @@ from loss_cases import LogSoftmax, Softmax
 
 import fastnn
 from fastnn.kernels import softmax
+from fastnn.machine import thread_limit
 
 KERNELS = {"softmax": softmax.softmax, "log_softmax": softmax.log_softmax}
 
@@ -148,3 +150,18 @@ def test_a_batch_equals_batches_of_one_bit_for_bit(classes: int, name: str, dtyp
 def test_a_row_with_nan_is_nan_in_the_limit_too() -> None:
     p = fastnn.softmax([[np.nan, 1, 2], [1, np.inf, 2], [3, 3, 1]], temperature=0)
     np.testing.assert_array_equal(p, [[np.nan] * 3, [0, 1, 0], [1, 0, 0]])
+
+
+@pytest.mark.parametrize("classes", [7, 1000, 30_000])
+def test_softmax_of_many_rows_has_the_same_bits_for_any_number_of_threads(classes: int) -> None:
+    rows = 3 + 2 * softmax.PARALLEL_ELEMENTS // classes
+    logits = np.random.default_rng(classes).normal(size=(rows, classes)).astype("f4")
+    found = set()
+    for threads in range(1, numba.config.NUMBA_NUM_THREADS + 1):
+        with thread_limit(threads):
+            p = np.full_like(logits, np.nan)
+            softmax.softmax(p, logits, 1.0)
+            found.add(p.tobytes())
+    rows_alone = np.vstack([fastnn.softmax(row[None]) for row in logits[:: rows // 5]])
+    assert found == {p.tobytes()}
+    assert rows_alone.tobytes() == p[:: rows // 5].tobytes()

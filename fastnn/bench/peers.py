@@ -46,7 +46,7 @@ THREAD_VARIABLES = ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM
 # JAX takes its number of threads from NPROC alone (its XLA flags leave a product of 1024 on both cores, 205 GFLOP/s
 # where one core gives 118). With one, dispatch on the thread of the caller saves the hand-over.
 JAX_SERIAL = {"JAX_CPU_ENABLE_ASYNC_DISPATCH": "false"}
-# After parallel work OpenBLAS spins for 2^28 cycles, 105 ms here, and OpenMP for a few: until the threads of either side
+# After parallel work OpenBLAS spins for 2^28 cycles, 105 ms here, and OpenMP for a few: until threads of either side
 # sleep. With 50 ms a step of ours next to NumPy took up to 30 times as long as by itself.
 SETTLE_SECONDS = 0.12
 
