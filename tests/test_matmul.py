@@ -26,9 +26,11 @@ from fastnn.kernels.matmul import (
     NT,
     PACKED_ROWS,
     PARALLEL_MACS,
+    SWAPPED_SIDE,
     TINY_MACS,
     TN,
     VECTOR_BYTES,
+    is_swapped,
     matmul,
     scratch_size,
 )
@@ -200,6 +202,18 @@ def test_few_terms_and_rows_a_page_apart_give_the_bits_of_three_loops(dtype: str
     page = CONFLICT_BYTES // np.dtype(dtype).itemsize
     for n, (k, padding) in product((1, 15, 16, 31, 33, 65, 70), ((page, 0), (page - 5, 5), (page - 5, 0))):
         assert_product("NT", 1, n, k, dtype, padding=padding)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_swapped_products_give_the_bits_of_three_loops(dtype: str) -> None:
+    lanes = UNIT.bytes // np.dtype(dtype).itemsize
+    itemsize = np.dtype(dtype).itemsize
+    sides = (SWAPPED_SIDE - 1, SWAPPED_SIDE), (SWAPPED_SIDE, SWAPPED_SIDE), (SWAPPED_SIDE + 5, BLOCK_K + 3), (300, 130)
+    regimes = set()
+    for m, (n, k) in product((lanes - 1, lanes, lanes + 1, 2 * lanes - 1, 2 * lanes, 3 * lanes, 3 * lanes + 1), sides):
+        regimes.add(bool(is_swapped(m, n, k, itemsize)))
+        assert_product("NT", m, n, k, dtype, padding=m % 2)
+    assert regimes == {False, True}
 
 
 def test_products_of_all_regimes_are_among_those_tested() -> None:

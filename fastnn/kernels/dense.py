@@ -22,12 +22,14 @@ from fastnn.kernels.matmul import (
     PARALLEL_MACS,
     TINY_MACS,
     TN,
+    hold_swapped,
+    is_swapped,
     matmul,
-    needs_panel,
-    panel_size,
+    panel_of,
     pays_threads,
     rectangle,
     share,
+    swapped,
     tiny,
 )
 from fastnn.kernels.optimizer import KEEP, SGD, update_part
@@ -59,8 +61,8 @@ def _threads_for(macs, threads):
 @kernel(inlined=True)
 def _scratch_of_one(batch, inputs, outputs, itemsize):
     """Elements that one thread needs: a panel of w, and the gradients that wait."""
-    forward = panel_size(inputs, itemsize) if needs_panel(NN, batch) else 0
-    backward = panel_size(outputs, itemsize) if needs_panel(NT, batch) else 0
+    forward = panel_of(NN, batch, outputs, inputs, itemsize)
+    backward = panel_of(NT, batch, inputs, outputs, itemsize)
     return max(forward, backward + CHUNK_ROWS * CHUNK_COLUMNS)
 
 
@@ -96,7 +98,7 @@ def _forward_parallel(parts, y, z, x, w, b, kind, alpha, scratch, needed, m, n, 
 
 @kernel
 def _forward_large(y, z, x, w, b, kind, alpha, scratch, m, n, k):
-    needed = panel_size(k, z.itemsize) if needs_panel(NN, m) else 0
+    needed = panel_of(NN, m, n, k, z.itemsize)
     parts = 1
     if pays_threads(m, m * n * k):
         parts = min(thread_count(), scratch.size // max(needed, 1))
@@ -161,14 +163,19 @@ def _update_block(r0, r1, j0, j1, params, state, at, x, dz, chunk, batch, inputs
 def _backward_part(r0, r1, j0, j1, dx, dw, params, state, at, x, dz, scratch, wants_dx, batch, inputs, outputs, update,
                    rule):  # fmt: skip
     """Rows r0..r1 and columns j0..j1 of the weight's gradient or update, and columns r0..r1 of dx where wanted."""
-    needed = panel_size(outputs, dz.itemsize) if needs_panel(NT, batch) else 0
+    needed = panel_of(NT, batch, inputs, outputs, dz.itemsize)
     panel, chunk = vector(scratch, 0, needed), vector(scratch, needed, CHUNK_ROWS * CHUNK_COLUMNS)
     w = vector(params, at, inputs * outputs)
     none = vector(scratch, 0, 0)
     rows = (FEW_BLOCK_VECTORS if batch <= FEW_TERMS else VECTORS) * (VECTOR_BYTES // dz.itemsize)
+    swaps = wants_dx and is_swapped(batch, inputs, outputs, dz.itemsize)
+    if swaps:
+        hold_swapped(panel, dz, outputs, batch, outputs)
     for r in range(r0, r1, rows):
         end = min(r + rows, r1)
-        if wants_dx:
+        if swaps:
+            swapped(r, end, dx, inputs, w, outputs, panel, batch, outputs)
+        elif wants_dx:
             zero = 0 * r
             rectangle(NT, zero, batch, r, end, dx, inputs, dz, outputs, w, outputs, none, panel, batch, inputs, outputs)
         if update == KEEP:

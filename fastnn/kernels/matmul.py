@@ -14,6 +14,7 @@ Regimes, by how often an element of w is used:
     few rows  w passes by once, row after row, at the speed of memory
     direct    register tiles that read w where it lies
     packed    a panel of w, as wide as a tile, is copied or transposed to scratch, and all rows pass over it there
+    swapped   NT with no more rows than a tile has columns: y.T = w @ x.T
 """
 
 from __future__ import annotations
@@ -45,6 +46,9 @@ PACKED_ROWS = 512
 FEW_ROWS_NN, FEW_SIDE, FEW_ROWS_NT = 3, 128, 2
 # TN, as few terms go by y row after row: 229 us by tiles at 1024x1024x1, 43 so, and 100 with three terms.
 FEW_TERMS = 3
+# NT is made as y.T = w @ x.T, so many rows of w at a time, where x and y are less to transpose than w. GFLOP/s on Zen 5
+# by panels of w and so: 202 and 252 at 32x1024x1024, 169 and 192 at 16x512x512, but 83 and 48 at 4x512x512.
+SWAPPED_SIDE, SWAPPED_ROWS = 128, 48
 # Two threads against one on Zen 4: 0.89 times as fast at 131,000 multiply-adds, 1.17 at 262,000, 1.34 at 393,000, 1.88
 # at 8.4 million; by itself, on an idle machine. Weights that change cores, and a busy machine, want some more.
 PARALLEL_MACS = 400_000
@@ -82,17 +86,27 @@ def _is_few(form, m, n, k):
 
 
 @kernel(inlined=True)
-def needs_panel(form, m):
-    return m > FEW_ROWS_NT if form == NT else m >= PACKED_ROWS
+def is_swapped(m, n, k, itemsize):
+    """Whether a product of form NT is made as y.T = w @ x.T: where rows of y fill vectors, of a tile at the most."""
+    lanes = VECTOR_BYTES // itemsize
+    filled = (m + lanes - 1) // lanes * lanes
+    return lanes <= m <= VECTORS * lanes and 4 * filled <= 5 * m and min(n, k) >= SWAPPED_SIDE
+
+
+@kernel
+def panel_of(form, m, n, k, itemsize):
+    """Elements of scratch that one thread needs for its share of a product."""
+    if form == NT and is_swapped(m, n, k, itemsize):
+        return (k + SWAPPED_ROWS) * m
+    needs = m > FEW_ROWS_NT if form == NT else m >= PACKED_ROWS
+    return panel_size(k, itemsize) if needs else 0 * k
 
 
 @kernel
 def scratch_size(form, m, n, k, itemsize, threads):
     """Elements of scratch with which matmul can use so many threads: a panel each. With less it uses fewer."""
     macs = m * n * k
-    if macs <= TINY_MACS or not needs_panel(form, m):
-        return 0
-    return panel_size(k, itemsize) * min(threads, 1 + macs // PARALLEL_MACS)
+    return 0 if macs <= TINY_MACS else panel_of(form, m, n, k, itemsize) * min(threads, 1 + macs // PARALLEL_MACS)
 
 
 @kernel(inlined=True)
@@ -145,10 +159,31 @@ def few_rows(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, k):
 
 
 @kernel
+def hold_swapped(held, x, ldx, m, k):
+    """held = x (m, k) transposed, for `swapped`."""
+    transpose_block(held, 0, m, x, 0, ldx, m, k)
+
+
+@kernel
+def swapped(j0, j1, y, ldy, w, ldw, held, m, k):
+    """Columns j0..j1 of y = x @ w.T as rows of w @ x.T, which waits in scratch behind x.T, some rows at a time."""
+    behind = k * m
+    for j in range(j0, j1, SWAPPED_ROWS):
+        rows = min(SWAPPED_ROWS, j1 - j)
+        for p in range(0, k, BLOCK_K):
+            stripe(rows, m, held, behind, m, held, behind if p > 0 else -1, m, w, j * ldw + p, ldw, 1, held, p * m, m,
+                   min(BLOCK_K, k - p))  # fmt: skip
+        transpose_block(y, j, ldy, held, behind, m, rows, m)
+
+
+@kernel
 def rectangle(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, panel, m, n, k):
     """Part of y, by the regime of the whole, m x n."""
     if _is_few(form, m, n, k) and (form != TN or start.size == 0):
         few_rows(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, k)
+    elif form == NT and is_swapped(m, n, k, y.itemsize):
+        hold_swapped(panel, x, ldx, m, k)
+        swapped(j0, j1, y, ldy, w, ldw, panel, m, k)
     else:
         block(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, panel, k)
 
@@ -156,7 +191,7 @@ def rectangle(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, panel, m, n, 
 @kernel(inlined=True)
 def _whole(form, y, ldy, x, ldx, w, ldw, start, scratch, m, n, k):
     zero = 0 * m  # a literal would compile a twin of its own
-    needed = panel_size(k, y.itemsize) if needs_panel(form, m) else 0
+    needed = panel_of(form, m, n, k, y.itemsize)
     panel = vector(scratch, zero, needed)
     rectangle(form, zero, m, zero, n, y, ldy, x, ldx, w, ldw, start, panel, m, n, k)
 
@@ -172,7 +207,7 @@ def share(part, parts, size, unit):
 def _parallel(parts, form, y, ldy, x, ldx, w, ldw, start, scratch, m, n, k):
     """Each thread makes its share of the output: of its columns or its rows, whichever are more."""
     lanes = VECTOR_BYTES // y.itemsize
-    needed = panel_size(k, y.itemsize) if needs_panel(form, m) else 0
+    needed = panel_of(form, m, n, k, y.itemsize)
     for part in prange(parts):
         i0, i1 = share(part, parts, m, SHARED_ROWS) if m > n else (0 * m, m)
         j0, j1 = share(part, parts, n, lanes) if m <= n else (0 * n, n)
@@ -195,7 +230,7 @@ def tiny(form, y, ldy, x, ldx, w, ldw, start, m, n, k):
 
 @kernel
 def _large(form, y, ldy, x, ldx, w, ldw, start, scratch, m, n, k):
-    needed = panel_size(k, y.itemsize) if needs_panel(form, m) else 0
+    needed = panel_of(form, m, n, k, y.itemsize)
     parts = thread_count() if needed == 0 else min(thread_count(), scratch.size // needed)
     if parts > 1 and take_pool():
         _parallel(parts, form, y, ldy, x, ldx, w, ldw, start, scratch, m, n, k)
