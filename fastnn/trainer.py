@@ -7,10 +7,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from threading import Lock
 from typing import Any, NamedTuple, Protocol
 
 import numba
 import numpy as np
+from numba.core import errors
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn import tape, training
@@ -88,14 +90,22 @@ class Epoch(NamedTuple):
     steps: int
 
 
+# What a Trainer makes of its other attributes when it is first asked for: addresses, which copies must not share.
+DERIVED = ("_frame", "_framed_step")
+_compiling = Lock()
+
+
 @lru_cache
-def _framed_step_for(dtype: np.dtype[Any]) -> Any:
-    """training.framed_step for one type of number; other arguments compile nothing, but are a TypeError."""
-    number, step = numba.from_dtype(dtype), training.framed_step
-    step.disable_compile(False)
+def _compiled(step: Any, number: Any) -> Any:
     step.compile((numba.int64[::1], number[:, ::1], numba.int64[::1]))
     step.disable_compile()
     return step
+
+
+def _framed_step_for(dtype: np.dtype[Any]) -> Any:
+    """training.framed_step for one type of number; other arguments compile nothing, but are a TypeError."""
+    with _compiling:
+        return _compiled(training.framed_step[dtype.itemsize], numba.from_dtype(dtype))
 
 
 def _take_nothing(frame: NDArray[np.int64], x: ArrayLike, y: ArrayLike) -> float:
@@ -152,7 +162,7 @@ class Trainer:
         # Python and an argument an array.
         try:
             loss: float = self._framed_step(self._frame, x, y)
-        except TypeError:
+        except (TypeError, errors.TypingError):
             loss = math.nan
         if loss == loss:
             return loss
@@ -164,7 +174,7 @@ class Trainer:
             training.train_step(self.tape, self.params, self.grads, self.state, self.control, x, y, self.workspace)
         )
 
-    @cached_property
+    @property
     def _takes_frame(self) -> bool:
         return isinstance(self.network.loss_function, CrossEntropy) and not (DEBUG or DISABLED)
 
@@ -175,16 +185,23 @@ class Trainer:
 
     @cached_property
     def _frame(self) -> NDArray[np.int64]:
+        """See training.framed_step, which trusts it."""
+        number = self.network.dtype
+        kinds = (np.dtype(np.int64), number, number, number, np.dtype(np.float64), number)
+        for array, kind in zip(self.arrays, kinds, strict=True):
+            if array.dtype != kind or not array.flags.carray:
+                raise TypeError(f"an array of the trainer is {array.dtype}; expected C-contiguous {kind}")
         addresses = [array.ctypes.data for array in self.arrays]
         sizes = [array.size for array in self.arrays]
-        return np.array([*addresses, *sizes, self.network.dtype.itemsize, self.network.inputs], np.int64)
+        return np.array([*addresses, *sizes, number.itemsize, self.network.inputs], np.int64)
 
     def __setattr__(self, name: str, value: object) -> None:
         super().__setattr__(name, value)
-        self.__dict__.pop("_frame", None)  # the addresses of the arrays before
+        for derived in DERIVED:
+            self.__dict__.pop(derived, None)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name not in ("_frame", "_framed_step")}
+        return {name: value for name, value in self.__dict__.items() if name not in DERIVED}
 
     def gradient(self, x: ArrayLike, y: ArrayLike) -> float:
         """Overwrite grads with the gradient of the loss on one batch; returns the loss."""

@@ -9,7 +9,8 @@ from cases import TABLE, of
 from layer_cases import DenseBackward, DenseForward
 from limits import Array
 
-from fastnn.kernels import activation, dense
+from fastnn.kernels import activation, dense, matmul
+from fastnn.kernels.optimizer import KEEP, NO_RULE
 
 EMPTY = {dtype: np.empty(0, dtype) for dtype in ("float32", "float64")}
 
@@ -118,3 +119,32 @@ def test_nan_in_a_row_reaches_that_row_alone_and_every_weight_of_its_input(name:
     backward = DenseBackward(activation=name, b=9, i=6, o=20)
     layer = inputs | backward.forward(inputs) | {"dy": np.ones((9, 20), np.float32)}
     assert np.isnan(backward.run(layer)["dw"][2]).all()
+
+
+@pytest.mark.parametrize("itemsize", [4, 8])
+@pytest.mark.parametrize(("inputs", "outputs"), [(300, 2000), (2000, 300), (784, 128), (130, 10), (4, 3)])
+def test_scratch_for_a_batch_is_enough_for_every_shorter_one(inputs: int, outputs: int, itemsize: int) -> None:
+    needs = [matmul.panel_of(matmul.NT, rows, inputs, outputs, itemsize) for rows in range(1, 701)]
+    needs_forward = [matmul.panel_of(matmul.NN, rows, outputs, inputs, itemsize) for rows in range(1, 701)]
+    chunk = dense.CHUNK_ROWS * dense.CHUNK_COLUMNS
+    for batch in (1, 2, 3, 7, 8, 15, 16, 17, 25, 31, 33, 36, 40, 47, 48, 50, 64, 256, 513, 700):
+        has = dense.dense_scratch(batch, inputs, outputs, itemsize, 1)
+        assert has >= max(needs[:batch]) + chunk
+        assert has >= max(needs_forward[:batch])
+
+
+def test_a_short_batch_writes_nothing_beyond_the_scratch_of_a_long_one() -> None:
+    inputs, outputs = 300, 2000
+    rng = np.random.default_rng(0)
+    for batch, rows in ((256, 32), (256, 48), (700, 16), (40, 32)):
+        size = dense.dense_scratch(batch, inputs, outputs, 4, 1)
+        scratch = np.full(size + 1000, np.nan, "f4")
+        params = rng.normal(size=inputs * outputs).astype("f4")
+        x, dy = rng.normal(size=(rows, inputs)).astype("f4"), rng.normal(size=(rows, outputs)).astype("f4")
+        dx, dw, y = np.full_like(x, np.nan), np.empty((inputs, outputs), "f4"), np.ones_like(dy)
+        dense.dense_backward(
+            dx, dw, EMPTY["float32"], params, EMPTY["float32"], 0, 0, dy, x, y, y, activation.IDENTITY, 0.0,
+            scratch[:size], True, KEEP, NO_RULE,
+        )  # fmt: skip
+        assert np.isnan(scratch[size:]).all()
+        assert np.allclose(dx, dy @ params.reshape(inputs, outputs).T, rtol=1e-3, atol=1e-2)

@@ -6,10 +6,13 @@ import copy
 import pickle
 from typing import Any
 
+import numba
 import numpy as np
 import pytest
 
 from fastnn import SGD, Adam, Momentum, Network, Trainer, mlp
+from fastnn._jit import DEBUG, DISABLED
+from fastnn.machine import thread_limit
 
 ROWS = 23
 X = np.random.default_rng(1).normal(size=(ROWS, 5))
@@ -164,3 +167,38 @@ def test_a_step_follows_arrays_that_are_replaced_and_copies_train_alone() -> Non
     trainer.step(x, y)
     assert np.all(old == 7)
     assert np.any(trainer.workspace != 0)
+
+
+@pytest.mark.parametrize("capacity", [16, 17, 33, 48, 64, 256])
+def test_short_batches_train_as_in_a_trainer_of_their_size(capacity: int) -> None:
+    rng = np.random.default_rng(capacity)
+    for rows in {1, 3, 10, 16, 31, 32, 40, 48, capacity} & set(range(capacity + 1)):
+        x, y = rng.random((rows, 160), dtype=np.float32), rng.integers(0, 10, rows)
+        found = set()
+        for size in (capacity, rows):
+            net = mlp(160, 300, 600, 10, seed=0)
+            trainer = net.trainer(SGD(0.1), batch=size)
+            found.add((trainer.step(x, y), trainer.step(x, y), net.parameters.tobytes()))
+        assert len(found) == 1, rows
+
+
+def test_more_threads_than_vectors_of_outputs_train_to_the_same_bits() -> None:
+    x, y = np.random.default_rng(0).random((64, 784), dtype=np.float32), np.arange(64) % 10
+    found = set()
+    for threads in range(1, numba.config.NUMBA_NUM_THREADS + 1):
+        with thread_limit(threads):
+            net = mlp(784, 10, seed=0)
+            loss = net.trainer(SGD(0.1), batch=64).step(x, y)
+            found.add((loss, net.parameters.tobytes()))
+    assert len(found) == 1
+
+
+def test_a_step_refuses_masked_values_and_arrays_of_another_kind() -> None:
+    x, y = np.ones((8, 3), np.float32), np.zeros(8, np.int64)
+    trainer = mlp(3, 4, 2, seed=0).trainer(SGD(0.1), batch=8)
+    with pytest.raises(TypeError, match="masked"):
+        trainer.step(np.ma.masked_less(x, 2.0), y)
+    trainer.control = trainer.control.astype(np.float32)
+    if not (DEBUG or DISABLED):
+        with pytest.raises(TypeError, match="expected C-contiguous float64"):
+            trainer.step(x, y)

@@ -49,6 +49,9 @@ JAX_SERIAL = {"JAX_CPU_ENABLE_ASYNC_DISPATCH": "false"}
 # After parallel work OpenBLAS spins for 2^28 cycles, 105 ms here, and OpenMP for a few: until threads of either side
 # sleep. With 50 ms a step of ours next to NumPy took up to 30 times as long as by itself.
 SETTLE_SECONDS = 0.12
+# Threads that wake together may share a core until the system spreads them, and spin for a time slice each: calls of 13
+# us then take 4 ms.
+AWAKE_SECONDS = 0.02
 
 
 # Seconds of n calls, by the clock of the process that makes them.
@@ -167,9 +170,17 @@ def in_turn(contestants: Sequence[Timed], budget: Budget, timer_s: float, pause:
         for timed, count, found in zip(contestants, calls, times, strict=True):
             # After its turn to sleep each finds caches cold and its first calls slow: some run before the clock does.
             time.sleep(pause)
-            timed(count // 10 + 1)
+            _wake(timed, count // 10 + 1, AWAKE_SECONDS if pause else 0.0)
             found.append(timed(count) / count)
     return [Measurement(tuple(found), count) for found, count in zip(times, calls, strict=True)]
+
+
+def _wake(timed: Timed, calls: int, seconds: float) -> None:
+    """So many calls at least, and for so long."""
+    begin = time.perf_counter()
+    timed(calls)
+    while time.perf_counter() - begin < seconds:
+        timed(calls)
 
 
 def _calls(timed: Timed, block: float, patience: float) -> int:

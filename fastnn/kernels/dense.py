@@ -25,6 +25,7 @@ from fastnn.kernels.matmul import (
     hold_swapped,
     is_swapped,
     matmul,
+    most_panel_of,
     panel_of,
     pays_threads,
     rectangle,
@@ -60,9 +61,9 @@ def _threads_for(macs, threads):
 
 @kernel(inlined=True)
 def _scratch_of_one(batch, inputs, outputs, itemsize):
-    """Elements that one thread needs: a panel of w, and the gradients that wait."""
-    forward = panel_of(NN, batch, outputs, inputs, itemsize)
-    backward = panel_of(NT, batch, inputs, outputs, itemsize)
+    """Elements that one thread needs for up to so many rows: a panel, and the gradients that wait."""
+    forward = most_panel_of(NN, batch, outputs, inputs, itemsize)
+    backward = most_panel_of(NT, batch, inputs, outputs, itemsize)
     return max(forward, backward + CHUNK_ROWS * CHUNK_COLUMNS)
 
 
@@ -134,6 +135,8 @@ def _descend_row(p, g, factor, rate, weight_decay):
 @kernel(inlined=True)
 def _update_block(r0, r1, j0, j1, params, state, at, x, dz, chunk, batch, inputs, outputs, update, rule):
     """Updates rows r0..r1 and columns j0..j1 of the weight at params[at:] by its gradient, a chunk at a time."""
+    if j0 == j1:  # the share of a thread that has no columns
+        return
     if batch == 1 and update == SGD:
         for i in range(r0, r1):
             _descend_row(

@@ -11,7 +11,7 @@ three plain loops, for any blocking, batch and number of threads.
 
 Regimes, by how often an element of w is used:
     tiny      three scalar loops
-    few rows  w passes by once, row after row, at the speed of memory
+    few rows  w, or with TN and few terms y, passes by once, row after row, at the speed of memory
     direct    register tiles that read w where it lies
     packed    a panel of w, as wide as a tile, is copied or transposed to scratch, and all rows pass over it there
     swapped   NT with no more rows than a tile has columns: y.T = w @ x.T
@@ -95,7 +95,7 @@ def is_swapped(m, n, k, itemsize):
 
 @kernel
 def panel_of(form, m, n, k, itemsize):
-    """Elements of scratch that one thread needs for its share of a product."""
+    """Elements of scratch that one thread needs for its share of a product: of w, or, swapped, of x.T and y.T."""
     if form == NT and is_swapped(m, n, k, itemsize):
         return (k + SWAPPED_ROWS) * m
     needs = m > FEW_ROWS_NT if form == NT else m >= PACKED_ROWS
@@ -103,8 +103,18 @@ def panel_of(form, m, n, k, itemsize):
 
 
 @kernel
+def most_panel_of(form, m, n, k, itemsize):
+    """No less than panel_of for any number of rows up to m: for a workspace whose batches may come short."""
+    lanes = VECTOR_BYTES // itemsize
+    if form != NT or m <= FEW_ROWS_NT:
+        return panel_of(form, m, n, k, itemsize)
+    swaps = m >= lanes and min(n, k) >= SWAPPED_SIDE
+    return max(panel_size(k, itemsize), (k + SWAPPED_ROWS) * min(m, VECTORS * lanes) if swaps else 0)
+
+
+@kernel
 def scratch_size(form, m, n, k, itemsize, threads):
-    """Elements of scratch with which matmul can use so many threads: a panel each. With less it uses fewer."""
+    """Elements of scratch with which matmul can use so many threads: see panel_of. With less it uses fewer."""
     macs = m * n * k
     return 0 if macs <= TINY_MACS else panel_of(form, m, n, k, itemsize) * min(threads, 1 + macs // PARALLEL_MACS)
 

@@ -1,4 +1,4 @@
-"""Emits vector instructions: what tile.py and pack.py are written with."""
+"""Emits vector instructions: what the functions of linkage.py are written with."""
 
 from __future__ import annotations
 

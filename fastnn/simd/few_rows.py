@@ -1,7 +1,7 @@
-"""Products of a row or a few with a matrix, at the speed at which memory gives the matrix.
+"""Products of a row or a few with a matrix, and sums of its columns, at the speed at which memory gives the matrix.
 
 A tile of one row reads w in pieces as wide as the tile, a leading dimension apart. These read whole rows, several at a
-time, in the order in which they lie. The sums are the chains of a tile: fused multiply-adds in the order of k.
+time, in the order in which they lie. A product's sums are the chains of a tile: fused multiply-adds in the order of k.
 """
 
 from __future__ import annotations
