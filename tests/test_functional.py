@@ -344,3 +344,10 @@ def test_bad_input_is_refused_with_what_was_expected(
 ) -> None:
     with pytest.raises(error, match=message):
         call()
+
+
+def test_matmul_refuses_masked_values_whatever_came_before() -> None:
+    x, out = np.ones((4, 4), np.float32), np.empty((4, 4), np.float32)
+    fastnn.matmul(x, x, out=out)
+    with pytest.raises(TypeError, match="masked"):
+        fastnn.matmul(np.ma.masked_less(x, 2.0), x, out=out)
