@@ -20,7 +20,7 @@ class _Announcer(CompileClock):
 
     def on_start(self, event: Any) -> None:
         if self.count == 0:
-            self._say("compiling kernels, once (about half a minute) ..." if CACHE_DIRECTORY else
+            self._say("compiling kernels, once (less than a minute) ..." if CACHE_DIRECTORY else
                       "compiling kernels; no cache directory keeps them for the next run ...")  # fmt: skip
         super().on_start(event)
 
