@@ -122,6 +122,9 @@ def parallel_twins_in_plain_python() -> None:
     assert p.tolist() == [0.5] * 5
     activation._forward_parallel(p, np.array([-1.0, 2.0, 0.0, 3.0, -0.5]), activation.RELU, 0.0)
     assert p.tolist() == [0, 2, 0, 3, 0]
+    z = np.empty((2, 3))
+    softmax._softmax_parallel(1, z, np.log(np.array([[1.0, 2.0, 1.0], [3.0, 3.0, 2.0]])), 1.0)
+    assert np.allclose(z, [[0.25, 0.5, 0.25], [0.375, 0.375, 0.25]])
     chunks_in_plain_python()
 
 
@@ -149,6 +152,8 @@ def in_plain_python() -> None:
     for m, n, k in ((3, 2, 5), (9, 50, 7), (4, 3, 131), (17, 12, 7), (17, 20, 7), (1, 50, 7)):
         for form, dtype in product(FORMS, DTYPES):
             assert_product(form, m, n, k, dtype, padding=1, begin=form != "NT")
+    assert_product("NT", 16, 130, 129, "float32")
+    assert_product("TN", 5, 130, 2, "float32")
     sys.stdout = sys.__stdout__
     print(json.dumps({"ops": sorted({case.op for case in checked}), "training": {d: trained(d) for d in DTYPES}}))
 

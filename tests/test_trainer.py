@@ -9,6 +9,7 @@ from typing import Any
 import numba
 import numpy as np
 import pytest
+from processes import run_python
 
 from fastnn import SGD, Adam, Momentum, Network, Trainer, mlp
 from fastnn._jit import DEBUG, DISABLED
@@ -204,3 +205,28 @@ def test_a_step_refuses_masked_values_and_arrays_of_another_kind() -> None:
     if not (DEBUG or DISABLED):
         with pytest.raises(TypeError, match="expected C-contiguous float64"):
             trainer.step(x, y)
+
+
+FRAMED = """
+import json
+import numpy as np
+from fastnn import SGD, mlp, training
+from fastnn.kernels import softmax
+x, y = np.random.default_rng(0).random((8, 3), dtype=np.float32), np.arange(8) % 2
+losses = []
+for framed in (True, False):
+    trainer = mlp(3, 4, 2, seed=0).trainer(SGD(0.1), batch=8)
+    for labels in (y, y + 2, y[:3]):
+        if framed:
+            losses.append(training.framed_step[4](trainer._frame, x, labels))
+        elif labels is y:
+            losses.append(training.train_step(*trainer.arrays[:5], x, labels, trainer.workspace))
+    losses.append(trainer.params.tolist())
+print(json.dumps([str(loss) for loss in losses]))
+"""
+
+
+def test_a_frame_in_plain_python_holds_the_arrays_of_the_trainer() -> None:
+    loss, above, short, after, expected, expected_after = run_python(FRAMED, NUMBA_DISABLE_JIT="1")
+    assert (loss, after) == (expected, expected_after)
+    assert above == short == "nan"

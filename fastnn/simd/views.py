@@ -123,8 +123,8 @@ def on_stack(typingctx: Any, count: Any, number: Any) -> Any:
 
 
 def _addressed(addresses: Any, place: int, size: int, number: Any) -> Any:
-    count = size * np.dtype(number).itemsize
-    return np.ctypeslib.as_array((ctypes.c_byte * count).from_address(addresses[place])).view(number)
+    count = int(size) * np.dtype(number).itemsize
+    return np.frombuffer((ctypes.c_byte * count).from_address(int(addresses[place])), number)
 
 
 @lowered(twin=_addressed)
