@@ -195,11 +195,17 @@ def _rounds(run: Run, row: NDArray[Any], seconds: float) -> int:
     return max(1, int(seconds * best))
 
 
-def _peak_flops(threads: int, dtype: np.dtype[Any], seconds: float) -> float:
+def peak_rounds(threads: int, dtype: np.dtype[Any]) -> tuple[NDArray[Any], float]:
+    """What peak.fma_peak takes to keep so many threads multiplying, and the FLOPs of a row of it in a round."""
     # x -> x/2 + 1/2 stays near 1: neither overflow nor subnormals.
     buffer = np.full((threads, peak.chain_elements(dtype.itemsize)), 0.5, dtype)
+    return buffer, peak.flops_of_round(dtype.itemsize)
+
+
+def _peak_flops(threads: int, dtype: np.dtype[Any], seconds: float) -> float:
+    buffer, flops = peak_rounds(threads, dtype)
     peak.fma_peak(buffer, 1)
-    return _best_rate(peak.fma_peak, buffer, peak.flops_of_round(dtype.itemsize), seconds)
+    return _best_rate(peak.fma_peak, buffer, flops, seconds)
 
 
 def _level_sizes(threads: int) -> list[tuple[str, float, int]]:

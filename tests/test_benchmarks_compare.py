@@ -68,8 +68,12 @@ def test_a_run_writes_right_rows_and_names_peers_that_are_not_there(
     for row in document["rows"]:
         assert 0 <= row["residual"] <= 1
         assert row["floor_s"] > 0
+        ceiling = next(each for each in document["context"]["ceilings"] if each["dtype"] == row["dtype"])
+        peak = row["peak_flops_per_s"] if row["group"] == "products" else ceiling["flops_per_s"]
+        assert 0.1 < peak / ceiling["flops_per_s"] < 2, "the peak beside a product is another than that of before"
         for timing in (*row["ours"].values(), *row["peers"].values()):
             assert 0 < timing["min_s"] <= timing["median_s"]
+            assert timing["peak_fraction"] == pytest.approx(row["flops"] / timing["median_s"] / peak)
         assert set(row["ours"]) == set(ours.WAYS)
         for interval in row["peers"]["numpy"]["ratio"].values():
             assert 0 < interval["low"] <= interval["median"] <= interval["high"]

@@ -17,7 +17,9 @@ from limits import Array, unit
 from processes import run_python
 
 from fastnn._jit import DEBUG, DISABLED, kernel
+from fastnn.checks import aligned_zeros
 from fastnn.kernels.matmul import (
+    ALWAYS_PACKED_ROWS,
     BLOCK_K,
     FEW_ROWS_NN,
     FEW_SIDE,
@@ -38,6 +40,7 @@ from fastnn.simd.few_rows import CONFLICT_BYTES
 from fastnn.simd.host import UNIT
 from fastnn.simd.scalar import fma
 from fastnn.simd.tile import VECTORS
+from fastnn.simd.views import begins_inside
 
 FORMS = {"NN": NN, "NT": NT, "TN": TN}
 WIDTHS = tuple(VECTORS * VECTOR_BYTES // itemsize for itemsize in (4, 8))
@@ -176,8 +179,10 @@ def test_blocks_of_terms_and_panels_give_the_bits_of_three_loops(form: str, dtyp
     for m, n, k in (
         (PACKED_ROWS - 1, 50, 7), (PACKED_ROWS, 50, 7), (PACKED_ROWS + 1, 17, 33), (9, 50, BLOCK_K - 1),
         (9, 50, BLOCK_K), (9, 50, BLOCK_K + 1), (1, 7, 2 * BLOCK_K + 1), (PACKED_ROWS, 3, BLOCK_K + 5),
+        (ALWAYS_PACKED_ROWS, 50, 7), (ALWAYS_PACKED_ROWS - 1, 64, 9), (ALWAYS_PACKED_ROWS, 64, 9),
     ):  # fmt: skip
-        assert_product(form, m, n, k, dtype, padding=1, begin=form != "NT")
+        for padding in (0, 1):
+            assert_product(form, m, n, k, dtype, padding=padding, begin=form != "NT")
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -223,6 +228,13 @@ def test_products_of_all_regimes_are_among_those_tested() -> None:
     assert list(needs["NT"].values()) == [False, False, True, True]
     assert list(needs["NN"].values()) == [False, False, False, True]
     assert scratch_size(NT, 512, 512, 512, 4, 4) == 4 * scratch_size(NT, 512, 512, 512, 4, 1)
+
+
+def test_where_an_array_begins_is_seen() -> None:
+    lanes = UNIT.bytes // 4
+    aligned = aligned_zeros(2 * lanes, np.dtype("f4"))
+    inside = numba.njit(lambda array: begins_inside(array, UNIT.bytes))
+    assert [bool(inside(aligned[at:])) for at in (0, 1, lanes - 1, lanes)] == [False, True, True, False]
 
 
 def test_with_scratch_for_fewer_threads_the_bits_are_the_same() -> None:

@@ -13,9 +13,14 @@ from layer_cases import Product
 from limits import Arrays, error_ratio, slack
 
 import fastnn
-from fastnn.bench.measuring import Run
+from fastnn.bench.measuring import Run, seconds_of
+from fastnn.bench.peers import Timed
+from fastnn.machine import peak_rounds
+from fastnn.simd.peak import fma_peak
 
 WAYS = ("python", "nopython")
+# Of one call that shows the peak: some 10 us.
+PEAK_FLOPS = 2e6
 
 
 class Answers:
@@ -59,6 +64,17 @@ def ways(case: Case, inputs: Arrays) -> dict[str, Run]:
         from_python = partial(fastnn.matmul, inputs["x"], inputs["w"], transpose_x=case.form == "TN",
                               transpose_w=case.form == "NT", out=outputs["y"])  # fmt: skip
     return {"python": _from_python(from_python), "nopython": lambda calls: repeated(call.func)(calls, *call.args)}
+
+
+def peak(threads: int, case: Case) -> tuple[Timed, float]:
+    """Times calls of some PEAK_FLOPS multiply-adds in registers; and how many FLOPs, exactly, one has."""
+    buffer, flops = peak_rounds(threads, np.dtype(case.dtype))
+    rounds = int(PEAK_FLOPS / (flops * threads))
+
+    def run(calls: int) -> None:
+        fma_peak(buffer, calls * rounds)
+
+    return partial(seconds_of, run), flops * threads * rounds
 
 
 def _from_python(call: Callable[[], Any]) -> Run:

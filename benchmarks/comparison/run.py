@@ -3,6 +3,9 @@
 {"schema": "fastnn-kernels/1", "context": {...}, "rows": [row, ...]}. A row has "ours", a timing by the way of calling,
 and "peers", a timing by the name, each with the "ratio" of its time to ours, pair by pair, by the way of calling ours;
 "absent" says why a peer is not among them. A row is refused, without times, where our answer is wrong.
+
+Shares of the peak, of products, are of "peak_flops_per_s": multiply-adds in registers that took turns with the row's
+calls, since the clock of a shared machine is not the same all day. Other rows take that of the context's ceilings.
 """
 
 from __future__ import annotations
@@ -141,12 +144,17 @@ def _row(group: str, case: Case, threads: int, found: Peers, budget: Budget, tim
     row["absent"] = absent
     timed: dict[str, Timed] = {way: partial(seconds_of, run) for way, run in ours.ways(case, inputs).items()}
     timed |= {name: peer.timed for name, peer in ready.items()}
+    if case.op == "matmul":
+        timed["peak"], flops = ours.peak(threads, case)
     try:
         measured = in_turn(list(timed.values()), budget, timer_s, settling(threads))
     except PeerFailed as failure:
         found.close()
         return row | _refusal(str(failure))
-    return row | _timings(dict(zip(timed, measured, strict=True)), ready)
+    times = dict(zip(timed, measured, strict=True))
+    if "peak" in times:
+        row["peak_flops_per_s"] = flops / times["peak"].median
+    return row | _timings(times, ready)
 
 
 def _refusal(reason: str) -> Row:
@@ -193,5 +201,5 @@ def _put_under(row: Row, ceilings: Ceilings) -> None:
     row["floor_s"] = ceilings.floor(row["flops"], row["bytes_min"], row["working_set"])
     for timing in _timings_of(row):
         rate = row["flops"] / timing["median_s"]
-        timing["gflops"], timing["peak_fraction"] = rate / 1e9, rate / ceilings.flops_per_s
+        timing["gflops"], timing["peak_fraction"] = rate / 1e9, rate / row.get("peak_flops_per_s", ceilings.flops_per_s)
         timing["floor_fraction"] = row["floor_s"] / timing["median_s"]

@@ -28,7 +28,7 @@ from fastnn.simd.pack import copy_block, transpose_block
 from fastnn.simd.pool import release_pool, take_pool, thread_count
 from fastnn.simd.scalar import fma
 from fastnn.simd.tile import VECTORS, stripe
-from fastnn.simd.views import flat, on_stack, overlap, vector
+from fastnn.simd.views import begins_inside, flat, on_stack, overlap, vector
 
 NN, NT, TN = 0, 1, 2
 
@@ -36,10 +36,10 @@ VECTOR_BYTES = UNIT.bytes
 # Terms that a stripe of y sums before the next begins: 512 x 48 floats of w are 98 kB of L2. GFLOP/s on Zen 5 (of 290)
 # with 256, 512, 1024: 243, 262, 204 at 32x1024x1024, 251, 266, 209 at 256x1024x1024, 245, 265, 195 at 256x2048x2048.
 BLOCK_K = 512
-# From so many rows on, a copy of w in panels beats w where it lies. GFLOP/s direct and packed on Zen 5: 234 and 238 at
-# 256x1024x1024, 255 and 257 at 512 squared, in float64 110 and 126; on Zen 4 104 and 104 at 256x2048x2048, 108 and 112
-# at 2048 squared.
-PACKED_ROWS = 512
+# From so many rows on, a copy of w in panels beats w where it lies: the first where its rows straddle cache lines, the
+# second always. GFLOP/s direct and packed on Zen 5: 254 and 268 at 255 squared, 227 and 239 at 129 squared, in float64
+# 118 and 130, 117 and 125; of rows that begin lines, 279 and 263 at 128x512x512, 267 and 275 at 256 squared.
+PACKED_ROWS, ALWAYS_PACKED_ROWS = 128, 256
 # Up to so many rows w passes by row after row. NN, where both sides of w are at least FEW_SIDE: 55 us against 219 by
 # tiles at 1x1024x1024, 825 ns against 894 at 1x128x128, but 162 against 120 at 1x64x64. NT, against panels: 4.9 us and
 # 10.4 with one row of 256x256, 9.9 and 12.9 with two, 14.8 and 15.4 with three.
@@ -130,7 +130,8 @@ def block(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, panel, k):
     """Rows i0..i1 and columns j0..j1 of y by tiles, w by way of `panel` (see panel_size) unless that is empty."""
     lanes = VECTOR_BYTES // y.itemsize
     row_x, column_x = (1, ldx) if form == TN else (ldx, 1)
-    packs = panel.size > 0
+    straddles = ldw % lanes > 0 or begins_inside(w, VECTOR_BYTES)
+    packs = panel.size > 0 and (form == NT or i1 - i0 >= ALWAYS_PACKED_ROWS or straddles)
     source = panel if packs else w
     for p in range(0, max(k, 1), BLOCK_K):
         terms = min(BLOCK_K, k - p)

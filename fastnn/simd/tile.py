@@ -100,13 +100,23 @@ class _TileBuilder(VectorBuilder):
         x = [self.broadcast(self.builder.load(row)) for row in x_rows]
         return [self.fma(x[i // self.vectors], w[i % self.vectors], total) for i, total in enumerate(sums)]
 
-    def emit(self, at: _Operands, from_zero: Any, mask: Any) -> None:
-        """One tile: its first values, k terms, and the store. k may be 0."""
+    def prefetch_tile(self, y: Any, ldy: Any, index: Any) -> None:
+        """Asks for one line of another tile of y: term after term for the next one, since all its lines at once would
+        hold up the loads of w.
+
+        2048 squared on Zen 5: 258 GFLOP/s so, 241 with all of them at the first term.
+        """
+        builder = self.builder
+        row, beyond = builder.urem(index, I64(self.rows)), builder.udiv(index, I64(self.rows))
+        last = I64(self.vectors - 1)
+        vector = builder.select(builder.icmp_unsigned("<", beyond, last), beyond, last)
+        line = builder.add(builder.mul(row, ldy), builder.mul(vector, I64(self.lanes)))
+        self.prefetch(self.at(y, line), writes=True)
+
+    def emit(self, at: _Operands, next_y: Any, from_zero: Any, mask: Any) -> None:
+        """One tile: its first values, k terms, and the store, while y of the next one is on its way. k may be 0."""
         builder = self.builder
         first = self.begin(at.begin, at.ldb, from_zero, mask)
-        # Of the next tile: 1024 squared 105 GFLOP/s, 103 without.
-        for row in self.rows_at(self.at(at.y, builder.mul(at.ldy, I64(self.rows))), at.ldy):
-            self.prefetch_row(row, writes=True)
         entry = builder.block
         loop, body, done = (builder.append_basic_block(name) for name in ("k.loop", "k.body", "k.done"))
         builder.branch(loop)
@@ -119,6 +129,7 @@ class _TileBuilder(VectorBuilder):
         builder.position_at_end(body)
         x_rows = self.rows_at(self.at(at.x, builder.mul(index, at.column_x)), at.row_x)
         grown = self.grow(sums, x_rows, self.at(at.w, builder.mul(index, at.ldw)), mask)
+        self.prefetch_tile(next_y, at.ldy, index)
         following = builder.add(index, I64(1))
         builder.branch(loop)
 
@@ -145,12 +156,16 @@ def _stripe(rows: int, columns: int, y: Any, y_at: int, ldy: int, begin: Any, be
 def _emit_rows(tiles: list[_TileBuilder], rows: Any, operands: _Operands, from_zero: Any, mask: Any) -> None:
     """The rows in tiles of falling height; the last tile of the list is one row."""
     builder = tiles[0].builder
+    to_the_right = tiles[0].at(operands.y, tiles[0].vectors * tiles[0].lanes)
     done: Any = I64(0)
     for emitter in tiles:
         left = builder.sub(rows, done)
         end = builder.add(done, builder.sub(left, builder.srem(left, I64(emitter.rows))))
         with cgutils.for_range_slice(builder, done, end, I64(emitter.rows), intp=I64) as (row, _):
-            emitter.emit(operands.of_row(builder, row), from_zero, mask)
+            below = builder.add(row, I64(emitter.rows))
+            next_y = emitter.at(operands.y, builder.mul(below, operands.ldy))
+            next_y = builder.select(builder.icmp_signed("<", below, rows), next_y, to_the_right)
+            emitter.emit(operands.of_row(builder, row), next_y, from_zero, mask)
         done = end
 
 

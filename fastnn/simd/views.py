@@ -183,6 +183,22 @@ def begin_together(typingctx: Any, a: Any, b: Any) -> Any:
     return types.boolean(a, b), codegen
 
 
+def _begins_inside(array: Any, unit: int) -> Any:
+    return array.ctypes.data % unit > 0
+
+
+@lowered(twin=_begins_inside)
+def begins_inside(typingctx: Any, array: Any, unit: Any) -> Any:
+    """Whether an array begins inside of a piece of memory of so many bytes, and not with it."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, args[0])
+        address = builder.ptrtoint(array.data, context.get_value_type(types.intp))
+        return builder.icmp_unsigned("!=", builder.urem(address, args[1]), address.type(0))
+
+    return types.boolean(array, types.intp), codegen
+
+
 def _overlap(a: Any, b: Any) -> Any:
     return a.ctypes.data < b.ctypes.data + b.nbytes and b.ctypes.data < a.ctypes.data + a.nbytes
 
