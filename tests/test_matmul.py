@@ -233,7 +233,7 @@ def test_products_of_all_regimes_are_among_those_tested() -> None:
 def test_where_an_array_begins_is_seen() -> None:
     lanes = UNIT.bytes // 4
     aligned = aligned_zeros(2 * lanes, np.dtype("f4"))
-    inside = numba.njit(lambda array: begins_inside(array, UNIT.bytes))
+    inside = numba.njit(lambda array: begins_inside(array, VECTOR_BYTES))
     assert [bool(inside(aligned[at:])) for at in (0, 1, lanes - 1, lanes)] == [False, True, True, False]
 
 
