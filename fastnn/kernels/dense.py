@@ -45,10 +45,11 @@ VECTOR_BYTES = UNIT.bytes
 # Gradients that wait in scratch for their update. Microseconds of a step of 784-1024x3-10 at batch 1, 32, 256 with
 # 8x480: 839, 5897, 39758; 24x480: 786, 5657, 39570; 48x480: 809, 6305, 38815; 48x192: 849, 6152, 38809.
 CHUNK_ROWS, CHUNK_COLUMNS = 24, 480
-# Of a few rows the gradients of so many elements wait, in L1, and w goes by in blocks of so many vectors of rows, on
-# Zen 5. Microseconds of a step of 784-1024x3-10 at batch 1 with 1024 and 2 vectors: 417, 4096 and 2: 387, 4096 and 4:
-# 377, as above 514; 335 with sgd on one row, whose gradients do not wait.
-NEAR_ELEMENTS, FEW_BLOCK_VECTORS = 4096, 4
+# Of a few rows the gradients of so many elements wait, in L1, and w goes by in blocks of so many vectors of rows, fewer
+# where these bytes, which wait in L2 for their update, are not enough. On Zen 5, microseconds of a step at batch 1 of
+# 784-1024x3-10 with 1024 and 2 vectors: 417, 4096 and 2: 387, 4096 and 4: 377, as above 514; 335 with sgd on one row,
+# whose gradients do not wait. Milliseconds of 784-6944x3-10 with 4, 2, 1 vectors: 28.9, 26.4, 25.0.
+NEAR_ELEMENTS, FEW_BLOCK_VECTORS, FEW_BLOCK_BYTES = 4096, 4, 2**19
 # Threads share rows of x or of w in units of so many, columns in whole vectors.
 SHARED_ROWS = 8
 
@@ -162,6 +163,15 @@ def _update_block(r0, r1, j0, j1, params, state, at, x, dz, chunk, batch, inputs
                     update_part(params, at + (r + i) * outputs + j, chunk, i * width, state, width, update, rule)
 
 
+@kernel(inlined=True)
+def _block_rows(batch, outputs, itemsize):
+    """Rows of w that the backward pass takes together, in whole vectors of dx."""
+    vectors = VECTORS
+    if batch <= FEW_TERMS:
+        vectors = min(FEW_BLOCK_VECTORS, max(1, FEW_BLOCK_BYTES // (VECTOR_BYTES * outputs)))
+    return vectors * (VECTOR_BYTES // itemsize)
+
+
 @kernel
 def _backward_part(r0, r1, j0, j1, dx, dw, params, state, at, x, dz, scratch, wants_dx, batch, inputs, outputs, update,
                    rule):  # fmt: skip
@@ -170,7 +180,7 @@ def _backward_part(r0, r1, j0, j1, dx, dw, params, state, at, x, dz, scratch, wa
     panel, chunk = vector(scratch, 0, needed), vector(scratch, needed, CHUNK_ROWS * CHUNK_COLUMNS)
     w = vector(params, at, inputs * outputs)
     none = vector(scratch, 0, 0)
-    rows = (FEW_BLOCK_VECTORS if batch <= FEW_TERMS else VECTORS) * (VECTOR_BYTES // dz.itemsize)
+    rows = _block_rows(batch, outputs, dz.itemsize)
     swaps = wants_dx and is_swapped(batch, inputs, outputs, dz.itemsize)
     if swaps:
         hold_swapped(panel, dz, outputs, batch, outputs)
