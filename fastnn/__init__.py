@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from numba import get_num_threads, set_num_threads
 
+from fastnn.fitting import History, fit
 from fastnn.functional import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -28,9 +29,10 @@ from fastnn.losses import (
     Hinge,
     Perceptron,
 )
-from fastnn.network import Network, load, mlp
+from fastnn.models import load, mlp
+from fastnn.network import Network
 from fastnn.optimizers import SGD, Adam, AdamW, Cosine, InverseScaling, Momentum, Nesterov, Schedule, StepDecay
-from fastnn.trainer import History, NonFiniteLoss, Trainer, fit
+from fastnn.trainer import NonFiniteLoss, Trainer
 
 try:
     __version__ = version("fastnn")

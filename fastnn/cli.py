@@ -52,6 +52,7 @@ def main() -> None:
 @click.option("--threads", multiple=True, type=click.IntRange(min=1), help="Threads.  [default: 1 and all]")
 @click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True)
 @click.option("--optimizer", type=click.Choice(["sgd", "momentum", "adam", "adamw"]), default="sgd", show_default=True)
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where to run.")
 @click.option("--fast", "effort", flag_value="fast", help="About 0.2 s a row.")
 @click.option("--rigorous", "effort", flag_value="rigorous", help="Up to 10 s a row, until the spread is below 1 %.")
 @click.option("--peers", default="", metavar="NAMES", help="Compare with these in turn: numpy, torch, jax.")

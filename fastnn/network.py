@@ -7,7 +7,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from copy import copy
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -25,10 +25,11 @@ from fastnn.checks import (
     require_memory,
 )
 from fastnn.cost import Cost, StepCost
-from fastnn.io import read, save
-from fastnn.kernels.activation import NAMES, SIGMOID, activation_forward
+from fastnn.fitting import fit
+from fastnn.io import save
+from fastnn.kernels.activation import SIGMOID, activation_forward
 from fastnn.kernels.softmax import softmax
-from fastnn.layers import Dense, Layer, describe_layer, layer_of
+from fastnn.layers import Layer, describe_layer
 from fastnn.losses import (
     MSE,
     BinaryCrossEntropy,
@@ -37,12 +38,17 @@ from fastnn.losses import (
     Loss,
     as_loss,
     describe_loss,
-    loss_of,
 )
 from fastnn.lowering import Plan, layout_parameters, lower
 from fastnn.optimizers import Optimizer
 from fastnn.summary import layer_row, summary_table
-from fastnn.trainer import Trainer, fit, require_gradient
+from fastnn.trainer import Trainer, require_gradient
+
+if TYPE_CHECKING:
+    from fastnn.cuda.memory import Memory
+    from fastnn.cuda.trainer import CudaTrainer
+
+DEVICES = ("cpu", "cuda")
 
 # Rows a forward pass takes at once: more no longer runs faster (784-512-512-10, one thread, Zen 4: 16 rows 107.7
 # GFLOP/s, 256 rows 109.2, 1024 rows 105.9), and the workspace grows with it.
@@ -60,11 +66,11 @@ class Network:
     inputs: features of a row of x. layers: see fastnn.layers. loss: a name or an object of fastnn.losses. dtype:
     float32 or float64, of parameters, data and results. seed: an int, a numpy.random.Generator, or None for fresh ones.
 
-    initialize: False leaves all parameters 0.
+    initialize: False leaves all parameters 0. device: "cpu", or "cuda", where parameters and training lie on a GPU.
 
     parameters: the flat vector of all weights and biases, each block padded with zeros to 64 bytes; named_parameters:
-    views into it. Changing either changes the network. Calls from several threads at once are safe as long as none
-    changes the parameters.
+    views into it. Changing either changes the network. On a GPU both are copies that cannot be written; assign to
+    parameters. Calls from several threads at once are safe on the CPU as long as none changes the parameters.
     """
 
     def __init__(
@@ -76,7 +82,9 @@ class Network:
         dtype: DTypeLike = "float32",
         seed: int | np.random.Generator | None = None,
         initialize: bool = True,
+        device: str = "cpu",
     ) -> None:
+        self.device = as_choice(device, DEVICES, "device")
         self.inputs = as_count(inputs, "inputs")
         self.layers = tuple(layers)
         if not self.layers:
@@ -91,6 +99,7 @@ class Network:
         self.layout = layout_parameters(self.layers, self.inputs, self.dtype.itemsize)
         require_memory(self.layout.size, self.dtype, f"a network of {self.layout.count:,} parameters")
         self._parameters = aligned_zeros(self.layout.size, self.dtype)
+        self._memory = self._on_device()
         if initialize:
             self.initialize(seed)
         self._local = threading.local()
@@ -106,10 +115,12 @@ class Network:
     def initialize(self, seed: int | np.random.Generator | None = None) -> None:
         """Draw all weights anew; biases become 0."""
         rng = np.random.default_rng(seed)
-        self.parameters[:] = 0
+        self._parameters[:] = 0
         for index, (layer, width) in enumerate(zip(self.layers, self._widths(), strict=False)):
             for name, values in layer.initial(rng, width).items():
-                self.layout.blocks[f"{index}.{name}"].view(self.parameters)[...] = values
+                self.layout.blocks[f"{index}.{name}"].view(self._parameters)[...] = values
+        if self._memory:
+            self._memory.write(self._parameters)
 
     @property
     def parameter_count(self) -> int:
@@ -132,13 +143,15 @@ class Network:
     @property
     def parameters(self) -> NDArray[Any]:
         """The flat vector itself. Assigning copies into it, so that views and trainers stay on it."""
-        return self._parameters
+        return self._memory.read() if self._memory else self._parameters
 
     @parameters.setter
     def parameters(self, values: NDArray[Any]) -> None:
         if np.shape(values) != self._parameters.shape:
             raise ValueError(f"parameters have shape {np.shape(values)}; expected {self._parameters.shape}")
         self._parameters[:] = values
+        if self._memory:
+            self._memory.write(self._parameters)
 
     @property
     def loss_function(self) -> Loss:
@@ -146,8 +159,9 @@ class Network:
         return self._loss_function
 
     def __getstate__(self) -> dict[str, Any]:
-        """Everything but the workspaces, which each thread makes for itself."""
-        return {name: value for name, value in self.__dict__.items() if name != "_local"}
+        """Everything but the workspaces, which each thread makes for itself, and what lies on a device."""
+        kept = {name: value for name, value in self.__dict__.items() if name not in ("_local", "_memory")}
+        return kept | {"_parameters": self.parameters}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -155,10 +169,27 @@ class Network:
         self.dtype = as_dtype(self.dtype)
         self._parameters = aligned_zeros(self.layout.size, self.dtype)
         self._parameters[:] = state["_parameters"]
+        self._memory = self._on_device()
+
+    def _on_device(self) -> Memory | None:
+        """The parameters' place on a GPU. DeviceUnavailable where there is none."""
+        if self.device == "cpu":
+            return None
+        from fastnn.cuda.memory import Memory
+
+        return Memory(self, self._parameters)
 
     def copy(self) -> Network:
         """A network of the same layers with parameters of its own."""
         return copy(self)
+
+    def to(self, device: str) -> Network:
+        """A copy on "cpu" or "cuda". DeviceUnavailable without a GPU."""
+        found = Network(
+            self.inputs, self.layers, loss=self.loss_function, dtype=self.dtype, initialize=False, device=device
+        )
+        found.parameters = self.parameters
+        return found
 
     # Data -----------------------------------------------------------------------------------------------------------
 
@@ -212,6 +243,8 @@ class Network:
     def __call__(self, x: ArrayLike) -> NDArray[Any]:
         """The network's output (N, outputs) for x (N, inputs): logits, where the loss is a cross-entropy."""
         x = self.as_input(x)
+        if self._memory:
+            return self._memory.infer(x)
         plan, workspace = self._workspace(min(max(len(x), 1), INFERENCE_ROWS), gradients=False)
         out = np.empty((len(x), self.outputs), self.dtype)
         tape.infer(out, plan.tape, self.parameters, x, workspace)
@@ -273,6 +306,8 @@ class Network:
         y = self.as_target(y, len(x))
         _require_rows(x)
         require_gradient(self.layers, self.loss_function)
+        if self._memory:
+            return self._memory.gradient(x, y)
         plan, workspace = self._workspace(len(x), gradients=True)
         gradient = aligned_zeros(self.layout.size, self.dtype)
         tape.loss_and_gradient(plan.tape, self.parameters, gradient, x, y, workspace)
@@ -280,9 +315,13 @@ class Network:
 
     # Training -------------------------------------------------------------------------------------------------------
 
-    def trainer(self, optimizer: str | Optimizer = "adam", batch: int = 32) -> Trainer:
+    def trainer(self, optimizer: str | Optimizer = "adam", batch: int = 32) -> Trainer | CudaTrainer:
         """All that a training loop needs, allocated once; see fastnn.Trainer."""
-        return Trainer(self, optimizer, batch)
+        if self._memory is None:
+            return Trainer(self, optimizer, batch)
+        from fastnn.cuda.trainer import CudaTrainer
+
+        return CudaTrainer(self, self._memory, optimizer, batch)
 
     fit = fit
 
@@ -341,33 +380,3 @@ class Network:
     def save(self, path: str | PathLike[str]) -> None:
         """Write layers and parameters to a safetensors file, atomically; fastnn.load reads it."""
         save(self, path)
-
-
-def _of_description(description: dict[str, Any]) -> Network:
-    chain = [layer_of(layer) for layer in description["layers"]]
-    loss = loss_of(description["loss"])
-    return Network(description["inputs"], chain, loss=loss, dtype=description["dtype"], initialize=False)
-
-
-def load(path: str | PathLike[str]) -> Network:
-    """Read a network that save wrote. FileError where the file is anything else; FileNotFoundError where it is not."""
-    return read(path, _of_description)
-
-
-def mlp(
-    inputs: int,
-    *units: int,
-    activation: str = "relu",
-    output_activation: str = "identity",
-    loss: str | Loss = "cross_entropy",
-    dtype: DTypeLike = "float32",
-    seed: int | np.random.Generator | None = None,
-    initializer: str = "auto",
-) -> Network:
-    """A multilayer perceptron by its sizes: mlp(3, 4, 2) has 3 inputs, 4 hidden units and 2 outputs."""
-    if not units:
-        raise ValueError("mlp needs the number of inputs and of at least one layer's units, such as mlp(3, 4, 2)")
-    as_choice(activation, NAMES, "activation")
-    hidden = [Dense(size, activation, initializer=initializer) for size in units[:-1]]
-    last = Dense(units[-1], output_activation, initializer=initializer)
-    return Network(inputs, [*hidden, last], loss=loss, dtype=dtype, seed=seed)

@@ -1,11 +1,9 @@
-"""Training from Python: a Trainer for loops of one's own, and fit, which runs whole epochs without the interpreter."""
+"""Training from Python: a Trainer for loops of one's own."""
 
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from threading import Lock
 from typing import Any, NamedTuple, Protocol
@@ -15,13 +13,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn import tape, training
-from fastnn._jit import DEBUG, DISABLED, check_threading_layer, compile_clock
+from fastnn._jit import DEBUG, DISABLED
 from fastnn.checks import aligned_zeros, as_count, as_numeric, require_memory
 from fastnn.layers import Layer
 from fastnn.losses import CrossEntropy, Loss, Perceptron
 from fastnn.lowering import ParameterLayout, Plan
 from fastnn.optimizers import Optimizer, as_optimizer
-from fastnn.progress import epoch_bar
 
 
 class Trainable(Protocol):
@@ -44,15 +41,11 @@ class Trainable(Protocol):
 
     def named(self, vector: NDArray[Any]) -> Mapping[str, NDArray[Any]]: ...
 
-    def plan(self, capacity: int) -> Plan: ...
+    def plan(self, capacity: int, gradients: bool = True) -> Plan: ...
 
     def as_input(self, x: ArrayLike) -> NDArray[Any]: ...
 
     def as_target(self, y: ArrayLike, rows: int) -> NDArray[Any]: ...
-
-    def loss(self, x: ArrayLike, y: ArrayLike) -> float: ...
-
-    def accuracy(self, x: ArrayLike, y: ArrayLike) -> float: ...
 
 
 class NonFiniteLoss(ArithmeticError):
@@ -78,6 +71,16 @@ def require_gradient(layers: tuple[Layer, ...], loss: Loss) -> None:
             raise ValueError(
                 f"layer {index} has the activation step, which has no gradient; use sigmoid, or loss='perceptron'"
             )
+
+
+def as_order(order: ArrayLike, rows: int) -> NDArray[np.int64]:
+    """Indices of rows to train on, as the kernels read them. TypeError, ValueError."""
+    order = as_numeric(order, "order")
+    if order.ndim != 1 or order.dtype.kind not in "iu":
+        raise TypeError(f"order is {order.dtype} {order.shape}; expected whole numbers, one a row to train on")
+    if order.size and not (order.min() >= 0 and order.max() < rows):
+        raise ValueError(f"order spans {order.min()}..{order.max()}; expected rows of x, 0..{rows - 1}")
+    return np.require(order, np.int64, ["C", "A", "W"])
 
 
 class Epoch(NamedTuple):
@@ -148,6 +151,33 @@ class Trainer:
     def steps(self) -> int:
         """Optimizer steps made."""
         return int(self.control[training.STEP])
+
+    @property
+    def state_bytes(self) -> int:
+        """Bytes of the optimizer's moments."""
+        return self.state.nbytes
+
+    @property
+    def snapshot_elements(self) -> int:
+        """Numbers of the network's type that a snapshot holds."""
+        return self.params.size + self.state.size
+
+    def snapshot(self) -> tuple[NDArray[Any], ...]:
+        """Copies of parameters, moments and counters."""
+        return self.params.copy(), self.state.copy(), self.control.copy()
+
+    def restore(self, snapshot: tuple[NDArray[Any], ...]) -> None:
+        """Back to where a snapshot was taken."""
+        self.params[:], self.state[:], self.control[:] = snapshot
+
+    def is_finite(self) -> bool:
+        """Whether all parameters are."""
+        return bool(np.isfinite(self.params).all())
+
+    def hold(self, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
+        """x and y as `epoch` reads them, checked and converted once for many calls."""
+        x = self.network.as_input(x)
+        return x, self.network.as_target(y, len(x))
 
     def _batch(self, x: ArrayLike) -> NDArray[Any]:
         x = self.network.as_input(x)
@@ -225,13 +255,8 @@ class Trainer:
         """Train on x[order], y[order] in one nopython call, at most `steps` batches of it."""
         x = self.network.as_input(x)
         y = self.network.as_target(y, len(x))
-        order = as_numeric(order, "order")
-        if order.ndim != 1 or order.dtype.kind not in "iu":
-            raise TypeError(f"order is {order.dtype} {order.shape}; expected whole numbers, one a row to train on")
+        order = as_order(order, len(x))
         steps = -1 if steps is None else as_count(steps, "steps", least=0)
-        if order.size and not (order.min() >= 0 and order.max() < len(x)):
-            raise ValueError(f"order spans {order.min()}..{order.max()}; expected rows of x, 0..{len(x) - 1}")
-        order = np.require(order, np.int64, ["C", "A", "W"])
         width = 1 if y.ndim == 1 else y.shape[1]
         target = np.empty(self.batch * width, y.dtype)
         training.run_epoch(
@@ -241,145 +266,3 @@ class Trainer:
         loss_sum, weight, rows, hits, made = self._report
         mean = self.network.loss_function.reduction == "mean" and weight > 0
         return Epoch(float(loss_sum / weight if mean else loss_sum), int(rows), int(hits), int(made))
-
-
-# A snapshot copies parameters and state; epochs of fewer steps than this share one.
-SNAPSHOT_STEPS = 50
-
-
-@dataclass
-class History:
-    """What fit saw, an entry an epoch. accuracy is absent for mse; val_* are there when validation data was given.
-
-    seconds are of training alone, without compiling and validation.
-    """
-
-    loss: list[float] = field(default_factory=list)
-    accuracy: list[float] = field(default_factory=list)
-    val_loss: list[float] = field(default_factory=list)
-    val_accuracy: list[float] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-    steps: int = 0
-
-
-class _Rewind:
-    """The way back to the last finite loss: two snapshots, and the orders of all epochs since the older one.
-
-    Runs are deterministic to the bit, so a snapshot and the orders are enough to stand at any step since. One is taken
-    at most every SNAPSHOT_STEPS steps.
-    """
-
-    def __init__(self) -> None:
-        self._snapshots: list[tuple[NDArray[Any], NDArray[Any], NDArray[np.float64]]] = []
-        self._orders: list[list[NDArray[np.int64]]] = []
-        self._batches = SNAPSHOT_STEPS
-
-    def before(self, trainer: Trainer, order: NDArray[np.int64]) -> None:
-        """Call before each epoch."""
-        if self._batches >= SNAPSHOT_STEPS:
-            snapshot = trainer.params.copy(), trainer.state.copy(), trainer.control.copy()
-            self._snapshots = [*self._snapshots[-1:], snapshot]
-            self._orders = [*self._orders[-1:], []]
-            self._batches = 0
-        self._orders[-1].append(order.copy())
-        self._batches += -(-len(order) // trainer.batch)
-
-    def back(self, trainer: Trainer, x: NDArray[Any], y: NDArray[Any], made: int) -> None:
-        """To the parameters whose loss was last finite: those before the last update, `made` steps into this epoch.
-
-        The very first loss has nothing before it, and changed nothing.
-        """
-        orders = [order for orders in self._orders for order in orders]
-        left = sum(-(-len(order) // trainer.batch) for order in orders[:-1]) + made - 1
-        trainer.params[:], trainer.state[:], trainer.control[:] = self._snapshots[0]
-        for order in orders:
-            if left > 0:
-                left -= trainer.epoch(x, y, order, left).steps
-
-
-def fit(
-    network: Trainable,
-    x: ArrayLike,
-    y: ArrayLike,
-    *,
-    epochs: int = 10,
-    batch: int = 32,
-    optimizer: str | Optimizer = "adam",
-    shuffle: bool = True,
-    seed: int | np.random.Generator | None = None,
-    validation: tuple[ArrayLike, ArrayLike] | None = None,
-    progress: bool | None = None,
-    callback: Callable[[int, History], bool | None] | None = None,
-) -> History:
-    """Train a network in place; an epoch is one nopython call that holds no GIL.
-
-    x (N, inputs), y: labels (N,) or rows (N, outputs). Batches come in an order shuffled anew each epoch from `seed`
-    (an int, a numpy.random.Generator, or None); the last one may be short. validation: (x, y) to score after each
-    epoch. progress: a bar on stderr; None shows it where stderr is a terminal and training is long. callback(epoch,
-    history) after each epoch; True stops.
-
-    Raises NonFiniteLoss, with the parameters of the last finite step kept; ValueError, TypeError on bad input.
-    """
-    epochs = as_count(epochs, "epochs", least=0)
-    x = network.as_input(x)
-    y = network.as_target(y, len(x))
-    if len(x) == 0:
-        raise ValueError("x has no rows")
-    if isinstance(network.loss_function, CrossEntropy) and (y == network.loss_function.ignore_index).all():
-        raise ValueError(f"y holds nothing but ignore_index, {network.loss_function.ignore_index}")
-    held_out = _as_validation(network, validation)
-    if callback is not None and not callable(callback):
-        raise TypeError(f"callback is {callback!r}; expected a function of (epoch, history)")
-    trainer = Trainer(network, optimizer, min(as_count(batch, "batch"), len(x)))
-    require_memory(2 * (trainer.params.size + trainer.state.size), network.dtype, "two snapshots of the training")
-    rng = np.random.default_rng(seed)
-    order = np.arange(len(x))
-    history = History()
-    rewind = _Rewind()
-    with epoch_bar(epochs, progress) as show:
-        for epoch in range(epochs):
-            if shuffle:
-                rng.shuffle(order)
-            rewind.before(trainer, order)
-            start = time.perf_counter()
-            with compile_clock() as compiling:
-                report = trainer.epoch(x, y, order)
-            # The last update of an epoch may leave the finite before any loss tells.
-            finite = np.isfinite(report.loss)
-            if not (finite and np.isfinite(trainer.params).all()):
-                rewind.back(trainer, x, y, report.steps)
-                raise NonFiniteLoss(np.nan if finite else report.loss, trainer.steps, epoch)
-            history.seconds.append(time.perf_counter() - start - compiling.seconds)
-            _record(history, network, report, held_out)
-            history.steps = trainer.steps
-            show(epoch, history.loss[-1], history.accuracy[-1] if history.accuracy else None)
-            if callback is not None and callback(epoch, history):
-                break
-    check_threading_layer()
-    return history
-
-
-def _as_validation(
-    network: Trainable, validation: tuple[ArrayLike, ArrayLike] | None
-) -> tuple[NDArray[Any], NDArray[Any]] | None:
-    if validation is None:
-        return None
-    if not isinstance(validation, (tuple, list)) or len(validation) != 2:
-        raise TypeError(f"validation is {type(validation).__name__}; expected a pair (x, y)")
-    x = network.as_input(validation[0])
-    if len(x) == 0:
-        raise ValueError("validation has no rows; leave it out where nothing is held out")
-    return x, network.as_target(validation[1], len(x))
-
-
-def _record(
-    history: History, network: Trainable, report: Epoch, held_out: tuple[NDArray[Any], NDArray[Any]] | None
-) -> None:
-    scored = network.loss_function.name != "mse"
-    history.loss.append(report.loss)
-    if scored:
-        history.accuracy.append(report.hits / max(report.rows, 1))
-    if held_out is not None:
-        history.val_loss.append(network.loss(*held_out))
-        if scored:
-            history.val_accuracy.append(network.accuracy(*held_out))

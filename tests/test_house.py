@@ -89,6 +89,23 @@ def test_llvmlite_is_for_jit_and_simd(name: str) -> None:
     assert not any(module.startswith(("numba.core", "numba.np")) for module in imports(name) - {"numba.core"})
 
 
+@pytest.mark.parametrize("name", [name for name in SOURCES if name != "fastnn.cuda.target"])
+def test_only_one_file_names_numbas_cuda_target(name: str) -> None:
+    from_numba = {
+        alias.name
+        for node in nodes(TREES[name], deferred=True)
+        if isinstance(node, ast.ImportFrom) and node.module == "numba"
+        for alias in node.names
+    }
+    assert "cuda" not in from_numba
+    assert not any(module.startswith("numba.cuda") for module in imports(name))
+
+
+@pytest.mark.parametrize("name", [name for name in SOURCES if not name.startswith("fastnn.cuda")])
+def test_the_cuda_target_is_imported_when_it_is_asked_for(name: str) -> None:
+    assert not any(module.startswith("fastnn.cuda") for module in imports(name, deferred=False))
+
+
 # Layers ---------------------------------------------------------------------------------------------------------------
 
 # Each may import those before it, and its own kind.

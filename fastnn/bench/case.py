@@ -18,7 +18,7 @@ from fastnn.bench.ladder import Rung
 from fastnn.bench.measuring import Run
 from fastnn.bench.residual import Residual, residual
 from fastnn.optimizers import OPTIMIZERS, Optimizer
-from fastnn.trainer import NonFiniteLoss
+from fastnn.trainer import NonFiniteLoss, Trainer
 
 # Seeds of the weights and of the order of the rows. With seed 0 all units of 3-4-2 take part.
 SEED = 0
@@ -65,13 +65,16 @@ class Case:
     x, y: the data in that order, whole batches only. batches: views of x and y, C-contiguous.
     """
 
-    def __init__(self, rung: Rung, batch: int, threads: int, dtype: str, optimizer: str) -> None:
+    def __init__(
+        self, rung: Rung, batch: int, threads: int, dtype: str, optimizer: str, device: str = "cpu"
+    ) -> None:  # fmt: skip
         self.rung, self.batch, self.threads = rung, batch, threads
         self.optimizer_name = optimizer
         self.data = dataset_for(rung)
-        self.network = fastnn.mlp(*rung.sizes, dtype=dtype, seed=SEED)
+        self.network = fastnn.mlp(*rung.sizes, dtype=dtype, seed=SEED, device=device)
         self.trainer = self.network.trainer(optimizer_for(optimizer, batch), batch)
         self.initial = self.network.parameters.copy()
+        self._start = self.trainer.snapshot()
         rows = max(len(self.data.x) // batch, 1) * batch
         order = np.resize(np.random.default_rng(SEED).permutation(len(self.data.x)), rows)
         self.x: NDArray[Any] = np.ascontiguousarray(self.data.x[order], dtype)
@@ -94,9 +97,7 @@ class Case:
 
     def restart(self) -> None:
         """Back to the initial weights and an optimizer that has made no step."""
-        self.network.parameters[:] = self.initial
-        self.trainer.state[:] = 0
-        self.trainer.control[training.STEP] = 0
+        self.trainer.restore(self._start)
 
     def run(self, phase: str) -> Run:
         """A Run of that phase: calls from Python, or for the epoch steps inside as few nopython calls as can be."""
@@ -117,8 +118,25 @@ class Case:
 
         return run_forward if phase == "forward" else run_step
 
+    @cached_property
+    def _held(self) -> tuple[Any, Any]:
+        """The data where the trainer reads it."""
+        return self.trainer.hold(self.x, self.y)
+
     def _run_epoch(self, steps: int) -> None:
-        tape, params, grads, state, control, workspace = self.trainer.arrays
+        if isinstance(self.trainer, Trainer):
+            self._run_epoch_inside(self.trainer, steps)
+            return
+        while steps > 0:
+            order = self._order[: steps * self.batch]
+            report = self.trainer.epoch(*self._held, order)
+            if not math.isfinite(report.loss):
+                raise NonFiniteLoss(report.loss, self.trainer.steps, 0)
+            steps -= len(order) // self.batch
+
+    def _run_epoch_inside(self, trainer: Trainer, steps: int) -> None:
+        """Without the checks of Trainer.epoch: the order is right, and as long as the work."""
+        tape, params, grads, state, control, workspace = trainer.arrays
         report, target = np.zeros(training.REPORT_SIZE), np.empty(self.batch, np.int64)
         while steps > 0:
             order = self._order[: steps * self.batch]
@@ -126,7 +144,7 @@ class Case:
                 report, tape, params, grads, state, control, self.x, self.y, order, target, workspace, self.batch, -1
             )
             if report[training.STEPS] * self.batch < len(order):
-                raise NonFiniteLoss(report[training.LOSS_SUM], self.trainer.steps, 0)
+                raise NonFiniteLoss(report[training.LOSS_SUM], trainer.steps, 0)
             steps -= len(order) // self.batch
 
     def first_call(self, phase: str) -> float:

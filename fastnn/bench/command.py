@@ -57,14 +57,17 @@ def run_bench(json_file: str | None, out: Path | None, **options: Any) -> int:
 
 def plan(
     sizes: Sequence[str], max_params: float | None, batches: Sequence[int], threads: Sequence[int], dtype: str,
-    optimizer: str, effort: str | None, peers: str,
+    optimizer: str, effort: str | None, peers: str, device: str = "cpu",
 ) -> Settings:  # fmt: skip
     """Settings from options. ValueError: options that cannot be, or networks that do not fit in memory."""
+    if device != "cpu":
+        _require(device, peers, threads)
     settings = Settings(
         rungs=select(sizes, max_params),
         batches=batches or (DEFAULT_BATCH,),
-        threads=thread_counts(threads),
+        threads=thread_counts(threads) if device == "cpu" else [1],
         dtype=dtype,
+        device=device,
         optimizer=optimizer,
         effort=effort or "normal",
         peers=_present(parse(peers)),
@@ -74,6 +77,20 @@ def plan(
         vectors = 3 + STATE[optimizer] + (6 if dtype == "float32" else 3)
         require_memory(vectors * rung.params + 4 * max(settings.batches) * sum(rung.sizes), as_dtype(dtype), rung.name)
     return settings
+
+
+def _require(device: str, peers: str, threads: Sequence[int]) -> None:
+    """ValueError: there is no such device, or options that it has no use for."""
+    from fastnn.cuda.target import DeviceUnavailable, require_device
+
+    try:
+        require_device()
+    except DeviceUnavailable as error:
+        raise ValueError(str(error)) from error
+    if threads:
+        raise ValueError(f"--threads is for the CPU; a network on {device} is launched by one")
+    if peers:
+        raise ValueError(f"--peers runs on the CPU; on {device} compare with benchmarks/cuda_ladder.py")
 
 
 def thread_counts(threads: Sequence[int]) -> list[int]:

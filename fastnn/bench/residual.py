@@ -24,6 +24,7 @@ from fastnn.reference.network import Layer
 from fastnn.reference.softmax import softmax
 
 if TYPE_CHECKING:
+    from fastnn.cuda.trainer import CudaTrainer
     from fastnn.trainer import Trainer
 
 Array = NDArray[np.float64]
@@ -56,7 +57,7 @@ class _Value:
     limit: Array
 
 
-def residual(trainer: Trainer, x: NDArray[Any], y: NDArray[np.int64]) -> Residual:
+def residual(trainer: Trainer | CudaTrainer, x: NDArray[Any], y: NDArray[np.int64]) -> Residual:
     """Of the output, the loss and the gradient of one batch of a multilayer perceptron with a cross-entropy loss."""
     output = trainer.forward(x).copy()
     value = trainer.gradient(x, y)
@@ -73,7 +74,7 @@ def residual(trainer: Trainer, x: NDArray[Any], y: NDArray[np.int64]) -> Residua
     return Residual(_ratio(output, logits), _ratio(np.array(value), expected), worst)
 
 
-def _layers(trainer: Trainer) -> list[Layer]:
+def _layers(trainer: Trainer | CudaTrainer) -> list[Layer]:
     network = trainer.network
     parameters = {name: block.astype(np.float64) for name, block in network.named_parameters.items()}
     return [

@@ -68,7 +68,7 @@ def cost_of(case: Case, phase: str) -> Cost:
 def working_set(case: Case, phase: str) -> int:
     """Bytes that every call touches, at the least: parameters, one batch, for a step the optimizer's state."""
     held = case.network.parameters.nbytes + case.batches[0][0].nbytes
-    return held if phase == "forward" else held + case.trainer.state.nbytes
+    return held if phase == "forward" else held + case.trainer.state_bytes
 
 
 def describe(case: Case, phase: str) -> Row:

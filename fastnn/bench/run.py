@@ -38,6 +38,7 @@ class Settings:
     optimizer: str = "sgd"
     effort: str = "normal"
     peers: Sequence[str] = ()
+    device: str = "cpu"
     phases: Sequence[str] = results.PHASES
 
     @property
@@ -63,7 +64,12 @@ class Report:
 
     @cached_property
     def _context(self) -> dict[str, Any]:
-        return results.context(self.settings.threads, self.settings.dtype)
+        found = results.context(self.settings.threads, self.settings.dtype) | {"device": self.settings.device}
+        if self.settings.device == "cpu":
+            return found
+        from fastnn.cuda.target import description
+
+        return found | {"gpu": description()}
 
     @property
     def document(self) -> dict[str, Any]:
@@ -85,16 +91,28 @@ class Report:
 
     def measure_ceilings(self) -> None:
         seconds = CEILING_SECONDS[self.settings.effort]
-        self.ceilings = machine.measure_each(self.settings.threads, self.settings.dtype, seconds)
+        if self.settings.device == "cpu":
+            self.ceilings = machine.measure_each(self.settings.threads, self.settings.dtype, seconds)
+        else:
+            self.ceilings = {threads: self._measure(threads) for threads in self.settings.threads}
+
+    def _measure(self, threads: int) -> Ceilings:
+        """Of the device that runs the networks."""
+        settings = self.settings
+        seconds = CEILING_SECONDS[settings.effort]
+        if settings.device == "cpu":
+            return machine.measure(threads, settings.dtype, seconds)
+        from fastnn.cuda import ceilings
+
+        return ceilings.measure(settings.dtype, seconds)
 
     def add(self, row: Row) -> None:
         """Keep a row, under the ceilings known by now; where it beats its floor, they are measured anew and raised."""
-        threads, settings = row["threads"], self.settings
+        threads = row["threads"]
         self.rows.append(row)
         row.update(under(row, self.ceilings[threads]))
         if beats_floor(row):
-            again = machine.measure(threads, settings.dtype, CEILING_SECONDS[settings.effort])
-            self.ceilings[threads] = self.ceilings[threads].raised_by(again)
+            self.ceilings[threads] = self.ceilings[threads].raised_by(self._measure(threads))
             for known in self.rows:
                 known.update(under(known, self.ceilings[known["threads"]]))
 
@@ -106,7 +124,7 @@ def run(report: Report, begin_case: Say, after_row: Callable[[], object], say: S
     report.measure_ceilings()
     for rung, batch, threads in settings.cases:
         begin_case(f"{rung.name}, batch {batch}, {threads} thread{'s' if threads > 1 else ''}")
-        case = Case(rung, batch, threads, settings.dtype, settings.optimizer)
+        case = Case(rung, batch, threads, settings.dtype, settings.optimizer, settings.device)
         ours = []
         for row in rows_of(case, settings.phases, report.ceilings[threads], budget):
             report.add(row)

@@ -38,12 +38,49 @@ CONSTANT, STEP_DECAY, INVERSE_SCALING, COSINE = range(len(SCHEDULES))
 PARALLEL_PARAMETERS = 200_000
 
 
+# One element of an update; the CPU's loops and the device's kernel make the same.
+
+
+@kernel(inlined=True)
+def decayed(g, p, decay):
+    """The gradient with weight decay joined to it."""
+    return fma(decay, p, g)
+
+
+@kernel(inlined=True)
+def descended(p, direction, rate):
+    """p - rate * direction"""
+    return fma(-rate, direction, p)
+
+
+@kernel(inlined=True)
+def velocity(v, gradient, factor):
+    """factor * v + gradient"""
+    return fma(factor, v, gradient)
+
+
+@kernel(inlined=True)
+def first_moment(m, gradient, beta, complement):
+    return fma(beta, m, complement * gradient)
+
+
+@kernel(inlined=True)
+def second_moment(v, gradient, beta, complement):
+    return fma(beta, v, complement * gradient * gradient)
+
+
+@kernel(inlined=True)
+def adam_moved(p, m, v, size, epsilon, keep):
+    """keep * p - size * m / (sqrt(v) + epsilon)"""
+    return fma(-size, m / (type(p)(math.sqrt(v)) + epsilon), keep * p)
+
+
 @kernel
 def sgd(p, g, learning_rate, weight_decay):
     """p -= learning_rate * (g + weight_decay * p)"""
     rate, decay = p.dtype.type(learning_rate), p.dtype.type(weight_decay)
     for i in range(p.size):
-        p[i] = fma(-rate, fma(decay, p[i], g[i]), p[i])
+        p[i] = descended(p[i], decayed(g[i], p[i], decay), rate)
 
 
 @kernel
@@ -52,8 +89,8 @@ def momentum(p, v, g, learning_rate, factor, weight_decay):
     number = p.dtype.type
     rate, mu, decay = number(learning_rate), number(factor), number(weight_decay)
     for i in range(p.size):
-        v[i] = fma(mu, v[i], fma(decay, p[i], g[i]))
-        p[i] = fma(-rate, v[i], p[i])
+        v[i] = velocity(v[i], decayed(g[i], p[i], decay), mu)
+        p[i] = descended(p[i], v[i], rate)
 
 
 @kernel
@@ -62,9 +99,9 @@ def nesterov(p, v, g, learning_rate, factor, weight_decay):
     number = p.dtype.type
     rate, mu, decay = number(learning_rate), number(factor), number(weight_decay)
     for i in range(p.size):
-        gradient = fma(decay, p[i], g[i])
-        v[i] = fma(mu, v[i], gradient)
-        p[i] = fma(-rate, fma(mu, v[i], gradient), p[i])
+        gradient = decayed(g[i], p[i], decay)
+        v[i] = velocity(v[i], gradient, mu)
+        p[i] = descended(p[i], velocity(v[i], gradient, mu), rate)
 
 
 @kernel
@@ -77,10 +114,10 @@ def adam(p, m, v, g, step_size, epsilon, beta1, beta2, weight_decay, shrink):
     size, eps, decay, keep = number(step_size), number(epsilon), number(weight_decay), number(shrink)
     b1, b2, c1, c2 = number(beta1), number(beta2), number(1 - beta1), number(1 - beta2)
     for i in range(p.size):
-        gradient = fma(decay, p[i], g[i])
-        m[i] = fma(b1, m[i], c1 * gradient)
-        v[i] = fma(b2, v[i], c2 * gradient * gradient)
-        p[i] = fma(-size, m[i] / (number(math.sqrt(v[i])) + eps), keep * p[i])
+        gradient = decayed(g[i], p[i], decay)
+        m[i] = first_moment(m[i], gradient, b1, c1)
+        v[i] = second_moment(v[i], gradient, b2, c2)
+        p[i] = adam_moved(p[i], m[i], v[i], size, eps, keep)
 
 
 @kernel

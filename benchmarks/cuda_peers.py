@@ -1,0 +1,112 @@
+"""One training step of other libraries on a GPU: plain sgd on softmax cross-entropy, parameters as given.
+
+A peer is made by PEERS[name](weights, biases, x, labels, learning_rate), where x and labels are one batch, and gives a
+call that makes one step and does not wait for it, and a call that waits. Weights are (inputs, outputs).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+Arrays = Sequence[NDArray[Any]]
+Step = tuple[Callable[[], Any], Callable[[], Any]]
+WARM_UP = 3
+
+
+def _torch_step(weights: Arrays, biases: Arrays, x: NDArray[Any], labels: NDArray[Any], rate: float) -> Any:
+    """A function of one step in plain PyTorch, its data on the device."""
+    import torch
+
+    layers: list[Any] = []
+    for w, b in zip(weights, biases, strict=True):
+        layer = torch.nn.Linear(*w.shape, device="cuda")
+        with torch.no_grad():
+            layer.weight.copy_(torch.from_numpy(w.T.copy()))
+            layer.bias.copy_(torch.from_numpy(b.copy()))
+        layers += [layer, torch.nn.ReLU()]
+    model = torch.nn.Sequential(*layers[:-1])
+    optimizer = torch.optim.SGD(model.parameters(), rate)
+    inputs, targets = torch.from_numpy(x.copy()).cuda(), torch.from_numpy(labels.copy()).cuda()
+
+    def forward() -> Any:
+        return torch.nn.functional.cross_entropy(model(inputs), targets)
+
+    return torch, model, optimizer, forward
+
+
+def torch_eager(*given: Any) -> Step:
+    torch, _, optimizer, forward = _torch_step(*given)
+
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        forward().backward()
+        optimizer.step()
+
+    return step, torch.cuda.synchronize
+
+
+def torch_compiled(*given: Any) -> Step:
+    torch, _, optimizer, forward = _torch_step(*given)
+
+    @torch.compile(mode="reduce-overhead")  # type: ignore[untyped-decorator]
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        forward().backward()
+        optimizer.step()
+
+    return step, torch.cuda.synchronize
+
+
+def torch_graph(*given: Any) -> Step:
+    """The eager step captured once in a CUDA graph."""
+    torch, _, optimizer, forward = _torch_step(*given)
+
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        forward().backward()
+        optimizer.step()
+
+    aside = torch.cuda.Stream()
+    aside.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(aside):
+        for _ in range(WARM_UP):
+            step()
+    torch.cuda.current_stream().wait_stream(aside)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        step()
+    return graph.replay, torch.cuda.synchronize
+
+
+def jax(weights: Arrays, biases: Arrays, x: NDArray[Any], labels: NDArray[Any], rate: float) -> Step:
+    import jax
+    import jax.numpy as jnp
+
+    parameters = [(jnp.asarray(w), jnp.asarray(b)) for w, b in zip(weights, biases, strict=True)]
+    inputs, targets = jnp.asarray(x), jnp.asarray(labels)
+
+    def loss(parameters: Any) -> Any:
+        y = inputs
+        for w, b in parameters[:-1]:
+            y = jax.nn.relu(jnp.matmul(y, w, precision="highest") + b)
+        w, b = parameters[-1]
+        log_p = jax.nn.log_softmax(jnp.matmul(y, w, precision="highest") + b)
+        return -jnp.mean(jnp.take_along_axis(log_p, targets[:, None], axis=1))
+
+    @jax.jit
+    def make(parameters: Any) -> Any:
+        return jax.tree.map(lambda p, g: p - rate * g, parameters, jax.grad(loss)(parameters))
+
+    def step() -> None:
+        nonlocal parameters
+        parameters = make(parameters)
+
+    return step, lambda: jax.block_until_ready(parameters)
+
+
+PEERS: dict[str, Callable[..., Step]] = {
+    "torch": torch_eager, "torch_compiled": torch_compiled, "torch_graph": torch_graph, "jax": jax
+}  # fmt: skip

@@ -1,0 +1,53 @@
+"""How threads share work: sizes of blocks and of what each thread keeps in registers, on a GPU and simulated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastnn.cuda.target import SIMULATED
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """A block has across x down threads; threads of a warp lie side by side in a row.
+
+    fused_rows: rows of a batch that a block of the fused kernel may take, each a multiple of `down`, largest first.
+    fused_columns: columns of a product that each of its threads may keep. tile: rows and columns of a product that each
+    thread of the tiled kernels keeps. terms: of a sum, staged in shared memory together. shared_bytes: of a block.
+    """
+
+    across: int
+    down: int
+    fused_rows: tuple[int, ...]
+    fused_columns: tuple[int, ...]
+    fused_terms: int
+    tile: tuple[int, int]
+    tile_across: int
+    tile_terms: int
+    update_threads: int
+    shared_bytes: int
+
+    @property
+    def threads(self) -> int:
+        return self.across * self.down
+
+    @property
+    def tile_down(self) -> int:
+        return self.threads // self.tile_across
+
+    @property
+    def tile_rows(self) -> int:
+        return self.tile_down * self.tile[0]
+
+    @property
+    def tile_columns(self) -> int:
+        return self.tile_across * self.tile[1]
+
+
+# 48 kB is what a block has without asking the driver for more. 256 threads of 8 x 8 sums make tiles of 128 x 128, each
+# element of which is read 128 times from shared memory for once from the device's.
+GPU = Geometry(32, 8, (32, 16, 8), (1, 2, 4), 16, (8, 8), 16, 8, 256, 48 * 1024)
+# Simulated threads are Python's: few, and the same code.
+SIMULATOR = Geometry(2, 2, (4, 2), (1, 2), 3, (2, 2), 2, 3, 4, 48 * 1024)
+
+GEOMETRY = SIMULATOR if SIMULATED else GPU

@@ -1,0 +1,65 @@
+"""A network's parameters on the device, and what one asks of the network there: outputs and gradients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.cuda.run import Data, Run, doubles_of, run_for
+from fastnn.cuda.target import cuda, require_device
+from fastnn.trainer import Trainable
+from fastnn.training import CONTROL_SIZE
+
+# Rows that a forward pass takes at once: enough to fill a large device.
+INFERENCE_ROWS = 16_384
+
+
+class Memory:
+    """The flat vector of parameters, which lies on the device and is copied where it is asked for."""
+
+    def __init__(self, network: Trainable, values: NDArray[Any]) -> None:
+        require_device()
+        self.network = network
+        self.params = cuda.to_device(values)
+        self._run: Run | None = None
+
+    def read(self) -> NDArray[Any]:
+        """A copy, which cannot be written: a change to it would be lost."""
+        values: NDArray[Any] = self.params.copy_to_host()
+        values.flags.writeable = False
+        return values
+
+    def write(self, values: NDArray[Any]) -> None:
+        self.params.copy_to_device(np.ascontiguousarray(values, self.network.dtype))
+
+    def run(self, capacity: int) -> Run:
+        """Launches for that many rows, kept until more are wanted."""
+        if self._run is None or self._run.capacity < capacity:
+            self._run = run_for(self.network, self.params, capacity, doubles_of(self.network, np.zeros(CONTROL_SIZE)))
+        return self._run
+
+    def infer(self, x: NDArray[Any]) -> NDArray[Any]:
+        """The network's output (N, O) for x (N, I)."""
+        out = np.empty((len(x), self.network.outputs), self.network.dtype)
+        for begin in range(0, len(x), INFERENCE_ROWS):
+            part = x[begin : begin + INFERENCE_ROWS]
+            result = cuda.device_array(part.shape[0] * self.network.outputs, self.network.dtype)
+            labels = np.zeros(len(part), np.int64)
+            self.run(len(part)).forward(upload(part, labels), 0, len(part), result)
+            out[begin : begin + len(part)] = result.copy_to_host().reshape(len(part), -1)
+        return out
+
+    def gradient(self, x: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+        """The gradient of the loss on all rows as one batch."""
+        run = self.run(len(x))
+        run.find_gradient(upload(x, y), 0, len(x))
+        gradient: NDArray[Any] = run.gradient.copy_to_host()
+        return gradient
+
+
+def upload(x: NDArray[Any], y: NDArray[Any], order: NDArray[np.int64] | None = None) -> Data:
+    """Rows as the kernels read them; without an order all of them, one after the other."""
+    rows = np.arange(len(x)) if order is None else order
+    return Data(*(cuda.to_device(np.ascontiguousarray(array)) for array in (x, y, rows)))

@@ -1,0 +1,179 @@
+"""The end of a step on the device: the gradient is summed from its parts, and every parameter moves by it.
+
+    parts      vectors of params.size, one a block (fused) or a range of rows (tiled); their sum, divided by what the
+               loss divides by, is the gradient
+    tallies    (blocks, TALLY) float64 of the loss; see fastnn.cuda.loss
+    doubles    settings and counters (see the slots below), then what a network adds
+    ledger     (steps, TALLY) float64: the totals of every step of a call
+
+Each sum is over a fixed order, so results are the same from run to run. A step whose loss is not finite moves
+nothing, and no later step of the same call does. Formulas: fastnn.kernels.optimizer.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from numba import float64
+
+from fastnn.cuda.functions import shared
+from fastnn.cuda.loss import DIVISOR, LOSS, TALLY
+from fastnn.cuda.target import cuda, device, kernel
+from fastnn.kernels import optimizer as cpu
+from fastnn.kernels.optimizer import ADAM, ADAMW, MOMENTUM, NESTEROV, SGD
+from fastnn.training import (
+    BETA2,
+    CLIP_NORM,
+    CONTROL_SIZE,
+    EPSILON,
+    FACTOR,
+    FLOOR,
+    LEARNING_RATE,
+    OPTIMIZER,
+    SCHEDULE,
+    SHAPE,
+    SPAN,
+    STEP,
+    WEIGHT_DECAY,
+)
+
+# Slots of doubles, after those of training's control: the count of steps once this one is done, whether a loss was not
+# finite, and the label smoothing. Then come the alphas of the operations and the class weights.
+NEXT_STEP, STOPPED, SMOOTHING = CONTROL_SIZE, CONTROL_SIZE + 1, CONTROL_SIZE + 2
+EXTRAS = CONTROL_SIZE + 3
+
+# (rate, factor, beta2, epsilon, weight_decay, shrink), as optimizer.rule_of gives them.
+RULE = 6
+
+decayed, descended, velocity = (shared(f) for f in (cpu.decayed, cpu.descended, cpu.velocity))
+first_moment, second_moment, adam_moved = (shared(f) for f in (cpu.first_moment, cpu.second_moment, cpu.adam_moved))
+learning_rate_at, adam_scalars = shared(cpu.learning_rate_at), shared(cpu.adam_scalars)
+
+
+@device
+def begin_step(doubles):
+    """By one thread of the first kernel of a step, since later ones both read and advance the count."""
+    doubles[STEP] = doubles[NEXT_STEP]
+
+
+@device
+def _find_rule(rule, doubles):
+    """Fills `rule` for the step that follows doubles[STEP] others; by one thread."""
+    step, kind = doubles[STEP], int(doubles[OPTIMIZER])
+    rate = learning_rate_at(int(doubles[SCHEDULE]), doubles[LEARNING_RATE], step, doubles[SPAN], doubles[SHAPE],
+                            doubles[FLOOR])  # fmt: skip
+    rule[1], rule[2], rule[3] = doubles[FACTOR], doubles[BETA2], doubles[EPSILON]
+    rule[4], rule[5] = doubles[WEIGHT_DECAY], 1.0
+    if kind == ADAMW:
+        rule[4], rule[5] = 0.0, 1.0 - rate * doubles[WEIGHT_DECAY]
+    if kind in (ADAM, ADAMW):
+        rate, epsilon = adam_scalars(step + 1, rate, doubles[FACTOR], doubles[BETA2], doubles[EPSILON])
+        rule[3] = epsilon
+    rule[0] = rate
+
+
+@device
+def _move(params, state, j, g, kind, rule):
+    """One parameter by its gradient."""
+    number = type(params[j])
+    gradient = decayed(g, params[j], number(rule[4]))
+    rate, factor, size = number(rule[0]), number(rule[1]), params.size
+    if kind == SGD:
+        params[j] = descended(params[j], gradient, rate)
+    elif kind in (MOMENTUM, NESTEROV):
+        v = velocity(state[j], gradient, factor)
+        state[j] = v
+        params[j] = descended(params[j], velocity(v, gradient, factor) if kind == NESTEROV else v, rate)
+    else:
+        m = first_moment(state[j], gradient, factor, number(1 - rule[1]))
+        v = second_moment(state[size + j], gradient, number(rule[2]), number(1 - rule[2]))
+        state[j], state[size + j] = m, v
+        params[j] = adam_moved(params[j], m, v, rate, number(rule[3]), number(rule[5]))
+
+
+def make_update(threads: int) -> tuple[Any, Any]:
+    """The kernels sum_gradient and update, for blocks of so many threads, a power of two."""
+
+    @device
+    def column_total(room, values, rows, columns, column, at):
+        """The sum of values[at + i * columns + column] over i < rows, by all threads: a tree of fixed shape."""
+        own = cuda.threadIdx.x
+        total = 0.0
+        for i in range(own, rows, threads):
+            total += values[at + i * columns + column]
+        cuda.syncthreads()
+        room[own] = total
+        reach = threads // 2
+        while reach > 0:
+            cuda.syncthreads()
+            if own < reach:
+                room[own] += room[own + reach]
+            reach //= 2
+        cuda.syncthreads()
+        return room[0]
+
+    @device
+    def summed(parts, count, size, j):
+        """Element j of the sum of the parts, in their order."""
+        total = parts[j]
+        for part in range(1, count):
+            total += parts[part * size + j]
+        return total
+
+    @kernel
+    def sum_gradient(gradient, squares, parts, count, tallies, blocks, mean):
+        """Overwrites gradient (may be the first part), and squares with the sum of its squares, block by block."""
+        room = cuda.shared.array(threads, float64)
+        divisor = column_total(room, tallies, blocks, TALLY, DIVISOR, 0)
+        number = type(gradient[0])
+        j = cuda.blockIdx.x * threads + cuda.threadIdx.x
+        square = 0.0
+        if j < gradient.size:
+            element = summed(parts, count, gradient.size, j) / number(divisor if mean else 1.0)
+            gradient[j] = element
+            square = float(element) * float(element)
+        cuda.syncthreads()
+        room[cuda.threadIdx.x] = square
+        cuda.syncthreads()
+        if cuda.threadIdx.x == 0:
+            total = 0.0
+            for i in range(threads):
+                total += room[i]
+            squares[cuda.blockIdx.x] = total
+
+    @kernel
+    def update(params, state, parts, count, summed_already, squares, doubles, tallies, blocks, mean, ledger, index):
+        """Moves the parameters by a gradient in `count` parts, or by one that sum_gradient made and that may be
+        clipped. Keeps the step's totals in ledger[index]."""
+        room = cuda.shared.array(threads, float64)
+        rule = cuda.shared.array(RULE, float64)
+        loss = column_total(room, tallies, blocks, TALLY, LOSS, 0)
+        divisor = column_total(room, tallies, blocks, TALLY, DIVISOR, 0)
+        first = cuda.blockIdx.x == 0
+        if first:
+            for column in range(TALLY):
+                total = column_total(room, tallies, blocks, TALLY, column, 0)
+                if cuda.threadIdx.x == 0:
+                    ledger[index * TALLY + column] = total
+        value = loss / divisor if mean and divisor != 0 else loss
+        goes = doubles[STOPPED] == 0 and divisor != 0 and math.isfinite(value)
+        scale = 1.0 if summed_already or not mean or divisor == 0 else 1.0 / divisor
+        if summed_already and doubles[CLIP_NORM] > 0:
+            norm = math.sqrt(column_total(room, squares, squares.size, 1, 0, 0))
+            if norm + 1e-6 > doubles[CLIP_NORM]:
+                scale = doubles[CLIP_NORM] / (norm + 1e-6)
+        if cuda.threadIdx.x == 0:
+            _find_rule(rule, doubles)
+        cuda.syncthreads()
+        j = cuda.blockIdx.x * threads + cuda.threadIdx.x
+        if goes and j < params.size:
+            g = summed(parts, count, params.size, j) * type(params[0])(scale)
+            _move(params, state, j, g, int(doubles[OPTIMIZER]), rule)
+        if first and cuda.threadIdx.x == 0:
+            if goes:
+                doubles[NEXT_STEP] = doubles[STEP] + 1
+            elif divisor != 0:
+                doubles[STOPPED] = 1
+
+    return sum_gradient, update

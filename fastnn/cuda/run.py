@@ -1,0 +1,324 @@
+"""What is launched for a network: forward passes and steps on rows of data that lie on the device.
+
+The path is chosen once: fused where every layer is narrow and a block's rows fit its shared memory, else tiled.
+Kernels are compiled for a type of number and a kind of target, whatever the network.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, ClassVar
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn import tape as columns
+from fastnn.cuda import fused, tiled
+from fastnn.cuda.geometry import GEOMETRY as G
+from fastnn.cuda.loss import TALLY
+from fastnn.cuda.optimizer import EXTRAS, NEXT_STEP, SMOOTHING, make_update
+from fastnn.cuda.target import cuda, description
+from fastnn.losses import CrossEntropy
+from fastnn.lowering import Plan
+from fastnn.trainer import Trainable
+from fastnn.training import CONTROL_SIZE, STEP
+
+# Widest layer of a fused network.
+FUSED_WIDTH = 128
+# Blocks of the fused kernel for a multiprocessor, each with a part of the gradient of its own.
+BLOCKS_EACH = 2
+# Rows of the batch that a part of a tiled gradient has at the least, and the most parts.
+PART_ROWS, MOST_PARTS = 256, 8
+
+
+@cache
+def _rows_kernel(itemsize: int, kept: int, of_labels: bool) -> Any:
+    return fused.make_rows(_number(itemsize), G, kept, of_labels)
+
+
+@cache
+def _tiled_kernels(itemsize: int, of_labels: bool) -> tiled.Kernels:
+    return tiled.make_kernels(_number(itemsize), G, of_labels)
+
+
+def _number(itemsize: int) -> Any:
+    return numba.float32 if itemsize == 4 else numba.float64
+
+
+sum_gradient, update = make_update(G.update_threads)
+
+
+def doubles_of(network: Trainable, control: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The settings that kernels read, for an optimizer's control vector; see fastnn.cuda.optimizer."""
+    loss = network.loss_function
+    of_labels = isinstance(loss, CrossEntropy)
+    weights = list(loss.class_weight or ()) if isinstance(loss, CrossEntropy) else []
+    doubles = np.zeros(EXTRAS + len(network.layers) + len(weights))
+    doubles[:CONTROL_SIZE] = control
+    doubles[NEXT_STEP] = control[STEP]
+    doubles[SMOOTHING] = loss.label_smoothing if isinstance(loss, CrossEntropy) and of_labels else 0.0
+    doubles[EXTRAS : EXTRAS + len(network.layers)] = [layer.alpha or 0.0 for layer in network.layers]
+    doubles[EXTRAS + len(network.layers) :] = weights
+    return doubles
+
+
+@dataclass(frozen=True)
+class Data:
+    """Rows on the device: x (N, I), y labels (N,) or targets (N, O), order (n,) of those to take."""
+
+    x: Any
+    y: Any
+    order: Any
+
+
+def _values_end(tape: NDArray[np.int64]) -> int:
+    """Elements of a workspace that the fused kernel needs: all but the CPU's scratch, which lies behind the values."""
+    return int(tape[0, columns.SCRATCH_AT])
+
+
+def fused_plan(network: Trainable) -> tuple[Plan, int, int] | None:
+    """The plan of a block's rows, where its staged weights begin, and its bytes of shared memory; None: too large."""
+    widths = [network.inputs, *_widths(network)]
+    if max(widths) > FUSED_WIDTH:
+        return None
+    itemsize = network.dtype.itemsize
+    staged = G.fused_terms * (G.across * G.fused_columns[-1] + 1)
+    for rows in G.fused_rows:
+        plan = network.plan(rows)
+        batch_at = int(plan.tape[0, columns.BATCH_AT])
+        values = _values_end(plan.tape)
+        tape = plan.tape.copy()
+        tape[0, columns.BATCH_AT] = values
+        staged_at = values + rows * network.inputs
+        size = (staged_at + staged) * itemsize
+        if size + rows * TALLY * 8 <= G.shared_bytes:
+            assert batch_at >= 0
+            return Plan(tape, rows, network.dtype), staged_at, size
+    return None
+
+
+def _widths(network: Trainable) -> list[int]:
+    widths, width = [], network.inputs
+    for layer in network.layers:
+        width = layer.output_width(width)
+        widths.append(width)
+    return widths
+
+
+class Run:
+    """A network's launches for batches of up to `capacity` rows, on parameters that lie on the device."""
+
+    path: ClassVar[str]
+
+    def __init__(self, network: Trainable, params: Any, capacity: int, doubles: NDArray[np.float64]) -> None:
+        self.network, self.params, self.capacity = network, params, capacity
+        self.doubles = cuda.to_device(doubles)
+        self.state: Any = None
+        self.size, self.itemsize = network.layout.size, network.dtype.itemsize
+        self.mean = network.loss_function.reduction == "mean"
+        self._none = cuda.to_device(np.zeros(0, network.dtype))
+        self._update_blocks = -(-self.size // G.update_threads)
+        self._squares = cuda.to_device(np.zeros(self._update_blocks))
+
+    @property
+    def gradient(self) -> Any:
+        """The first part, which sum_gradient overwrites with the gradient."""
+        return self._parts[: self.size]
+
+    def _take_parts(self, parts: int, tallies: int) -> None:
+        self._parts = cuda.to_device(np.zeros(parts * self.size, self.network.dtype))
+        self._tallies = cuda.to_device(np.zeros(tallies * TALLY))
+
+    def rows(self, data: Data, first: int, rows: int, out: Any, trains: bool) -> tuple[int, int]:
+        """Forward to out (flat, or empty) and, where it trains, backward; returns the parts and tallies it made."""
+        raise NotImplementedError
+
+    def forward(self, data: Data, first: int, rows: int, out: Any) -> None:
+        self.rows(data, first, rows, out, False)
+
+    def find_gradient(self, data: Data, first: int, rows: int) -> tuple[int, int]:
+        """Loss and gradient of one batch; the gradient replaces the first part."""
+        parts, tallies = self.rows(data, first, rows, self._none, True)
+        sum_gradient[self._update_blocks, G.update_threads](
+            self.gradient, self._squares, self._parts, parts, self._tallies, tallies, self.mean
+        )
+        return parts, tallies
+
+    def step(self, data: Data, first: int, rows: int, clips: bool, ledger: Any, index: int) -> None:
+        """One training step; its totals go to ledger[index]."""
+        if clips:
+            _, tallies = self.find_gradient(data, first, rows)
+            parts = 1
+        else:
+            parts, tallies = self.rows(data, first, rows, self._none, True)
+        self.move(parts, clips, tallies, ledger, index)
+
+    def move(self, parts: int, is_gradient: bool, tallies: int, ledger: Any, index: int) -> None:
+        """The update of a step; see fastnn.cuda.optimizer."""
+        update[self._update_blocks, G.update_threads](
+            self.params, self.state, self._parts, parts, is_gradient, self._squares, self.doubles, self._tallies,
+            tallies, self.mean, ledger, index,
+        )  # fmt: skip
+
+    def totals(self, tallies: int) -> NDArray[np.float64]:
+        """What the loss of the last batch came to; see fastnn.cuda.loss."""
+        found: NDArray[np.float64] = self._tallies.copy_to_host()[: tallies * TALLY].reshape(-1, TALLY).sum(axis=0)
+        return found
+
+
+class FusedRun(Run):
+    """See fastnn.cuda.fused."""
+
+    path = "fused"
+
+    def __init__(self, network: Trainable, params: Any, capacity: int, doubles: NDArray[np.float64]) -> None:
+        super().__init__(network, params, capacity, doubles)
+        found = fused_plan(network)
+        assert found is not None
+        plan, self._staged_at, self._shared = found
+        self._block_rows = plan.capacity
+        self._kept = plan.capacity // G.down
+        self._tape = cuda.to_device(plan.tape)
+        most = BLOCKS_EACH * description()["multiprocessors"]
+        self._blocks = min(-(-capacity // self._block_rows), most)
+        self._take_parts(self._blocks, self._blocks)
+
+    def rows(self, data: Data, first: int, rows: int, out: Any, trains: bool) -> tuple[int, int]:
+        blocks = min(self._blocks, -(-rows // self._block_rows))
+        launch = _rows_kernel(self.itemsize, self._kept, data.y.ndim == 1)
+        launch[blocks, (G.across, G.down), 0, self._shared](
+            self._tape, self.doubles, self.params, self._parts, self._tallies, out, data.x, data.y, data.order, first,
+            rows, self._staged_at, trains,
+        )  # fmt: skip
+        return blocks, blocks
+
+
+class TiledRun(Run):
+    """See fastnn.cuda.tiled."""
+
+    path = "tiled"
+
+    def __init__(self, network: Trainable, params: Any, capacity: int, doubles: NDArray[np.float64]) -> None:
+        super().__init__(network, params, capacity, doubles)
+        tape = network.plan(capacity).tape
+        self._tape = tape
+        self._alphas = doubles[EXTRAS : EXTRAS + len(network.layers)]
+        batch_at = _values_end(tape)
+        self._batch_at = batch_at
+        self._workspace = cuda.to_device(np.zeros(batch_at + capacity * network.inputs, network.dtype))
+        largest = max(
+            (_tiles(int(row[columns.WIDTH_IN]), int(row[columns.WIDTH_OUT])) for row in self._rows() if _is_dense(row)),
+            default=1,
+        )
+        wanted = -(-description()["multiprocessors"] // largest)
+        self._most_parts = max(1, min(wanted, MOST_PARTS, capacity // PART_ROWS))
+        self._take_parts(self._most_parts, -(-capacity // G.threads))
+
+    def _rows(self) -> NDArray[np.int64]:
+        return self._tape[1 : 1 + int(self._tape[0, columns.OPERATIONS])]
+
+    def _before(self, i: int) -> tuple[int, int, int, float]:
+        """What turns the gradient of operation i's input into that before the activation that made it: where z and y
+        lie, kind and alpha. Operation i is not the first; the last but one is the loss."""
+        row = self._rows()[i - 1]
+        z_at = int(row[columns.PRE]) if _is_dense(row) else self._source(i - 1)
+        return z_at, int(row[columns.OUTPUT]), int(row[columns.ACTIVATION]), float(self._alphas[i - 1])
+
+    def _source(self, i: int) -> int:
+        at = int(self._rows()[i, columns.INPUT])
+        return at if at >= 0 else self._batch_at
+
+    def rows(self, data: Data, first: int, rows: int, out: Any, trains: bool) -> tuple[int, int]:
+        kernels = _tiled_kernels(self.itemsize, data.y.ndim == 1)
+        work, flat = self._workspace, (_blocks_of(rows * self.network.inputs), G.threads)
+        kernels.gather[flat](work, self._batch_at, data.x, data.order, first, rows, self.doubles, trains)
+        for i, row in enumerate(self._rows()):
+            self._forward(kernels, i, row, rows)
+        if out.size > 0:
+            at = int(self._tape[0, columns.OUTPUT_AT])
+            out.copy_to_device(work[at : at + rows * self.network.outputs])
+        if not trains:
+            return 0, 0
+        tallies = self._lose(kernels, data, first, rows)
+        parts = max(1, min(self._most_parts, rows // PART_ROWS))
+        for i in range(len(self._rows()) - 1, -1, -1):
+            self._backward(kernels, i, self._rows()[i], rows, parts)
+        return parts, tallies
+
+    def _forward(self, kernels: tiled.Kernels, i: int, row: NDArray[np.int64], rows: int) -> None:
+        inputs, outputs, kind = int(row[columns.WIDTH_IN]), int(row[columns.WIDTH_OUT]), int(row[columns.ACTIVATION])
+        work, alpha, x_at, y_at = self._workspace, float(self._alphas[i]), self._source(i), int(row[columns.OUTPUT])
+        if not _is_dense(row):
+            kernels.elementwise[_blocks_of(rows * outputs), G.threads](work, x_at, y_at, rows * outputs, kind, alpha)
+            return
+        kernels.forward[_grid(rows, outputs), (G.tile_across, G.tile_down)](
+            work, x_at, int(row[columns.PRE]), y_at, self.params, int(row[columns.WEIGHT]), int(row[columns.BIAS]),
+            int(row[columns.BIAS_SIZE]), rows, outputs, inputs, kind, alpha,
+        )  # fmt: skip
+
+    def _lose(self, kernels: tiled.Kernels, data: Data, first: int, rows: int) -> int:
+        header, count = self._tape[0], len(self._rows())
+        z_at, y_at, kind, alpha = self._before(count)
+        weights_at = EXTRAS + count if header[columns.CLASS_WEIGHTS] > 0 else -1
+        blocks = -(-rows // G.threads)
+        kernels.lose[blocks, G.threads](
+            self._workspace, int(header[columns.DOUTPUT_AT]), y_at, z_at, self._tallies, data.y, data.order, first,
+            rows, self.network.outputs, int(header[columns.LOSS]), int(header[columns.IGNORE_INDEX]), self.doubles,
+            weights_at, SMOOTHING, kind, alpha,
+        )  # fmt: skip
+        return blocks
+
+    def _backward(self, kernels: tiled.Kernels, i: int, row: NDArray[np.int64], rows: int, parts: int) -> None:
+        inputs, outputs = int(row[columns.WIDTH_IN]), int(row[columns.WIDTH_OUT])
+        work, dz_at, dx_at = self._workspace, int(row[columns.DOUTPUT]), int(row[columns.DINPUT])
+        block = (G.tile_across, G.tile_down)
+        if _is_dense(row):
+            terms = -(-rows // parts)
+            across, down = _grid(inputs, outputs)
+            kernels.gradient[(across, down, parts), block](
+                self._parts, self.size, int(row[columns.WEIGHT]), work, self._source(i), dz_at, inputs, outputs, rows,
+                terms,
+            )  # fmt: skip
+            if row[columns.BIAS_SIZE] > 0:
+                kernels.bias_gradient[(-(-outputs // G.tile_across), 1, parts), block](
+                    self._parts, self.size, int(row[columns.BIAS]), work, dz_at, outputs, rows, terms
+                )
+        if dx_at < 0:
+            return
+        z_at, y_at, kind, alpha = self._before(i)
+        if _is_dense(row):
+            kernels.backward[_grid(rows, inputs), block](
+                work, dx_at, dz_at, self.params, int(row[columns.WEIGHT]), z_at, y_at, rows, inputs, outputs, kind,
+                alpha,
+            )  # fmt: skip
+        else:
+            kernels.elementwise_backward[_blocks_of(rows * inputs), G.threads](
+                work, dx_at, dz_at, z_at, y_at, rows * inputs, kind, alpha
+            )
+
+
+def _is_dense(row: NDArray[np.int64]) -> bool:
+    return bool(row[columns.KIND] == columns.DENSE)
+
+
+def _grid(rows: int, width: int) -> tuple[int, int]:
+    """Blocks across and down of a product, a tile a block."""
+    return -(-width // G.tile_columns), -(-rows // G.tile_rows)
+
+
+def _tiles(rows: int, width: int) -> int:
+    across, down = _grid(rows, width)
+    return across * down
+
+
+def _blocks_of(elements: int) -> int:
+    """Blocks for a loop over so many elements, each thread in strides."""
+    return max(1, min(-(-elements // G.threads), 32 * int(description()["multiprocessors"])))
+
+
+def run_for(network: Trainable, params: Any, capacity: int, doubles: NDArray[np.float64]) -> Run:
+    """The path for a network."""
+    kind = TiledRun if fused_plan(network) is None else FusedRun
+    return kind(network, params, capacity, doubles)

@@ -1,0 +1,78 @@
+"""The one place that names numba's CUDA target, and says what is missing where it cannot be had.
+
+The target is the package numba-cuda (the extra `cuda`), whose simulator also comes with numba itself: with
+NUMBA_ENABLE_CUDASIM=1 in the environment kernels run as Python threads, on any machine and slowly.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+from numba import cuda as numba_cuda
+
+SIMULATED = bool(numba.config.ENABLE_CUDASIM)
+
+
+class _Simulated:
+    """numba.cuda, and within a kernel what the simulator puts in its place.
+
+    By itself the simulator exchanges the name in the globals of each function while it runs, which goes wrong where
+    threads leave a function of another module at different times.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        from numba.cuda.simulator import kernel
+
+        return getattr(numba_cuda if kernel._kernel_context is None else kernel._kernel_context, name)
+
+
+cuda: Any = _Simulated() if SIMULATED else numba_cuda
+
+
+class DeviceUnavailable(RuntimeError):
+    """There is no GPU to run on; says what is missing."""
+
+
+def kernel(function: Any) -> Any:
+    """A kernel, compiled on its first launch. Sums keep their order: no fast-math."""
+    return cuda.jit(function)
+
+
+def device(function: Any) -> Any:
+    """A function that kernels call."""
+    return function if SIMULATED else cuda.jit(device=True)(function)
+
+
+def is_on_device(array: Any) -> bool:
+    """Whether an array lies on the device."""
+    return bool(numba_cuda.cudadrv.devicearray.is_cuda_ndarray(array))
+
+
+def require_device() -> None:
+    """DeviceUnavailable without a GPU, its driver and numba-cuda."""
+    if SIMULATED:
+        return
+    try:
+        found = cuda.is_available()
+        reason = "no NVIDIA GPU with a working driver was found"
+    except Exception as error:  # the target's packages may be half installed
+        found, reason = False, str(error).strip().splitlines()[0]
+    if not found:
+        raise DeviceUnavailable(
+            f"device 'cuda' cannot be used: {reason}. It takes an NVIDIA GPU and pip install 'fastnn[cuda]'; "
+            "device='cpu' runs everywhere"
+        )
+
+
+def description() -> dict[str, Any]:
+    """Name, compute capability and multiprocessors of the device."""
+    if SIMULATED:
+        return {"name": "simulator", "compute_capability": None, "multiprocessors": 2}
+    found = cuda.get_current_device()
+    name = found.name.decode() if isinstance(found.name, bytes) else str(found.name)
+    return {
+        "name": name,
+        "compute_capability": ".".join(map(str, found.compute_capability)),
+        "multiprocessors": int(found.MULTIPROCESSOR_COUNT),
+    }

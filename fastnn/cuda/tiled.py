@@ -1,0 +1,201 @@
+"""Large networks: a kernel an operation, products by tiles in shared memory and registers with fused epilogues.
+
+Values and gradients lie in the device's memory, laid out as for the CPU (see fastnn.tape). A block makes one tile of a
+product; each thread keeps a few of its rows and columns. The gradient of a weight is split over ranges of the batch,
+`parts` of them, where its tiles alone would leave the device idle; optimizer.update sums the parts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from numba import float64
+
+from fastnn.cuda.activation import activate, inward
+from fastnn.cuda.functions import fma
+from fastnn.cuda.geometry import Geometry
+from fastnn.cuda.loss import TALLY, labels_row, targets_row
+from fastnn.cuda.optimizer import begin_step
+from fastnn.cuda.target import cuda, device, kernel
+
+
+@dataclass(frozen=True, slots=True)
+class Kernels:
+    """What the launches of fastnn.cuda.run name."""
+
+    gather: Any
+    forward: Any
+    elementwise: Any
+    lose: Any
+    gradient: Any
+    bias_gradient: Any
+    backward: Any
+    elementwise_backward: Any
+
+
+def _make_tile(number: Any, g: Geometry) -> Any:
+    """The device function that makes a thread's sums of one tile."""
+    across, down = g.tile_across, g.tile_down
+    rows, columns = g.tile
+    tile_rows, tile_columns, terms, threads = g.tile_rows, g.tile_columns, g.tile_terms, g.threads
+    # One element more a row: what neighbours write transposed lies in different banks.
+    x_row, w_row = tile_rows + 1, tile_columns + 1
+    x_size, w_size = terms * x_row, terms * w_row
+
+    @device
+    def tile(sums, x, x_at, row_x, column_x, w, w_at, row_w, column_w, i0, m, j0, n, k0, k1):
+        """sums[a * columns + b] += terms k0..k1 of row i0 + ty + a * down and column j0 + tx + b * across of x @ w;
+        x[i, p] lies at x_at + i * row_x + p * column_x and w[p, j] at w_at + p * row_w + j * column_w."""
+        # A line each: the simulator knows an array by the line that makes it.
+        xs = cuda.shared.array(x_size, number)
+        ws = cuda.shared.array(w_size, number)
+        factors = cuda.local.array(rows, number)
+        elements = cuda.local.array(columns, number)
+        tx, ty = cuda.threadIdx.x, cuda.threadIdx.y
+        own = ty * across + tx
+        for begin in range(k0, k1, terms):
+            cuda.syncthreads()
+            for s in range(own, terms * tile_rows, threads):
+                # Neighbours read neighbours, whichever way x lies.
+                p, i = (s % terms, s // terms) if column_x == 1 else (s // tile_rows, s % tile_rows)
+                inside = i0 + i < m and begin + p < k1
+                xs[p * x_row + i] = x[x_at + (i0 + i) * row_x + (begin + p) * column_x] if inside else number(0)
+            for s in range(own, terms * tile_columns, threads):
+                p, j = (s % terms, s // terms) if row_w == 1 else (s // tile_columns, s % tile_columns)
+                inside = j0 + j < n and begin + p < k1
+                ws[p * w_row + j] = w[w_at + (begin + p) * row_w + (j0 + j) * column_w] if inside else number(0)
+            cuda.syncthreads()
+            for p in range(terms):
+                for a in range(rows):
+                    factors[a] = xs[p * x_row + ty + a * down]
+                for b in range(columns):
+                    elements[b] = ws[p * w_row + tx + b * across]
+                for a in range(rows):
+                    for b in range(columns):
+                        sums[a * columns + b] = fma(factors[a], elements[b], sums[a * columns + b])
+
+    return tile
+
+
+def make_kernels(number: Any, g: Geometry, of_labels: bool) -> Kernels:
+    """The kernels for one type of number and one kind of target. Blocks of products are (tile_across, tile_down)."""
+    across, down = g.tile_across, g.tile_down
+    kept_rows, kept_columns = g.tile
+    tile_rows, tile_columns, threads = g.tile_rows, g.tile_columns, g.threads
+    kept, tally_size = kept_rows * kept_columns, threads * TALLY
+    tile = _make_tile(number, g)
+    loss_row = labels_row if of_labels else targets_row
+
+    @kernel
+    def gather(workspace, at, x, order, first_row, rows, doubles, trains):
+        """workspace[at:] = x[order[first_row:first_row + rows]]; a training step begins."""
+        if trains and cuda.blockIdx.x == 0 and cuda.threadIdx.x == 0:
+            begin_step(doubles)
+        width = x.shape[1]
+        for j in range(cuda.grid(1), rows * width, cuda.gridsize(1)):
+            workspace[at + j] = x[order[first_row + j // width], j % width]
+
+    @kernel
+    def forward(workspace, x_at, z_at, y_at, params, w_at, b_at, b_size, m, n, k, kind, alpha):
+        """z = x @ w + b and y = f(z); a block a tile."""
+        i0, j0 = cuda.blockIdx.y * tile_rows, cuda.blockIdx.x * tile_columns
+        sums = cuda.local.array(kept, number)
+        for b in range(kept_columns):
+            j = j0 + cuda.threadIdx.x + b * across
+            start = params[b_at + j] if j < b_size else number(0)
+            for a in range(kept_rows):
+                sums[a * kept_columns + b] = start
+        tile(sums, workspace, x_at, k, 1, params, w_at, n, 1, i0, m, j0, n, 0, k)
+        for a in range(kept_rows):
+            for b in range(kept_columns):
+                i, j = i0 + cuda.threadIdx.y + a * down, j0 + cuda.threadIdx.x + b * across
+                if i < m and j < n:
+                    z = sums[a * kept_columns + b]
+                    workspace[z_at + i * n + j] = z
+                    workspace[y_at + i * n + j] = activate(z, kind, alpha)
+
+    @kernel
+    def elementwise(workspace, z_at, y_at, count, kind, alpha):
+        """y = f(z)"""
+        for j in range(cuda.grid(1), count, cuda.gridsize(1)):
+            workspace[y_at + j] = activate(workspace[z_at + j], kind, alpha)
+
+    @kernel
+    def lose(workspace, g_at, y_at, z_at, tallies, y, order, first_row, rows, classes, loss, ignored, doubles,
+             weights_at, smoothing_at, kind, alpha):  # fmt: skip
+        """Losses of all rows, a thread a row, and the gradient before the last activation; a tally a block."""
+        room = cuda.shared.array(tally_size, float64)
+        own = cuda.threadIdx.x
+        begin = cuda.blockIdx.x * threads
+        r = begin + own
+        if r < rows:
+            loss_row(room, own * TALLY, workspace, g_at + r * classes, workspace, y_at + r * classes, classes, y,
+                     order[first_row + r], loss, ignored, doubles, weights_at, doubles[smoothing_at])  # fmt: skip
+            for j in range(r * classes, (r + 1) * classes):
+                workspace[g_at + j] = inward(workspace[g_at + j], workspace[z_at + j], workspace[y_at + j], kind, alpha)
+        cuda.syncthreads()
+        if own < TALLY:
+            total = 0.0
+            for i in range(min(threads, rows - begin)):
+                total += room[i * TALLY + own]
+            tallies[cuda.blockIdx.x * TALLY + own] = total
+
+    @kernel
+    def gradient(parts, size, at, workspace, x_at, dz_at, m, n, k, terms):
+        """parts[part] at the weight = x.T @ dz over rows part * terms on; a block a tile of a part."""
+        i0, j0, part = cuda.blockIdx.y * tile_rows, cuda.blockIdx.x * tile_columns, cuda.blockIdx.z
+        sums = cuda.local.array(kept, number)
+        for s in range(kept):
+            sums[s] = number(0)
+        k0, k1 = min(part * terms, k), min((part + 1) * terms, k)
+        tile(sums, workspace, x_at, 1, m, workspace, dz_at, n, 1, i0, m, j0, n, k0, k1)
+        for a in range(kept_rows):
+            for b in range(kept_columns):
+                i, j = i0 + cuda.threadIdx.y + a * down, j0 + cuda.threadIdx.x + b * across
+                if i < m and j < n:
+                    parts[part * size + at + i * n + j] = sums[a * kept_columns + b]
+
+    @kernel
+    def bias_gradient(parts, size, at, workspace, dz_at, n, k, terms):
+        """parts[part] at the bias = the column sums of dz over rows part * terms on; threads of a column by a tree."""
+        room = cuda.shared.array(threads, number)
+        tx, ty, part = cuda.threadIdx.x, cuda.threadIdx.y, cuda.blockIdx.z
+        j = cuda.blockIdx.x * across + tx
+        total = number(0)
+        if j < n:
+            for p in range(min(part * terms, k) + ty, min((part + 1) * terms, k), down):
+                total += workspace[dz_at + p * n + j]
+        room[ty * across + tx] = total
+        reach = down // 2
+        while reach > 0:
+            cuda.syncthreads()
+            if ty < reach:
+                room[ty * across + tx] += room[(ty + reach) * across + tx]
+            reach //= 2
+        if ty == 0 and j < n:
+            parts[part * size + at + j] = room[tx]
+
+    @kernel
+    def backward(workspace, dx_at, dz_at, params, w_at, z_at, y_at, m, n, k, kind, alpha):
+        """dx = dz @ w.T, through the activation that made the input; a block a tile."""
+        i0, j0 = cuda.blockIdx.y * tile_rows, cuda.blockIdx.x * tile_columns
+        sums = cuda.local.array(kept, number)
+        for s in range(kept):
+            sums[s] = number(0)
+        tile(sums, workspace, dz_at, k, 1, params, w_at, 1, k, i0, m, j0, n, 0, k)
+        for a in range(kept_rows):
+            for b in range(kept_columns):
+                i, j = i0 + cuda.threadIdx.y + a * down, j0 + cuda.threadIdx.x + b * across
+                if i < m and j < n:
+                    at = i * n + j
+                    dx = inward(sums[a * kept_columns + b], workspace[z_at + at], workspace[y_at + at], kind, alpha)
+                    workspace[dx_at + at] = dx
+
+    @kernel
+    def elementwise_backward(workspace, dx_at, dz_at, z_at, y_at, count, kind, alpha):
+        """dx = dz, through the activation that made the input."""
+        for j in range(cuda.grid(1), count, cuda.gridsize(1)):
+            workspace[dx_at + j] = inward(workspace[dz_at + j], workspace[z_at + j], workspace[y_at + j], kind, alpha)
+
+    return Kernels(gather, forward, elementwise, lose, gradient, bias_gradient, backward, elementwise_backward)

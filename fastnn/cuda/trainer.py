@@ -1,0 +1,171 @@
+"""Training on the device: a fastnn.Trainer whose parameters, gradient, moments and data stay there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastnn.checks import as_count
+from fastnn.cuda.loss import COUNTED, DIVISOR, HITS, LOSS, TALLY
+from fastnn.cuda.memory import Memory, upload
+from fastnn.cuda.optimizer import NEXT_STEP, STOPPED
+from fastnn.cuda.run import Data, doubles_of, run_for
+from fastnn.cuda.target import cuda, is_on_device
+from fastnn.optimizers import Optimizer, as_optimizer
+from fastnn.trainer import Epoch, Trainable, as_order, require_gradient
+
+
+class CudaTrainer:
+    """A network on the device with gradient, optimizer state and workspace, for batches of up to `batch` rows.
+
+    The same calls as fastnn.Trainer. x and y may be device arrays that `hold` made; then nothing is copied but the
+    order of an epoch and its report. A trainer belongs to one thread at a time.
+    """
+
+    def __init__(
+        self, network: Trainable, memory: Memory, optimizer: str | Optimizer = "adam", batch: int = 32
+    ) -> None:
+        require_gradient(network.layers, network.loss_function)
+        self.network = network
+        self.optimizer = as_optimizer(optimizer)
+        self.batch = as_count(batch, "batch")
+        self._memory = memory
+        doubles = doubles_of(network, self.optimizer.control())
+        self._run = run_for(network, memory.params, self.batch, doubles)
+        state = np.zeros(self.optimizer.state_size(network.layout.size), network.dtype)
+        self._run.state = cuda.to_device(state if state.size else np.zeros(1, network.dtype))
+        self._state_size = state.size
+        self._made: tuple[int, int] | None = None
+
+    @property
+    def path(self) -> str:
+        """ "fused" or "tiled"; see fastnn.cuda.run."""
+        return self._run.path
+
+    @property
+    def params(self) -> NDArray[Any]:
+        """A copy of the parameters."""
+        return self._memory.read()
+
+    @property
+    def grads(self) -> NDArray[Any]:
+        """A copy of the gradient that `gradient` left."""
+        gradient: NDArray[Any] = self._run.gradient.copy_to_host()
+        return gradient
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps made."""
+        return int(self._run.doubles.copy_to_host()[NEXT_STEP])
+
+    @property
+    def state_bytes(self) -> int:
+        """Bytes of the optimizer's moments."""
+        return self._state_size * self.network.dtype.itemsize
+
+    @property
+    def snapshot_elements(self) -> int:
+        return 0  # they stay on the device
+
+    def snapshot(self) -> tuple[Any, ...]:
+        """Copies of parameters, moments and counters, on the device."""
+        copies = []
+        for array in (self._memory.params, self._run.state, self._run.doubles):
+            copy = cuda.device_array_like(array)
+            copy.copy_to_device(array)
+            copies.append(copy)
+        return tuple(copies)
+
+    def restore(self, snapshot: tuple[Any, ...]) -> None:
+        for array, copy in zip((self._memory.params, self._run.state, self._run.doubles), snapshot, strict=True):
+            array.copy_to_device(copy)
+
+    def is_finite(self) -> bool:
+        """Whether all parameters are."""
+        return bool(np.isfinite(self.params).all())
+
+    def hold(self, x: ArrayLike, y: ArrayLike) -> tuple[Any, Any]:
+        """x and y, checked, on the device, for many calls of `epoch`."""
+        x = self.network.as_input(x)
+        data = upload(x, self.network.as_target(y, len(x)))
+        return data.x, data.y
+
+    def _one_batch(self, x: ArrayLike, y: ArrayLike) -> tuple[Data, int]:
+        x = self.network.as_input(x)
+        if not 0 < len(x) <= self.batch:
+            raise ValueError(f"x has {len(x)} rows; this trainer takes 1 to {self.batch}")
+        return upload(x, self.network.as_target(y, len(x))), len(x)
+
+    def forward(self, x: ArrayLike) -> NDArray[Any]:
+        """The network's output (B, O) for one batch."""
+        return self._memory.infer(self.network.as_input(x))
+
+    def _clips(self) -> bool:
+        return self.optimizer.clip_norm is not None
+
+    def _go_on(self) -> None:
+        """An earlier call may have stopped at a loss that was not finite."""
+        doubles = self._run.doubles.copy_to_host()
+        if doubles[STOPPED]:
+            doubles[STOPPED] = 0
+            self._run.doubles.copy_to_device(doubles)
+
+    def step(self, x: ArrayLike, y: ArrayLike) -> float:
+        """One training step; returns the loss before the update. A step of non-finite loss changes nothing."""
+        data, rows = self._one_batch(x, y)
+        self._go_on()
+        ledger = cuda.to_device(np.zeros(TALLY))
+        self._run.step(data, 0, rows, self._clips(), ledger, 0)
+        return self._value(ledger.copy_to_host())
+
+    def _value(self, totals: NDArray[np.float64]) -> float:
+        """The loss of a step by its totals."""
+        if not self._run.mean:
+            return float(totals[LOSS])
+        return float(totals[LOSS] / totals[DIVISOR]) if totals[DIVISOR] else float("nan")
+
+    def gradient(self, x: ArrayLike, y: ArrayLike) -> float:
+        """Overwrite grads with the gradient of the loss on one batch; returns the loss."""
+        data, rows = self._one_batch(x, y)
+        self._made = self._run.find_gradient(data, 0, rows)
+        return self._value(self._run.totals(self._made[1]))
+
+    def apply(self) -> None:
+        """One optimizer update from grads."""
+        if self._made is None:
+            raise ValueError("there is no gradient to apply; call gradient first")
+        self._go_on()
+        self._run.move(1, True, self._made[1], cuda.to_device(np.zeros(TALLY)), 0)
+
+    def epoch(self, x: Any, y: Any, order: ArrayLike, steps: int | None = None) -> Epoch:
+        """Train on x[order], y[order] in batches, at most `steps` of them, without a wait between two of them."""
+        if not is_on_device(x):
+            x, y = self.hold(x, y)
+        order = as_order(order, x.shape[0])
+        most = -(-len(order) // self.batch)
+        steps = most if steps is None else min(as_count(steps, "steps", least=0), most)
+        self._go_on()
+        data = Data(x, y, cuda.to_device(order))
+        ledger = cuda.to_device(np.zeros(max(steps, 1) * TALLY))
+        for index in range(steps):
+            rows = min(self.batch, len(order) - index * self.batch)
+            self._run.step(data, index * self.batch, rows, self._clips(), ledger, index)
+        return self._report(ledger.copy_to_host().reshape(-1, TALLY)[:steps])
+
+    def _report(self, ledger: NDArray[np.float64]) -> Epoch:
+        """What the steps saw, up to the first whose loss is not finite."""
+        counted = ledger[ledger[:, DIVISOR] != 0]
+        bad = ~np.isfinite(counted[:, LOSS])
+        if bad.any():
+            first = int(np.argmax(bad))
+            done = int(np.flatnonzero(ledger[:, DIVISOR] != 0)[first])
+            before = ledger[:done]
+            return Epoch(float(counted[first, LOSS]), int(before[:, COUNTED].sum()), int(before[:, HITS].sum()), done)
+        weight = float(ledger[:, DIVISOR].sum())
+        total = float(ledger[:, LOSS].sum())
+        mean = self._run.mean and weight > 0
+        return Epoch(
+            total / weight if mean else total, int(ledger[:, COUNTED].sum()), int(ledger[:, HITS].sum()), len(ledger)
+        )

@@ -1,0 +1,192 @@
+"""fit: whole epochs without the interpreter, on whatever device the network is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastnn._jit import check_threading_layer, compile_clock
+from fastnn.checks import as_count, require_memory
+from fastnn.losses import CrossEntropy
+from fastnn.optimizers import Optimizer
+from fastnn.progress import epoch_bar
+from fastnn.trainer import Epoch, NonFiniteLoss, Trainable
+
+
+class AnyTrainer(Protocol):
+    """What fit asks of a Trainer, on whatever device. A snapshot is all that training changes."""
+
+    batch: int
+
+    @property
+    def steps(self) -> int: ...
+
+    @property
+    def snapshot_elements(self) -> int: ...
+
+    def hold(self, x: ArrayLike, y: ArrayLike) -> tuple[Any, Any]: ...
+
+    def epoch(self, x: Any, y: Any, order: ArrayLike, steps: int | None = None) -> Epoch: ...
+
+    def is_finite(self) -> bool: ...
+
+    def snapshot(self) -> tuple[Any, ...]: ...
+
+    def restore(self, snapshot: tuple[Any, ...]) -> None: ...
+
+
+class Fittable(Trainable, Protocol):
+    """What fit asks of a fastnn.Network."""
+
+    def loss(self, x: ArrayLike, y: ArrayLike) -> float: ...
+
+    def accuracy(self, x: ArrayLike, y: ArrayLike) -> float: ...
+
+    def trainer(self, optimizer: str | Optimizer = "adam", batch: int = 32) -> AnyTrainer: ...
+
+
+# A snapshot copies parameters and state; epochs of fewer steps than this share one.
+SNAPSHOT_STEPS = 50
+
+
+@dataclass
+class History:
+    """What fit saw, an entry an epoch. accuracy is absent for mse; val_* are there when validation data was given.
+
+    seconds are of training alone, without compiling and validation.
+    """
+
+    loss: list[float] = field(default_factory=list)
+    accuracy: list[float] = field(default_factory=list)
+    val_loss: list[float] = field(default_factory=list)
+    val_accuracy: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    steps: int = 0
+
+
+class _Rewind:
+    """The way back to the last finite loss: two snapshots, and the orders of all epochs since the older one.
+
+    Runs are deterministic to the bit, so a snapshot and the orders are enough to stand at any step since. One is taken
+    at most every SNAPSHOT_STEPS steps.
+    """
+
+    def __init__(self) -> None:
+        self._snapshots: list[tuple[Any, ...]] = []
+        self._orders: list[list[NDArray[np.int64]]] = []
+        self._batches = SNAPSHOT_STEPS
+
+    def before(self, trainer: AnyTrainer, order: NDArray[np.int64]) -> None:
+        """Call before each epoch."""
+        if self._batches >= SNAPSHOT_STEPS:
+            self._snapshots = [*self._snapshots[-1:], trainer.snapshot()]
+            self._orders = [*self._orders[-1:], []]
+            self._batches = 0
+        self._orders[-1].append(order.copy())
+        self._batches += -(-len(order) // trainer.batch)
+
+    def back(self, trainer: AnyTrainer, x: Any, y: Any, made: int) -> None:
+        """To the parameters whose loss was last finite: those before the last update, `made` steps into this epoch.
+
+        The very first loss has nothing before it, and changed nothing.
+        """
+        orders = [order for orders in self._orders for order in orders]
+        left = sum(-(-len(order) // trainer.batch) for order in orders[:-1]) + made - 1
+        trainer.restore(self._snapshots[0])
+        for order in orders:
+            if left > 0:
+                left -= trainer.epoch(x, y, order, left).steps
+
+
+def fit(
+    network: Fittable,
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    epochs: int = 10,
+    batch: int = 32,
+    optimizer: str | Optimizer = "adam",
+    shuffle: bool = True,
+    seed: int | np.random.Generator | None = None,
+    validation: tuple[ArrayLike, ArrayLike] | None = None,
+    progress: bool | None = None,
+    callback: Callable[[int, History], bool | None] | None = None,
+) -> History:
+    """Train a network in place; an epoch is one nopython call that holds no GIL.
+
+    x (N, inputs), y: labels (N,) or rows (N, outputs). Batches come in an order shuffled anew each epoch from `seed`
+    (an int, a numpy.random.Generator, or None); the last one may be short. validation: (x, y) to score after each
+    epoch. progress: a bar on stderr; None shows it where stderr is a terminal and training is long. callback(epoch,
+    history) after each epoch; True stops.
+
+    Raises NonFiniteLoss, with the parameters of the last finite step kept; ValueError, TypeError on bad input.
+    """
+    epochs = as_count(epochs, "epochs", least=0)
+    x = network.as_input(x)
+    y = network.as_target(y, len(x))
+    if len(x) == 0:
+        raise ValueError("x has no rows")
+    if isinstance(network.loss_function, CrossEntropy) and (y == network.loss_function.ignore_index).all():
+        raise ValueError(f"y holds nothing but ignore_index, {network.loss_function.ignore_index}")
+    held_out = _as_validation(network, validation)
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback is {callback!r}; expected a function of (epoch, history)")
+    trainer = network.trainer(optimizer, min(as_count(batch, "batch"), len(x)))
+    require_memory(2 * trainer.snapshot_elements, network.dtype, "two snapshots of the training")
+    held_x, held_y = trainer.hold(x, y)
+    rng = np.random.default_rng(seed)
+    order = np.arange(len(x))
+    history = History()
+    rewind = _Rewind()
+    with epoch_bar(epochs, progress) as show:
+        for epoch in range(epochs):
+            if shuffle:
+                rng.shuffle(order)
+            rewind.before(trainer, order)
+            start = time.perf_counter()
+            with compile_clock() as compiling:
+                report = trainer.epoch(held_x, held_y, order)
+            # The last update of an epoch may leave the finite before any loss tells.
+            finite = np.isfinite(report.loss)
+            if not (finite and trainer.is_finite()):
+                rewind.back(trainer, held_x, held_y, report.steps)
+                raise NonFiniteLoss(np.nan if finite else report.loss, trainer.steps, epoch)
+            history.seconds.append(time.perf_counter() - start - compiling.seconds)
+            _record(history, network, report, held_out)
+            history.steps = trainer.steps
+            show(epoch, history.loss[-1], history.accuracy[-1] if history.accuracy else None)
+            if callback is not None and callback(epoch, history):
+                break
+    check_threading_layer()
+    return history
+
+
+def _as_validation(
+    network: Fittable, validation: tuple[ArrayLike, ArrayLike] | None
+) -> tuple[NDArray[Any], NDArray[Any]] | None:
+    if validation is None:
+        return None
+    if not isinstance(validation, (tuple, list)) or len(validation) != 2:
+        raise TypeError(f"validation is {type(validation).__name__}; expected a pair (x, y)")
+    x = network.as_input(validation[0])
+    if len(x) == 0:
+        raise ValueError("validation has no rows; leave it out where nothing is held out")
+    return x, network.as_target(validation[1], len(x))
+
+
+def _record(
+    history: History, network: Fittable, report: Epoch, held_out: tuple[NDArray[Any], NDArray[Any]] | None
+) -> None:
+    scored = network.loss_function.name != "mse"
+    history.loss.append(report.loss)
+    if scored:
+        history.accuracy.append(report.hits / max(report.rows, 1))
+    if held_out is not None:
+        history.val_loss.append(network.loss(*held_out))
+        if scored:
+            history.val_accuracy.append(network.accuracy(*held_out))

@@ -1,0 +1,319 @@
+"""Networks on a GPU give what they give on the CPU. Without one, in numba's simulator: the same code, small sizes."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fastnn
+from fastnn import SGD, Adam, CrossEntropy, Dense, Network, mlp
+from fastnn._jit import DISABLED
+from fastnn.bench import rows as bench_rows
+from fastnn.bench.case import Case
+from fastnn.bench.ladder import parse
+from fastnn.bench.measuring import Budget
+from fastnn.cuda import ceilings, run
+from fastnn.cuda.geometry import GEOMETRY
+from fastnn.cuda.target import SIMULATED
+from fastnn.kernels.activation import NAMES
+from fastnn.kernels.loss import NAMES as LOSSES
+from fastnn.kernels.optimizer import NAMES as OPTIMIZER_NAMES
+from fastnn.layers import Activation
+from fastnn.optimizers import OPTIMIZERS, Cosine
+from fastnn.trainer import NonFiniteLoss
+
+# Simulated numbers are NumPy's, which warns where a device has inf and NaN.
+pytestmark = pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")
+
+# Sums on the device have their own order; float64 leaves errors of the code and nothing else to be seen.
+TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
+PATHS = ("fused", "tiled")
+ROWS = 7
+
+
+@pytest.fixture(autouse=True)
+def _threads_take_turns_quickly() -> Iterator[None]:
+    """Simulated threads wait for one another all the time, each wait as long as a turn of Python's."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.fixture(params=PATHS)
+def path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each path, whatever the sizes would choose; and parts of the gradient for a few rows each."""
+    if request.param == "tiled":
+        monkeypatch.setattr(run, "fused_plan", lambda network: None)
+        monkeypatch.setattr(run, "PART_ROWS", 3)
+    return str(request.param)
+
+
+def data(inputs: int, outputs: int, loss: str, rows: int = ROWS, dtype: str = "float64") -> tuple[Any, Any]:
+    rng = np.random.default_rng(3)
+    x = rng.standard_normal((rows, inputs)).astype(dtype)
+    labels = rng.integers(0, outputs, rows)
+    if loss == "cross_entropy":
+        return x, labels
+    if loss == "hinge":
+        return x, np.where(rng.random((rows, outputs)) < 0.5, -1.0, 1.0).astype(dtype)
+    if loss == "mse":
+        return x, rng.standard_normal((rows, outputs)).astype(dtype)
+    return x, (rng.random((rows, outputs)) < 0.5).astype(dtype)
+
+
+def pair(*sizes: int, **options: Any) -> tuple[Network, Network]:
+    """The same network on the CPU and on the device."""
+    host = mlp(*sizes, seed=1, **options)
+    return host, host.to("cuda")
+
+
+def assert_close(found: Any, expected: Any, dtype: str = "float64") -> None:
+    found, expected = np.asarray(found, np.float64), np.asarray(expected, np.float64)
+    np.testing.assert_allclose(found, expected, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
+
+
+def test_the_paths_are_what_they_are_called(path: str) -> None:
+    assert mlp(3, 4, 2, device="cuda").trainer(batch=ROWS).path == path
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_output_and_gradient_are_those_of_the_cpu(path: str, dtype: str) -> None:
+    host, device = pair(5, 6, 3, dtype=dtype)
+    x, y = data(5, 3, "cross_entropy", rows=11, dtype=dtype)
+    assert_close(device(x), host(x), dtype)
+    assert_close(device.gradient(x, y), host.gradient(x, y), dtype)
+    assert device.loss(x, y) == pytest.approx(host.loss(x, y), rel=1e-6)
+    assert device(x).dtype == np.dtype(dtype)
+
+
+@pytest.mark.parametrize("activation", NAMES)
+def test_every_activation_is_that_of_the_cpu(path: str, activation: str) -> None:
+    layers = [Dense(4, activation), Activation(activation), Dense(1, activation)]
+    host = Network(3, layers, loss="mse", dtype="float64", seed=2)
+    device = host.to("cuda")
+    x, y = data(3, 1, "mse", rows=5)
+    assert_close(device(x), host(x))
+    if activation != "step":  # it has no gradient, but in the perceptron rule
+        assert_close(device.gradient(x, y), host.gradient(x, y))
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_loss_trains_as_on_the_cpu(path: str, loss: str) -> None:
+    outputs, last = (
+        (1, "step") if loss == "perceptron" else (2, "sigmoid" if loss == "binary_cross_entropy" else "identity")
+    )
+    x, y = data(3, outputs, loss)
+    sizes = (3, outputs) if loss == "perceptron" else (3, 3, outputs)
+    host, device = pair(*sizes, activation="tanh", output_activation=last, loss=loss, dtype="float64")
+    ours, theirs = device.trainer(SGD(0.1), ROWS), host.trainer(SGD(0.1), ROWS)
+    for _ in range(2):
+        assert ours.step(x, y) == pytest.approx(theirs.step(x, y), rel=1e-12)
+    assert_close(device.parameters, host.parameters)
+    order = np.array([3, 1, 6, 2, 5])
+    assert ours.epoch(x, y, order)[1:] == theirs.epoch(x, y, order)[1:]
+
+
+def test_settings_of_cross_entropy_are_those_of_the_cpu(path: str) -> None:
+    loss = CrossEntropy(class_weight=(0.5, 2.0, 1.0), label_smoothing=0.1, ignore_index=-7)
+    host, device = pair(3, 4, 3, loss=loss, dtype="float64")
+    x, y = data(3, 3, "cross_entropy")
+    y[2] = -7
+    assert_close(device.gradient(x, y), host.gradient(x, y))
+    probabilities = np.eye(3)[np.maximum(y, 0)] * 0.7 + 0.1
+    assert_close(device.gradient(x, probabilities), host.gradient(x, probabilities))
+    y[:] = -7
+    before = device.parameters
+    trainer = device.trainer(SGD(0.1), ROWS)
+    assert np.isnan(trainer.step(x, y))
+    assert trainer.steps == 0
+    np.testing.assert_array_equal(device.parameters, before)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZER_NAMES)
+def test_every_optimizer_moves_as_on_the_cpu(path: str, optimizer: str) -> None:
+    if path == "tiled" and optimizer not in ("sgd", "adam"):
+        pytest.skip("the update is the same kernel on both paths")
+    rule = OPTIMIZERS[optimizer](0.05, weight_decay=0.01, clip_norm=0.3, schedule=Cosine(5, warmup=2))
+    host, device = pair(3, 4, 2, dtype="float64")
+    x, y = data(3, 2, "cross_entropy")
+    ours, theirs = device.trainer(rule, ROWS), host.trainer(rule, ROWS)
+    for _ in range(3):
+        ours.step(x, y)
+        theirs.step(x, y)
+    assert ours.steps == 3
+    assert_close(device.parameters, host.parameters)
+    assert_close(ours.gradient(x, y), theirs.gradient(x, y))
+    assert_close(ours.grads, theirs.grads)
+    ours.apply()
+    theirs.apply()
+    assert_close(device.parameters, host.parameters)
+
+
+def test_an_epoch_sees_what_the_cpu_sees_in_the_order_that_it_is_told(path: str) -> None:
+    host, device = pair(3, 5, 2, dtype="float64")
+    x, y = data(3, 2, "cross_entropy", rows=13)
+    order = np.random.default_rng(0).permutation(13)
+    ours, theirs = device.trainer(Adam(0.05), 5), host.trainer(Adam(0.05), 5)
+    held = ours.hold(x, y)
+    for _ in range(2):
+        found, expected = ours.epoch(*held, order), theirs.epoch(x, y, order)
+        assert found.loss == pytest.approx(expected.loss, rel=1e-12)
+        assert found[1:] == expected[1:] == (13, found.hits, 3)
+    assert_close(device.parameters, host.parameters)
+    assert ours.epoch(*held, order, 1).steps == 1
+
+
+def test_more_rows_than_the_blocks_take_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "BLOCKS_EACH", 1)
+    host, device = pair(2, 3, 2, dtype="float64")
+    rows = 3 * GEOMETRY.fused_rows[0] * run.description()["multiprocessors"] + 1
+    x, y = data(2, 2, "cross_entropy", rows=rows)
+    assert device.trainer(batch=rows).path == "fused"
+    assert_close(device.gradient(x, y), host.gradient(x, y))
+
+
+def test_layers_wider_than_a_thread_keeps_and_without_bias(path: str) -> None:
+    wide = GEOMETRY.across * GEOMETRY.fused_columns[-1] + 1
+    layers = [Dense(wide, "relu", bias=False), Dense(wide - 2, "tanh"), Dense(2)]
+    host = Network(wide + 1, layers, dtype="float64", seed=0)
+    x, y = data(wide + 1, 2, "cross_entropy", rows=5)
+    assert_close(host.to("cuda").gradient(x, y), host.gradient(x, y))
+
+
+def test_runs_are_the_same_to_the_bit(path: str) -> None:
+    x, y = data(4, 3, "cross_entropy", dtype="float32")
+    results = []
+    for _ in range(2):
+        network = mlp(4, 5, 3, seed=0, device="cuda")
+        network.fit(x, y, epochs=2, batch=4, seed=1)
+        results.append(network.parameters.tobytes())
+    assert results[0] == results[1]
+
+
+def test_fit_is_that_of_the_cpu(path: str) -> None:
+    host, device = pair(3, 4, 2, dtype="float64")
+    x, y = data(3, 2, "cross_entropy")
+    options: dict[str, Any] = {"epochs": 2, "batch": 4, "optimizer": Adam(0.1), "seed": 0, "validation": (x, y)}
+    ours, theirs = device.fit(x, y, **options), host.fit(x, y, **options)
+    assert_close(ours.loss, theirs.loss)
+    assert_close(ours.val_loss, theirs.val_loss)
+    assert (ours.accuracy, ours.steps) == (theirs.accuracy, theirs.steps)
+    assert_close(device.predict_proba(x), host.predict_proba(x))
+    np.testing.assert_array_equal(device.predict(x), host.predict(x))
+
+
+def test_a_loss_that_is_not_finite_changes_nothing_and_is_named(path: str) -> None:
+    x, y = data(3, 2, "cross_entropy")
+    network = mlp(3, 4, 2, dtype="float64", seed=0, device="cuda")
+    trainer = network.trainer(Adam(0.1), 3)
+    before = network.parameters
+    bad = x.copy()
+    bad[4, 1] = np.inf
+    assert not np.isfinite(trainer.step(bad[3:6], y[3:6]))
+    np.testing.assert_array_equal(network.parameters, before)
+    assert np.isfinite(trainer.step(x[:3], y[:3]))
+    assert trainer.steps == 1
+    before = network.parameters
+    report = trainer.epoch(bad[[3, 4, 5, 0, 1, 2]], y[:6], np.arange(6))
+    assert not np.isfinite(report.loss)
+    assert (report.steps, trainer.steps) == (0, 1)
+    np.testing.assert_array_equal(network.parameters, before)
+    with pytest.raises(NonFiniteLoss, match="after 0 steps"):
+        mlp(3, 4, 2, dtype="float64", device="cuda").fit(bad, y, epochs=1, batch=ROWS)
+
+
+def test_an_infinite_step_is_taken_back(path: str) -> None:
+    x, y = data(3, 2, "mse", dtype="float32")
+    network = mlp(3, 4, 2, loss="mse", seed=0, device="cuda")
+    with pytest.raises(NonFiniteLoss):
+        network.fit(x, y, epochs=3, batch=ROWS, optimizer=SGD(1e30), shuffle=False)
+    assert np.isfinite(network.parameters).all()
+
+
+def test_parameters_are_copies_that_refuse_to_be_written() -> None:
+    network = mlp(3, 4, 2, seed=0, device="cuda")
+    with pytest.raises(ValueError, match="read-only"):
+        network.parameters[0] = 1
+    with pytest.raises(ValueError, match="read-only"):
+        network.named_parameters["0.weight"][0, 0] = 1
+    network.parameters = np.full_like(network.parameters, 0.25)
+    assert network.named_parameters["0.bias"].tolist() == [0.25] * 4
+    with pytest.raises(ValueError, match="shape"):
+        network.parameters = np.zeros(3)
+
+
+def test_copies_files_and_devices_keep_the_parameters(tmp_path: Path) -> None:
+    host, device = pair(3, 4, 2)
+    for other in (device.copy(), pickle.loads(pickle.dumps(device)), device.to("cuda")):
+        assert other.device == "cuda"
+        np.testing.assert_array_equal(other.parameters, host.parameters)
+    device.save(tmp_path / "network.safetensors")
+    np.testing.assert_array_equal(fastnn.load(tmp_path / "network.safetensors").parameters, host.parameters)
+    back = device.to("cpu")
+    back.parameters[0] = 5
+    assert device.parameters[0] == host.parameters[0] != 5
+
+
+def test_what_cannot_be_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected one of cpu, cuda"):
+        mlp(3, 4, 2, device="gpu")
+    trainer = mlp(3, 4, 2, device="cuda").trainer(batch=2)
+    x, y = data(3, 2, "cross_entropy")
+    with pytest.raises(ValueError, match="takes 1 to 2"):
+        trainer.step(x, y)
+    with pytest.raises(ValueError, match="expected rows of x"):
+        trainer.epoch(x, y, np.array([len(x)]))
+    with pytest.raises(ValueError, match="call gradient first"):
+        trainer.apply()
+    with pytest.raises(ValueError, match="step"):
+        mlp(3, 4, 2, activation="step", device="cuda").trainer()
+
+
+def test_a_row_of_the_benchmark_is_checked_trained_and_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fastnn.bench.case.LEAST_STEPS", 2)
+    monkeypatch.setattr("fastnn.bench.case.MOST_STEPS", 2)
+    monkeypatch.setattr("fastnn.bench.case.MOST_EPOCH_ROWS", 1)
+    case = Case(parse("3-4-2"), 4, 1, "float32", "sgd", "cuda")
+    case.y = case.y[:8]
+    case.x = case.x[:8]
+    found = list(bench_rows.rows_of(case, ("forward", "step"), ceilings.measure(seconds=0.01), Budget(0.01)))
+    assert [row["phase"] for row in found] == ["forward", "step"]
+    for row in found:
+        assert 0 <= row["residual"] <= 1
+        assert row["median_s"] > 0
+        assert row["floor_s"] > 0
+
+
+@pytest.mark.skipif(DISABLED, reason="starts a process of its own, with the JIT")
+def test_without_a_gpu_the_command_says_what_is_missing_and_ends_with_2() -> None:
+    if not SIMULATED:
+        pytest.skip("there is a GPU")
+    environment = os.environ | {"NUMBA_ENABLE_CUDASIM": "0", "CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, "-m", "fastnn", "bench", "--device", "cuda", "--sizes", "3-4-2", "--fast"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    lines = done.stderr.strip().splitlines()
+    assert "device 'cuda' cannot be used" in lines[-1]
+    assert "pip install 'fastnn[cuda]'" in lines[-1]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("sizes", [(784, 128, 10), (64, 128, 128, 10), (784, 512, 512, 10), (100, 1000, 333, 7)])
+@pytest.mark.parametrize("rows", [1, 33, 1024, 5000])
+def test_large_networks_are_those_of_the_cpu(sizes: tuple[int, ...], rows: int) -> None:
+    host, device = pair(*sizes)
+    x, y = data(sizes[0], sizes[-1], "cross_entropy", rows=rows, dtype="float32")
+    assert_close(device(x), host(x), "float32")
+    ours, theirs = device.trainer(Adam(1e-3), rows), host.trainer(Adam(1e-3), rows)
+    for _ in range(3):
+        assert ours.step(x, y) == pytest.approx(theirs.step(x, y), rel=1e-4)
