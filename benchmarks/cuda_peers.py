@@ -17,7 +17,7 @@ WARM_UP = 3
 
 
 def _torch_step(weights: Arrays, biases: Arrays, x: NDArray[Any], labels: NDArray[Any], rate: float) -> Any:
-    """A function of one step in plain PyTorch, its data on the device."""
+    """PyTorch, and a function that makes one step with its data on the device."""
     import torch
 
     layers: list[Any] = []
@@ -31,44 +31,27 @@ def _torch_step(weights: Arrays, biases: Arrays, x: NDArray[Any], labels: NDArra
     optimizer = torch.optim.SGD(model.parameters(), rate)
     inputs, targets = torch.from_numpy(x.copy()).cuda(), torch.from_numpy(labels.copy()).cuda()
 
-    def forward() -> Any:
-        return torch.nn.functional.cross_entropy(model(inputs), targets)
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        torch.nn.functional.cross_entropy(model(inputs), targets).backward()
+        optimizer.step()
 
-    return torch, model, optimizer, forward
+    return torch, step
 
 
 def torch_eager(*given: Any) -> Step:
-    torch, _, optimizer, forward = _torch_step(*given)
-
-    def step() -> None:
-        optimizer.zero_grad(set_to_none=True)
-        forward().backward()
-        optimizer.step()
-
+    torch, step = _torch_step(*given)
     return step, torch.cuda.synchronize
 
 
 def torch_compiled(*given: Any) -> Step:
-    torch, _, optimizer, forward = _torch_step(*given)
-
-    @torch.compile(mode="reduce-overhead")  # type: ignore[untyped-decorator]
-    def step() -> None:
-        optimizer.zero_grad(set_to_none=True)
-        forward().backward()
-        optimizer.step()
-
-    return step, torch.cuda.synchronize
+    torch, step = _torch_step(*given)
+    return torch.compile(step, mode="reduce-overhead"), torch.cuda.synchronize
 
 
 def torch_graph(*given: Any) -> Step:
     """The eager step captured once in a CUDA graph."""
-    torch, _, optimizer, forward = _torch_step(*given)
-
-    def step() -> None:
-        optimizer.zero_grad(set_to_none=True)
-        forward().backward()
-        optimizer.step()
-
+    torch, step = _torch_step(*given)
     aside = torch.cuda.Stream()
     aside.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(aside):
