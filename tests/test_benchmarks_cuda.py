@@ -1,4 +1,4 @@
-"""benchmarks/cuda_ladder.py writes whole results, refuses wrong networks, and says what a machine without a GPU lacks."""
+"""The ladder on a GPU writes whole results, refuses wrong networks, and says what a machine without a GPU lacks."""
 
 from __future__ import annotations
 
