@@ -28,7 +28,6 @@ from typing import Any
 
 import llvmlite
 import numba
-import platformdirs
 from numba.core import event
 from numba.extending import intrinsic, overload
 
@@ -60,7 +59,11 @@ def _is_private(directory: Path) -> bool:
 
 def _prepare_cache_directory() -> str:
     """The directory for this version's kernels, or "" where none can be had (kernels then live in memory only)."""
-    root = os.environ.get("FASTNN_CACHE_DIR", platformdirs.user_cache_dir("fastnn"))
+    root = os.environ.get("FASTNN_CACHE_DIR")
+    if root is None:
+        import platformdirs  # not needed where the directory is named
+
+        root = platformdirs.user_cache_dir("fastnn")
     if DEBUG or DISABLED or not root:
         return ""
     directory = Path(root) / f"kernels-{source_hash()}"

@@ -24,9 +24,10 @@ def packages(names: list[str]) -> set[str]:
 
 
 def added_packages(imported: Any) -> set[str]:
-    """Those that numba has not already brought in, as it does SciPy where that is installed."""
+    """Those that numba has not already brought in, as it does SciPy where that is installed, beside platformdirs, which
+    is asked where caches are unless the environment says."""
     before, added = imported
-    return packages(added) - packages(before)
+    return packages(added) - packages(before) - {"platformdirs"}
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +35,8 @@ def imported() -> Any:
     return run_python(SOURCE.replace("USE", ""))
 
 
-def test_importing_adds_fastnn_and_platformdirs_to_numba(imported: Any) -> None:
-    assert added_packages(imported) == {"fastnn", "platformdirs"}
+def test_importing_adds_fastnn_to_numba(imported: Any) -> None:
+    assert added_packages(imported) == {"fastnn"}
 
 
 @pytest.mark.parametrize(
@@ -75,7 +76,7 @@ net = fastnn.mlp(3, 4, 2, seed=0)
 net.fit([[1, 2, 3], [4, 5, 6]], [0, 1], epochs=1)
 net.predict([[1, 2, 3]])
 """
-    assert added_packages(run_python(SOURCE.replace("USE", use))) == {"fastnn", "platformdirs"}
+    assert added_packages(run_python(SOURCE.replace("USE", use))) == {"fastnn"}
 
 
 def test_all_names_are_there() -> None:

@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike
 from fastnn.checks import as_dtype
 from fastnn.cuda.functions import fma
 from fastnn.cuda.geometry import GEOMETRY as G
-from fastnn.cuda.target import SIMULATED, cuda, description, kernel, require_device
+from fastnn.cuda.target import SIMULATED, cuda, description, kernel, launcher, require_device
 from fastnn.machine import Ceilings, Level, call_overhead, timer_overhead
 
 # Chains of multiply-adds that each thread keeps, so that none waits for its own last one; rounds of a launch.
@@ -54,10 +54,15 @@ def measure(dtype: DTypeLike = "float32", seconds: float = 1.0) -> Ceilings:
     out = cuda.to_device(np.zeros(blocks * G.threads, number))
     multiply_add = _make_fma(numba.float32 if number.itemsize == 4 else numba.float64)
     work = 2.0 * CHAINS * ROUNDS * blocks * G.threads
-    peak = work / _best(lambda: multiply_add[blocks, G.threads](out, number.type(0.5)), seconds / 2)
+    peak = work / _best(lambda: launcher(multiply_add, blocks, G.threads)(out, number.type(0.5)), seconds / 2)
     source = cuda.to_device(np.ones(COPY_BYTES // number.itemsize, number))
     target = cuda.device_array_like(source)
-    moved = 2.0 * source.size * number.itemsize / _best(lambda: copy[blocks, G.threads](target, source), seconds / 2)
+    moved = (
+        2.0
+        * source.size
+        * number.itemsize
+        / _best(lambda: launcher(copy, blocks, G.threads)(target, source), seconds / 2)
+    )
     level = Level("device", float("inf"), COPY_BYTES, {"copy": moved})
     return Ceilings(1, number.name, peak, timer_overhead(), call_overhead(), (level,))
 

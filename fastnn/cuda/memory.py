@@ -59,7 +59,7 @@ class Memory:
         return gradient
 
 
-def upload(x: NDArray[Any], y: NDArray[Any], order: NDArray[np.int64] | None = None) -> Data:
-    """Rows as the kernels read them; without an order all of them, one after the other."""
-    rows = np.arange(len(x)) if order is None else order
-    return Data(*(cuda.to_device(np.ascontiguousarray(array)) for array in (x, y, rows)))
+def upload(x: NDArray[Any], y: NDArray[Any], order: Any = None) -> Data:
+    """Rows as the kernels read them; without an order, which lies on the device, all of them one after the other."""
+    rows = cuda.to_device(np.arange(len(x))) if order is None else order
+    return Data(cuda.to_device(np.ascontiguousarray(x)), cuda.to_device(np.ascontiguousarray(y)), rows)

@@ -19,7 +19,7 @@ from fastnn.cuda import fused, tiled
 from fastnn.cuda.geometry import GEOMETRY as G
 from fastnn.cuda.loss import TALLY
 from fastnn.cuda.optimizer import EXTRAS, NEXT_STEP, SMOOTHING, make_update
-from fastnn.cuda.target import cuda, description
+from fastnn.cuda.target import cuda, description, launcher
 from fastnn.losses import CrossEntropy
 from fastnn.lowering import Plan
 from fastnn.trainer import Trainable
@@ -141,7 +141,7 @@ class Run:
     def find_gradient(self, data: Data, first: int, rows: int) -> tuple[int, int]:
         """Loss and gradient of one batch; the gradient replaces the first part."""
         parts, tallies = self.rows(data, first, rows, self._none, True)
-        sum_gradient[self._update_blocks, G.update_threads](
+        launcher(sum_gradient, self._update_blocks, G.update_threads)(
             self.gradient, self._squares, self._parts, parts, self._tallies, tallies, self.mean
         )
         return parts, tallies
@@ -157,7 +157,7 @@ class Run:
 
     def move(self, parts: int, is_gradient: bool, tallies: int, ledger: Any, index: int) -> None:
         """The update of a step; see fastnn.cuda.optimizer."""
-        update[self._update_blocks, G.update_threads](
+        launcher(update, self._update_blocks, G.update_threads)(
             self.params, self.state, self._parts, parts, is_gradient, self._squares, self.doubles, self._tallies,
             tallies, self.mean, ledger, index,
         )  # fmt: skip
@@ -187,8 +187,8 @@ class FusedRun(Run):
 
     def rows(self, data: Data, first: int, rows: int, out: Any, trains: bool) -> tuple[int, int]:
         blocks = min(self._blocks, -(-rows // self._block_rows))
-        launch = _rows_kernel(self.itemsize, self._kept, data.y.ndim == 1)
-        launch[blocks, (G.across, G.down), 0, self._shared](
+        kernel = _rows_kernel(self.itemsize, self._kept, data.y.ndim == 1)
+        launcher(kernel, blocks, (G.across, G.down), self._shared)(
             self._tape, self.doubles, self.params, self._parts, self._tallies, out, data.x, data.y, data.order, first,
             rows, self._staged_at, trains,
         )  # fmt: skip
@@ -233,7 +233,7 @@ class TiledRun(Run):
     def rows(self, data: Data, first: int, rows: int, out: Any, trains: bool) -> tuple[int, int]:
         kernels = _tiled_kernels(self.itemsize, data.y.ndim == 1)
         work, flat = self._workspace, (_blocks_of(rows * self.network.inputs), G.threads)
-        kernels.gather[flat](work, self._batch_at, data.x, data.order, first, rows, self.doubles, trains)
+        launcher(kernels.gather, *flat)(work, self._batch_at, data.x, data.order, first, rows, self.doubles, trains)
         for i, row in enumerate(self._rows()):
             self._forward(kernels, i, row, rows)
         if out.size > 0:
@@ -251,9 +251,11 @@ class TiledRun(Run):
         inputs, outputs, kind = int(row[columns.WIDTH_IN]), int(row[columns.WIDTH_OUT]), int(row[columns.ACTIVATION])
         work, alpha, x_at, y_at = self._workspace, float(self._alphas[i]), self._source(i), int(row[columns.OUTPUT])
         if not _is_dense(row):
-            kernels.elementwise[_blocks_of(rows * outputs), G.threads](work, x_at, y_at, rows * outputs, kind, alpha)
+            launcher(kernels.elementwise, _blocks_of(rows * outputs), G.threads)(
+                work, x_at, y_at, rows * outputs, kind, alpha
+            )
             return
-        kernels.forward[_grid(rows, outputs), (G.tile_across, G.tile_down)](
+        launcher(kernels.forward, _grid(rows, outputs), (G.tile_across, G.tile_down))(
             work, x_at, int(row[columns.PRE]), y_at, self.params, int(row[columns.WEIGHT]), int(row[columns.BIAS]),
             int(row[columns.BIAS_SIZE]), rows, outputs, inputs, kind, alpha,
         )  # fmt: skip
@@ -263,7 +265,7 @@ class TiledRun(Run):
         z_at, y_at, kind, alpha = self._before(count)
         weights_at = EXTRAS + count if header[columns.CLASS_WEIGHTS] > 0 else -1
         blocks = -(-rows // G.threads)
-        kernels.lose[blocks, G.threads](
+        launcher(kernels.lose, blocks, G.threads)(
             self._workspace, int(header[columns.DOUTPUT_AT]), y_at, z_at, self._tallies, data.y, data.order, first,
             rows, self.network.outputs, int(header[columns.LOSS]), int(header[columns.IGNORE_INDEX]), self.doubles,
             weights_at, SMOOTHING, kind, alpha,
@@ -277,24 +279,24 @@ class TiledRun(Run):
         if _is_dense(row):
             terms = -(-rows // parts)
             across, down = _grid(inputs, outputs)
-            kernels.gradient[(across, down, parts), block](
+            launcher(kernels.gradient, (across, down, parts), block)(
                 self._parts, self.size, int(row[columns.WEIGHT]), work, self._source(i), dz_at, inputs, outputs, rows,
                 terms,
             )  # fmt: skip
             if row[columns.BIAS_SIZE] > 0:
-                kernels.bias_gradient[(-(-outputs // G.tile_across), 1, parts), block](
+                launcher(kernels.bias_gradient, (-(-outputs // G.tile_across), 1, parts), block)(
                     self._parts, self.size, int(row[columns.BIAS]), work, dz_at, outputs, rows, terms
                 )
         if dx_at < 0:
             return
         z_at, y_at, kind, alpha = self._before(i)
         if _is_dense(row):
-            kernels.backward[_grid(rows, inputs), block](
+            launcher(kernels.backward, _grid(rows, inputs), block)(
                 work, dx_at, dz_at, self.params, int(row[columns.WEIGHT]), z_at, y_at, rows, inputs, outputs, kind,
                 alpha,
             )  # fmt: skip
         else:
-            kernels.elementwise_backward[_blocks_of(rows * inputs), G.threads](
+            launcher(kernels.elementwise_backward, _blocks_of(rows * inputs), G.threads)(
                 work, dx_at, dz_at, z_at, y_at, rows * inputs, kind, alpha
             )
 

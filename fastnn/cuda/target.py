@@ -6,12 +6,14 @@ NUMBA_ENABLE_CUDASIM=1 in the environment kernels run as Python threads, on any 
 
 from __future__ import annotations
 
+import warnings
+from functools import lru_cache
 from typing import Any
 
 import numba
 from numba import cuda as numba_cuda
 
-SIMULATED = bool(numba.config.ENABLE_CUDASIM)
+SIMULATED = bool(getattr(numba.config, "ENABLE_CUDASIM", False))
 
 
 class _Simulated:
@@ -42,6 +44,21 @@ def kernel(function: Any) -> Any:
 def device(function: Any) -> Any:
     """A function that kernels call."""
     return function if SIMULATED else cuda.jit(device=True)(function)
+
+
+def launcher(kernel: Any, grid: Any, block: Any, shared_bytes: int = 0) -> Any:
+    """The kernel for blocks and threads, to be called with its arguments."""
+    # The simulator keeps the sizes in the kernel itself.
+    return (_configure if SIMULATED else _kept_launcher)(kernel, grid, block, shared_bytes)
+
+
+def _configure(kernel: Any, grid: Any, block: Any, shared_bytes: int) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # numba finds the grids of small networks small
+        return kernel[grid, block, 0, shared_bytes]
+
+
+_kept_launcher = lru_cache(maxsize=1024)(_configure)
 
 
 def is_on_device(array: Any) -> bool:

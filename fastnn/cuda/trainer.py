@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,8 @@ class CudaTrainer:
         self._run.state = cuda.to_device(state if state.size else np.zeros(1, network.dtype))
         self._state_size = state.size
         self._made: tuple[int, int] | None = None
+        self._stopped = False
+        self._rows = cuda.to_device(np.arange(self.batch))
 
     @property
     def path(self) -> str:
@@ -96,7 +99,7 @@ class CudaTrainer:
         x = self.network.as_input(x)
         if not 0 < len(x) <= self.batch:
             raise ValueError(f"x has {len(x)} rows; this trainer takes 1 to {self.batch}")
-        return upload(x, self.network.as_target(y, len(x))), len(x)
+        return upload(x, self.network.as_target(y, len(x)), self._rows), len(x)
 
     def forward(self, x: ArrayLike) -> NDArray[Any]:
         """The network's output (B, O) for one batch."""
@@ -107,10 +110,11 @@ class CudaTrainer:
 
     def _go_on(self) -> None:
         """An earlier call may have stopped at a loss that was not finite."""
-        doubles = self._run.doubles.copy_to_host()
-        if doubles[STOPPED]:
+        if self._stopped:
+            doubles = self._run.doubles.copy_to_host()
             doubles[STOPPED] = 0
             self._run.doubles.copy_to_device(doubles)
+            self._stopped = False
 
     def step(self, x: ArrayLike, y: ArrayLike) -> float:
         """One training step; returns the loss before the update. A step of non-finite loss changes nothing."""
@@ -118,7 +122,9 @@ class CudaTrainer:
         self._go_on()
         ledger = cuda.to_device(np.zeros(TALLY))
         self._run.step(data, 0, rows, self._clips(), ledger, 0)
-        return self._value(ledger.copy_to_host())
+        value = self._value(ledger.copy_to_host())
+        self._stopped = not math.isfinite(value)
+        return value
 
     def _value(self, totals: NDArray[np.float64]) -> float:
         """The loss of a step by its totals."""
@@ -137,6 +143,7 @@ class CudaTrainer:
         if self._made is None:
             raise ValueError("there is no gradient to apply; call gradient first")
         self._go_on()
+        self._stopped = True  # for all that is known here
         self._run.move(1, True, self._made[1], cuda.to_device(np.zeros(TALLY)), 0)
 
     def epoch(self, x: Any, y: Any, order: ArrayLike, steps: int | None = None) -> Epoch:
@@ -158,7 +165,8 @@ class CudaTrainer:
         """What the steps saw, up to the first whose loss is not finite."""
         counted = ledger[ledger[:, DIVISOR] != 0]
         bad = ~np.isfinite(counted[:, LOSS])
-        if bad.any():
+        self._stopped = bool(bad.any())
+        if self._stopped:
             first = int(np.argmax(bad))
             done = int(np.flatnonzero(ledger[:, DIVISOR] != 0)[first])
             before = ledger[:done]

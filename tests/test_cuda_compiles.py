@@ -1,0 +1,76 @@
+"""Kernels of the CUDA target compile for a GPU, which the simulator cannot tell: it checks no types.
+
+Needs numba-cuda and its compiler (the extra `cuda`), and no GPU.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import pytest
+
+SOURCE = """
+import json
+from numba.cuda.cudadrv import devices
+
+class Device:
+    compute_capability = (9, 0)
+
+class Context:
+    device = Device()
+
+# What a kernel calls is compiled for the device at hand.
+devices.get_context = lambda *_: Context()
+from numba import cuda, float32, float64, int64, boolean, types
+cuda.dispatcher.get_current_device = lambda: Device()
+
+from fastnn.cuda import ceilings, fused, optimizer, tiled
+from fastnn.cuda.geometry import GPU
+
+def array(number, dimensions=1):
+    return types.Array(number, dimensions, "C")
+
+d, i, b, doubles, whole = float64, int64, boolean, array(float64), array(int64)
+found = {}
+
+def compiled(name, kernel, *signature):
+    ptx, _ = cuda.compile_ptx(kernel.py_func, signature, cc=(9, 0))
+    found[name] = {"fma": ptx.count("fma.rn.f32"), "local": ptx.count("ld.local")}
+
+for number in (float32, float64):
+    f, m = array(number), array(number, 2)
+    total, update = optimizer.make_update(GPU.update_threads)
+    compiled(f"sum_gradient {number}", total, f, doubles, f, i, doubles, i, b)
+    compiled(f"update {number}", update, f, f, f, i, b, doubles, doubles, doubles, i, b, doubles, i)
+    compiled(f"multiply_add {number}", ceilings._make_fma(number), f, number)
+    compiled(f"copy {number}", ceilings.copy, f, f)
+    for target in (whole, m):
+        kernels = tiled.make_kernels(number, GPU, target.ndim == 1)
+        compiled(f"gather {number}", kernels.gather, f, i, m, whole, i, i, doubles, b)
+        compiled(f"forward {number}", kernels.forward, f, i, i, i, f, i, i, i, i, i, i, i, d)
+        compiled(f"elementwise {number}", kernels.elementwise, f, i, i, i, i, d)
+        compiled(f"gradient {number}", kernels.gradient, f, i, i, f, i, i, i, i, i, i)
+        compiled(f"bias_gradient {number}", kernels.bias_gradient, f, i, i, f, i, i, i, i)
+        compiled(f"backward {number}", kernels.backward, f, i, i, f, i, i, i, i, i, i, i, d)
+        compiled(f"elementwise_backward {number}", kernels.elementwise_backward, f, i, i, i, i, i, i, d)
+        compiled(f"lose {number}", kernels.lose, f, i, i, i, doubles, target, whole, i, i, i, i, i, doubles, i, i, i, d)
+        for kept in {rows // GPU.down for rows in GPU.fused_rows}:
+            rows = fused.make_rows(number, GPU, kept, target.ndim == 1)
+            compiled(f"rows {kept} {number}", rows, whole2, doubles, f, f, doubles, f, m, target, whole, i, i, i, b)
+print(json.dumps(found))
+""".replace("whole2", "array(int64, 2)")
+
+
+@pytest.mark.skipif(find_spec("numba_cuda") is None, reason="numba-cuda is not installed")
+def test_every_kernel_compiles_and_keeps_the_sums_of_a_product_in_registers() -> None:
+    environment = os.environ | {"NUMBA_ENABLE_CUDASIM": "0"}
+    command = [sys.executable, "-W", "ignore", "-c", SOURCE]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    gradient = found["gradient float32"]
+    assert gradient == {"fma": 64, "local": 0}
