@@ -76,6 +76,29 @@ def machine(fast: bool, json_file: str | None) -> None:
 
 
 @main.command()
+@click.argument("models", nargs=-1)
+@click.option(
+    "--rows", type=click.IntRange(min=1), help="Tokens of a sequence, or images.  [default: a full context, 1]"
+)
+@click.option("--hardware", metavar="NAME|FILE", help="Where it would run: h100, a100, v100, tpu-v4, or a TOML file.")
+@click.option("--devices", type=click.IntRange(min=1), help="How many.  [default: as many as hold the weights]")
+@click.option("--utilisation", type=click.FloatRange(0, 1, min_open=True), default=0.4, show_default=True,
+              help="Share of the peak that the work reaches.")  # fmt: skip
+@click.option("--json", "json_file", metavar="FILE|-", help="Write as JSON; - is stdout.")
+def predict(
+    models: tuple[str, ...], rows: int | None, hardware: str | None, devices: int | None, utilisation: float,
+    json_file: str | None,
+) -> None:  # fmt: skip
+    """Count models on paper, from gpt2 to gpt4: parameters, FLOPs, memory, and time on given hardware.
+
+    MODELS are names, or TOML files that describe a model; all that are known, without any.
+    """
+    from fastnn.bench.predict import run_predict
+
+    run_predict(models, rows, hardware, devices, utilisation, json_file)
+
+
+@main.command()
 def warmup() -> None:
     """Compile all kernels now, so that nothing compiles later."""
     from fastnn.bench.warmup import run_warmup

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from fastnn.bench import results
 
@@ -41,6 +42,14 @@ def test_the_figures_are_those_of_the_kept_results(monkeypatch: pytest.MonkeyPat
     results.validate(steps)
     for table in tables(kernels, steps):
         assert table in README
+
+
+def test_the_table_of_models_on_paper_is_what_the_command_prints() -> None:
+    from fastnn.cli import main
+
+    (shown,) = re.findall(r"```\n\$ fastnn predict (.*)\n([^`]*)```", README)
+    printed = CliRunner().invoke(main, ["predict", *shown[0].split()]).stdout
+    assert [line.rstrip() for line in printed.splitlines()][: shown[1].count("\n")] == shown[1].splitlines()
 
 
 def test_the_commands_of_the_table_exist() -> None:
