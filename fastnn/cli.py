@@ -75,6 +75,21 @@ def machine(fast: bool, json_file: str | None) -> None:
     run_machine(fast, json_file)
 
 
+@main.command(cls=ListCommand)
+@click.argument("before", type=click.Path(path_type=Path))
+@click.argument("after", type=click.Path(path_type=Path))
+@click.option("--threshold", "thresholds", multiple=True, metavar="[NETWORK=]5%", help="Smallest change that counts.")
+@click.option("--fail-on", multiple=True, metavar="slower:10%", help="Exit with 1 where a row is slower by that much.")
+@click.option("--json", "json_file", metavar="FILE|-", help="Write as JSON; - is stdout.")
+def compare(
+    before: Path, after: Path, thresholds: Sequence[str], fail_on: Sequence[str], json_file: str | None
+) -> None:
+    """Compare two result files of `fastnn bench --json`: FASTER, SLOWER, SAME or UNDECIDED, row by row."""
+    from fastnn.bench.compare import run_compare
+
+    sys.exit(run_compare(before, after, thresholds, fail_on, json_file))
+
+
 @main.command()
 @click.argument("models", nargs=-1)
 @click.option(

@@ -36,6 +36,8 @@ PEAK_SHARE = 0.25
 # the wait for a core on a busy machine.
 SERIAL_RUN, PARALLEL_RUN = 0.5e-3, 2e-3
 LEAST_RUNS, LONG_RUNS, PATIENCE = 5, 3, 2.0
+# Runs whose median is the pace of the moment.
+PACE_RUNS = 7
 
 Run = Callable[[NDArray[Any], int], object]
 
@@ -206,6 +208,21 @@ def _peak_flops(threads: int, dtype: np.dtype[Any], seconds: float) -> float:
     buffer, flops = peak_rounds(threads, dtype)
     peak.fma_peak(buffer, 1)
     return _best_rate(peak.fma_peak, buffer, flops, seconds)
+
+
+def pace(dtype: DTypeLike) -> float:
+    """FLOP/s of multiply-adds in the registers of one core at this moment: a shared machine's clock is not constant.
+
+    Of one core, since several wait for each other where others are busy.
+    """
+    buffer, flops = peak_rounds(1, as_dtype(dtype))
+    rounds = _rounds(peak.fma_peak, buffer, SERIAL_RUN)
+    seconds = []
+    for _ in range(PACE_RUNS):
+        start = time.perf_counter()
+        peak.fma_peak(buffer, rounds)
+        seconds.append(time.perf_counter() - start)
+    return rounds * flops / float(np.median(seconds))
 
 
 def _level_sizes(threads: int) -> list[tuple[str, float, int]]:

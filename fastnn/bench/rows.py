@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
+from fastnn import machine
 from fastnn.bench.case import Case
 from fastnn.bench.measuring import Budget, Measurement, measure
 from fastnn.bench.residual import Residual
@@ -27,16 +28,27 @@ def rows_of(case: Case, phases: Sequence[str], ceilings: Ceilings, budget: Budge
         trained, reason = (None, reason) if reason else _finite(case.train)
         first, last = trained or (None, None)
         for phase in phases:
-            measured = None
+            measured, before = None, _pace(case)
             if not reason:
                 measured, reason = _finite(partial(measure, case.run(phase), budget, ceilings.timer_s))
-            row = describe(case, phase) | times(case, phase, measured)
+            row = (
+                describe(case, phase) | times(case, phase, measured) | {"pace_flops_per_s": _mean(before, _pace(case))}
+            )
             row |= {"compile_s": compiled[phase], "residual": finite(residual.worst)}
             row |= {"loss_first": first, "loss_last": last}
             row["verdict"] = "refused" if measured is None else measured.verdict
             if reason:
                 row["reason"] = reason
             yield under(row, ceilings)
+
+
+def _pace(case: Case) -> float | None:
+    """FLOP/s of a core's registers at this moment, for comparisons of runs; see fastnn.bench.comparison."""
+    return machine.pace(case.dtype) if case.network.device == "cpu" else None
+
+
+def _mean(before: float | None, after: float | None) -> float | None:
+    return None if before is None or after is None else (before + after) / 2
 
 
 def _finite(work: Callable[[], Result]) -> tuple[Result | None, str | None]:
