@@ -3,8 +3,9 @@
 
     python benchmarks/cuda_ladder.py --json bench_results/FILE.json
 
-Needs numba-cuda and a GPU; PYTHONPATH may name the checkout where fastnn is not installed. A figure is the median of
-several blocks of steps, each between two waits. Ends within --minutes: what did not fit is left out, and named.
+Needs numba-cuda and a GPU. Where nothing can be installed PYTHONPATH names the checkout, FASTNN_CACHE_DIR a folder for
+the CPU's kernels, and CUDA_HOME a toolkit. A figure is the median of several blocks of steps, each between two waits.
+Ends within --minutes: what did not fit is left out, and named.
 """
 
 from __future__ import annotations
@@ -19,16 +20,16 @@ from statistics import median
 from typing import Any
 
 import click
-import numpy as np
+import numba
 from cuda_peers import PEERS
 
-import fastnn
 from fastnn.bench import results
-from fastnn.bench.case import SEED, Case, optimizer_for
+from fastnn.bench.case import Case, optimizer_for
 from fastnn.bench.ladder import Rung, select
 from fastnn.bench.progress import say
 from fastnn.bench.rows import finite
 from fastnn.bench.table import si
+from fastnn.machine import thread_limit
 
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
@@ -37,6 +38,10 @@ BATCHES = (32, 1024, 16_384)
 # Widths of the fused path's own comparison: three hidden layers of each.
 FUSED = ("16-16-16-16-10", "32-32-32-32-10", "64-64-64-64-10", "128-128-128-128-10")
 BLOCKS = 7
+# torch.compile takes 10 to 20 s a network, so only these are compiled, at so many rows and more.
+COMPILED, COMPILED_ROWS = (*FUSED, "784-512-512-10", "784-2048x3-10"), 1024
+# The reference in float64, and the CPU, take no more than this.
+CHECKED_ROWS, CPU_FLOPS = 1024, 5e11
 Row = dict[str, Any]
 
 
@@ -69,43 +74,50 @@ def _peer_seconds(name: str, case: Case, budget: float) -> float:
     return seconds_of(steps, budget)
 
 
-def _cpu_seconds(case: Case, budget: float) -> float:
-    network = fastnn.mlp(*case.rung.sizes, seed=SEED)
-    trainer = network.trainer(optimizer_for("sgd", case.batch), case.batch)
-    order = np.arange(case.batch)
-    x, y = case.batches[0]
+def _cpu_seconds(rung: Rung, batch: int, budget: float) -> float:
+    """On all cores, steps inside one nopython call, as on the GPU."""
+    threads = int(numba.config.NUMBA_NUM_THREADS)
+    with thread_limit(threads):
+        return seconds_of(Case(rung, batch, threads, "float32", "sgd").run("epoch"), budget)
 
-    def steps(count: int) -> None:
-        for _ in range(count):
-            trainer.epoch(x, y, order)
 
-    return seconds_of(steps, budget)
+def residual_of(rung: Rung, batch: int) -> float:
+    """Against the float64 reference, on at most CHECKED_ROWS rows: that of 100 million parameters takes long."""
+    return Case(rung, min(batch, CHECKED_ROWS), 1, "float32", "sgd", "cuda").check().worst
 
 
 def row_of(rung: Rung, batch: int, budget: float, peers: list[str], ceilings: dict[str, float]) -> Row:
     """One network at one batch: its error, its step, and the others'."""
-    case = Case(rung, batch, 1, "float32", "sgd", "cuda")
-    residual = case.check()
-    case.restart()
-    row: Row = {
-        "name": rung.name, "params": rung.params, "batch": batch, "path": case.trainer.path,
-        "residual": finite(residual.worst), "peers": {}, "absent": {},
-    }  # fmt: skip
-    if not residual.worst <= 1:
-        return row | {"verdict": "refused"}
+    row: Row = {"name": rung.name, "params": rung.params, "batch": batch, "peers": {}, "absent": {}}
+    try:
+        residual = residual_of(rung, batch)
+        row["residual"] = finite(residual)
+        if not residual <= 1:
+            return row | {"verdict": "refused", "reason": f"residual {residual:.3g}"}
+        case = Case(rung, batch, 1, "float32", "sgd", "cuda")
+        ours = seconds_of(case.run("epoch"), budget)
+    except Exception as error:  # a network that fails must not end the others
+        return row | {"verdict": "refused", "reason": _first_line(error)}
     flops = case.network.cost(batch, "sgd").total.flops
-    ours = seconds_of(case.run("epoch"), budget)
     rate = flops / ours
-    row |= {"seconds": ours, "gflops": rate / 1e9, "peak_fraction": rate / ceilings["flops_per_s"], "verdict": "ok"}
+    row |= {"path": case.trainer.path, "seconds": ours, "gflops": rate / 1e9, "verdict": "ok"}
+    row["peak_fraction"] = rate / ceilings["flops_per_s"]
     if "matmul" in ceilings:
         row["matmul_fraction"] = rate / ceilings["matmul"]
     for name in peers:
+        if name == "torch_compiled" and not (rung.name in COMPILED and batch >= COMPILED_ROWS):
+            continue
         try:
             row["peers"][name] = _peer_seconds(name, case, budget)
         except Exception as error:
-            row["absent"][name] = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    row["cpu_seconds"] = _cpu_seconds(case, budget)
+            row["absent"][name] = _first_line(error)
+    if flops <= CPU_FLOPS:
+        row["cpu_seconds"] = _cpu_seconds(rung, batch, budget)
     return row
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _matmul_rate(budget: float, n: int = 4096) -> float:
@@ -181,10 +193,10 @@ def main(file: Path, seconds: float, minutes: float, max_params: float, batches:
 
 def _line(row: Row) -> str:
     if row["verdict"] == "refused":
-        return f"{row['name']}, batch {row['batch']}: refused, residual {row['residual']}"
+        return f"{row['name']}, batch {row['batch']}: refused, {row['reason']}"
     others = ", ".join(f"{name} {seconds / row['seconds']:.3g}x" for name, seconds in row["peers"].items())
-    cpu = row["cpu_seconds"] / row["seconds"]
-    return f"{row['name']}, batch {row['batch']}: {si(row['seconds'], 's')}, {others or 'no peers'}, CPU {cpu:.3g}x"
+    cpu = f", CPU {row['cpu_seconds'] / row['seconds']:.3g}x" if "cpu_seconds" in row else ""
+    return f"{row['name']}, batch {row['batch']}: {si(row['seconds'], 's')}, {others or 'no peers'}{cpu}"
 
 
 if __name__ == "__main__":

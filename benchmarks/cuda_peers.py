@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 Arrays = Sequence[NDArray[Any]]
 Step = tuple[Callable[[], Any], Callable[[], Any]]
-WARM_UP = 3
+# Steps before a capture; and before compiled steps run from the graphs that they record.
+WARM_UP, COMPILED_WARM_UP = 3, 5
 
 
 def _torch_step(weights: Arrays, biases: Arrays, x: NDArray[Any], labels: NDArray[Any], rate: float) -> Any:
@@ -46,7 +47,11 @@ def torch_eager(*given: Any) -> Step:
 
 def torch_compiled(*given: Any) -> Step:
     torch, step = _torch_step(*given)
-    return torch.compile(step, mode="reduce-overhead"), torch.cuda.synchronize
+    torch.compiler.reset()  # else the ninth network would not be compiled
+    compiled = torch.compile(step, mode="reduce-overhead")
+    for _ in range(COMPILED_WARM_UP):
+        compiled()
+    return compiled, torch.cuda.synchronize
 
 
 def torch_graph(*given: Any) -> Step:
@@ -61,7 +66,12 @@ def torch_graph(*given: Any) -> Step:
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         step()
-    return graph.replay, torch.cuda.synchronize
+
+    def replay(held: Any = step) -> None:
+        """The graph reads the memory of the step that it is made of, which must live as long."""
+        graph.replay()
+
+    return replay, torch.cuda.synchronize
 
 
 def jax(weights: Arrays, biases: Arrays, x: NDArray[Any], labels: NDArray[Any], rate: float) -> Step:
@@ -71,7 +81,7 @@ def jax(weights: Arrays, biases: Arrays, x: NDArray[Any], labels: NDArray[Any], 
     parameters = [(jnp.asarray(w), jnp.asarray(b)) for w, b in zip(weights, biases, strict=True)]
     inputs, targets = jnp.asarray(x), jnp.asarray(labels)
 
-    def loss(parameters: Any) -> Any:
+    def loss(parameters: Any, inputs: Any, targets: Any) -> Any:
         y = inputs
         for w, b in parameters[:-1]:
             y = jax.nn.relu(jnp.matmul(y, w, precision="highest") + b)
@@ -79,13 +89,15 @@ def jax(weights: Arrays, biases: Arrays, x: NDArray[Any], labels: NDArray[Any], 
         log_p = jax.nn.log_softmax(jnp.matmul(y, w, precision="highest") + b)
         return -jnp.mean(jnp.take_along_axis(log_p, targets[:, None], axis=1))
 
-    @jax.jit
-    def make(parameters: Any) -> Any:
-        return jax.tree.map(lambda p, g: p - rate * g, parameters, jax.grad(loss)(parameters))
+    def moved(parameters: Any, inputs: Any, targets: Any) -> Any:
+        gradients = jax.grad(loss)(parameters, inputs, targets)
+        return jax.tree.map(lambda p, g: p - rate * g, parameters, gradients)
+
+    make = jax.jit(moved, donate_argnums=0)
 
     def step() -> None:
         nonlocal parameters
-        parameters = make(parameters)
+        parameters = make(parameters, inputs, targets)
 
     return step, lambda: jax.block_until_ready(parameters)
 

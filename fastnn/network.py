@@ -136,8 +136,8 @@ class Network:
         """Views by name into any vector laid out as the parameters are, such as a gradient."""
         if not isinstance(vector, np.ndarray):
             raise TypeError(f"vector is a {type(vector).__name__}; expected an array, which views can be of")
-        if vector.shape != self.parameters.shape:
-            raise ValueError(f"vector has shape {vector.shape}; expected {self.parameters.shape}, as the parameters")
+        if vector.shape != self._parameters.shape:
+            raise ValueError(f"vector has shape {vector.shape}; expected {self._parameters.shape}, as the parameters")
         return {name: block.view(vector) for name, block in self.layout.blocks.items()}
 
     @property

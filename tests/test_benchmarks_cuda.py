@@ -57,6 +57,15 @@ def test_a_wrong_network_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert (row["verdict"], "seconds" in row) == ("refused", False)
 
 
+def test_a_network_that_fails_does_not_end_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError("the device\nis gone")
+
+    monkeypatch.setattr(cuda_ladder, "residual_of", fail)
+    result = run(tmp_path / "gpu.json")
+    assert (result.exit_code, "refused, the device" in result.stderr) == (1, True)
+
+
 def test_what_the_time_does_not_allow_is_named(tmp_path: Path) -> None:
     result = run(tmp_path / "gpu.json", "--minutes", "0")
     assert "no time left for 3-4-2, batch 8" in result.stderr

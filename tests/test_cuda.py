@@ -138,6 +138,37 @@ def test_settings_of_cross_entropy_are_those_of_the_cpu(path: str) -> None:
     np.testing.assert_array_equal(device.parameters, before)
 
 
+def test_batches_that_weigh_nothing_are_passed_over_as_on_the_cpu(path: str) -> None:
+    loss = CrossEntropy(class_weight=(1.0, 2.0, 0.0), label_smoothing=0.1, ignore_index=-1)
+    host, device = pair(3, 4, 3, loss=loss, dtype="float64")
+    x, y = data(3, 3, "cross_entropy", rows=8)
+    y[:] = [-1, -1, 2, 2, 0, 1, 1, 2]
+    rule = SGD(1.0, clip_norm=0.01)
+    ours, theirs = device.trainer(rule, 2), host.trainer(rule, 2)
+    for _ in range(2):
+        found, expected = ours.epoch(x, y, np.arange(8)), theirs.epoch(x, y, np.arange(8))
+        assert found.loss == pytest.approx(expected.loss, rel=1e-12)
+        assert found[1:] == expected[1:]
+    assert ours.steps == theirs.steps == 4
+    assert_close(device.parameters, host.parameters)
+
+
+def test_a_gradient_may_be_applied_again_and_counts_each_time(path: str) -> None:
+    host, device = pair(3, 4, 2, dtype="float64")
+    x, y = data(3, 2, "cross_entropy")
+    ours, theirs = device.trainer(Adam(0.1), ROWS), host.trainer(Adam(0.1), ROWS)
+    for trainer in (ours, theirs):
+        trainer.step(x, y)
+        trainer.gradient(x, y)
+        trainer.apply()
+        trainer.apply()
+    assert ours.steps == theirs.steps == 3
+    assert_close(device.parameters, host.parameters)
+    ours.step(x, y)
+    with pytest.raises(ValueError, match="call gradient first"):
+        ours.apply()
+
+
 @pytest.mark.parametrize("optimizer", OPTIMIZER_NAMES)
 def test_every_optimizer_moves_as_on_the_cpu(path: str, optimizer: str) -> None:
     if path == "tiled" and optimizer not in ("sgd", "adam"):

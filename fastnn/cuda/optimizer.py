@@ -19,7 +19,7 @@ from numba import float64
 
 from fastnn.cuda.functions import shared
 from fastnn.cuda.loss import DIVISOR, LOSS, TALLY
-from fastnn.cuda.target import cuda, device, kernel
+from fastnn.cuda.target import cuda, device, kernel, place
 from fastnn.kernels import optimizer as cpu
 from fastnn.kernels.optimizer import ADAM, ADAMW, MOMENTUM, NESTEROV, SGD
 from fastnn.training import (
@@ -92,18 +92,22 @@ def _move(params, state, j, g, kind, rule):
         params[j] = adam_moved(params[j], m, v, rate, number(rule[3]), number(rule[5]))
 
 
+@kernel
+def next_step(doubles):
+    """begin_step by itself, for an update that no other kernel of a step comes before."""
+    begin_step(doubles)
+
+
 def make_update(threads: int) -> tuple[Any, Any]:
-    """The kernels sum_gradient and update, for blocks of so many threads, a power of two."""
+    """The kernels sum_gradient and update, for blocks of so many threads, a power of two; each takes its elements in
+    strides of the whole grid."""
 
     @device
-    def column_total(room, values, rows, columns, column, at):
-        """The sum of values[at + i * columns + column] over i < rows, by all threads: a tree of fixed shape."""
+    def block_total(room, own_value):
+        """The sum of a number of each thread: a tree of fixed shape."""
         own = cuda.threadIdx.x
-        total = 0.0
-        for i in range(own, rows, threads):
-            total += values[at + i * columns + column]
         cuda.syncthreads()
-        room[own] = total
+        room[own] = own_value
         reach = threads // 2
         while reach > 0:
             cuda.syncthreads()
@@ -114,32 +118,34 @@ def make_update(threads: int) -> tuple[Any, Any]:
         return room[0]
 
     @device
+    def column_total(room, values, rows, columns, column):
+        """The sum of values[i * columns + column] over i < rows, by all threads."""
+        total = 0.0
+        for i in range(cuda.threadIdx.x, rows, threads):
+            total += values[i * columns + column]
+        return block_total(room, total)
+
+    @device
     def summed(parts, count, size, j):
         """Element j of the sum of the parts, in their order."""
-        total = parts[j]
+        total = parts[place(j)]
         for part in range(1, count):
-            total += parts[part * size + j]
+            total += parts[place(part * size + j)]
         return total
 
     @kernel
     def sum_gradient(gradient, squares, parts, count, tallies, blocks, mean):
         """Overwrites gradient (may be the first part), and squares with the sum of its squares, block by block."""
         room = cuda.shared.array(threads, float64)
-        divisor = column_total(room, tallies, blocks, TALLY, DIVISOR, 0)
-        number = type(gradient[0])
-        j = cuda.blockIdx.x * threads + cuda.threadIdx.x
+        divisor = column_total(room, tallies, blocks, TALLY, DIVISOR)
+        scale = type(gradient[0])(divisor if mean and divisor != 0 else 1.0)
         square = 0.0
-        if j < gradient.size:
-            element = summed(parts, count, gradient.size, j) / number(divisor if mean else 1.0)
-            gradient[j] = element
-            square = float(element) * float(element)
-        cuda.syncthreads()
-        room[cuda.threadIdx.x] = square
-        cuda.syncthreads()
+        for j in range(cuda.grid(1), gradient.size, cuda.gridsize(1)):
+            element = summed(parts, count, gradient.size, j) / scale
+            gradient[place(j)] = element
+            square += float(element) * float(element)
+        total = block_total(room, square)
         if cuda.threadIdx.x == 0:
-            total = 0.0
-            for i in range(threads):
-                total += room[i]
             squares[cuda.blockIdx.x] = total
 
     @kernel
@@ -148,28 +154,29 @@ def make_update(threads: int) -> tuple[Any, Any]:
         clipped. Keeps the step's totals in ledger[index]."""
         room = cuda.shared.array(threads, float64)
         rule = cuda.shared.array(RULE, float64)
-        loss = column_total(room, tallies, blocks, TALLY, LOSS, 0)
-        divisor = column_total(room, tallies, blocks, TALLY, DIVISOR, 0)
+        loss = column_total(room, tallies, blocks, TALLY, LOSS)
+        divisor = column_total(room, tallies, blocks, TALLY, DIVISOR)
         first = cuda.blockIdx.x == 0
         if first:
             for column in range(TALLY):
-                total = column_total(room, tallies, blocks, TALLY, column, 0)
+                total = column_total(room, tallies, blocks, TALLY, column)
                 if cuda.threadIdx.x == 0:
                     ledger[index * TALLY + column] = total
         value = loss / divisor if mean and divisor != 0 else loss
         goes = doubles[STOPPED] == 0 and divisor != 0 and math.isfinite(value)
         scale = 1.0 if summed_already or not mean or divisor == 0 else 1.0 / divisor
         if summed_already and doubles[CLIP_NORM] > 0:
-            norm = math.sqrt(column_total(room, squares, squares.size, 1, 0, 0))
+            norm = math.sqrt(column_total(room, squares, squares.size, 1, 0))
             if norm + 1e-6 > doubles[CLIP_NORM]:
                 scale = doubles[CLIP_NORM] / (norm + 1e-6)
         if cuda.threadIdx.x == 0:
             _find_rule(rule, doubles)
         cuda.syncthreads()
-        j = cuda.blockIdx.x * threads + cuda.threadIdx.x
-        if goes and j < params.size:
-            g = summed(parts, count, params.size, j) * type(params[0])(scale)
-            _move(params, state, j, g, int(doubles[OPTIMIZER]), rule)
+        if goes:
+            factor = type(params[0])(scale)
+            for j in range(cuda.grid(1), params.size, cuda.gridsize(1)):
+                g = summed(parts, count, params.size, j) * factor
+                _move(params, state, j, g, int(doubles[OPTIMIZER]), rule)
         if first and cuda.threadIdx.x == 0:
             if goes:
                 doubles[NEXT_STEP] = doubles[STEP] + 1

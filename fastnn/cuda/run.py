@@ -18,8 +18,9 @@ from fastnn import tape as columns
 from fastnn.cuda import fused, tiled
 from fastnn.cuda.geometry import GEOMETRY as G
 from fastnn.cuda.loss import TALLY
-from fastnn.cuda.optimizer import EXTRAS, NEXT_STEP, SMOOTHING, make_update
+from fastnn.cuda.optimizer import EXTRAS, NEXT_STEP, SMOOTHING, make_update, next_step
 from fastnn.cuda.target import cuda, description, launcher
+from fastnn.cuda.tile import PADDING
 from fastnn.losses import CrossEntropy
 from fastnn.lowering import Plan
 from fastnn.trainer import Trainable
@@ -29,6 +30,8 @@ from fastnn.training import CONTROL_SIZE, STEP
 FUSED_WIDTH = 128
 # Blocks of the fused kernel for a multiprocessor, each with a part of the gradient of its own.
 BLOCKS_EACH = 2
+# The same of the update, whose threads take parameters in strides.
+UPDATE_BLOCKS_EACH = 8
 # Rows of the batch that a part of a tiled gradient has at the least, and the most parts.
 PART_ROWS, MOST_PARTS = 256, 8
 
@@ -84,7 +87,7 @@ def fused_plan(network: Trainable) -> tuple[Plan, int, int] | None:
     if max(widths) > FUSED_WIDTH:
         return None
     itemsize = network.dtype.itemsize
-    staged = G.fused_terms * (G.across * G.fused_columns[-1] + 1)
+    staged = G.fused_terms * (G.across * G.fused_columns[-1] + PADDING)
     for rows in G.fused_rows:
         plan = network.plan(rows)
         batch_at = int(plan.tape[0, columns.BATCH_AT])
@@ -119,7 +122,8 @@ class Run:
         self.size, self.itemsize = network.layout.size, network.dtype.itemsize
         self.mean = network.loss_function.reduction == "mean"
         self._none = cuda.to_device(np.zeros(0, network.dtype))
-        self._update_blocks = -(-self.size // G.update_threads)
+        most = UPDATE_BLOCKS_EACH * int(description()["multiprocessors"])
+        self._update_blocks = max(1, min(-(-self.size // G.update_threads), most))
         self._squares = cuda.to_device(np.zeros(self._update_blocks))
 
     @property
@@ -154,6 +158,10 @@ class Run:
         else:
             parts, tallies = self.rows(data, first, rows, self._none, True)
         self.move(parts, clips, tallies, ledger, index)
+
+    def begin(self) -> None:
+        """A step whose gradient is there already."""
+        launcher(next_step, 1, 1)(self.doubles)
 
     def move(self, parts: int, is_gradient: bool, tallies: int, ledger: Any, index: int) -> None:
         """The update of a step; see fastnn.cuda.optimizer."""
@@ -207,7 +215,7 @@ class TiledRun(Run):
         self._alphas = doubles[EXTRAS : EXTRAS + len(network.layers)]
         batch_at = _values_end(tape)
         self._batch_at = batch_at
-        self._workspace = cuda.to_device(np.zeros(batch_at + capacity * network.inputs, network.dtype))
+        self._workspace = cuda.device_array(batch_at + capacity * network.inputs, network.dtype)
         largest = max(
             (_tiles(int(row[columns.WIDTH_IN]), int(row[columns.WIDTH_OUT])) for row in self._rows() if _is_dense(row)),
             default=1,

@@ -30,6 +30,9 @@ class _Simulated:
 
 
 cuda: Any = _Simulated() if SIMULATED else numba_cuda
+# What an index is made before an array is read at it: a signed one may be negative, and counts from the end then, which
+# took half of the instructions of the inner loop of a product.
+place: Any = int if SIMULATED else numba.uint64
 
 
 class DeviceUnavailable(RuntimeError):
@@ -72,7 +75,9 @@ def require_device() -> None:
         return
     try:
         found = cuda.is_available()
-        reason = "no NVIDIA GPU with a working driver was found"
+        reason = (
+            "no NVIDIA GPU with a working driver, or no NVVM of the CUDA toolkit, which CUDA_HOME may name, was found"
+        )
     except Exception as error:  # the target's packages may be half installed
         found, reason = False, str(error).strip().splitlines()[0]
     if not found:
@@ -82,6 +87,7 @@ def require_device() -> None:
         )
 
 
+@lru_cache(maxsize=1)
 def description() -> dict[str, Any]:
     """Name, compute capability and multiprocessors of the device."""
     if SIMULATED:

@@ -12,12 +12,16 @@ from __future__ import annotations
 from typing import Any
 
 from fastnn.cuda.functions import fma
-from fastnn.cuda.target import cuda, device
+from fastnn.cuda.target import cuda, device, place
+
+# Elements more in a staged row: what neighbours write transposed lies in different banks, and rows begin on 16 bytes.
+PADDING = 4
 
 
 def make_product(number: Any, across: int, down: int, kept: int, columns: int, terms: int) -> Any:
     """The device function for threads that keep `kept` rows and so many columns."""
-    width = across * columns
+    width, threads = across * columns, across * down
+    row, turns = width + PADDING, -(-terms * width // threads)
 
     @device
     def product(sums, x, x_at, ldx, w, w_at, ldw, turned, staged, staged_at, count, first, last, k):
@@ -30,22 +34,24 @@ def make_product(number: Any, across: int, down: int, kept: int, columns: int, t
         for begin in range(0, k, terms):
             many = min(terms, k - begin)
             cuda.syncthreads()
-            for i in range(own, many * width, across * down):
+            for turn in range(turns):  # a literal number, so that it is unrolled
+                i = own + turn * threads
                 if turned:  # neighbours read along a row of w
-                    p, c = i % many, i // many
+                    p, c = i % terms, i // terms
                     at = w_at + (first + c) * ldw + begin + p
                 else:
                     p, c = i // width, i % width
                     at = w_at + (begin + p) * ldw + first + c
-                # One element more a row, so that what neighbours write in `turned` lies in different banks.
-                staged[staged_at + p * (width + 1) + c] = w[at] if first + c < last else number(0)
+                if p < many and c < width:
+                    element = w[place(at)] if first + c < last else number(0)
+                    staged[place(staged_at + p * row + c)] = element
             cuda.syncthreads()
             for p in range(many):
                 for a in range(kept):
                     r = ty + a * down
-                    factor = x[x_at + r * ldx + begin + p] if r < count else number(0)
+                    factor = x[place(x_at + r * ldx + begin + p)] if r < count else number(0)
                     for b in range(columns):
-                        element = staged[staged_at + p * (width + 1) + tx + b * across]
+                        element = staged[place(staged_at + p * row + tx + b * across)]
                         sums[a * columns + b] = fma(factor, element, sums[a * columns + b])
 
     return product
@@ -67,17 +73,16 @@ def make_gradient(number: Any, across: int, down: int, kept: int, columns: int) 
                 for r in range(count):
                     for a in range(kept):
                         i = i0 + ty + a * down
-                        factor = x[x_at + r * inputs + i] if i < inputs else number(0)
+                        factor = x[place(x_at + r * inputs + i)] if i < inputs else number(0)
                         for b in range(columns):
                             o = o0 + tx + b * across
-                            element = dz[dz_at + r * outputs + o] if o < outputs else number(0)
+                            element = dz[place(dz_at + r * outputs + o)] if o < outputs else number(0)
                             sums[a * columns + b] = fma(factor, element, sums[a * columns + b])
                 for a in range(kept):
                     for b in range(columns):
                         i, o = i0 + ty + a * down, o0 + tx + b * across
                         if i < inputs and o < outputs:
-                            place = at + i * outputs + o
-                            total = sums[a * columns + b]
-                            parts[place] = parts[place] + total if grows else total
+                            total, target = sums[a * columns + b], place(at + i * outputs + o)
+                            parts[target] = parts[target] + total if grows else total
 
     return gradient

@@ -120,6 +120,7 @@ class CudaTrainer:
         """One training step; returns the loss before the update. A step of non-finite loss changes nothing."""
         data, rows = self._one_batch(x, y)
         self._go_on()
+        self._made = None
         ledger = cuda.to_device(np.zeros(TALLY))
         self._run.step(data, 0, rows, self._clips(), ledger, 0)
         value = self._value(ledger.copy_to_host())
@@ -144,6 +145,7 @@ class CudaTrainer:
             raise ValueError("there is no gradient to apply; call gradient first")
         self._go_on()
         self._stopped = True  # for all that is known here
+        self._run.begin()
         self._run.move(1, True, self._made[1], cuda.to_device(np.zeros(TALLY)), 0)
 
     def epoch(self, x: Any, y: Any, order: ArrayLike, steps: int | None = None) -> Epoch:
@@ -154,6 +156,7 @@ class CudaTrainer:
         most = -(-len(order) // self.batch)
         steps = most if steps is None else min(as_count(steps, "steps", least=0), most)
         self._go_on()
+        self._made = None
         data = Data(x, y, cuda.to_device(order))
         ledger = cuda.to_device(np.zeros(max(steps, 1) * TALLY))
         for index in range(steps):
@@ -162,18 +165,14 @@ class CudaTrainer:
         return self._report(ledger.copy_to_host().reshape(-1, TALLY)[:steps])
 
     def _report(self, ledger: NDArray[np.float64]) -> Epoch:
-        """What the steps saw, up to the first whose loss is not finite."""
-        counted = ledger[ledger[:, DIVISOR] != 0]
-        bad = ~np.isfinite(counted[:, LOSS])
+        """What the steps saw, up to the first whose loss is not finite; batches that weigh nothing are passed over."""
+        counts = ledger[:, DIVISOR] != 0
+        bad = counts & ~np.isfinite(ledger[:, LOSS])
         self._stopped = bool(bad.any())
+        done = int(np.argmax(bad)) if self._stopped else len(ledger)
+        seen = ledger[:done][counts[:done]]
+        rows, hits = int(seen[:, COUNTED].sum()), int(seen[:, HITS].sum())
         if self._stopped:
-            first = int(np.argmax(bad))
-            done = int(np.flatnonzero(ledger[:, DIVISOR] != 0)[first])
-            before = ledger[:done]
-            return Epoch(float(counted[first, LOSS]), int(before[:, COUNTED].sum()), int(before[:, HITS].sum()), done)
-        weight = float(ledger[:, DIVISOR].sum())
-        total = float(ledger[:, LOSS].sum())
-        mean = self._run.mean and weight > 0
-        return Epoch(
-            total / weight if mean else total, int(ledger[:, COUNTED].sum()), int(ledger[:, HITS].sum()), len(ledger)
-        )
+            return Epoch(float(ledger[done, LOSS]), rows, hits, done)
+        total, weight = float(seen[:, LOSS].sum()), float(seen[:, DIVISOR].sum())
+        return Epoch(total / weight if self._run.mean and weight > 0 else total, rows, hits, done)
