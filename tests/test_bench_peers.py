@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from processes import run_python
 
 from fastnn.bench import numpy_peer, peer_worker, peers
 from fastnn.bench.case import Case
@@ -155,3 +156,21 @@ def test_the_worker_keeps_the_protocols_stdout_to_itself(monkeypatch: pytest.Mon
     monkeypatch.setattr(sys, "stderr", sys.__stderr__)
     peer_worker.main("numpy", 1)
     assert json.loads(capfd.readouterr().out)["error"].startswith("AttributeError")
+
+
+def test_a_peer_has_the_environment_that_fastnn_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    source = """
+import io, json, os, sys
+from fastnn.bench import peer_worker
+
+sys.stdin = io.StringIO()
+before = os.environ.get("GOMP_SPINCOUNT")
+seen = []
+real = os.dup(1)
+peer_worker.serve(lambda: seen.append(os.environ.get("GOMP_SPINCOUNT")))
+os.dup2(real, 1)
+print(json.dumps([before, seen]))
+"""
+    assert run_python(source) == ["1000", [None]]

@@ -85,3 +85,22 @@ def test_all_names_are_there() -> None:
     assert len(fastnn.__all__) == len(set(fastnn.__all__))
     for name in fastnn.__all__:
         assert getattr(fastnn, name).__doc__, name
+
+
+@pytest.mark.parametrize(
+    ("given", "told"), [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, None)]
+)
+def test_openmp_is_told_to_wait_briefly_unless_the_user_has_said_how(
+    given: dict[str, str], told: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    source = """
+import json, os
+import fastnn
+from fastnn._jit import environment_as_found
+print(json.dumps([os.environ.get("GOMP_SPINCOUNT"), environment_as_found().get("GOMP_SPINCOUNT")]))
+"""
+    assert run_python(source) == [told, given.get("GOMP_SPINCOUNT")]

@@ -22,6 +22,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn._jit import environment_as_found
+
 Arrays = list[NDArray[Any]]
 
 # Each module holds a class Model that is a Peer.
@@ -74,6 +76,8 @@ class Worker:
 
 def serve(begin: Callable[[], object]) -> None:
     """Answers the requests on stdin by the methods of what `begin` makes, each by the one it is named after."""
+    for name in set(os.environ) - set(environment_as_found()):
+        del os.environ[name]  # what is ours is no setting of a peer's
     # Libraries print what they like; the protocol keeps the real stdout to itself.
     with os.fdopen(os.dup(sys.stdout.fileno()), "w") as answers:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

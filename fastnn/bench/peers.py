@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from fastnn._jit import environment_as_found
 from fastnn.bench.case import Case
 from fastnn.bench.measuring import (
     WARM_UP_SHARE,
@@ -115,7 +116,7 @@ def _environment(threads: int) -> dict[str, str]:
     """Ours, with the number of threads where each library looks for it, and where fastnn lies."""
     path = os.pathsep.join(filter(None, (str(SOURCES), os.environ.get("PYTHONPATH"))))
     limits = dict.fromkeys(THREAD_VARIABLES, str(threads)) | (JAX_SERIAL if threads == 1 else {})
-    return {**os.environ, **limits, "PYTHONPATH": path}
+    return {**environment_as_found(), **limits, "PYTHONPATH": path}
 
 
 @contextmanager
