@@ -8,12 +8,35 @@ from __future__ import annotations
 
 import warnings
 from functools import lru_cache
+from threading import Lock
 from typing import Any
 
 import numba
 from numba import cuda as numba_cuda
 
 SIMULATED = bool(getattr(numba.config, "ENABLE_CUDASIM", False))
+
+
+class _Allocations(dict[Any, Any]):
+    """Shared arrays of a simulated block: whoever asks first makes one, and the others wait for it.
+
+    The simulator looks, makes and keeps in three steps, between which threads may change: two had arrays of their own.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = Lock()
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        self._lock.acquire()
+        found = super().get(key)
+        if found is not None:
+            self._lock.release()
+        return found
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        super().__setitem__(key, value)
+        self._lock.release()
 
 
 class _Simulated:
@@ -23,10 +46,17 @@ class _Simulated:
     threads leave a function of another module at different times.
     """
 
+    _lock = Lock()
+
     def __getattr__(self, name: str) -> Any:
         from numba.cuda.simulator import kernel
 
-        return getattr(numba_cuda if kernel._kernel_context is None else kernel._kernel_context, name)
+        found = getattr(numba_cuda if kernel._kernel_context is None else kernel._kernel_context, name)
+        if name == "shared":
+            with self._lock:
+                if not isinstance(found._allocations, _Allocations):
+                    found._allocations = _Allocations()
+        return found
 
 
 cuda: Any = _Simulated() if SIMULATED else numba_cuda
