@@ -127,12 +127,7 @@ def fit(
     Raises NonFiniteLoss, with the parameters of the last finite step kept; ValueError, TypeError on bad input.
     """
     epochs = as_count(epochs, "epochs", least=0)
-    x = network.as_input(x)
-    y = network.as_target(y, len(x))
-    if len(x) == 0:
-        raise ValueError("x has no rows")
-    if isinstance(network.loss_function, CrossEntropy) and (y == network.loss_function.ignore_index).all():
-        raise ValueError(f"y holds nothing but ignore_index, {network.loss_function.ignore_index}")
+    x, y = _as_training_data(network, x, y)
     held_out = _as_validation(network, validation)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback is {callback!r}; expected a function of (epoch, history)")
@@ -164,6 +159,16 @@ def fit(
                 break
     check_threading_layer()
     return history
+
+
+def _as_training_data(network: Fittable, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
+    x = network.as_input(x)
+    y = network.as_target(y, len(x))
+    if len(x) == 0:
+        raise ValueError("x has no rows")
+    if isinstance(network.loss_function, CrossEntropy) and (y == network.loss_function.ignore_index).all():
+        raise ValueError(f"y holds nothing but ignore_index, {network.loss_function.ignore_index}")
+    return x, y
 
 
 def _as_validation(

@@ -170,6 +170,11 @@ class Trainer:
         """Back to where a snapshot was taken."""
         self.params[:], self.state[:], self.control[:] = snapshot
 
+    def reset(self) -> None:
+        """An optimizer that has made no step."""
+        self.state[:] = 0
+        self.control[training.STEP] = 0
+
     def is_finite(self) -> bool:
         """Whether all parameters are."""
         return bool(np.isfinite(self.params).all())

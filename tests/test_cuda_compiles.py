@@ -43,7 +43,8 @@ def compiled(name, kernel, *signature):
 
 for number in (float32, float64):
     f, m = array(number), array(number, 2)
-    total, update = optimizer.make_update(GPU.update_threads)
+    total, update = (make(GPU.update_threads) for make in (optimizer.make_sum_gradient, optimizer.make_update))
+    compiled(f"next_step {number}", optimizer.next_step, doubles)
     compiled(f"sum_gradient {number}", total, f, doubles, f, i, doubles, i, b)
     compiled(f"update {number}", update, f, f, f, i, b, doubles, doubles, doubles, i, b, doubles, i)
     compiled(f"multiply_add {number}", ceilings._make_fma(number), f, number)

@@ -75,6 +75,7 @@ def test_a_prompt_of_llama_70b_on_eight_gpus() -> None:
     result = predict("llama-3-70b", "--rows", "4096", "--hardware", "h100", "--devices", "8", "--json", "-")
     (found,) = json.loads(result.stdout)["models"]
     assert (found["params"], found["devices"], found["rows"]) == (70_553_706_496, 8, 4096)
+    assert found["devices_to_train"] == 15  # 16 bytes a parameter
     # Matrices without the embedding's look-up, and attention.
     macs = 4096 * (70_553_706_496 - 128256 * 8192 - (2 * 80 + 1) * 8192 + 80 * 2 * 8192 * 4096)
     assert found["macs"] == macs

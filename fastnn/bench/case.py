@@ -74,7 +74,6 @@ class Case:
         self.network = fastnn.mlp(*rung.sizes, dtype=dtype, seed=SEED, device=device)
         self.trainer = self.network.trainer(optimizer_for(optimizer, batch), batch)
         self.initial = self.network.parameters.copy()
-        self._start = self.trainer.snapshot()
         rows = max(len(self.data.x) // batch, 1) * batch
         order = np.resize(np.random.default_rng(SEED).permutation(len(self.data.x)), rows)
         self.x: NDArray[Any] = np.ascontiguousarray(self.data.x[order], dtype)
@@ -97,7 +96,8 @@ class Case:
 
     def restart(self) -> None:
         """Back to the initial weights and an optimizer that has made no step."""
-        self.trainer.restore(self._start)
+        self.network.parameters = self.initial
+        self.trainer.reset()
 
     def run(self, phase: str) -> Run:
         """A Run of that phase: calls from Python, or for the epoch steps inside as few nopython calls as can be."""

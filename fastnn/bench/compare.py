@@ -13,6 +13,7 @@ import click
 from rich.table import Table
 
 from fastnn.bench import results
+from fastnn.bench.command import FAILED, STDOUT, result_files
 from fastnn.bench.comparison import (
     FASTER,
     SLOWER,
@@ -27,7 +28,6 @@ from fastnn.bench.table import console, interval, si
 
 SCHEMA = "fastnn-compare/1"
 STYLES = {FASTER: "green", SLOWER: "red"}
-FAILED = 1
 
 
 def run_compare(
@@ -36,6 +36,7 @@ def run_compare(
     """Exit status: 0, or 1 where a row is as --fail-on says. click.UsageError: what cannot be compared."""
     try:
         shares, limits = _thresholds(thresholds), _fail_on(fail_on)
+        files = result_files(json_file, None)
         found = compare(_read(before), _read(after), shares)
     except (NotComparable, ValueError) as error:
         raise click.UsageError(str(error)) from error
@@ -47,11 +48,11 @@ def run_compare(
         "left_out": found.left_out,
         "warnings": found.warnings,
     }
-    people = console(sys.stderr if json_file == "-" else sys.stdout)
-    if json_file == "-":
+    people = console(sys.stderr if json_file == STDOUT else sys.stdout)
+    if json_file == STDOUT:
         sys.stdout.write(results.dumps(document))
-    elif json_file:
-        results.write(Path(json_file), document)
+    for file in files:
+        results.write(file, document)
     _show(people, found)
     bad = [row for row in found.rows if row.verdict in limits and _change(row) >= limits[row.verdict]]
     for row in bad:
@@ -104,14 +105,14 @@ def _change(row: Compared) -> float:
     return max(row.ratio, 1 / row.ratio) - 1
 
 
-HEADINGS = {"network": "left", "batch": "right", "thr": "right", "phase": "left", "before": "right", "after": "right",
-            "ratio": "right", "verdict": "left"}  # fmt: skip
+HEADINGS = ("network", "batch", "thr", "phase", "before", "after", "ratio", "verdict")
+WORDS = ("network", "phase", "verdict")
 
 
 def _show(people: Any, found: Comparison) -> None:
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
-    for heading, side in HEADINGS.items():
-        table.add_column(heading, justify="left" if side == "left" else "right", no_wrap=True)
+    for heading in HEADINGS:
+        table.add_column(heading, justify="left" if heading in WORDS else "right", no_wrap=True)
     for row in found.rows:
         name, batch, threads, _, _, phase, peer = row.key
         ratio = interval({"median": row.ratio, "low": row.low, "high": row.high})

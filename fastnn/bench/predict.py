@@ -39,7 +39,10 @@ def run_predict(
     document = {
         "schema": SCHEMA, "hardware": chip and chip.name, "utilisation": utilisation,
         "models": [
-            {"name": shape.name, "source": shape.source, "devices": count if chip else None, **about.as_dict()}
+            {
+                "name": shape.name, "source": shape.source, "devices": count if chip else None,
+                "devices_to_train": devices_needed(about, chip, training=True) if chip else None, **about.as_dict(),
+            }
             for shape, about, count in found
         ],
     }  # fmt: skip
@@ -71,14 +74,15 @@ def _table(found: Found, chip: Hardware | None) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     table.add_column("model", no_wrap=True)
     counts = ("parameters", "rows", "forward", "training", "6ND", "weights", "with Adam")
-    times = ("parameters", "weights", "devices", "rows", "forward", "training")
+    times = ("parameters", "weights", "devices", "rows", "forward", "training", "to train")
     for heading in times if chip else counts:
         table.add_column(heading, justify="right", no_wrap=True)
     for shape, about, count in found:
         name, params, rows = f"{shape.name}{' *' if shape.estimate else ''}", f"{about.params:,}", f"{about.rows:,}"
         weights = si(float(about.weight_bytes), "B")
         if chip:
-            cells = [params, weights, f"{count:,}", rows, _time(about.forward_s), _time(about.training_s)]
+            held_by = f"{devices_needed(about, chip, training=True):,}"
+            cells = [params, weights, f"{count:,}", rows, _time(about.forward_s), _time(about.training_s), held_by]
         else:
             held = about.weight_bytes + about.gradient_bytes + about.optimizer_bytes
             forward = si(float(about.flops), "FLOP")
@@ -111,6 +115,7 @@ def _notes(found: Found, chip: Hardware | None, utilisation: float) -> list[str]
     if chip:
         notes.append(
             f"{chip.name}: {si(chip.flops_per_s, 'FLOP/s')} {chip.number}, {si(chip.memory, 'B')} a device; times at "
-            f"{utilisation:.0%} of peak, in brackets at 55 % and 20 %, as published runs reach"
+            f"{utilisation:.0%} of peak, in brackets at 55 % and 20 %, as published runs reach; to train: "
+            "as many devices as hold gradients and optimizer too"
         )
     return notes

@@ -57,13 +57,8 @@ def measure(dtype: DTypeLike = "float32", seconds: float = 1.0) -> Ceilings:
     peak = work / _best(lambda: launcher(multiply_add, blocks, G.threads)(out, number.type(0.5)), seconds / 2)
     source = cuda.to_device(np.ones(COPY_BYTES // number.itemsize, number))
     target = cuda.device_array_like(source)
-    moved = (
-        2.0
-        * source.size
-        * number.itemsize
-        / _best(lambda: launcher(copy, blocks, G.threads)(target, source), seconds / 2)
-    )
-    level = Level("device", float("inf"), COPY_BYTES, {"copy": moved})
+    copying = _best(lambda: launcher(copy, blocks, G.threads)(target, source), seconds / 2)
+    level = Level("device", float("inf"), COPY_BYTES, {"copy": 2.0 * COPY_BYTES / copying})
     return Ceilings(1, number.name, peak, timer_overhead(), call_overhead(), (level,))
 
 

@@ -46,6 +46,9 @@ from fastnn.tape import (
     WIDTH_OUT,
 )
 
+# Rows of a weight's gradient that a thread keeps.
+GRADIENT_ROWS = 4
+
 
 @device
 def source_of(tape, i):
@@ -111,16 +114,33 @@ def _make_dense(number: Any, g: Geometry, kept: int, columns: int) -> tuple[Any,
     return forward, backward
 
 
+def _make_dense_of_any_width(number: Any, g: Geometry, kept: int) -> Any:
+    """Forward and the gradient of the input, by as few columns a thread as a width wants."""
+    few, some, most = (_make_dense(number, g, kept, columns) for columns in g.fused_columns)
+    few_columns, some_columns = (g.across * columns for columns in g.fused_columns[:2])
+
+    def by_width(of_few: Any, of_some: Any, of_most: Any) -> Any:
+        @device
+        def run(width, tape, doubles, params, room, staged_at, i, count):
+            if width <= few_columns:
+                of_few(tape, doubles, params, room, staged_at, i, count)
+            elif width <= some_columns:
+                of_some(tape, doubles, params, room, staged_at, i, count)
+            else:
+                of_most(tape, doubles, params, room, staged_at, i, count)
+
+        return run
+
+    return tuple(by_width(*functions) for functions in zip(few, some, most, strict=True))
+
+
 def make_rows(number: Any, g: Geometry, kept: int, of_labels: bool) -> Any:
     """The kernel for one type of number and one kind of target."""
     across, down, threads = g.across, g.down, g.threads
     block_rows = kept * down
     tally_size = block_rows * TALLY
-    narrow, middle = (_make_dense(number, g, kept, columns) for columns in g.fused_columns[:2])
-    wide = _make_dense(number, g, kept, g.fused_columns[-1])
-    (forward_1, backward_1), (forward_2, backward_2), (forward_4, backward_4) = narrow, middle, wide
-    columns_1, columns_2 = across * g.fused_columns[0], across * g.fused_columns[1]
-    add_gradient = make_gradient(number, across, down, 4, g.fused_columns[-1])
+    dense_forward, dense_backward = _make_dense_of_any_width(number, g, kept)
+    add_gradient = make_gradient(number, across, down, GRADIENT_ROWS, g.fused_columns[-1])
     loss_row = labels_row if of_labels else targets_row
 
     @device
@@ -131,12 +151,8 @@ def make_rows(number: Any, g: Geometry, kept: int, of_labels: bool) -> Any:
             for j in range(own, count * outputs, threads):
                 z = room[source_of(tape, i) + j]
                 room[tape[i, OUTPUT] + j] = activate(z, tape[i, ACTIVATION], doubles[EXTRAS + i - 1])
-        elif outputs <= columns_1:
-            forward_1(tape, doubles, params, room, staged_at, i, count)
-        elif outputs <= columns_2:
-            forward_2(tape, doubles, params, room, staged_at, i, count)
         else:
-            forward_4(tape, doubles, params, room, staged_at, i, count)
+            dense_forward(outputs, tape, doubles, params, room, staged_at, i, count)
         cuda.syncthreads()
 
     @device
@@ -151,19 +167,15 @@ def make_rows(number: Any, g: Geometry, kept: int, of_labels: bool) -> Any:
                 total = number(0)
                 for r in range(count):
                     total += room[tape[i, DOUTPUT] + r * outputs + j]
-                place = part_at + tape[i, BIAS] + j
-                parts[place] = parts[place] + total if grows else total
+                at = part_at + tape[i, BIAS] + j
+                parts[at] = parts[at] + total if grows else total
         if tape[i, DINPUT] >= 0:
             if not dense:
                 for j in range(own, count * inputs, threads):
                     dx = previous_inward(room[tape[i, DOUTPUT] + j], tape, doubles, i, room, j)
                     room[tape[i, DINPUT] + j] = dx
-            elif inputs <= columns_1:
-                backward_1(tape, doubles, params, room, staged_at, i, count)
-            elif inputs <= columns_2:
-                backward_2(tape, doubles, params, room, staged_at, i, count)
             else:
-                backward_4(tape, doubles, params, room, staged_at, i, count)
+                dense_backward(inputs, tape, doubles, params, room, staged_at, i, count)
         cuda.syncthreads()
 
     @device

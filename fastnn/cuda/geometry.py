@@ -12,14 +12,15 @@ class Geometry:
     """A block has across x down threads; threads of a warp lie side by side in a row.
 
     fused_rows: rows of a batch that a block of the fused kernel may take, each a multiple of `down`, largest first.
-    fused_columns: columns of a product that each of its threads may keep. tile: rows and columns of a product that each
-    thread of the tiled kernels keeps. terms: of a sum, staged in shared memory together. shared_bytes: of a block.
+    fused_columns: columns of a product that each of its threads may keep, fewest first. tile: rows and columns of a
+    product that each thread of the tiled kernels keeps, tile_across of them side by side. fused_terms, tile_terms: of a
+    sum, staged in shared memory together. update_threads: of a block of the update. shared_bytes: of a block.
     """
 
     across: int
     down: int
     fused_rows: tuple[int, ...]
-    fused_columns: tuple[int, ...]
+    fused_columns: tuple[int, int, int]
     fused_terms: int
     tile: tuple[int, int]
     tile_across: int
@@ -48,6 +49,6 @@ class Geometry:
 # element of which is read 128 times from shared memory for once from the device's.
 GPU = Geometry(32, 8, (32, 16, 8), (1, 2, 4), 16, (8, 8), 16, 8, 256, 48 * 1024)
 # Simulated threads are Python's: few, and the same code.
-SIMULATOR = Geometry(2, 2, (4, 2), (1, 2), 3, (2, 2), 2, 3, 4, 48 * 1024)
+SIMULATOR = Geometry(2, 2, (4, 2), (1, 2, 3), 3, (2, 2), 2, 3, 4, 48 * 1024)
 
 GEOMETRY = SIMULATOR if SIMULATED else GPU

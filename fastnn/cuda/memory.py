@@ -38,6 +38,8 @@ class Memory:
         """Launches for that many rows, kept until more are wanted."""
         if self._run is None or self._run.capacity < capacity:
             self._run = run_for(self.network, self.params, capacity, doubles_of(self.network, np.zeros(CONTROL_SIZE)))
+            # All rows one after the other; and labels that a forward pass does not read.
+            self._rows = cuda.to_device(np.arange(capacity))
         return self._run
 
     def infer(self, x: NDArray[Any]) -> NDArray[Any]:
@@ -46,8 +48,7 @@ class Memory:
         for begin in range(0, len(x), INFERENCE_ROWS):
             part = x[begin : begin + INFERENCE_ROWS]
             result = cuda.device_array(part.shape[0] * self.network.outputs, self.network.dtype)
-            labels = np.zeros(len(part), np.int64)
-            self.run(len(part)).forward(upload(part, labels), 0, len(part), result)
+            self.run(len(part)).forward(Data(cuda.to_device(part), self._rows, self._rows), 0, len(part), result)
             out[begin : begin + len(part)] = result.copy_to_host().reshape(len(part), -1)
         return out
 

@@ -98,9 +98,8 @@ def next_step(doubles):
     begin_step(doubles)
 
 
-def make_update(threads: int) -> tuple[Any, Any]:
-    """The kernels sum_gradient and update, for blocks of so many threads, a power of two; each takes its elements in
-    strides of the whole grid."""
+def _make_totals(threads: int) -> tuple[Any, Any]:
+    """Device functions that all threads of a block call together."""
 
     @device
     def block_total(room, own_value):
@@ -125,13 +124,21 @@ def make_update(threads: int) -> tuple[Any, Any]:
             total += values[i * columns + column]
         return block_total(room, total)
 
-    @device
-    def summed(parts, count, size, j):
-        """Element j of the sum of the parts, in their order."""
-        total = parts[place(j)]
-        for part in range(1, count):
-            total += parts[place(part * size + j)]
-        return total
+    return block_total, column_total
+
+
+@device
+def summed(parts, count, size, j):
+    """Element j of the sum of the parts, in their order."""
+    total = parts[place(j)]
+    for part in range(1, count):
+        total += parts[place(part * size + j)]
+    return total
+
+
+def make_sum_gradient(threads: int) -> Any:
+    """The kernel for blocks of so many threads, a power of two, which take elements in strides of the grid."""
+    block_total, column_total = _make_totals(threads)
 
     @kernel
     def sum_gradient(gradient, squares, parts, count, tallies, blocks, mean):
@@ -147,6 +154,13 @@ def make_update(threads: int) -> tuple[Any, Any]:
         total = block_total(room, square)
         if cuda.threadIdx.x == 0:
             squares[cuda.blockIdx.x] = total
+
+    return sum_gradient
+
+
+def make_update(threads: int) -> Any:
+    """As make_sum_gradient."""
+    _, column_total = _make_totals(threads)
 
     @kernel
     def update(params, state, parts, count, summed_already, squares, doubles, tallies, blocks, mean, ledger, index):
@@ -183,4 +197,4 @@ def make_update(threads: int) -> tuple[Any, Any]:
             elif divisor != 0:
                 doubles[STOPPED] = 1
 
-    return sum_gradient, update
+    return update

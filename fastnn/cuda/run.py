@@ -18,7 +18,7 @@ from fastnn import tape as columns
 from fastnn.cuda import fused, tiled
 from fastnn.cuda.geometry import GEOMETRY as G
 from fastnn.cuda.loss import TALLY
-from fastnn.cuda.optimizer import EXTRAS, NEXT_STEP, SMOOTHING, make_update, next_step
+from fastnn.cuda.optimizer import EXTRAS, NEXT_STEP, SMOOTHING, make_sum_gradient, make_update, next_step
 from fastnn.cuda.target import cuda, description, launcher
 from fastnn.cuda.tile import PADDING
 from fastnn.losses import CrossEntropy
@@ -50,18 +50,19 @@ def _number(itemsize: int) -> Any:
     return numba.float32 if itemsize == 4 else numba.float64
 
 
-sum_gradient, update = make_update(G.update_threads)
+sum_gradient, update = make_sum_gradient(G.update_threads), make_update(G.update_threads)
 
 
 def doubles_of(network: Trainable, control: NDArray[np.float64]) -> NDArray[np.float64]:
     """The settings that kernels read, for an optimizer's control vector; see fastnn.cuda.optimizer."""
     loss = network.loss_function
-    of_labels = isinstance(loss, CrossEntropy)
-    weights = list(loss.class_weight or ()) if isinstance(loss, CrossEntropy) else []
+    smoothing, weights = 0.0, []
+    if isinstance(loss, CrossEntropy):
+        smoothing, weights = loss.label_smoothing, list(loss.class_weight or ())
     doubles = np.zeros(EXTRAS + len(network.layers) + len(weights))
     doubles[:CONTROL_SIZE] = control
     doubles[NEXT_STEP] = control[STEP]
-    doubles[SMOOTHING] = loss.label_smoothing if isinstance(loss, CrossEntropy) and of_labels else 0.0
+    doubles[SMOOTHING] = smoothing
     doubles[EXTRAS : EXTRAS + len(network.layers)] = [layer.alpha or 0.0 for layer in network.layers]
     doubles[EXTRAS + len(network.layers) :] = weights
     return doubles
@@ -81,8 +82,17 @@ def _values_end(tape: NDArray[np.int64]) -> int:
     return int(tape[0, columns.SCRATCH_AT])
 
 
-def fused_plan(network: Trainable) -> tuple[Plan, int, int] | None:
-    """The plan of a block's rows, where its staged weights begin, and its bytes of shared memory; None: too large."""
+@dataclass(frozen=True)
+class FusedPlan:
+    """The plan of a block's rows, where its staged weights begin, and its bytes of dynamic shared memory."""
+
+    plan: Plan
+    staged_at: int
+    shared_bytes: int
+
+
+def fused_plan(network: Trainable) -> FusedPlan | None:
+    """None for a network that is too large."""
     widths = [network.inputs, *_widths(network)]
     if max(widths) > FUSED_WIDTH:
         return None
@@ -90,15 +100,13 @@ def fused_plan(network: Trainable) -> tuple[Plan, int, int] | None:
     staged = G.fused_terms * (G.across * G.fused_columns[-1] + PADDING)
     for rows in G.fused_rows:
         plan = network.plan(rows)
-        batch_at = int(plan.tape[0, columns.BATCH_AT])
         values = _values_end(plan.tape)
         tape = plan.tape.copy()
         tape[0, columns.BATCH_AT] = values
         staged_at = values + rows * network.inputs
         size = (staged_at + staged) * itemsize
         if size + rows * TALLY * 8 <= G.shared_bytes:
-            assert batch_at >= 0
-            return Plan(tape, rows, network.dtype), staged_at, size
+            return FusedPlan(Plan(tape, rows, network.dtype), staged_at, size)
     return None
 
 
@@ -142,19 +150,19 @@ class Run:
     def forward(self, data: Data, first: int, rows: int, out: Any) -> None:
         self.rows(data, first, rows, out, False)
 
-    def find_gradient(self, data: Data, first: int, rows: int) -> tuple[int, int]:
-        """Loss and gradient of one batch; the gradient replaces the first part."""
+    def find_gradient(self, data: Data, first: int, rows: int) -> int:
+        """Loss and gradient of one batch; the gradient replaces the first part. Returns the tallies."""
         parts, tallies = self.rows(data, first, rows, self._none, True)
         launcher(sum_gradient, self._update_blocks, G.update_threads)(
             self.gradient, self._squares, self._parts, parts, self._tallies, tallies, self.mean
         )
-        return parts, tallies
+        return tallies
 
     def step(self, data: Data, first: int, rows: int, clips: bool, ledger: Any, index: int) -> None:
         """One training step; its totals go to ledger[index]."""
+        parts = 1
         if clips:
-            _, tallies = self.find_gradient(data, first, rows)
-            parts = 1
+            tallies = self.find_gradient(data, first, rows)
         else:
             parts, tallies = self.rows(data, first, rows, self._none, True)
         self.move(parts, clips, tallies, ledger, index)
@@ -181,24 +189,23 @@ class FusedRun(Run):
 
     path = "fused"
 
-    def __init__(self, network: Trainable, params: Any, capacity: int, doubles: NDArray[np.float64]) -> None:
+    def __init__(
+        self, network: Trainable, params: Any, capacity: int, doubles: NDArray[np.float64], found: FusedPlan
+    ) -> None:
         super().__init__(network, params, capacity, doubles)
-        found = fused_plan(network)
-        assert found is not None
-        plan, self._staged_at, self._shared = found
-        self._block_rows = plan.capacity
-        self._kept = plan.capacity // G.down
-        self._tape = cuda.to_device(plan.tape)
+        self._found = found
+        self._block_rows = found.plan.capacity
+        self._tape = cuda.to_device(found.plan.tape)
         most = BLOCKS_EACH * description()["multiprocessors"]
         self._blocks = min(-(-capacity // self._block_rows), most)
         self._take_parts(self._blocks, self._blocks)
 
     def rows(self, data: Data, first: int, rows: int, out: Any, trains: bool) -> tuple[int, int]:
         blocks = min(self._blocks, -(-rows // self._block_rows))
-        kernel = _rows_kernel(self.itemsize, self._kept, data.y.ndim == 1)
-        launcher(kernel, blocks, (G.across, G.down), self._shared)(
+        kernel = _rows_kernel(self.itemsize, self._block_rows // G.down, data.y.ndim == 1)
+        launcher(kernel, blocks, (G.across, G.down), self._found.shared_bytes)(
             self._tape, self.doubles, self.params, self._parts, self._tallies, out, data.x, data.y, data.order, first,
-            rows, self._staged_at, trains,
+            rows, self._found.staged_at, trains,
         )  # fmt: skip
         return blocks, blocks
 
@@ -330,5 +337,7 @@ def _blocks_of(elements: int) -> int:
 
 def run_for(network: Trainable, params: Any, capacity: int, doubles: NDArray[np.float64]) -> Run:
     """The path for a network."""
-    kind = TiledRun if fused_plan(network) is None else FusedRun
-    return kind(network, params, capacity, doubles)
+    found = fused_plan(network)
+    if found is None:
+        return TiledRun(network, params, capacity, doubles)
+    return FusedRun(network, params, capacity, doubles, found)

@@ -35,14 +35,35 @@ class Kernels:
     elementwise_backward: Any
 
 
+def _make_stage(number: Any, size: int, terms: int, threads: int) -> Any:
+    """The device function that brings some terms of so many rows, or columns, to shared memory."""
+    row, turns = size + PADDING, -(-terms * size // threads)
+
+    @device
+    def stage(staged, a, at, step, term_step, first, end, begin, last, own):
+        """staged[p * row + i] = element begin + p of row first + i of a, whose elements lie term_step apart, its rows
+        `step`; 0 for rows from `end` and terms from `last` on."""
+        # A literal number of turns, so that they are unrolled: 216 registers of a product where they were not, 158 so.
+        for turn in range(turns):
+            s = own + turn * threads
+            # Neighbours read neighbours, whichever way the matrix lies.
+            p, i = (s % terms, s // terms) if term_step == 1 else (s // size, s % size)
+            if p < terms and i < size:
+                inside = first + i < end and begin + p < last
+                source = at + (first + i) * step + (begin + p) * term_step
+                staged[place(p * row + i)] = a[place(source)] if inside else number(0)
+
+    return stage
+
+
 def _make_tile(number: Any, g: Geometry) -> Any:
     """The device function that makes a thread's sums of one tile."""
     across, down = g.tile_across, g.tile_down
     rows, columns = g.tile
     tile_rows, tile_columns, terms, threads = g.tile_rows, g.tile_columns, g.tile_terms, g.threads
     x_row, w_row = tile_rows + PADDING, tile_columns + PADDING
-    x_turns, w_turns = -(-terms * tile_rows // threads), -(-terms * tile_columns // threads)
     x_size, w_size = terms * x_row, terms * w_row
+    stage_x, stage_w = (_make_stage(number, size, terms, threads) for size in (tile_rows, tile_columns))
 
     @device
     def tile(sums, x, x_at, row_x, column_x, w, w_at, row_w, column_w, i0, m, j0, n, k0, k1):
@@ -57,22 +78,8 @@ def _make_tile(number: Any, g: Geometry) -> Any:
         own = ty * across + tx
         for begin in range(k0, k1, terms):
             cuda.syncthreads()
-            # Literal numbers of turns, so that they are unrolled: 216 registers where they were not, 158 so.
-            for turn in range(x_turns):
-                s = own + turn * threads
-                # Neighbours read neighbours, whichever way x lies.
-                p, i = (s % terms, s // terms) if column_x == 1 else (s // tile_rows, s % tile_rows)
-                if p < terms and i < tile_rows:
-                    inside = i0 + i < m and begin + p < k1
-                    at = x_at + (i0 + i) * row_x + (begin + p) * column_x
-                    xs[place(p * x_row + i)] = x[place(at)] if inside else number(0)
-            for turn in range(w_turns):
-                s = own + turn * threads
-                p, j = (s % terms, s // terms) if row_w == 1 else (s // tile_columns, s % tile_columns)
-                if p < terms and j < tile_columns:
-                    inside = j0 + j < n and begin + p < k1
-                    at = w_at + (begin + p) * row_w + (j0 + j) * column_w
-                    ws[place(p * w_row + j)] = w[place(at)] if inside else number(0)
+            stage_x(xs, x, x_at, row_x, column_x, i0, m, begin, k1, own)
+            stage_w(ws, w, w_at, column_w, row_w, j0, n, begin, k1, own)
             cuda.syncthreads()
             for p in range(terms):
                 for a in range(rows):
@@ -86,23 +93,12 @@ def _make_tile(number: Any, g: Geometry) -> Any:
     return tile
 
 
-def make_kernels(number: Any, g: Geometry, of_labels: bool) -> Kernels:
-    """The kernels for one type of number and one kind of target. Blocks of products are (tile_across, tile_down)."""
+def _make_products(number: Any, g: Geometry) -> dict[str, Any]:
+    """The kernels that multiply, in blocks of (tile_across, tile_down)."""
     across, down = g.tile_across, g.tile_down
     kept_rows, kept_columns = g.tile
-    tile_rows, tile_columns, threads = g.tile_rows, g.tile_columns, g.threads
-    kept, tally_size = kept_rows * kept_columns, threads * TALLY
+    tile_rows, tile_columns, kept = g.tile_rows, g.tile_columns, kept_rows * kept_columns
     tile = _make_tile(number, g)
-    loss_row = labels_row if of_labels else targets_row
-
-    @kernel
-    def gather(workspace, at, x, order, first_row, rows, doubles, trains):
-        """workspace[at:] = x[order[first_row:first_row + rows]]; a training step begins."""
-        if trains and cuda.blockIdx.x == 0 and cuda.threadIdx.x == 0:
-            begin_step(doubles)
-        width = x.shape[1]
-        for j in range(cuda.grid(1), rows * width, cuda.gridsize(1)):
-            workspace[at + j] = x[order[first_row + j // width], j % width]
 
     @kernel
     def forward(workspace, x_at, z_at, y_at, params, w_at, b_at, b_size, m, n, k, kind, alpha):
@@ -124,32 +120,6 @@ def make_kernels(number: Any, g: Geometry, of_labels: bool) -> Kernels:
                     workspace[y_at + i * n + j] = activate(z, kind, alpha)
 
     @kernel
-    def elementwise(workspace, z_at, y_at, count, kind, alpha):
-        """y = f(z)"""
-        for j in range(cuda.grid(1), count, cuda.gridsize(1)):
-            workspace[y_at + j] = activate(workspace[z_at + j], kind, alpha)
-
-    @kernel
-    def lose(workspace, g_at, y_at, z_at, tallies, y, order, first_row, rows, classes, loss, ignored, doubles,
-             weights_at, smoothing_at, kind, alpha):  # fmt: skip
-        """Losses of all rows, a thread a row, and the gradient before the last activation; a tally a block."""
-        room = cuda.shared.array(tally_size, float64)
-        own = cuda.threadIdx.x
-        begin = cuda.blockIdx.x * threads
-        r = begin + own
-        if r < rows:
-            loss_row(room, own * TALLY, workspace, g_at + r * classes, workspace, y_at + r * classes, classes, y,
-                     order[first_row + r], loss, ignored, doubles, weights_at, doubles[smoothing_at])  # fmt: skip
-            for j in range(r * classes, (r + 1) * classes):
-                workspace[g_at + j] = inward(workspace[g_at + j], workspace[z_at + j], workspace[y_at + j], kind, alpha)
-        cuda.syncthreads()
-        if own < TALLY:
-            total = 0.0
-            for i in range(min(threads, rows - begin)):
-                total += room[i * TALLY + own]
-            tallies[cuda.blockIdx.x * TALLY + own] = total
-
-    @kernel
     def gradient(parts, size, at, workspace, x_at, dz_at, m, n, k, terms):
         """parts[part] at the weight = x.T @ dz over rows part * terms on; a block a tile of a part."""
         i0, j0, part = cuda.blockIdx.y * tile_rows, cuda.blockIdx.x * tile_columns, cuda.blockIdx.z
@@ -163,6 +133,28 @@ def make_kernels(number: Any, g: Geometry, of_labels: bool) -> Kernels:
                 i, j = i0 + cuda.threadIdx.y + a * down, j0 + cuda.threadIdx.x + b * across
                 if i < m and j < n:
                     parts[part * size + at + i * n + j] = sums[a * kept_columns + b]
+
+    @kernel
+    def backward(workspace, dx_at, dz_at, params, w_at, z_at, y_at, m, n, k, kind, alpha):
+        """dx = dz @ w.T, through the activation that made the input; a block a tile."""
+        i0, j0 = cuda.blockIdx.y * tile_rows, cuda.blockIdx.x * tile_columns
+        sums = cuda.local.array(kept, number)
+        for s in range(kept):
+            sums[s] = number(0)
+        tile(sums, workspace, dz_at, k, 1, params, w_at, 1, k, i0, m, j0, n, 0, k)
+        for a in range(kept_rows):
+            for b in range(kept_columns):
+                i, j = i0 + cuda.threadIdx.y + a * down, j0 + cuda.threadIdx.x + b * across
+                if i < m and j < n:
+                    at = i * n + j
+                    dx = inward(sums[a * kept_columns + b], workspace[z_at + at], workspace[y_at + at], kind, alpha)
+                    workspace[dx_at + at] = dx
+
+    return {"forward": forward, "gradient": gradient, "backward": backward}
+
+
+def _make_bias_gradient(number: Any, g: Geometry) -> Any:
+    across, down, threads = g.tile_across, g.tile_down, g.threads
 
     @kernel
     def bias_gradient(parts, size, at, workspace, dz_at, n, k, terms):
@@ -184,26 +176,63 @@ def make_kernels(number: Any, g: Geometry, of_labels: bool) -> Kernels:
         if ty == 0 and j < n:
             parts[part * size + at + j] = room[tx]
 
-    @kernel
-    def backward(workspace, dx_at, dz_at, params, w_at, z_at, y_at, m, n, k, kind, alpha):
-        """dx = dz @ w.T, through the activation that made the input; a block a tile."""
-        i0, j0 = cuda.blockIdx.y * tile_rows, cuda.blockIdx.x * tile_columns
-        sums = cuda.local.array(kept, number)
-        for s in range(kept):
-            sums[s] = number(0)
-        tile(sums, workspace, dz_at, k, 1, params, w_at, 1, k, i0, m, j0, n, 0, k)
-        for a in range(kept_rows):
-            for b in range(kept_columns):
-                i, j = i0 + cuda.threadIdx.y + a * down, j0 + cuda.threadIdx.x + b * across
-                if i < m and j < n:
-                    at = i * n + j
-                    dx = inward(sums[a * kept_columns + b], workspace[z_at + at], workspace[y_at + at], kind, alpha)
-                    workspace[dx_at + at] = dx
+    return bias_gradient
+
+
+def _make_lose(g: Geometry, of_labels: bool) -> Any:
+    threads, tally_size = g.threads, g.threads * TALLY
+    loss_row = labels_row if of_labels else targets_row
 
     @kernel
-    def elementwise_backward(workspace, dx_at, dz_at, z_at, y_at, count, kind, alpha):
-        """dx = dz, through the activation that made the input."""
-        for j in range(cuda.grid(1), count, cuda.gridsize(1)):
-            workspace[dx_at + j] = inward(workspace[dz_at + j], workspace[z_at + j], workspace[y_at + j], kind, alpha)
+    def lose(workspace, g_at, y_at, z_at, tallies, y, order, first_row, rows, classes, loss, ignored, doubles,
+             weights_at, smoothing_at, kind, alpha):  # fmt: skip
+        """Losses of all rows, a thread a row, and the gradient before the last activation; a tally a block."""
+        room = cuda.shared.array(tally_size, float64)
+        own = cuda.threadIdx.x
+        begin = cuda.blockIdx.x * threads
+        r = begin + own
+        if r < rows:
+            loss_row(room, own * TALLY, workspace, g_at + r * classes, workspace, y_at + r * classes, classes, y,
+                     order[first_row + r], loss, ignored, doubles, weights_at, doubles[smoothing_at])  # fmt: skip
+            for j in range(r * classes, (r + 1) * classes):
+                workspace[g_at + j] = inward(workspace[g_at + j], workspace[z_at + j], workspace[y_at + j], kind, alpha)
+        cuda.syncthreads()
+        if own < TALLY:
+            total = 0.0
+            for i in range(min(threads, rows - begin)):
+                total += room[i * TALLY + own]
+            tallies[cuda.blockIdx.x * TALLY + own] = total
 
-    return Kernels(gather, forward, elementwise, lose, gradient, bias_gradient, backward, elementwise_backward)
+    return lose
+
+
+@kernel
+def gather(workspace, at, x, order, first_row, rows, doubles, trains):
+    """workspace[at:] = x[order[first_row:first_row + rows]]; a training step begins."""
+    if trains and cuda.blockIdx.x == 0 and cuda.threadIdx.x == 0:
+        begin_step(doubles)
+    width = x.shape[1]
+    for j in range(cuda.grid(1), rows * width, cuda.gridsize(1)):
+        workspace[at + j] = x[order[first_row + j // width], j % width]
+
+
+@kernel
+def elementwise(workspace, z_at, y_at, count, kind, alpha):
+    """y = f(z)"""
+    for j in range(cuda.grid(1), count, cuda.gridsize(1)):
+        workspace[y_at + j] = activate(workspace[z_at + j], kind, alpha)
+
+
+@kernel
+def elementwise_backward(workspace, dx_at, dz_at, z_at, y_at, count, kind, alpha):
+    """dx = dz, through the activation that made the input."""
+    for j in range(cuda.grid(1), count, cuda.gridsize(1)):
+        workspace[dx_at + j] = inward(workspace[dz_at + j], workspace[z_at + j], workspace[y_at + j], kind, alpha)
+
+
+def make_kernels(number: Any, g: Geometry, of_labels: bool) -> Kernels:
+    """The kernels for one type of number and one kind of target."""
+    return Kernels(
+        gather=gather, elementwise=elementwise, elementwise_backward=elementwise_backward,
+        lose=_make_lose(g, of_labels), bias_gradient=_make_bias_gradient(number, g), **_make_products(number, g),
+    )  # fmt: skip

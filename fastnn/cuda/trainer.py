@@ -38,13 +38,13 @@ class CudaTrainer:
         state = np.zeros(self.optimizer.state_size(network.layout.size), network.dtype)
         self._run.state = cuda.to_device(state if state.size else np.zeros(1, network.dtype))
         self._state_size = state.size
-        self._made: tuple[int, int] | None = None
+        self._tallies: int | None = None  # of a gradient that waits to be applied
         self._stopped = False
         self._rows = cuda.to_device(np.arange(self.batch))
 
     @property
     def path(self) -> str:
-        """ "fused" or "tiled"; see fastnn.cuda.run."""
+        """The path that was chosen, fused or tiled; see fastnn.cuda.run."""
         return self._run.path
 
     @property
@@ -85,6 +85,12 @@ class CudaTrainer:
         for array, copy in zip((self._memory.params, self._run.state, self._run.doubles), snapshot, strict=True):
             array.copy_to_device(copy)
 
+    def reset(self) -> None:
+        """An optimizer that has made no step."""
+        doubles = doubles_of(self.network, self.optimizer.control())
+        self._run.doubles.copy_to_device(doubles)
+        self._run.state.copy_to_device(np.zeros(self._run.state.shape, self.network.dtype))
+
     def is_finite(self) -> bool:
         """Whether all parameters are."""
         return bool(np.isfinite(self.params).all())
@@ -120,7 +126,7 @@ class CudaTrainer:
         """One training step; returns the loss before the update. A step of non-finite loss changes nothing."""
         data, rows = self._one_batch(x, y)
         self._go_on()
-        self._made = None
+        self._tallies = None
         ledger = cuda.to_device(np.zeros(TALLY))
         self._run.step(data, 0, rows, self._clips(), ledger, 0)
         value = self._value(ledger.copy_to_host())
@@ -136,17 +142,17 @@ class CudaTrainer:
     def gradient(self, x: ArrayLike, y: ArrayLike) -> float:
         """Overwrite grads with the gradient of the loss on one batch; returns the loss."""
         data, rows = self._one_batch(x, y)
-        self._made = self._run.find_gradient(data, 0, rows)
-        return self._value(self._run.totals(self._made[1]))
+        self._tallies = self._run.find_gradient(data, 0, rows)
+        return self._value(self._run.totals(self._tallies))
 
     def apply(self) -> None:
         """One optimizer update from grads."""
-        if self._made is None:
+        if self._tallies is None:
             raise ValueError("there is no gradient to apply; call gradient first")
         self._go_on()
         self._stopped = True  # for all that is known here
         self._run.begin()
-        self._run.move(1, True, self._made[1], cuda.to_device(np.zeros(TALLY)), 0)
+        self._run.move(1, True, self._tallies, cuda.to_device(np.zeros(TALLY)), 0)
 
     def epoch(self, x: Any, y: Any, order: ArrayLike, steps: int | None = None) -> Epoch:
         """Train on x[order], y[order] in batches, at most `steps` of them, without a wait between two of them."""
@@ -156,7 +162,7 @@ class CudaTrainer:
         most = -(-len(order) // self.batch)
         steps = most if steps is None else min(as_count(steps, "steps", least=0), most)
         self._go_on()
-        self._made = None
+        self._tallies = None
         data = Data(x, y, cuda.to_device(order))
         ledger = cuda.to_device(np.zeros(max(steps, 1) * TALLY))
         for index in range(steps):
