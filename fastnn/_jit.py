@@ -5,7 +5,8 @@ products spell their fused multiply-adds out, so a result never depends on where
 ask for it (`reassociate=True`) may be reordered; they run serially, so their order is fixed on a given machine.
 
 Cache. Numba's key does not see constants, other modules or intrinsics, so an edited helper would leave a stale caller
-silently wrong. The cache directory is therefore named by a hash of all of fastnn's sources and numba's version.
+silently wrong. The cache directory is therefore named by a hash of all sources that compiled code comes from and
+numba's version.
 
 Modes, read once from the environment:
     FASTNN_CACHE_DIR      where the compiled kernels are kept (default: the user's cache directory); "" keeps nothing
@@ -63,10 +64,16 @@ def environment_as_found() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in ours}
 
 
+# Files and folders of the package that compiled code and its constants come from.
+COMPILED = ("_jit.py", "atomic.py", "kernels", "simd", "tape.py", "training.py")
+
+
 def source_hash(package: Path = Path(__file__).parent) -> str:
-    """Sixteen hex digits over every source file of the package and the versions of the compilers."""
+    """Sixteen hex digits over the source files that are compiled and the versions of the compilers."""
     digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__}".encode())
     for path in sorted(package.rglob("*.py")):
+        if path.relative_to(package).parts[0] not in COMPILED:
+            continue
         digest.update(path.relative_to(package).as_posix().encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

@@ -8,6 +8,8 @@ import numba
 import pytest
 from processes import run_python
 
+from fastnn._jit import source_hash
+
 # A parallel kernel, and a kernel that calls it; each is run in a process of its own.
 SOURCE = """
 import json
@@ -39,3 +41,15 @@ def test_a_kept_caller_of_a_kept_parallel_kernel_starts_the_threads_it_needs(tmp
         else:
             assert loaded > 0
             assert compiled > 0
+
+
+def test_kernels_are_compiled_anew_where_their_sources_changed_and_not_for_others(tmp_path: Path) -> None:
+    for name in ("tape.py", "kernels/dense.py", "bench/table.py"):
+        file = tmp_path / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("SIZE = 1")
+    first = source_hash(tmp_path)
+    (tmp_path / "bench/table.py").write_text("SIZE = 2")
+    assert source_hash(tmp_path) == first
+    (tmp_path / "kernels/dense.py").write_text("SIZE = 2")
+    assert source_hash(tmp_path) != first

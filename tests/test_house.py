@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import fastnn
+from fastnn import _jit
 
 PACKAGE = Path(fastnn.__file__).parent
 SOURCES = {
@@ -104,6 +105,26 @@ def test_only_one_file_names_numbas_cuda_target(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in SOURCES if not name.startswith("fastnn.cuda")])
 def test_the_cuda_target_is_imported_when_it_is_asked_for(name: str) -> None:
     assert not any(module.startswith("fastnn.cuda") for module in imports(name, deferred=False))
+
+
+def is_compiled(name: str) -> bool:
+    """Whether the cache directory of the kernels is named by this file too."""
+    return SOURCES[name].relative_to(PACKAGE).parts[0] in _jit.COMPILED
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_compiled_code_comes_from_the_files_that_name_its_cache(name: str) -> None:
+    """A constant or helper of another file could change and leave a stale kernel on disk."""
+    if is_compiled(name):
+        assert all(is_compiled(module) for module in ours(imports(name)))
+        return
+    from_jit = {
+        alias.name
+        for node in nodes(TREES[name], deferred=True)
+        if isinstance(node, ast.ImportFrom) and node.module == "fastnn._jit"
+        for alias in node.names
+    }
+    assert not from_jit & {"kernel", "lowered", "by_type", "by_dtype"}
 
 
 # Layers ---------------------------------------------------------------------------------------------------------------
