@@ -41,10 +41,11 @@ REASSOCIATE = {"reassoc", "contract", "nsz"}
 DISPATCHERS: list[Any] = []
 
 # Turns that GNU's OpenMP, numba's usual layer on Linux, waits for a thread before it gives up its core. By itself it
-# waits for milliseconds, and where another process has the core that the thread needs, for its whole time slice. With
-# one busy core of two, a step of 784-1024x3-10 takes 6.1 ms (16 and more now and then) by itself, 2.8 so, 2.4 on one
-# thread; on an idle machine 1.25 ms either way, but 1.42 with 300 turns.
-SPIN_COUNT, SPINS = "GOMP_SPINCOUNT", "1000"
+# waits for milliseconds, and where another process has the core that the thread needs, for its whole time slice. Too
+# short, and threads sleep while one of them makes a small layer: with 1000, 1500, 2000 turns, or as long as it likes,
+# a step of 807-2-48-26-135 at batch 75 takes 56, 37, 37, 36 us. With one busy core of two, a step of 784-1024x3-10
+# takes 2.9 ms with 1000, 3.6 with 3000, 6.1 with 10,000, up to 16 with more; 2.3 on one thread.
+SPIN_COUNT, SPINS = "GOMP_SPINCOUNT", "2000"
 
 
 def _wait_briefly() -> bool:

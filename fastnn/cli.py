@@ -66,13 +66,18 @@ def bench(**options: Any) -> None:
 
 
 @main.command()
-@click.option("--fast", is_flag=True, help="0.3 s instead of 2 s a number type.")
+@click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True)
+@click.option("--fast", is_flag=True, help="Measure for 20 s instead of 70.")
+@click.option("--anew", is_flag=True, help="Measure again, although a measurement is kept.")
 @click.option("--json", "json_file", metavar="FILE|-", help="Write as JSON; - is stdout.")
-def machine(fast: bool, json_file: str | None) -> None:
-    """Measure this machine's ceilings: multiply-adds, bandwidth of each cache and of memory, clock, calls."""
-    from fastnn.bench.command import run_machine
+def machine(dtype: str, fast: bool, anew: bool, json_file: str | None) -> None:
+    """Measure this machine: multiply-adds, bandwidths, clock, calls, and what networks of all shapes take.
 
-    run_machine(fast, json_file)
+    The result is kept, and shown until machine or kernels change.
+    """
+    from fastnn.bench.calibration.command import run_machine
+
+    run_machine(dtype, fast, anew, json_file)
 
 
 @main.command(cls=ListCommand)

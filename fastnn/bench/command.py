@@ -12,15 +12,14 @@ from typing import Any
 import click
 import numba
 
-from fastnn import machine
 from fastnn.bench import results
 from fastnn.bench.case import dataset_for
 from fastnn.bench.compiling import announced
 from fastnn.bench.ladder import select
 from fastnn.bench.peers import installed, parse
 from fastnn.bench.progress import progress, say
-from fastnn.bench.run import CEILING_SECONDS, Report, Settings, run
-from fastnn.bench.table import ceilings_table, console, si, table
+from fastnn.bench.run import Report, Settings, run
+from fastnn.bench.table import console, si, table
 from fastnn.checks import as_dtype, require_memory
 from fastnn.kernels.optimizer import STATE
 
@@ -143,36 +142,3 @@ def _show(report: Report, as_json: bool, data: Sequence[str], files: Sequence[Pa
         people.print(f"peak: {si(ceilings.flops_per_s, 'FLOP/s')} of multiply-adds measured, {threads} thread(s)")
     for file in files:
         people.print(f"written: {file}")
-
-
-def run_machine(fast: bool, json_file: str | None) -> None:
-    """Measures both number types at one thread and at all."""
-    try:
-        files = result_files(json_file, None)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
-    seconds = CEILING_SECONDS["fast" if fast else "normal"]
-    with announced(say):
-        measured = [machine.measure_each(thread_counts(()), dtype, seconds) for dtype in ("float32", "float64")]
-    ceilings = [each.as_dict() for by_threads in measured for each in by_threads.values()]
-    about = machine.description()
-    if json_file == STDOUT:
-        sys.stdout.write(results.dumps(about | {"ceilings": ceilings}))
-        return
-    for file in files:
-        results.write(file, about | {"ceilings": ceilings})
-    people = console(sys.stdout)
-    for name, value in about.items():
-        people.print(f"{name.replace('_', ' ')}: {_in_words(name, value)}")
-    people.print()
-    people.print(ceilings_table(ceilings))
-
-
-def _in_words(name: str, value: Any) -> str:
-    if name == "caches":
-        return ", ".join(f"{level} {_in_words('memory', size)}" for level, size in value.items())
-    if value is None:
-        return "unknown"
-    return f"{value / 2**10:,.0f} KiB" if name == "memory" and value < 2**20 else (
-        f"{value / 2**20:,.0f} MiB" if name == "memory" else str(value)
-    )  # fmt: skip

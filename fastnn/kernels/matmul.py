@@ -78,7 +78,7 @@ def panel_size(k, itemsize):
 
 
 @kernel(inlined=True)
-def _is_few(form, m, n, k):
+def is_few(form, m, n, k):
     """Whether w passes by once, or, as the sum of a few terms, y."""
     if form == TN:
         return 0 < k <= FEW_TERMS and n >= FEW_SIDE
@@ -190,7 +190,7 @@ def swapped(j0, j1, y, ldy, w, ldw, held, m, k):
 @kernel
 def rectangle(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, panel, m, n, k):
     """Part of y, by the regime of the whole, m x n."""
-    if _is_few(form, m, n, k) and (form != TN or start.size == 0):
+    if is_few(form, m, n, k) and (form != TN or start.size == 0):
         few_rows(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, k)
     elif form == NT and is_swapped(m, n, k, y.itemsize):
         hold_swapped(panel, x, ldx, m, k)

@@ -1,0 +1,100 @@
+"""What `fastnn machine` does: measures this machine, or shows what is kept of it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+import numpy as np
+
+from fastnn import machine
+from fastnn._jit import threading_layer
+from fastnn.bench import results
+from fastnn.bench.calibration import kept
+from fastnn.bench.calibration.networks import EFFORTS, networks, observe
+from fastnn.bench.command import STDOUT, result_files, thread_counts
+from fastnn.bench.compiling import announced
+from fastnn.bench.progress import progress, say
+from fastnn.bench.run import CEILING_SECONDS
+from fastnn.bench.table import ceilings_table, console
+from fastnn.study.machine_model import fit
+
+PHASES = {"forward": "forward pass", "step": "training step"}
+
+
+def run_machine(dtype: str, fast: bool, anew: bool, json_file: str | None) -> None:
+    """click.UsageError: a file that cannot be written."""
+    try:
+        files = result_files(json_file, None)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    document = measured(dtype, "fast" if fast else "normal", anew)
+    for file in files:
+        results.write(file, document)
+    if json_file == STDOUT:
+        sys.stdout.write(results.dumps(document))
+        return
+    _show(document)
+
+
+def measured(dtype: str, effort: str = "normal", anew: bool = False) -> dict[str, Any]:
+    """What is kept of this machine, or, after a minute, what was measured and is kept from now on."""
+    found = None if anew else kept.kept(dtype)
+    if found is None:
+        found = _measure(dtype, effort)
+        kept.keep(found, dtype)
+    return found
+
+
+def _measure(dtype: str, effort: str) -> dict[str, Any]:
+    threads = thread_counts(())
+    count, seconds = EFFORTS[effort]
+    cases = networks(count)
+    say(f"measuring this machine and {len(cases)} networks on it, once ...")
+    with announced(say), progress(len(cases)) as (_, advance):
+        ceilings = machine.measure_each(threads, dtype, CEILING_SECONDS[effort])
+        observations = observe(cases, threads, dtype, seconds, advance)
+    sizes = {**machine.ASSUMED_CACHES, **{name: size for name, size in machine.caches().items() if size}}
+    return {
+        "schema": kept.SCHEMA,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "effort": effort,
+        "identity": kept.identity(),
+        "machine": machine.description() | {"threading_layer": threading_layer()},
+        "ceilings": [each.as_dict() for each in ceilings.values()],
+        "model": fit(observations, list(sizes.values()), dtype).as_dict(),
+    }
+
+
+def _show(document: Mapping[str, Any]) -> None:
+    people = console(sys.stdout)
+    for name, value in document["machine"].items():
+        people.print(f"{name.replace('_', ' ')}: {_in_words(name, value)}")
+    people.print()
+    people.print(ceilings_table(document["ceilings"]))
+    people.print()
+    for line in _about_model(kept.model(document).errors):
+        people.print(line)
+    people.print(f"measured {document['date']}; `fastnn machine --anew` measures again")
+
+
+def _about_model(errors: Mapping[tuple[str, int], Any]) -> list[str]:
+    """How far its predictions were off, of networks that the fit had not seen."""
+    return [
+        f"predicting a {PHASES[phase]} on {threads} thread{'s' * (threads > 1)}: {np.median(np.abs(each)):.1%} off in "
+        f"the median, {np.quantile(np.abs(each), 0.9):.0%} or less nine times in ten; {len(each)} calls, each left out"
+        for (phase, threads), each in errors.items()
+    ]
+
+
+def _in_words(name: str, value: Any) -> str:
+    if name == "caches":
+        return ", ".join(f"{level} {_in_words('memory', size)}" for level, size in value.items())
+    if value is None:
+        return "unknown"
+    if name != "memory":
+        return str(value)
+    return f"{value / 2**10:,.0f} KiB" if value < 2**20 else f"{value / 2**20:,.0f} MiB"

@@ -1,0 +1,65 @@
+"""What was measured of this machine, kept for later commands, as long as machine and kernels are the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fastnn import machine
+from fastnn._jit import CACHE_DIRECTORY
+from fastnn.bench import results
+from fastnn.study.machine_model import MachineModel, model_of
+
+SCHEMA = "fastnn-machine/1"
+# Of a machine's description, what times depend on; the versions of the kernels are in the name of their cache.
+IDENTITY = ("cpu", "arch", "vector_unit", "cores_physical", "cores_logical", "threads_max", "caches")
+
+
+def identity() -> dict[str, Any]:
+    about = machine.description()
+    return {name: about[name] for name in IDENTITY} | {"kernels": Path(CACHE_DIRECTORY).name}
+
+
+def file_for(dtype: str) -> Path | None:
+    """Beside the compiled kernels; None where nothing is kept."""
+    return Path(CACHE_DIRECTORY).parent / f"machine-{dtype}.json" if CACHE_DIRECTORY else None
+
+
+def keep(document: Mapping[str, Any], dtype: str) -> None:
+    """A document of fastnn-machine/1; nothing where nothing is kept."""
+    file = file_for(dtype)
+    if file is not None:
+        results.write(file, document)
+
+
+def kept(dtype: str) -> dict[str, Any] | None:
+    """What was kept of this very machine and these kernels."""
+    file = file_for(dtype)
+    if file is None or not file.is_file():
+        return None
+    try:
+        document = read(file)
+    except ValueError:
+        return None
+    return document if document.get("identity") == identity() else None
+
+
+def read(file: Path) -> dict[str, Any]:
+    """ValueError: a file that cannot be read, or of another kind."""
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{file} cannot be read: {error}") from error
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if schema != SCHEMA:
+        raise ValueError(
+            f"{file} is {schema or 'no document of fastnn'}; expected {SCHEMA}, of `fastnn machine --json`"
+        )
+    return dict(document)
+
+
+def model(document: Mapping[str, Any]) -> MachineModel:
+    """ValueError: it holds none."""
+    return model_of(document.get("model") or {})

@@ -1,0 +1,100 @@
+"""Networks of all shapes, timed on this machine: what a machine model is fitted to.
+
+The rungs of the ladder, and networks drawn once and for all: deep and shallow, narrow and wide, of even and odd sizes,
+at batches of 1 to 512.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import cycle, islice
+from typing import Any
+
+import numpy as np
+
+import fastnn
+from fastnn import machine
+from fastnn.bench.ladder import LADDER
+from fastnn.bench.measuring import Budget, Run, measure
+from fastnn.machine import thread_limit
+from fastnn.study.machine_model import Observation
+from fastnn.study.work import Call
+
+# Networks beside the ladder's, and seconds of each measurement. With 36, 60, 100 networks, those left out on one thread
+# are 6.6, 5.8, 5.2 % off in the median and 22, 19, 16 % in one of ten.
+EFFORTS = {"fast": (60, 0.05), "normal": (100, 0.1)}
+SEED = 0
+LADDER_BATCHES = 1, 32, 256
+MOST_INPUTS, MOST_WIDTH, MOST_OUTPUTS, MOST_LAYERS, MOST_BATCH = 2048, 2048, 300, 12, 512
+# A step that takes 0.1 s on one core, and parameters beyond most last caches.
+MOST_MACS, MOST_PARAMETERS, MOST_RUNG = 5e9, 2e7, 1.1e7
+# Batches that calls go through in turn.
+BATCHES = 4
+LEARNING_RATE = 1e-3
+
+Network = tuple[tuple[int, ...], int]
+
+
+def networks(count: int) -> list[Network]:
+    """Layer sizes and batch: of the ladder, and so many others, always the same ones."""
+    found = [(rung.sizes, batch) for rung in LADDER if rung.params <= MOST_RUNG for batch in LADDER_BATCHES]
+    rng = np.random.default_rng(SEED)
+    return [*found, *islice(_small_enough(_draw(rng)), count)]
+
+
+def _draw(rng: np.random.Generator) -> Iterator[Network]:
+    """One width for all hidden layers, a width for each, or one for all layers."""
+
+    def size(least: int, most: int) -> int:
+        return round(float(np.exp(rng.uniform(np.log(least), np.log(most)))))
+
+    for kind in cycle(range(3)):
+        hidden, width = size(1, MOST_LAYERS), size(2, MOST_WIDTH)
+        widths = [size(2, MOST_WIDTH) for _ in range(hidden)] if kind == 1 else [width] * hidden
+        ends = (width, width) if kind == 2 else (size(2, MOST_INPUTS), size(2, MOST_OUTPUTS))
+        yield (ends[0], *widths, ends[1]), size(1, MOST_BATCH)
+
+
+def _small_enough(drawn: Iterator[Network]) -> Iterator[Network]:
+    for sizes, batch in drawn:
+        weights = sum(inputs * outputs for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True))
+        if weights <= MOST_PARAMETERS and 3 * weights * batch <= MOST_MACS:
+            yield sizes, batch
+
+
+def observe(
+    cases: Sequence[Network], threads: Sequence[int], dtype: str, seconds: float, advance: Callable[[], object]
+) -> list[Observation]:
+    """Times a forward pass and a step of sgd of each, on so many threads each; advance() after each network."""
+    found = []
+    for sizes, batch in cases:
+        runs = _runs(sizes, batch, dtype)
+        for count in threads:
+            with thread_limit(count):
+                before = machine.pace(dtype)
+                times = {phase: measure(run, Budget(seconds)).median for phase, run in runs.items()}
+                pace = (before + machine.pace(dtype)) / 2
+            itemsize = np.dtype(dtype).itemsize
+            found += [
+                Observation(Call(sizes, batch, count, phase, itemsize), time, pace) for phase, time in times.items()
+            ]
+        advance()
+    return found
+
+
+def _runs(sizes: tuple[int, ...], batch: int, dtype: str) -> dict[str, Run]:
+    """Each makes n calls from Python, on random batches in turn."""
+    rng = np.random.default_rng(SEED)
+    trainer: Any = fastnn.mlp(*sizes, seed=SEED, dtype=dtype).trainer(fastnn.SGD(LEARNING_RATE), batch)
+    x = rng.standard_normal((BATCHES, batch, sizes[0])).astype(dtype)
+    batches = cycle(list(zip(x, rng.integers(0, sizes[-1], (BATCHES, batch)), strict=True)))
+
+    def forward(calls: int) -> None:
+        for rows, _ in islice(batches, calls):
+            trainer.forward(rows)
+
+    def step(calls: int) -> None:
+        for rows, labels in islice(batches, calls):
+            trainer.step(rows, labels)
+
+    return {"forward": forward, "step": step}

@@ -1,0 +1,147 @@
+"""The time of a network that never ran, on a machine that measured some others.
+
+A call's time is the sum of what the kernels do (fastnn.study.work), each term at a cost that no machine tells: the
+costs, none negative, are those that come closest to the measured times of calibration networks. Closest in the
+logarithm, by Huber's loss (1964), so that a small network counts as much as a large one and an interrupted measurement
+no more than any; found by iteratively reweighted non-negative least squares (Lawson & Hanson 1974).
+
+Times are kept in FLOPs that the registers of one core could have made meanwhile, since the clock of a shared machine is
+not constant; a prediction is for the pace of the calibration.
+
+An interval is made of the errors of networks that the fit did not see, left out in turn, all calls of the same layers
+together: of n errors, those at the ranks that hold the next one with 90 % (conformal prediction, Vovk et al. 2005).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import nnls
+
+from fastnn.study.work import Call, work
+
+# Errors in the logarithm count linearly beyond this.
+HUBER = 0.1
+ROUNDS, ROUNDS_LEFT_OUT = 20, 6
+CONFIDENCE = 0.9
+# Fewer errors say nothing about their tails.
+LEAST_NETWORKS = 20
+
+Vector = NDArray[np.float64]
+Errors = Mapping[tuple[str, int], Sequence[float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A call that took `seconds` while registers made `pace` FLOP/s."""
+
+    call: Call
+    seconds: float
+    pace: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Seconds of one call, and the interval that holds its measured time nine times in ten."""
+
+    median: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class MachineModel:
+    """costs: FLOPs of registers that each term takes the time of. pace: FLOP/s. caches: bytes, nearest first.
+
+    errors: log(measured / predicted) of networks left out, by phase and threads, ascending.
+    """
+
+    dtype: str
+    caches: tuple[int, ...]
+    pace: float
+    costs: Mapping[str, float]
+    errors: Errors
+
+    def predict(self, call: Call) -> Prediction:
+        """ValueError: a phase or number of threads that was not measured."""
+        if (call.phase, call.threads) not in self.errors:
+            known = sorted({threads for _, threads in self.errors})
+            raise ValueError(f"threads is {call.threads}; the machine was measured with {', '.join(map(str, known))}")
+        terms = work(call, self.caches)
+        seconds = sum(self.costs.get(name, 0.0) * amount for name, amount in terms.items()) / self.pace
+        low, high = interval(self.errors[call.phase, call.threads])
+        return Prediction(seconds, seconds * math.exp(low), seconds * math.exp(high))
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON; see model_of."""
+        errors = [{"phase": phase, "threads": n, "errors": list(each)} for (phase, n), each in self.errors.items()]
+        return asdict(self) | {"errors": errors}
+
+
+def model_of(document: Mapping[str, Any]) -> MachineModel:
+    """The model that as_dict gave. ValueError: it is none."""
+    try:
+        errors = {(each["phase"], int(each["threads"])): tuple(each["errors"]) for each in document["errors"]}
+        costs = {str(name): float(cost) for name, cost in document["costs"].items()}
+        caches = tuple(int(size) for size in document["caches"])
+        return MachineModel(str(document["dtype"]), caches, float(document["pace"]), costs, errors)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"it holds no model of a machine ({error!r}); `fastnn machine --json FILE` writes one"
+        ) from None
+
+
+def fit(observations: Sequence[Observation], caches: Sequence[int], dtype: str) -> MachineModel:
+    """ValueError: too few networks."""
+    networks = list(dict.fromkeys(each.call.sizes for each in observations))
+    if len(networks) < LEAST_NETWORKS:
+        raise ValueError(f"{len(networks)} networks were measured; a model takes {LEAST_NETWORKS}")
+    terms = [work(each.call, caches) for each in observations]
+    names = sorted({name for each in terms for name in each})
+    counts = np.array([[each.get(name, 0.0) for name in names] for each in terms])
+    cycles = np.array([each.seconds * each.pace for each in observations])
+    costs = _costs(counts / cycles[:, None], ROUNDS)
+    errors: dict[tuple[str, int], list[float]] = {}
+    for left_out in networks:
+        out = np.array([each.call.sizes == left_out for each in observations])
+        share = counts[out] @ _costs(counts[~out] / cycles[~out, None], ROUNDS_LEFT_OUT) / cycles[out]
+        for index, error in zip(np.flatnonzero(out).tolist(), -np.log(share), strict=True):
+            call = observations[index].call
+            errors.setdefault((call.phase, call.threads), []).append(float(error))
+    pace = float(np.median([each.pace for each in observations]))
+    kept = {name: float(cost) for name, cost in zip(names, costs, strict=True) if cost > 0}
+    return MachineModel(dtype, tuple(caches), pace, kept, {key: tuple(sorted(each)) for key, each in errors.items()})
+
+
+def _costs(shares: Vector, rounds: int) -> Vector:
+    """Non-negative costs c that bring shares @ c, predicted over measured, near 1."""
+    weights = np.ones(len(shares))
+    scale = np.linalg.norm(shares, axis=0)
+    scale[scale == 0] = 1.0
+    costs = scale
+    for _ in range(rounds):
+        costs = nnls(shares / scale * weights[:, None], weights, maxiter=100 * shares.shape[1])[0] / scale
+        weights = _weights(shares @ costs)
+    return np.asarray(costs)
+
+
+def _weights(ratio: Vector) -> Vector:
+    """With which least squares of ratio - 1 have the gradient of Huber's loss of log(ratio)."""
+    ratio = np.maximum(ratio, 1e-3)
+    off = np.abs(ratio - 1) > 1e-6
+    weights = np.ones_like(ratio)
+    pull = np.clip(np.log(ratio[off]), -HUBER, HUBER)
+    weights[off] = np.sqrt(pull / (ratio[off] * (ratio[off] - 1)))
+    return weights
+
+
+def interval(errors: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """The errors, ascending, between which the next one lies with that confidence, as far as so few can tell."""
+    n = len(errors)
+    beyond = math.floor((n + 1) * (1 - confidence) / 2)
+    return errors[max(beyond - 1, 0)], errors[min(n - beyond, n - 1)]
