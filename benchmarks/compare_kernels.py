@@ -19,10 +19,10 @@ from comparison.peers import NAMES, present
 from comparison.run import Report, Settings, compare
 from comparison.tables import group_tables, summary_table
 
-from fastnn.bench import peers as step_peers
 from fastnn.bench import results
 from fastnn.bench.command import FAILED, INTERRUPTED, result_files, run_bench, thread_counts
 from fastnn.bench.compiling import announced
+from fastnn.bench.peers import registry
 from fastnn.bench.progress import progress, say
 from fastnn.bench.table import console
 from fastnn.cli import ListCommand
@@ -45,7 +45,7 @@ def main(
     """Exit status: 0, 1 where a row was refused, 130 where interrupted; the rows done by then are kept."""
     effort = "fast" if fast else "normal"
     try:
-        parts, names = step_peers.parse(only, PARTS, "--only"), step_peers.parse(peers, NAMES)
+        parts, names = registry.parse(only, PARTS, "--only"), registry.parse(peers, NAMES)
         found, absent = present(names)
         cases = select([part for part in parts if part in GROUPS])
         report = Report(Settings(cases, thread_counts(threads), found, absent, effort))
@@ -57,7 +57,7 @@ def main(
     status = _compare(report, file) if cases else 0
     if STEPS in parts and status != INTERRUPTED:
         steps_file = str(file.with_name(f"{file.stem}-steps{file.suffix}"))
-        theirs = ",".join(name for name in found if name in step_peers.NAMES)
+        theirs = ",".join(name for name in found if name in registry.NAMES)
         status |= run_bench(
             steps_file, None, sizes=(), max_params=max_params, batches=STEP_BATCHES, threads=threads, dtype="float32",
             optimizer="sgd", effort=effort, peers=theirs,

@@ -3,7 +3,7 @@
     {"do": "prepare", "op": ..., "about": {...}, "inputs": FILE, "outputs": FILE}   -> {"how": ...} or {"skipped": why}
     {"do": "time", "phase": "call", "calls": n}                                     -> {"seconds": ...}
 
-The files are made by numpy.savez and hold arrays by the names of tests/case.py. See fastnn.bench.peer_worker.
+The files are made by numpy.savez and hold arrays by the names of tests/case.py. See fastnn.bench.peers.worker.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from comparison.operation import NotOffered, Operation
 
-from fastnn.bench.peer_worker import serve
+from fastnn.bench.peers.worker import serve
 
 # Module of each peer, and the arguments of its Library beside the number of threads.
 LIBRARIES: dict[str, tuple[str, dict[str, Any]]] = {

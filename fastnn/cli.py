@@ -55,7 +55,10 @@ def main() -> None:
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where to run.")
 @click.option("--fast", "effort", flag_value="fast", help="About 0.2 s a row.")
 @click.option("--rigorous", "effort", flag_value="rigorous", help="Up to 10 s a row, until the spread is below 1 %.")
-@click.option("--peers", default="", metavar="NAMES", help="Compare with these in turn: numpy, torch, jax.")
+@click.option(
+    "--peers", default="", metavar="NAMES",
+    help="Compare with these in turn: numpy, torch, torch-compile, jax, sklearn, onnxruntime (forward only).",
+)  # fmt: skip
 @click.option("--json", "json_file", metavar="FILE|-", help="Write all results as JSON; - is stdout.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write a new result file in this folder.")
 def bench(**options: Any) -> None:

@@ -24,7 +24,8 @@ from comparison.operation import NotOffered
 
 from fastnn import machine
 from fastnn.bench.measuring import Budget
-from fastnn.bench.peers import Process, in_turn, ratio
+from fastnn.bench.peers.process import Process
+from fastnn.bench.peers.turns import in_turn, ratio
 from fastnn.machine import Ceilings, Level
 
 SMALL: dict[str, Any] = {
@@ -57,7 +58,7 @@ def small_case(group: str) -> Case:
 def test_a_run_writes_right_rows_and_names_peers_that_are_not_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(peers, "installed", lambda name: name == "numpy")
+    monkeypatch.setattr(peers, "find_spec", lambda name: name if name == "numpy" else None)
     result, document = compared(tmp_path, "--only", "products,vector,softmax,optimizers")
     assert result.exit_code == 0, result.output
     assert document["schema"] == run.SCHEMA

@@ -126,8 +126,7 @@ def test_names_of_repeatable_options_are_repeated(args: list[str], repeated: lis
         (["--threads", "100000"], "this machine has"),
         (["--dtype", "float16"], "float32"),
         (["--optimizer", "lion"], "adamw"),
-        (["--peers", "sklearn"], "not available yet"),
-        (["--peers", "keras"], "numpy, torch, jax"),
+        (["--peers", "keras"], "numpy, torch, torch-compile, jax, sklearn, onnxruntime"),
         (["--sizes", "784-2000000x3-10"], "GiB"),
         (["extra"], "extra"),
         (["--json", "."], "it is a folder"),
@@ -157,10 +156,10 @@ def test_missing_data_is_bad_usage_that_says_what_to_install(monkeypatch: pytest
 
 
 def test_a_peer_that_is_not_installed_is_left_out_with_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "installed", lambda name: name != "torch")
+    monkeypatch.setattr(command, "missing", lambda name: [name] if name == "torch" else [])
     result = invoke("bench", "--sizes", "3-4-2", "--fast", "--threads", "1", "--peers", "torch,numpy", "--json", "-")
     assert result.exit_code == 0, result.output
-    assert "torch is not installed" in result.stderr
+    assert "torch is left out: torch not installed; pip install" in result.stderr
     rows = json.loads(result.stdout)["benchmarks"]
     results.validate(json.loads(result.stdout))
     assert [row.get("peer") for row in rows] == [None, None, None, "numpy", "numpy"]
@@ -168,7 +167,7 @@ def test_a_peer_that_is_not_installed_is_left_out_with_a_word(monkeypatch: pytes
 
 
 def test_a_peer_that_fails_is_told_and_the_run_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fastnn.bench.peers.AGREEMENT", {"float32": -1.0})
+    monkeypatch.setattr("fastnn.bench.peers.rows.AGREEMENT", {"float32": -1.0})
     result = invoke("bench", "--sizes", "3-4-2", "--fast", "--threads", "1", "--peers", "numpy", "--json", "-")
     assert result.exit_code == 1
     assert "refused, numpy: its first loss" in result.stderr

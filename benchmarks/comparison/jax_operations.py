@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from comparison.operation import ELEMENTWISE, Arrays, Operation, function_of, named
-from fastnn.bench.jax_peer import MOMENTS, UPDATES
+from fastnn.bench.peers.jax_peer import MOMENTS, UPDATES
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "exp": jnp.exp, "log": jnp.log, "erf": jax.lax.erf, "tanh": jnp.tanh, "sigmoid": jax.nn.sigmoid,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from comparison.operation import ELEMENTWISE, Array, Arrays, NotOffered, Operation, function_of, named
-from fastnn.bench.numpy_peer import Updater, cross_entropy
+from fastnn.bench.peers.numpy_peer import Updater, cross_entropy
 
 SQRT_HALF = 0.5**0.5
 

@@ -14,7 +14,7 @@ from limits import Arrays, error_ratio, slack
 
 import fastnn
 from fastnn.bench.measuring import Run, seconds_of
-from fastnn.bench.peers import Timed
+from fastnn.bench.peers.turns import Timed
 from fastnn.machine import peak_rounds
 from fastnn.simd.peak import fma_peak
 

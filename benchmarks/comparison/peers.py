@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from limits import Arrays
 from update_cases import LEARNING_RATE
 
 from comparison.ours import Answers
-from fastnn.bench.peers import PeerFailed, Process, Timed, installed
+from fastnn.bench.peers.process import PeerFailed, Process
+from fastnn.bench.peers.turns import Timed
 
 NAMES = tuple(LIBRARIES)
 WORKER = (str(Path(__file__).parents[1] / "kernel_peer.py"),)
@@ -34,7 +36,7 @@ def package(name: str) -> str:
 
 def present(names: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     """Those that are installed, and why the others are left out."""
-    absent = {name: f"{package(name)} is not installed" for name in names if not installed(package(name))}
+    absent = {name: f"{package(name)} is not installed" for name in names if find_spec(package(name)) is None}
     return [name for name in names if name not in absent], absent
 
 

@@ -27,7 +27,8 @@ from fastnn import machine
 from fastnn._jit import threading_layer
 from fastnn.bench import results
 from fastnn.bench.measuring import Budget, Measurement, seconds_of
-from fastnn.bench.peers import PeerFailed, Timed, in_turn, ratio, settling
+from fastnn.bench.peers.process import PeerFailed
+from fastnn.bench.peers.turns import Timed, in_turn, ratio, settling
 from fastnn.bench.rows import finite
 from fastnn.bench.run import CEILING_SECONDS
 from fastnn.machine import Ceilings, thread_limit

@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional
 
 from comparison.operation import ELEMENTWISE, Array, Arrays, NotOffered, Operation, function_of, named
-from fastnn.bench.torch_peer import OPTIMIZERS
+from fastnn.bench.peers.torch_peer import OPTIMIZERS
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "exp": torch.exp, "log": torch.log, "erf": torch.erf, "tanh": torch.tanh, "sigmoid": torch.sigmoid,

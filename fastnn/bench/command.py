@@ -16,7 +16,7 @@ from fastnn.bench import results
 from fastnn.bench.case import dataset_for
 from fastnn.bench.compiling import announced
 from fastnn.bench.ladder import select
-from fastnn.bench.peers import installed, parse
+from fastnn.bench.peers.registry import missing, parse
 from fastnn.bench.progress import progress, say
 from fastnn.bench.run import Report, Settings, run
 from fastnn.bench.table import console, si, table
@@ -36,6 +36,8 @@ def run_bench(json_file: str | None, out: Path | None, **options: Any) -> int:
         files = result_files(json_file, out)
     except (ValueError, ModuleNotFoundError) as error:
         raise click.UsageError(str(error)) from error
+    for sentence in settings.left_out:
+        say(sentence)
     report = Report(settings)
     interrupted = False
     try:
@@ -103,9 +105,9 @@ def thread_counts(threads: Sequence[int]) -> list[int]:
 def _present(peers: Sequence[str]) -> list[str]:
     """Those that are installed; says which are not."""
     for name in peers:
-        if not installed(name):
-            say(f"{name} is not installed and is left out: pip install 'fastnn[peers]'")
-    return [name for name in peers if installed(name)]
+        if absent := missing(name):
+            say(f"{name} is left out: {', '.join(absent)} not installed; pip install 'fastnn[peers]'")
+    return [name for name in peers if not missing(name)]
 
 
 def result_files(json_file: str | None, out: Path | None) -> list[Path]:

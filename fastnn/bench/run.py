@@ -14,8 +14,9 @@ from fastnn.bench import results
 from fastnn.bench.case import Case
 from fastnn.bench.ladder import Rung
 from fastnn.bench.measuring import FAST, NORMAL, RIGOROUS, Budget
-from fastnn.bench.peers import PHASES as PEER_PHASES
-from fastnn.bench.peers import PeerFailed, compare
+from fastnn.bench.peers.process import PeerFailed
+from fastnn.bench.peers.registry import PEERS, cannot
+from fastnn.bench.peers.rows import compare
 from fastnn.bench.rows import Row, beats_floor, rows_of, under
 from fastnn.machine import Ceilings
 from fastnn.trainer import NonFiniteLoss
@@ -44,8 +45,21 @@ class Settings:
     @property
     def row_count(self) -> int:
         """Rows of a run in which nothing is refused."""
-        compared = sum(phase in PEER_PHASES for phase in self.phases)
-        return len(self.cases) * (len(self.phases) + compared * len(self.peers))
+        compared = {peer: sum(phase in PEERS[peer].phases for phase in self.phases) for peer in self.peers}
+        return sum(len(self.phases) + sum(compared[peer] for peer in self.peers_of(rung)) for rung, _, _ in self.cases)
+
+    def peers_of(self, rung: Rung) -> list[str]:
+        """Those that can train it."""
+        return [peer for peer in self.peers if not cannot(peer, rung.sizes[-1], self.optimizer)]
+
+    @property
+    def left_out(self) -> list[str]:
+        """A sentence for each peer and reason why it does not run some of the networks."""
+        reasons: dict[tuple[str, str], list[str]] = {}
+        for peer, rung in product(self.peers, dict.fromkeys(self.rungs)):
+            if reason := cannot(peer, rung.sizes[-1], self.optimizer):
+                reasons.setdefault((peer, reason), []).append(rung.name)
+        return [f"{peer} is left out of {', '.join(names)}: {reason}" for (peer, reason), names in reasons.items()]
 
     @property
     def cases(self) -> list[tuple[Rung, int, int]]:
@@ -130,7 +144,7 @@ def run(report: Report, begin_case: Say, after_row: Callable[[], object], say: S
             report.add(row)
             ours.append(row)
             after_row()
-        for peer in settings.peers:
+        for peer in settings.peers_of(rung):
             try:
                 for row in compare(case, peer, ours, report.ceilings[threads], budget):
                     report.add(row)

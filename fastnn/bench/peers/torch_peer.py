@@ -18,7 +18,7 @@ OPTIMIZERS: dict[str, Any] = {
 
 
 class Model:
-    """See fastnn.bench.peer_worker.Peer."""
+    """See fastnn.bench.peers.worker.Peer."""
 
     def __init__(
         self,
@@ -39,7 +39,9 @@ class Model:
             layers += [linear, nn.ReLU()]
         self.network = nn.Sequential(*layers[:-1])
         self.loss = nn.CrossEntropyLoss()
-        self.optimizer = OPTIMIZERS[optimizer](self.network.parameters(), learning_rate)
+        optimizer_of = OPTIMIZERS[optimizer](self.network.parameters(), learning_rate)
+        self.zero_gradients, self.update = optimizer_of.zero_grad, optimizer_of.step
+        self.loss_of: Any = lambda x, y: self.loss(self.network(x), y)
 
     def prepare(self, x: NDArray[Any], y: NDArray[Any]) -> Any:
         return torch.from_numpy(x.copy()), torch.from_numpy(y.copy())
@@ -51,9 +53,12 @@ class Model:
         with torch.no_grad():
             return self.network(batch[0])
 
+    def logits(self, output: Any) -> NDArray[Any]:
+        return output.numpy()  # type: ignore[no-any-return]
+
     def step(self, batch: Any) -> Any:
-        self.optimizer.zero_grad()
-        loss = self.loss(self.network(batch[0]), batch[1])
+        self.zero_gradients()
+        loss = self.loss_of(*batch)
         loss.backward()
-        self.optimizer.step()
+        self.update()
         return loss.detach()

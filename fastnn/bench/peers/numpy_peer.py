@@ -70,7 +70,7 @@ class Updater:
 
 
 class Model:
-    """See fastnn.bench.peer_worker.Peer."""
+    """See fastnn.bench.peers.worker.Peer."""
 
     def __init__(
         self, weights: list[Array], biases: list[Array], batch: int, optimizer: str, learning_rate: float, threads: int
@@ -111,6 +111,9 @@ class Model:
                 np.maximum(z, 0, out=z)
             y = z
         return y
+
+    def logits(self, output: Array) -> Array:
+        return output
 
     def step(self, batch: Batch) -> float:
         x, labels = batch

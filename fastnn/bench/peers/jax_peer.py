@@ -51,7 +51,7 @@ UPDATES: dict[str, Callable[..., Any]] = {"sgd": _sgd, "momentum": _momentum, "a
 
 
 class Model:
-    """See fastnn.bench.peer_worker.Peer."""
+    """See fastnn.bench.peers.worker.Peer."""
 
     def __init__(
         self,
@@ -87,6 +87,9 @@ class Model:
     def forward(self, batch: Any) -> Any:
         self.last = self._forward(self.held[0], batch[0])
         return self.last
+
+    def logits(self, output: Any) -> NDArray[Any]:
+        return np.asarray(output)
 
     def step(self, batch: Any) -> Any:
         self.last, self.held, self.made = self._step(self.held, self.made, *batch)

@@ -1,7 +1,9 @@
-"""The process that a peer runs in: python -m fastnn.bench.peer_worker NAME, told what to do by JSON lines on stdin.
+"""The process that a peer runs in: python -m fastnn.bench.peers.worker NAME THREADS, told what to do by JSON lines.
 
-    {"do": "prepare", "file": ..., "layers": n, "optimizer": ..., "learning_rate": ...}   -> {"loss": first loss}
-    {"do": "time", "phase": "forward" | "step", "calls": n}                               -> {"seconds": ...}
+    {"do": "prepare", "file": ..., "layers": n, "optimizer": ..., "learning_rate": ...}
+        -> {"losses": {phase: first loss}, "seconds": {phase: what its first call took, compilation and all}}
+    {"do": "time", "phase": "forward" | "step", "calls": n}
+        -> {"seconds": ...}
 
 The file, made by numpy.savez, holds w0, b0, w1, ..., and x (N, B, I), y (N, B), the batches in turn. An answer
 {"error": ...} ends the process. Between requests the process sleeps in a read.
@@ -23,26 +25,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn._jit import environment_as_found
+from fastnn.bench.peers.registry import PEERS
 
 Arrays = list[NDArray[Any]]
 
-# Each module holds a class Model that is a Peer.
-MODELS = {name: f"fastnn.bench.{name}_peer" for name in ("numpy", "torch", "jax")}
-
 
 class Peer(Protocol):
-    """A network of relu layers with softmax cross-entropy, in another library; weights (I, O)."""
+    """A network of relu layers with softmax cross-entropy, in another library; weights (I, O).
+
+    A peer that is timed at the forward pass only has no step.
+    """
 
     def __init__(
         self, weights: Arrays, biases: Arrays, batch: int, optimizer: str, learning_rate: float, threads: int
-    ) -> None: ...
+    ) -> None:
+        """Nothing is compiled yet: that belongs to the first call of a phase."""
 
     def prepare(self, x: NDArray[Any], y: NDArray[np.int64]) -> Any:
         """A batch in the library's own form."""
 
-    def forward(self, batch: Any) -> object: ...
+    def forward(self, batch: Any) -> Any: ...
 
-    def step(self, batch: Any) -> object:
+    def logits(self, output: Any) -> NDArray[Any]:
+        """What forward gave, as logits (B, O) up to a constant a row."""
+
+    def step(self, batch: Any) -> Any:
         """One training step; the loss before it, as something that float() takes."""
 
     def wait(self) -> None:
@@ -53,17 +60,27 @@ class Worker:
     """Answers requests about one peer."""
 
     def __init__(self, name: str, threads: int) -> None:
-        self.kind: type[Peer] = import_module(MODELS[name]).Model
+        self.phases = PEERS[name].phases
+        self.kind: type[Peer] = import_module(f"fastnn.bench.peers.{PEERS[name].module}").Model
         self.threads = threads
 
-    def prepare(self, file: str, layers: int, optimizer: str, learning_rate: float) -> dict[str, float]:
+    def prepare(self, file: str, layers: int, optimizer: str, learning_rate: float) -> dict[str, dict[str, float]]:
         with np.load(file) as arrays:
             weights, biases = ([arrays[f"{kind}{i}"] for i in range(layers)] for kind in "wb")
             x, y = arrays["x"], arrays["y"]
         self.peer = self.kind(weights, biases, x.shape[1], optimizer, learning_rate, self.threads)
         batches = [self.peer.prepare(*batch) for batch in zip(x, y, strict=True)]
         self.batches = cycle(batches)
-        return {"loss": float(self.peer.step(batches[0]))}  # type: ignore[arg-type]
+        losses, seconds = {}, {}
+        # The forward pass comes first, on the initial weights as the step.
+        for phase in self.phases:
+            start = time.perf_counter()
+            answer = getattr(self.peer, phase)(batches[0])
+            self.peer.wait()
+            seconds[phase] = time.perf_counter() - start
+            loss = answer if phase == "step" else cross_entropy(self.peer.logits(answer), y[0])
+            losses[phase] = float(loss)
+        return {"losses": losses, "seconds": seconds}
 
     def time(self, phase: str, calls: int) -> dict[str, float]:
         call = getattr(self.peer, phase)
@@ -72,6 +89,13 @@ class Worker:
             call(batch)
         self.peer.wait()
         return {"seconds": time.perf_counter() - start}
+
+
+def cross_entropy(logits: NDArray[Any], labels: NDArray[np.int64]) -> float:
+    """Mean over the batch, in float64."""
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    of_label = shifted[np.arange(len(labels)), labels]
+    return float((np.log(np.exp(shifted).sum(axis=1)) - of_label).mean())
 
 
 def serve(begin: Callable[[], object]) -> None:
@@ -87,7 +111,12 @@ def serve(begin: Callable[[], object]) -> None:
                 request = json.loads(line)
                 print(json.dumps(getattr(worker, request.pop("do"))(**request)), file=answers, flush=True)
         except Exception as error:
-            print(json.dumps({"error": f"{type(error).__name__}: {error}"}), file=answers, flush=True)
+            print(json.dumps({"error": in_a_line(error)}), file=answers, flush=True)
+
+
+def in_a_line(error: Exception) -> str:
+    """Its kind and the first line of what it says."""
+    return ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
 
 
 def main(name: str, threads: int) -> None:

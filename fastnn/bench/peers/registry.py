@@ -1,0 +1,59 @@
+"""The peers that are known: where each is written, what it needs and what it can do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+# A peer is called from Python, once a call.
+PHASES = ("forward", "step")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """module: holds a class Model that is a fastnn.bench.peers.worker.Peer. packages: what it imports.
+
+    phases: what it can be timed at. lacks: optimizers that it does not have. two_outputs: whether it can have so few.
+    """
+
+    module: str
+    packages: tuple[str, ...]
+    phases: tuple[str, ...] = PHASES
+    lacks: tuple[str, ...] = ()
+    two_outputs: bool = True
+
+
+PEERS = {
+    "numpy": Known("numpy_peer", ("numpy",)),
+    "torch": Known("torch_peer", ("torch",)),
+    "torch-compile": Known("torch_compile_peer", ("torch",)),
+    "jax": Known("jax_peer", ("jax",)),
+    "sklearn": Known("sklearn_peer", ("sklearn",), lacks=("adamw",), two_outputs=False),
+    "onnxruntime": Known("onnxruntime_peer", ("onnxruntime", "onnx"), phases=("forward",)),
+}
+NAMES = tuple(PEERS)
+
+
+def parse(names: str, known: Sequence[str] = NAMES, option: str = "--peers") -> list[str]:
+    """The names in "numpy,torch", each once. ValueError: a name that is not among the known ones."""
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    for name in wanted:
+        if name not in known:
+            raise ValueError(f"{option}: {name!r} is unknown; expected some of {', '.join(known)}")
+    return list(dict.fromkeys(wanted))
+
+
+def missing(name: str) -> list[str]:
+    """Packages that the peer needs and that are not installed."""
+    return [package for package in PEERS[name].packages if find_spec(package) is None]
+
+
+def cannot(name: str, outputs: int, optimizer: str) -> str | None:
+    """Why the peer cannot train a network of so many outputs with that optimizer; None where it can."""
+    peer = PEERS[name]
+    if optimizer in peer.lacks:
+        return f"it has no {optimizer}"
+    if outputs == 2 and not peer.two_outputs:
+        return "for two classes it has one logistic output, which is another network"
+    return None
