@@ -1,121 +1,181 @@
-"""Peers: the same work in another process, in turn with ours."""
+"""Peers: which there are, the work in another process, in turn with ours, and what is refused or left out."""
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
 import sys
+import time
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
+from peer_steps import case
 from processes import run_python
 
-from fastnn.bench import numpy_peer, peer_worker, peers
-from fastnn.bench.case import Case
+from fastnn import cli
+from fastnn.bench import command
 from fastnn.bench.ladder import parse
 from fastnn.bench.measuring import Budget
+from fastnn.bench.peers import numpy_peer, registry, rows, turns, worker
+from fastnn.bench.peers.process import PeerFailed, Process
 from fastnn.bench.rows import rows_of
+from fastnn.bench.run import Report, Settings, run
 from fastnn.machine import Ceilings, Level
 
 CEILINGS = Ceilings(1, "float32", 1e11, 5e-8, 2e-7, (Level("DRAM", float("inf"), 1000, {"copy": 1e10}),))
 QUICK = Budget(0.02)
-INSTALLED = [name for name in peers.NAMES if importlib.util.find_spec(name)]
-
-
-def case(name: str = "3-4-2", optimizer: str = "sgd", dtype: str = "float32") -> Case:
-    return Case(parse(name), 32, 1, dtype, optimizer)
-
-
-def numpy_model(of: Case) -> numpy_peer.Model:
-    parameters = of.network.named(of.initial)
-    weights, biases = (
-        [parameters[f"{i}.{kind}"] for i in range(len(of.network.layers))] for kind in ("weight", "bias")
-    )
-    return numpy_peer.Model(weights, biases, of.batch, of.optimizer_name, of.trainer.optimizer.learning_rate, 1)
-
-
-@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam", "adamw"])
-@pytest.mark.parametrize("name", ["3-4-2", "64-16-10", "64-9-8-10"])
-def test_the_numpy_step_is_ours(name: str, optimizer: str) -> None:
-    of = case(name, optimizer, "float64")
-    model = numpy_model(of)
-    of.restart()
-    for x, y in of.batches[:20]:
-        assert model.step((x, y)) == pytest.approx(of.trainer.step(x, y), rel=1e-9)
-    for i, (w, b) in enumerate(zip(model.w, model.b, strict=True)):
-        np.testing.assert_allclose(w, of.network.named_parameters[f"{i}.weight"], rtol=1e-7, atol=1e-10)
-        np.testing.assert_allclose(b, of.network.named_parameters[f"{i}.bias"], rtol=1e-7, atol=1e-10)
-
-
-def test_the_numpy_step_allocates_nothing_but_the_buffer_of_a_cast() -> None:
-    import tracemalloc
-
-    of = case("784-128-10")
-    model = numpy_model(of)
-    batch = model.prepare(*of.batches[0])
-    for _ in range(3):
-        model.step(batch)
-    tracemalloc.start()
-    model.step(batch)
-    _, most = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert most < 8192 * 4
+INSTALLED = [name for name in registry.NAMES if not registry.missing(name)]
 
 
 @pytest.mark.parametrize("name", INSTALLED)
-@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
-def test_a_peer_in_its_process_starts_from_our_loss_and_measures(name: str, optimizer: str) -> None:
-    of = case("64-16-10", optimizer)
-    with peers.prepared(name, of) as process:
-        for phase in peers.PHASES:
+def test_a_peer_in_its_process_starts_from_our_loss_and_measures_what_it_declares(name: str) -> None:
+    with rows.prepared(name, case("64-16-10", "adam")) as (process, first_calls):
+        assert tuple(first_calls) == registry.PEERS[name].phases
+        for phase in registry.PEERS[name].phases:
             assert 0 < process.time(phase, 3) < 30
 
 
 def test_ours_and_the_peer_take_turns_and_the_ratio_lands_in_our_row() -> None:
     of = case()
     ours = list(rows_of(of, ("forward", "step", "epoch"), CEILINGS, QUICK))
-    theirs = list(peers.compare(of, "numpy", ours, CEILINGS, QUICK))
+    theirs = list(rows.compare(of, "numpy", ours, CEILINGS, QUICK))
     assert [row["phase"] for row in theirs] == ["forward", "step"]
     assert all(row["peer"] == "numpy" for row in theirs)
     for our, their in zip(ours[:2], theirs, strict=True):
         ratio = our["ratio_to"]["numpy"]
+        assert their["ratio"] == ratio
         assert 0 < ratio["low"] <= ratio["median"] <= ratio["high"]
-        assert len(their["times_s"]) >= peers.LEAST_PAIRS
+        assert len(their["times_s"]) >= turns.LEAST_PAIRS
+        assert 0 < their["compile_s"] < 1
     assert "ratio_to" not in ours[2]
     assert ours[1]["ratio_to"]["numpy"]["median"] > 2
+
+
+@pytest.mark.skipif("jax" not in INSTALLED, reason="jax is not installed")
+def test_the_first_calls_of_a_peer_that_compiles_take_longer_than_its_others() -> None:
+    of = case()
+    ours = list(rows_of(of, ("forward", "step"), CEILINGS, QUICK))
+    for row in rows.compare(of, "jax", ours, CEILINGS, QUICK):
+        assert row["compile_s"] > 100 * row["median_s"]
+
+
+@pytest.mark.skipif("onnxruntime" not in INSTALLED, reason="onnxruntime or onnx is not installed")
+def test_a_peer_that_cannot_train_is_compared_at_the_forward_pass_alone() -> None:
+    of = case()
+    ours = list(rows_of(of, ("forward", "step"), CEILINGS, QUICK))
+    assert [row["phase"] for row in rows.compare(of, "onnxruntime", ours, CEILINGS, QUICK)] == ["forward"]
+    assert "ratio_to" not in ours[1]
+    assert list(rows.compare(of, "onnxruntime", ours[1:], CEILINGS, QUICK)) == []
 
 
 def test_a_peer_with_another_first_loss_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     of = case()
     monkeypatch.setattr(of.trainer, "step", lambda x, y: 0.5)
-    with pytest.raises(peers.PeerFailed, match=r"first loss is 0\.\d+, ours 0\.5"), peers.prepared("numpy", of):
+    with pytest.raises(PeerFailed, match=r"first loss is 0\.\d+, ours 0\.5"), rows.prepared("numpy", of):
         pass
 
 
+WRONG_TWINS = {
+    "step": "peer.cross_entropy = lambda *given: right.cross_entropy(*given) * 1.001",
+    "forward": "peer.Model.logits = lambda self, output: output * 1.001",
+}
+
+
+@pytest.mark.parametrize("phase", WRONG_TWINS)
+def test_a_wrong_twin_is_refused_by_the_loss_of_each_phase(phase: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = f"""
+import sys
+from types import SimpleNamespace
+from fastnn.bench.peers import numpy_peer as peer
+from fastnn.bench.peers.worker import main
+right = SimpleNamespace(cross_entropy=peer.cross_entropy)
+{WRONG_TWINS[phase]}
+main(sys.argv[1], int(sys.argv[2]))
+"""
+    monkeypatch.setattr(rows, "Process", partial(Process, worker=("-c", source)))
+    report = Report(Settings([parse("3-4-2")], [32], [1], effort="fast", peers=["numpy"], phases=("forward", "step")))
+    said: list[str] = []
+    run(report, said.append, lambda: None, said.append)
+    assert report.failed
+    assert [row.get("peer") for row in report.rows] == [None, None]
+    assert said[-1].startswith("3-4-2, 1 thread(s): refused, numpy: its first loss is")
+    assert said[-1].endswith(f"({phase})")
+
+
 def test_refused_rows_are_not_compared() -> None:
-    assert list(peers.compare(case(), "numpy", [{"phase": "step", "verdict": "refused"}], CEILINGS, QUICK)) == []
+    assert list(rows.compare(case(), "numpy", [{"phase": "step", "verdict": "refused"}], CEILINGS, QUICK)) == []
 
 
 def test_a_peer_that_fails_says_why() -> None:
-    process = peers.Process("numpy", 1)
+    process = Process("numpy", 1)
     try:
-        with pytest.raises(peers.PeerFailed, match="FileNotFoundError"):
+        with pytest.raises(PeerFailed, match="FileNotFoundError"):
             process.ask(do="prepare", file="/nowhere.npz", layers=1, optimizer="sgd", learning_rate=0.1)
-        with pytest.raises(peers.PeerFailed, match="its process ended"):
+        with pytest.raises(PeerFailed, match="its process ended"):
             process.ask(do="time", phase="step", calls=1)
     finally:
         process.close()
 
 
+def test_a_reason_is_one_line() -> None:
+    assert worker.in_a_line(ValueError("\nbad\nSet VERBOSE=1 to see more")) == "ValueError: bad"
+    assert worker.in_a_line(ValueError()) == "ValueError"
+
+
 def test_names_of_peers_are_checked() -> None:
-    assert peers.parse("numpy, torch,numpy") == ["numpy", "torch"]
-    assert peers.parse("") == []
-    with pytest.raises(ValueError, match="sklearn' is not available yet"):
-        peers.parse("numpy,sklearn")
-    with pytest.raises(ValueError, match="expected some of numpy, torch, jax"):
-        peers.parse("keras")
+    assert registry.parse("numpy, torch-compile,numpy") == ["numpy", "torch-compile"]
+    assert registry.parse("") == []
+    with pytest.raises(ValueError, match="expected some of numpy, torch, torch-compile, jax, sklearn, onnxruntime"):
+        registry.parse("keras")
+
+
+def test_the_help_names_every_peer() -> None:
+    text = CliRunner().invoke(cli.main, ["bench", "--help"]).stdout
+    assert ", ".join(registry.NAMES) in " ".join(text.split())
+
+
+def test_a_peer_needs_all_of_its_packages(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.setattr(registry, "find_spec", lambda name: name if name in ("numpy", "onnxruntime") else None)
+    assert command._present(["numpy", "torch-compile", "onnxruntime"]) == ["numpy"]
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].startswith("torch-compile is left out: torch not installed; pip install")
+    assert said[1].startswith("onnxruntime is left out: onnx not installed; pip install")
+
+
+def test_rows_are_counted_by_what_each_peer_can_do() -> None:
+    rungs = [parse("3-4-2"), parse("64-16-10")]
+    settings = partial(Settings, rungs, [1, 32], [1])
+    assert settings().row_count == 2 * (3 + 3)
+    assert settings(peers=["numpy"]).row_count == 2 * (5 + 5)
+    assert settings(peers=["onnxruntime"]).row_count == 2 * (4 + 4)
+    assert settings(peers=["sklearn"]).row_count == 2 * (3 + 5)
+    assert settings(peers=["sklearn"], optimizer="adamw").row_count == 2 * (3 + 3)
+    assert settings(peers=["numpy", "onnxruntime"], phases=("step", "epoch")).row_count == 2 * (3 + 3)
+
+
+def test_a_sentence_says_what_a_peer_is_left_out_of() -> None:
+    rungs = [parse(name) for name in ("3-4-2", "3-4-4-2", "64-16-10")]
+    assert Settings(rungs, [1, 32], [1, 2], peers=["numpy", "sklearn"]).left_out == [
+        "sklearn is left out of 3-4-2, 3-4-4-2: for two classes it has one logistic output, which is another network"
+    ]
+    assert Settings(rungs, [1], [1], optimizer="adamw", peers=["sklearn"]).left_out == [
+        "sklearn is left out of 3-4-2, 3-4-4-2, 64-16-10: it has no adamw"
+    ]
+
+
+@pytest.mark.skipif("sklearn" not in INSTALLED, reason="scikit-learn is not installed")
+def test_what_a_peer_is_left_out_of_is_no_failure() -> None:
+    sizes = ["--sizes", "3-4-2", "64-16-10", "--threads", "1", "--fast"]
+    result = CliRunner().invoke(cli.main, ["bench", *sizes, "--peers", "sklearn", "--json", "-"])
+    assert result.exit_code == 0, result.output
+    assert "sklearn is left out of 3-4-2: for two classes" in result.stderr
+    found = json.loads(result.stdout)["benchmarks"]
+    assert [(row["name"], row["phase"]) for row in found if "peer" in row] == [
+        ("64-16-10", "forward"), ("64-16-10", "step")
+    ]  # fmt: skip
 
 
 class Double:
@@ -129,8 +189,14 @@ class Double:
     def prepare(self, x: Any, y: Any) -> tuple[Any, Any]:
         return x, y
 
-    def forward(self, batch: Any) -> None:
+    def forward(self, batch: Any) -> Any:
+        if not self.calls:
+            time.sleep(0.05)
         self.calls.append("forward")
+        return np.zeros((5, 2))
+
+    def logits(self, output: Any) -> Any:
+        return output
 
     def step(self, batch: Any) -> float:
         self.calls.append("step")
@@ -142,19 +208,21 @@ class Double:
 
 def test_the_worker_times_all_calls_and_waits_for_the_last(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(numpy_peer, "Model", Double)
-    worker = peer_worker.Worker("numpy", 1)
+    answering = worker.Worker("numpy", 1)
     file = tmp_path / "case.npz"
     np.savez(file, w0=np.ones((3, 2)), b0=np.ones(2), x=np.ones((4, 5, 3)), y=np.zeros((4, 5), int))
-    assert worker.prepare(str(file), 1, "sgd", 0.1) == {"loss": 0.25}
-    assert worker.time("forward", 6)["seconds"] > 0
-    assert worker.peer.calls == ["step", *["forward"] * 6, "wait"]  # type: ignore[attr-defined]
+    answer = answering.prepare(str(file), 1, "sgd", 0.1)
+    assert answer["losses"] == {"forward": pytest.approx(np.log(2)), "step": 0.25}
+    assert answer["seconds"]["step"] < 0.05 <= answer["seconds"]["forward"]
+    assert answering.time("forward", 6)["seconds"] < 0.05
+    assert answering.peer.calls == ["forward", "wait", "step", "wait", *["forward"] * 6, "wait"]  # type: ignore[attr-defined]
 
 
 def test_the_worker_keeps_the_protocols_stdout_to_itself(monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps({"do": "time", "phase": "step", "calls": 1}) + "\n"))
     monkeypatch.setattr(sys, "stdout", sys.__stdout__)
     monkeypatch.setattr(sys, "stderr", sys.__stderr__)
-    peer_worker.main("numpy", 1)
+    worker.main("numpy", 1)
     assert json.loads(capfd.readouterr().out)["error"].startswith("AttributeError")
 
 
@@ -163,13 +231,13 @@ def test_a_peer_has_the_environment_that_fastnn_found(monkeypatch: pytest.Monkey
     monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
     source = """
 import io, json, os, sys
-from fastnn.bench import peer_worker
+from fastnn.bench.peers import worker
 
 sys.stdin = io.StringIO()
 before = os.environ.get("GOMP_SPINCOUNT")
 seen = []
 real = os.dup(1)
-peer_worker.serve(lambda: seen.append(os.environ.get("GOMP_SPINCOUNT")))
+worker.serve(lambda: seen.append(os.environ.get("GOMP_SPINCOUNT")))
 os.dup2(real, 1)
 print(json.dumps([before, seen]))
 """

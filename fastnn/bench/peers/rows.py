@@ -43,7 +43,8 @@ def prepared(name: str, case: Case) -> Iterator[tuple[Process, Mapping[str, floa
 
     PeerFailed: a first loss of its is another than ours.
     """
-    with tempfile.TemporaryDirectory(prefix="fastnn-") as folder:
+    # Compilers that a peer started may outlive it for a moment, and write.
+    with tempfile.TemporaryDirectory(prefix="fastnn-", ignore_cleanup_errors=True) as folder:
         process = Process(name, case.threads, variables=_caches(folder))
         try:
             answer = _prepare(process, Path(folder) / "case.npz", case)
