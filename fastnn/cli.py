@@ -98,8 +98,16 @@ def compare(
     sys.exit(run_compare(before, after, thresholds, fail_on, json_file))
 
 
-@main.command()
+@main.command(cls=ListCommand)
 @click.argument("models", nargs=-1)
+@click.option("--sizes", multiple=True, metavar="A-B-C", help="Networks of one's own, on this machine or another.")
+@click.option(
+    "--batch", "batches", multiple=True, type=click.IntRange(min=1), help="With --sizes: rows.  [default: 32]"
+)
+@click.option("--threads", multiple=True, type=click.IntRange(min=1), help="With --sizes.  [default: 1 and all]")
+@click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", help="With --sizes.")
+@click.option("--machine", "machine_file", type=click.Path(dir_okay=False, path_type=Path),
+              help="With --sizes: what `fastnn machine --json FILE` wrote.  [default: this machine]")  # fmt: skip
 @click.option(
     "--rows", type=click.IntRange(min=1), help="Tokens of a sequence, or images.  [default: a full context, 1]"
 )
@@ -109,13 +117,26 @@ def compare(
               help="Share of the peak that the work reaches.")  # fmt: skip
 @click.option("--json", "json_file", metavar="FILE|-", help="Write as JSON; - is stdout.")
 def predict(
-    models: tuple[str, ...], rows: int | None, hardware: str | None, devices: int | None, utilisation: float,
+    models: tuple[str, ...], sizes: tuple[str, ...], batches: tuple[int, ...], threads: tuple[int, ...], dtype: str,
+    machine_file: Path | None, rows: int | None, hardware: str | None, devices: int | None, utilisation: float,
     json_file: str | None,
 ) -> None:  # fmt: skip
-    """Count models on paper, from gpt2 to gpt4: parameters, FLOPs, memory, and time on given hardware.
+    """Count models that never ran: parameters, FLOPs, memory, and time.
 
-    MODELS are names, or TOML files that describe a model; all that are known, without any.
+    MODELS are published ones, from gpt2 to gpt4, or TOML files that describe a model; all that are known, without any.
+    With --sizes, networks of one's own, timed by the model of a measured machine.
     """
+    if sizes and (models or rows or hardware or devices):
+        raise click.UsageError(
+            "--sizes are networks of your own; MODELS, --rows, --hardware and --devices are for published ones"
+        )
+    if sizes:
+        from fastnn.bench.prediction import run_predict_sizes
+
+        run_predict_sizes(sizes, batches, threads, dtype, machine_file, json_file)
+        return
+    if batches or threads or machine_file:
+        raise click.UsageError("--batch, --threads and --machine are for --sizes")
     from fastnn.bench.predict import run_predict
 
     run_predict(models, rows, hardware, devices, utilisation, json_file)

@@ -1,0 +1,128 @@
+"""What `fastnn predict --sizes` does: the cost and the time of networks that never ran, by the model of a machine."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from rich.table import Table
+
+from fastnn import cost
+from fastnn.bench import results
+from fastnn.bench.calibration import kept
+from fastnn.bench.calibration.command import measured
+from fastnn.bench.calibration.networks import MOST_BATCH, MOST_PARAMETERS
+from fastnn.bench.command import DEFAULT_BATCH, STDOUT, result_files
+from fastnn.bench.ladder import Rung, parse
+from fastnn.bench.table import console, si
+from fastnn.simd.host import UNIT
+from fastnn.study.machine_model import MachineModel, Prediction
+from fastnn.study.work import Call
+
+SCHEMA = "fastnn-predict/1"
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """A network of relu layers with cross-entropy, at a batch, on so many threads: sgd, called from Python.
+
+    macs, flops, bytes: of a forward pass; step_: of a training step. memory: bytes of parameters, gradient and the
+    values and gradients of a batch. beyond: larger than what the machine was measured with.
+    """
+
+    name: str
+    sizes: tuple[int, ...]
+    batch: int
+    threads: int
+    dtype: str
+    params: int
+    macs: int
+    flops: int
+    bytes: int
+    step_macs: int
+    step_flops: int
+    step_bytes: int
+    memory: int
+    beyond: bool
+    forward_s: Prediction
+    step_s: Prediction
+
+
+def run_predict_sizes(
+    sizes: Sequence[str], batches: Sequence[int], threads: Sequence[int], dtype: str, machine_file: Path | None,
+    json_file: str | None,
+) -> None:  # fmt: skip
+    """click.UsageError: sizes that are none, a file that is no machine, threads that were not measured."""
+    try:
+        files = result_files(json_file, None)
+        rungs = [parse(text) for text in sizes]
+        document = kept.read(machine_file) if machine_file else measured(dtype, "fast")
+        model = _model(document)
+        most = max(count for _, count in model.errors)
+        cases = product(rungs, batches or [DEFAULT_BATCH], threads or sorted({1, most}))
+        found = [predict(model, *case) for case in cases]
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    about = {"cpu": document["machine"]["cpu"], "date": document["date"], "dtype": model.dtype}
+    answer = {"schema": SCHEMA, "machine": about, "networks": [asdict(each) for each in found]}
+    for file in files:
+        results.write(file, answer)
+    if json_file == STDOUT:
+        sys.stdout.write(results.dumps(answer))
+        return
+    people = console(sys.stdout)
+    people.print(_table(found))
+    people.print(f"by what networks of all shapes took on {about['cpu']} at {about['date']} ({model.dtype}, sgd, relu)")
+    people.print("in brackets where nine in ten of the networks were that the model had not seen")
+    if any(each.beyond for each in found):
+        people.print("* larger than the networks that were measured: the interval may not hold")
+    for file in files:
+        people.print(f"written: {file}")
+
+
+def _model(document: Mapping[str, Any]) -> MachineModel:
+    """ValueError: of other vectors, whose work is counted otherwise."""
+    unit = document["machine"].get("vector_unit")
+    if unit != UNIT.name:
+        raise ValueError(f"the machine was measured with {unit} vectors, and this one has {UNIT.name}: predict there")
+    return kept.model(document)
+
+
+def predict(model: MachineModel, rung: Rung, batch: int, threads: int) -> Predicted:
+    """ValueError: a number of threads that was not measured."""
+    itemsize = np.dtype(model.dtype).itemsize
+    step = cost.multilayer_perceptron(rung.sizes, batch, itemsize=itemsize)
+    forward, total = step.forward, step.total
+    forward_s, step_s = (
+        model.predict(Call(rung.sizes, batch, threads, phase, itemsize)) for phase in ("forward", "step")
+    )
+    return Predicted(
+        name=rung.name, sizes=rung.sizes, batch=batch, threads=threads, dtype=model.dtype, params=rung.params,
+        macs=forward.macs, flops=forward.flops, bytes=forward.bytes,
+        step_macs=total.macs, step_flops=total.flops, step_bytes=total.bytes,
+        memory=2 * itemsize * (rung.params + batch * sum(rung.sizes)),
+        beyond=rung.params > MOST_PARAMETERS or batch > MOST_BATCH, forward_s=forward_s, step_s=step_s,
+    )  # fmt: skip
+
+
+def _table(found: Sequence[Predicted]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    table.add_column("network", no_wrap=True)
+    for heading in ("params", "batch", "thr", "memory", "FLOPs", "forward", "FLOPs", "step", "GFLOP/s"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for each in found:
+        counts = si(each.params), str(each.batch), str(each.threads), si(each.memory, "B")
+        times = si(each.flops), _time(each.forward_s), si(each.step_flops), _time(each.step_s)
+        rate = f"{each.step_flops / each.step_s.median / 1e9:.3g}"
+        table.add_row(f"{each.name}{' *' * each.beyond}", *counts, *times, rate)
+    return table
+
+
+def _time(predicted: Prediction) -> str:
+    return f"{si(predicted.median, 's')} [{si(predicted.low, 's')}, {si(predicted.high, 's')}]"
