@@ -143,6 +143,21 @@ def predict(
 
 
 @main.command()
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), default="report.html", show_default=True)
+@click.option("--figures", "folder", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+              help="Write each picture as PNG and SVG too.")  # fmt: skip
+def report(files: tuple[Path, ...], output: Path, folder: Path | None) -> None:
+    """Make one HTML file of results: pictures, formulas, all rows, the machine. It opens without a network.
+
+    FILES are of `fastnn bench --json` or `pytest benchmarks --benchmark-json`; the newest in bench_results, without any.
+    """
+    from fastnn.report.command import run_report
+
+    run_report(files, output, folder)
+
+
+@main.command()
 def warmup() -> None:
     """Compile all kernels now, so that nothing compiles later."""
     from fastnn.bench.warmup import run_warmup
