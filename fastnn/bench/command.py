@@ -22,15 +22,18 @@ from fastnn.bench.run import Report, Settings, run
 from fastnn.bench.table import console, si, table
 from fastnn.checks import as_dtype, require_memory
 from fastnn.kernels.optimizer import STATE
+from fastnn.report.extra import TERMINAL, require
 
 DEFAULT_BATCH = 32
 FAILED, INTERRUPTED = 1, 130
 STDOUT = "-"
 
 
-def run_bench(json_file: str | None, out: Path | None, **options: Any) -> int:
+def run_bench(json_file: str | None, out: Path | None, plot: bool = False, **options: Any) -> int:
     """Exit status: 0, 1 where a row was refused, 130 where interrupted. click.UsageError before anything runs."""
     try:
+        if plot:
+            require(TERMINAL)
         settings = plan(**options)
         data = {dataset_for(rung).description: None for rung in settings.rungs}
         files = result_files(json_file, out)
@@ -53,6 +56,8 @@ def run_bench(json_file: str | None, out: Path | None, **options: Any) -> int:
         interrupted = True
         say("interrupted; the rows done so far stand")
     _show(report, json_file == STDOUT, list(data), files)
+    if plot:
+        _plot(report)
     return INTERRUPTED if interrupted else FAILED if report.failed else 0
 
 
@@ -144,3 +149,14 @@ def _show(report: Report, as_json: bool, data: Sequence[str], files: Sequence[Pa
         people.print(f"peak: {si(ceilings.flops_per_s, 'FLOP/s')} of multiply-adds measured, {threads} thread(s)")
     for file in files:
         people.print(f"written: {file}")
+
+
+def _plot(report: Report) -> None:
+    """The time of a step against parameters, on stderr."""
+    from fastnn.report.growth import time_pictures
+    from fastnn.report.sources import run_of
+    from fastnn.report.terminal import text
+
+    picture = next(time_pictures([run_of("", report.document)]), None)
+    if picture is not None:
+        say(text(picture, coloured=sys.stderr.isatty()))

@@ -71,10 +71,10 @@ def _border(begins: float | None, drawn: Sequence[Series]) -> list[Series]:
     ]  # fmt: skip
 
 
-def _told(found: Mapping[str, Mapping[int, Row]], begins: float | None) -> str:
+def _told(found: Mapping[str, Mapping[int, Row]], begins: float | None) -> tuple[str, ...]:
     shared = sorted(found[CPU].keys() & found[GPU].keys())
     if not shared:
-        return "No size was measured on both."
+        return ("No size was measured on both.",)
     ends = [
         f"{found[CPU][size]['name']} takes {seconds(found[CPU][size]['median_s'])} on the CPU and "
         f"{seconds(found[GPU][size]['median_s'])} on the GPU"
@@ -84,4 +84,4 @@ def _told(found: Mapping[str, Mapping[int, Row]], begins: float | None) -> str:
         "The GPU is the faster one at every size." if begins == shared[0]
         else f"The GPU begins to win at about {begins:,.0f} parameters."
     )  # fmt: skip
-    return f"{wins} {'; '.join(ends)}."
+    return (wins, f"{'; '.join(ends)}.")

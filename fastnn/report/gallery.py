@@ -28,7 +28,7 @@ def sections(sources: Sources) -> list[Section]:
     runs = sources.runs
     found = [
         _section(
-            "time", "Cost", "Cost against parameters", growth.times(runs),
+            "time", "Cost", "Cost against parameters", growth.time_pictures(runs),
             "Medians on logarithmic axes. Bars are the interquartile range; bands, where a law was fitted, 95 %.",
         ),
         _section(
@@ -36,25 +36,25 @@ def sections(sources: Sources) -> list[Section]:
             "The same networks on both. Beyond the upright line the GPU takes less time.",
         ),
         _section(
-            "peers", "Peers", "The same step elsewhere", peers.times(runs),
+            "peers", "Peers", "The same step elsewhere", peers.time_pictures(runs),
             "Same sizes, batch, threads, optimizer and first weights, measured in turn with ours.",
         ),
         _section(
-            "ratios", "Ratios", "Ratios to peers", peers.ratios(runs),
+            "ratios", "Ratios", "Ratios to peers", peers.ratio_pictures(runs),
             "How many times as long as ours a peer takes: medians of pairs measured in turn, with intervals of 95 %. "
             "Above 1 ours is faster.",
         ),
         _section(
             "roofline", "Roofline", "Roofline", roofline.pictures(runs),
-            "Rate against FLOPs for each byte that must move. No kernel is above the roofs, which were measured on this "
-            "machine in the same run.",
+            "Rate against FLOPs for each byte that must move, under the peak and the bandwidths of caches and memory that "
+            "were measured in the same run.",
         ),
         _section(
             "parts", "Parts", "Where the time of a step goes", parts.pictures(runs),
             "Measured: the floor that FLOPs and bytes set, what the kernels take above it, and what calling each step "
             "from Python costs. Counted: exact shares of forward pass, loss, backward pass and update.",
         ),
-        _section("counts", "Counts", "Exact counts", growth.counts(runs), "From formulas, not from measurement."),
+        _section("counts", "Counts", "Exact counts", growth.count_pictures(runs), "From formulas, not from measurement."),
         _section(
             "scale", "Paper scale", "From 26 parameters to 1.8 trillion", scale.pictures(runs),
             "What was measured here and published models on one axis, for one row: a sample, a token or an image. Models "

@@ -9,8 +9,8 @@ from typing import Any
 
 from fastnn.bench.table import si
 from fastnn.report.picture import Axis, Picture, Series, series_of
-from fastnn.report.query import PHASE_NAMES, name_of, phases, seconds, span, spread, threads_name, values, variant_choice
-from fastnn.report.query import variants, where
+from fastnn.report.query import PHASE_NAMES, name_of, phases, seconds, sentence, span, spread, threads_name, times
+from fastnn.report.query import values, variant_choice, variants, where
 from fastnn.report.sources import Row, Run
 
 PARAMETERS = Axis(title="parameters", log=True)
@@ -23,7 +23,7 @@ COUNTS = (
 DASH_OF_RUN = ("solid", "dash", "dot", "dashdot")
 
 
-def times(runs: Sequence[Run]) -> Iterator[Picture]:
+def time_pictures(runs: Sequence[Run]) -> Iterator[Picture]:
     """A picture a phase and number of threads; a series a run and batch."""
     rows = [row for run in runs for row in run.ours]
     for variant, phase, threads in product(variants(rows), phases(rows), values(rows, "threads")):
@@ -32,7 +32,7 @@ def times(runs: Sequence[Run]) -> Iterator[Picture]:
             measured, sentences = _times_of(runs, {"phase": phase, "threads": threads, **variant})
             yield Picture(
                 family="time", title=f"Time of a {PHASE_NAMES[phase]}, {threads_name(threads)}",
-                x=PARAMETERS, y=TIME, series=measured, words=" ".join(sentences),
+                x=PARAMETERS, y=TIME, series=measured, words=tuple(sentences),
                 choice=(("phase", PHASE_NAMES[phase]), ("threads", str(threads)), *variant_choice(variant, rows)),
             )  # fmt: skip
 
@@ -87,21 +87,21 @@ def law(fit: Mapping[str, Any], label: str, look: Mapping[str, Any]) -> Series:
 def _told(label: str, found: Sequence[Row], fit: Mapping[str, Any] | None) -> str:
     least, most = span(found)
     if fit and fit.get("sentence"):
-        return f"{label}: {fit['sentence']}"
+        return sentence(f"{label}: {fit['sentence']}")
     if least["params"] == most["params"]:
-        return f"{label}: {seconds(least['median_s'])} for {least['name']}."
+        return sentence(f"{label}: {seconds(least['median_s'])} for {least['name']}.")
     grown, larger = most["median_s"] / least["median_s"], most["params"] / least["params"]
-    return (
+    return sentence(
         f"{label}: from {seconds(least['median_s'])} for {least['name']} to {seconds(most['median_s'])} for "
-        f"{most['name']}, {grown:,.3g} times the time for {larger:,.3g} times the parameters "
+        f"{most['name']}, {times(grown)} times the time for {times(larger)} times the parameters "
         f"(exponent {math.log(grown) / math.log(larger):.2f} from end to end)."
     )
 
 
-def counts(runs: Sequence[Run]) -> Iterator[Picture]:
+def count_pictures(runs: Sequence[Run]) -> Iterator[Picture]:
     """Exact counts, the same on every machine: a picture a quantity and phase, a series a batch."""
     rows = [row for run in runs for row in run.ours]
-    for variant, (name, field, axis), phase in product(variants(rows), COUNTS, ("forward", "step")):
+    for variant, (name, field, axis), phase in product(variants(rows), COUNTS, ("step", "forward")):
         found = where(rows, phase=phase, **variant)
         if found:
             drawn = []
@@ -129,10 +129,11 @@ def _counted(
     return drawn + ([law(fit, f"batch {batch}, law", {"colour": colour})] if fit else [])
 
 
-def _counts_told(found: Sequence[Row], name: str, field: str) -> str:
+def _counts_told(found: Sequence[Row], name: str, field: str) -> tuple[str, ...]:
     told = []
     for batch in values(found, "batch"):
         least, most = span(where(found, batch=batch))
         each = [f"{si(float(row[field]), 'B' if field == 'bytes_min' else '')} for {row['name']}" for row in (least, most)]
-        told.append(f"batch {batch}: {each[0]}, {each[1]}, {most[field] / batch / most['params']:.2f} a parameter and row")
-    return f"{name}, counted exactly. " + "; ".join(told) + "."
+        rate = most[field] / batch / most["params"]
+        told.append(f"Batch {batch}: {each[0]}, {each[1]}; there {rate:.2f} {name} a parameter and row.")
+    return tuple(told)

@@ -38,7 +38,7 @@ def _cards(run: Run, named: bool) -> list[Card]:
         ),
         Card(
             seconds(quickest["median_s"]), f"a training step of {quickest['name']}",
-            f"batch {quickest['batch']}, {quickest['dtype']}, called from Python{label}",
+            f"batch {quickest['batch']}, {quickest['threads']} thr, {quickest['dtype']}, called from Python{label}",
         ),
         Card(
             f"{busiest['peak_fraction']:.0%}", "of the measured peak, at best",

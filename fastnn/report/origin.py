@@ -56,7 +56,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("threading", str(context["threading_layer"] or "")),
         ("versions", versions),
         ("revision", "" if revision is None else f"{revision[:12]}{', with changes' * bool(context['git_dirty'])}"),
-        ("measured", str(context["date"])),
+        ("measured", str(context["date"]).replace("T", " ").replace("+00:00", " UTC")),
         ("rows", f"{len(run.rows):,} timed, {refused} refused, {noisy} noisy"),
     ]
     return [(name, value) for name, value in found if value]

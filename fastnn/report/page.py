@@ -44,7 +44,7 @@ def page(sources: Sources) -> str:
 
 def _picture(picture: Any) -> Mapping[str, Any]:
     return {
-        "title": picture.title, "words": picture.words, "choice": [list(pair) for pair in picture.choice],
+        "title": picture.title, "words": list(picture.words), "choice": [list(pair) for pair in picture.choice],
         **figure(picture),
     }  # fmt: skip
 

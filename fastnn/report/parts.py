@@ -26,7 +26,7 @@ def by_caller(case: Case) -> Parts:
     """A step called from Python, in seconds: what no kernel can save, the kernels' rest, the interpreter's part."""
     step, inside = case["step"]["median_s"], min(case["epoch"]["median_s"], case["step"]["median_s"])
     floor = min(case["epoch"]["floor_s"], inside)
-    return {"floor of FLOPs and bytes": floor, "kernels above the floor": inside - floor, "interpreter": step - inside}
+    return {"floor of FLOPs and bytes": floor, "kernels above the floor": inside - floor, "call from Python": step - inside}
 
 
 def by_pass(case: Case) -> Parts:
@@ -52,7 +52,7 @@ def by_bytes(case: Case) -> Parts:
 
 # Name of the split, the phases it needs, how a part is written, the split.
 SPLITS: tuple[tuple[str, tuple[str, ...], Callable[[float], str], Callable[[Case], Parts]], ...] = (
-    ("time: floor, kernels, interpreter", ("step", "epoch"), seconds, by_caller),
+    ("time: floor, kernels, call", ("step", "epoch"), seconds, by_caller),
     ("time: forward and rest", ("step", "forward"), seconds, by_pass),
     ("FLOPs", ("step",), lambda part: si(float(part), "FLOP"), by_flops),
     ("bytes", ("step",), lambda part: si(float(part), "B"), by_bytes),
@@ -95,10 +95,10 @@ def _bars(found: Mapping[str, Parts], write: Callable[[float], str]) -> Iterator
         )  # fmt: skip
 
 
-def _told(found: Mapping[str, Parts], write: Callable[[float], str]) -> str:
+def _told(found: Mapping[str, Parts], write: Callable[[float], str]) -> tuple[str, ...]:
     ends = list(dict.fromkeys([next(iter(found)), list(found)[-1]]))
-    return " ".join(
-        f"{name}: {write(sum(found[name].values()))}, of which "
+    return tuple(
+        f"{name}: {write(sum(found[name].values()))}; of it "
         + ", ".join(f"{part} {value / sum(found[name].values()):.1%}" for part, value in found[name].items()) + "."
         for name in ends
     )  # fmt: skip

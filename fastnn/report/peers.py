@@ -10,8 +10,8 @@ from typing import Any
 from fastnn.bench.table import interval
 from fastnn.report.growth import PARAMETERS, TIME, words_of
 from fastnn.report.picture import Axis, Picture, Series, series_of
-from fastnn.report.query import OURS, PHASE_NAMES, phases, program, run_choice, spread, threads_name, values
-from fastnn.report.query import variant_choice, variants, where
+from fastnn.report.query import OURS, PHASE_NAMES, phases, program, run_choice, sentence, spread
+from fastnn.report.query import threads_name, values, variant_choice, variants, where
 from fastnn.report.sources import Row, Run
 
 RATIO = Axis(title="time of the peer / time of ours", log=True)
@@ -36,7 +36,7 @@ def _compared(runs: Sequence[Run]) -> Iterator[tuple[Run, list[Row], dict[str, A
                 yield run, found, wanted, (*run_choice(run, runs), *told)
 
 
-def times(runs: Sequence[Run]) -> Iterator[Picture]:
+def time_pictures(runs: Sequence[Run]) -> Iterator[Picture]:
     """A picture a batch; a series a program."""
     for run, found, wanted, choice in _compared(runs):
         for batch in values(found, "batch"):
@@ -59,15 +59,15 @@ def times(runs: Sequence[Run]) -> Iterator[Picture]:
             )  # fmt: skip
 
 
-def _places(rows: Sequence[Row]) -> str:
+def _places(rows: Sequence[Row]) -> tuple[str, ...]:
     """Which program is the fastest at how many sizes."""
     quickest = [min(where(rows, params=params), key=lambda row: row["median_s"]) for params in values(rows, "params")]
     wins = {name: sum(program(row) == name for row in quickest) for name in {program(row): None for row in quickest}}
     told = ", ".join(f"{name} at {count}" for name, count in sorted(wins.items(), key=lambda item: -item[1]))
-    return f"The least time of {len(quickest)} sizes: {told}."
+    return (f"The least time of {len(quickest)} sizes: {told}.",)
 
 
-def ratios(runs: Sequence[Run]) -> Iterator[Picture]:
+def ratio_pictures(runs: Sequence[Run]) -> Iterator[Picture]:
     """A picture a peer, and one of the fastest; a series a batch."""
     for run, found, wanted, choice in _compared(runs):
         ours = [row for row in found if row.get("ratio_to")]
@@ -104,9 +104,9 @@ def _even(rows: Sequence[Row]) -> Series:
     return Series(name="as fast as ours", x=(least, most), y=(1.0, 1.0), kind="line", colour=-1, dash="dash", faint=True)
 
 
-def _mean_told(drawn: Sequence[Series], peer: str) -> str:
-    told = [
-        f"{series.name}: geometric mean {geometric_mean(series.y):.3g}, from {min(series.y):.3g} to {max(series.y):.3g}"
+def _mean_told(drawn: Sequence[Series], peer: str) -> tuple[str, ...]:
+    return tuple(
+        f"{sentence(series.name)}: {'the ' * (peer == EVERY)}{peer} takes {geometric_mean(series.y):.3g} times as long as "
+        f"ours in the geometric mean, {min(series.y):.3g} to {max(series.y):.3g} times over the sizes."
         for series in drawn if series.y
-    ]  # fmt: skip
-    return f"Time of {'the ' * (peer == EVERY)}{peer} over that of ours. " + "; ".join(told) + "."
+    )  # fmt: skip

@@ -5,9 +5,12 @@ A family is a set of pictures of one kind, told apart by what was chosen: thread
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
+
+from fastnn.bench.table import si
 
 # points: marks alone. linked: marks joined by thin lines. line: a curve without marks. bar: lengths to the right.
 Kind = Literal["points", "linked", "line", "bar"]
@@ -22,6 +25,13 @@ class Axis:
     unit: str = ""
     log: bool = False
     percent: bool = False
+
+    def label(self, value: float) -> str:
+        """What stands at a tick: 10 µs, 1 M, 40 %."""
+        if self.percent:
+            return f"{value:.0%}"
+        number, _, unit = si(float(value), self.unit).partition(" ")
+        return f"{float(number):g} {unit}".strip()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,15 +74,15 @@ class Picture:
     x: Axis
     y: Axis
     series: tuple[Series, ...]
-    words: str = ""
+    words: tuple[str, ...] = ()
     choice: tuple[tuple[str, str], ...] = ()
     categories: tuple[str, ...] = field(default=())
 
     @property
     def name(self) -> str:
         """For a file: the family and what was chosen."""
-        parts = [self.family, *(value for _, value in self.choice)]
-        return "-".join("".join(c if c.isalnum() or c == "." else "-" for c in part).strip("-") for part in parts)
+        parts = [self.family, *(f"{key} {value}" if value.isdigit() else value for key, value in self.choice)]
+        return re.sub(r"[^\w.]+", "-", " ".join(parts)).strip("-")
 
 
 def series_of(points: Sequence[tuple[float, float, float, float, str]], **about: object) -> Series:

@@ -17,7 +17,8 @@ def figure(picture: Picture) -> dict[str, Any]:
     traces = [trace for series in picture.series for trace in _traces(series, picture)]
     layout: dict[str, Any] = {"xaxis": _axis(picture.x), "yaxis": _axis(picture.y)}
     if picture.categories:
-        layout |= {"barmode": "stack", "yaxis": {"automargin": True, "autorange": "reversed", "type": "category"}}
+        places = {"automargin": True, "autorange": "reversed", "type": "category", "showgrid": False}
+        layout |= {"barmode": "stack", "yaxis": places}
     return {"data": traces, "layout": layout}
 
 
@@ -28,10 +29,9 @@ def short(value: float) -> float:
 def _axis(axis: Axis) -> dict[str, Any]:
     found: dict[str, Any] = {"title": {"text": axis.title}, "automargin": True}
     if axis.percent:
-        return found | {"tickformat": ".0%"}
+        return found | {"tickformat": ".0%", "range": [0, 1]}
     if axis.log:
-        # Whole powers of ten, and as many of them as there is room for.
-        found |= {"type": "log", "minor": {"dtick": 1, "ticks": "outside"}}
+        found |= {"type": "log"}
     return found | {"tickformat": "~s", "ticksuffix": axis.unit}
 
 
@@ -52,7 +52,7 @@ def _scatter(series: Series, picture: Picture) -> dict[str, Any]:
     found: dict[str, Any] = {
         "type": "scatter", "name": series.name, "x": _numbers(series.x), "y": _numbers(series.y),
         "mode": {"points": "markers", "linked": "lines+markers", "line": "lines"}[series.kind], "line": joined,
-        "marker": {"color": colour, "symbol": f"{mark}-open" if series.hollow else mark, "size": 9},
+        "marker": {"color": colour, "symbol": f"{mark}-open" if series.hollow else mark, "size": 10},
         "opacity": 0.55 if series.faint else 1, "legendgroup": series.name,
     }  # fmt: skip
     if series.low and series.kind != "line":
@@ -65,6 +65,9 @@ def _scatter(series: Series, picture: Picture) -> dict[str, Any]:
         found |= {"text": list(series.about), "hovertemplate": "%{text}<extra>%{fullData.name}</extra>"}
     else:
         found["hovertemplate"] = f"%{{x:.3s}}, %{{y:.3s}}{picture.y.unit}<extra>%{{fullData.name}}</extra>"
+    if series.tags:
+        found |= {"mode": f"{found['mode']}+text", "text": list(series.tags), "textposition": "bottom center" if series.hollow else "top left"}
+        found |= {"customdata": list(series.about), "hovertemplate": "%{customdata}<extra>%{fullData.name}</extra>"}
     if series.work:
         moved = series.moved or (0.0,) * len(series.work)
         found["meta"] = {"work": _numbers(series.work), "moved": _numbers(moved)}
@@ -87,7 +90,10 @@ def _bar(series: Series, picture: Picture) -> dict[str, Any]:
         "hovertemplate": "%{y}, %{fullData.name}: %{text}<extra></extra>",
         "marker": {
             "color": _colour(series), "line": {"color": "--ground", "width": 1},
-            "pattern": {"shape": HATCHES[series.colour % COLOURS][0], "fgcolor": "--ground", "size": 8, "solidity": 0.25},
+            "pattern": {
+                "shape": HATCHES[series.colour % COLOURS][0], "fillmode": "overlay", "fgcolor": "--ground", "size": 8,
+                "solidity": 0.2,
+            },
         },
     }  # fmt: skip
 

@@ -58,6 +58,15 @@ def seconds(value: float) -> str:
     return si(float(value), "s")
 
 
+def times(value: float) -> str:
+    """Three digits, without a power of ten: 3,920,000."""
+    return f"{float(f'{value:.3g}'):,.10g}"
+
+
+def sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 def spread(row: Row) -> tuple[float, float]:
     """Quartiles of the times, about: the median with half the interquartile range below and above."""
     half = row["iqr_s"] / 2

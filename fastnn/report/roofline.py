@@ -13,7 +13,7 @@ from fastnn.report.query import PHASE_NAMES, phases, run_choice, threads_name, v
 from fastnn.report.sources import Row, Run
 
 INTENSITY = Axis(title="FLOPs for each byte that must move", log=True)
-RATE = Axis(title="FLOPs a second", unit="FLOP/s", log=True)
+RATE = Axis(title="FLOP/s", log=True)
 DASHES = ("solid", "dash", "dashdot", "dot")
 # Roofs reach so many times beyond the first and the last point.
 MARGIN = 3.0
@@ -74,11 +74,15 @@ def _share(row: Row) -> float:
     return float(row["floor_s"] / row["median_s"])
 
 
-def _told(rows: Sequence[Row]) -> str:
+def _told(rows: Sequence[Row]) -> tuple[str, ...]:
     best, worst = max(rows, key=_share), min(rows, key=_share)
     above = sum(_share(row) > 0.5 for row in rows)
-    return (
+    told = [
         f"Nearest to its roof is {best['name']} at batch {best['batch']}, {_share(best):.0%} of it; farthest "
-        f"{worst['name']} at batch {worst['batch']}, {_share(worst):.2g} of it, where calls cost more than work. "
-        f"{above} of {len(rows)} are above half of their roof."
-    )
+        f"{worst['name']} at batch {worst['batch']}, {_share(worst):.2%} of it.",
+        f"{above} of {len(rows)} are above half of their roof.",
+    ]
+    over = sum(_share(row) > 1 for row in rows)
+    if over:
+        told.append(f"{over} beat the roof of the memory that holds their working set: a nearer one held part of it.")
+    return tuple(told)

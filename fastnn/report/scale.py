@@ -12,34 +12,35 @@ from fastnn.paper.models import Model, hardware, hardware_names, model, model_na
 from fastnn.report.growth import PARAMETERS
 from fastnn.report.origin import bandwidth
 from fastnn.report.picture import Axis, Picture, Series, series_of
-from fastnn.report.query import PHASE_NAMES, name_of, seconds, span, values, where
+from fastnn.report.query import PHASE_NAMES, name_of, seconds, sentence, span, values, where
 from fastnn.report.sources import Row, Run
 
 __all__ = ["UTILISATION", "devices", "pictures", "pace"]
 
 TIME_OF_ROW = Axis(title="time for one row", unit="s", log=True)
 # Those whose names stand beside their points: the rest would cover one another.
-TAGGED = ("lenet-5", "alexnet", "gpt2", "gpt2-xl", "llama-3-8b", "llama-3-70b", "gpt3", "palm-540b", "gpt4")
+TAGGED = ("lenet-5", "alexnet", "gpt2", "gpt2-xl", "llama-3-8b", "llama-3-70b", "gpt3", "gpt4")
 
 
 def devices(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """What the models may run on: published hardware, and each machine that was measured, on all its threads."""
-    found = [
+    """What the models may run on: each machine that was measured, on all its threads, and published hardware."""
+    published = [
         {
             "name": name, "title": f"{name}, {si(chip.flops_per_s, 'FLOP/s')} {chip.number}",
             "flops_per_s": chip.flops_per_s, "bytes_per_s": chip.bytes_per_s,
         }
         for name in hardware_names() for chip in [hardware(name)]
     ]  # fmt: skip
+    measured = []
     for run in runs:
         if run.context["ceilings"]:
             best = max(run.context["ceilings"], key=lambda each: each["flops_per_s"])
             title = f"this machine{f' ({run.label})' if len(runs) > 1 else ''}"
-            found.append({
+            measured.append({
                 "name": run.label, "title": f"{title}, {si(best['flops_per_s'], 'FLOP/s')} {best['dtype']}, measured",
                 "flops_per_s": best["flops_per_s"], "bytes_per_s": bandwidth(best, list(best["bandwidth"])[-1]),
             })  # fmt: skip
-    return found
+    return [*measured, *published]
 
 
 def pace(work: float, moved: float, device: dict[str, Any], utilisation: float) -> float:
@@ -117,7 +118,7 @@ def _rule(phase: str, device: dict[str, Any], drawn: Sequence[Series]) -> Series
     )
 
 
-def _told(runs: Sequence[Run], phase: str) -> str:
+def _told(runs: Sequence[Run], phase: str) -> tuple[str, ...]:
     told = []
     for run in runs:
         rows = _best(run, phase)
@@ -125,8 +126,8 @@ def _told(runs: Sequence[Run], phase: str) -> str:
             least, most = span(rows, "peak_fraction")
             small, large = span(rows)
             told.append(
-                f"{name_of(run, runs)}measured from {seconds(small['median_s'] / small['batch'])} a row for {small['name']} "
+                f"{sentence(name_of(run, runs) + 'measured')} from {seconds(small['median_s'] / small['batch'])} a row for {small['name']} "
                 f"to {seconds(large['median_s'] / large['batch'])} for {large['name']}, at {least['peak_fraction']:.2%} to "
                 f"{most['peak_fraction']:.0%} of the measured peak."
             )
-    return " ".join(told)
+    return tuple(told)

@@ -37,7 +37,18 @@
     responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
     toImageButtonOptions: { format: "svg" },
   };
-  function layoutOf(picture, look) {
+  // Ticks of a logarithmic axis: powers of ten, every other where they would touch; 1, 2 and 5 where there are few.
+  function ticksOf(axis, traces, key, most) {
+    if (axis.type !== "log") return {};
+    const values = traces.flatMap((trace) => trace[key]).filter((value) => value > 0);
+    const [low, high] = [Math.log10(Math.min(...values)), Math.log10(Math.max(...values))];
+    if (high - low > 2.2) return { dtick: Math.ceil((high - low) / most), minor: { dtick: 1, ticks: "outside", ticklen: 3 } };
+    const tickvals = [];
+    for (let power = Math.floor(low) - 1; power <= high + 1; power += 1) tickvals.push(...[1, 2, 5].map((digit) => digit * 10 ** power));
+    const short = (value) => si(value, axis.ticksuffix).replace(/\.0+(?= |$)/, "").replace(/(\.\d)0(?= |$)/, "$1");
+    return { tickvals, ticktext: tickvals.map(short) };
+  }
+  function layoutOf(picture, traces, look) {
     const axis = {
       gridcolor: "--line", linecolor: "--soft", tickcolor: "--line", zeroline: false, showline: true, ticks: "outside",
     };
@@ -46,13 +57,13 @@
     const title = (text, side) => ({ text, standoff: side === "x" ? 12 : 8, font: { size: small ? 12 : 13 } });
     return coloured({
       ...own,
-      xaxis: { ...axis, ...own.xaxis, title: title((own.xaxis.title || {}).text || "", "x"), nticks: small ? 6 : 14 },
-      yaxis: { ...axis, ...own.yaxis, title: title((own.yaxis.title || {}).text || "", "y"), nticks: small ? 7 : 10 },
+      xaxis: { ...axis, ...own.xaxis, title: title((own.xaxis.title || {}).text || "", "x"), ...ticksOf(own.xaxis, traces, "x", small ? 7 : 16) },
+      yaxis: { ...axis, ...own.yaxis, title: title((own.yaxis.title || {}).text || "", "y"), ...ticksOf(own.yaxis, traces, "y", 10) },
       paper_bgcolor: "--ground", plot_bgcolor: "--ground", hovermode: "closest", bargap: 0.35,
       font: { family: look.getPropertyValue("--font"), size: small ? 11 : 13, color: "--ink" },
       hoverlabel: { bgcolor: "--raised", bordercolor: "--line", font: { color: "--ink", size: 13 }, namelength: -1 },
       legend: { orientation: "h", x: 0, y: 1.02, xanchor: "left", yanchor: "bottom", traceorder: "normal" },
-      margin: { l: small ? 48 : 64, r: 16, t: 10, b: 52 }, dragmode: small ? false : "zoom",
+      margin: { l: small ? 48 : 64, r: small ? 16 : 28, t: 10, b: 52 }, dragmode: small ? false : "zoom",
     }, look);
   }
 
@@ -62,7 +73,8 @@
       this.name = section.dataset.family;
       this.pictures = data.families[this.name];
       this.plot = section.querySelector(".plot");
-      this.words = [...section.querySelectorAll(".words")].pop();
+      this.height = parseInt(this.plot.style.height, 10);
+      this.words = section.querySelector(".told");
       this.current = this.pictures[0];
       this.adjust = (traces) => traces;
       this.makeControls(section.querySelector(".controls"));
@@ -96,6 +108,9 @@
     }
     draw() {
       const look = style();
+      // The legend of many series takes several lines of a phone.
+      const lines = narrow() ? this.current.data.filter((trace) => trace.showlegend !== false).length : 0;
+      this.plot.style.height = `${this.height + 16 * Math.max(0, lines - 3)}px`;
       const chosen = new Map(this.current.choice);
       for (const [key, segments] of this.controls) {
         for (const input of segments.querySelectorAll("input")) {
@@ -103,11 +118,11 @@
           input.checked = chosen.has(key) ? chosen.get(key) === input.value : input.checked;
         }
       }
-      this.words.textContent = this.current.words;
-      this.plot.setAttribute("aria-label", `${this.current.title}. ${this.current.words}`);
+      this.words.replaceChildren(...this.current.words.map((text) => element("li", {}, text)));
+      this.plot.setAttribute("aria-label", `${this.current.title}. ${this.current.words.join(" ")}`);
       this.traces = this.adjust(this.current.data);
       this.tell();
-      return Plotly.react(this.plot, coloured(this.traces, look), layoutOf(this.current, look), CONFIG);
+      return Plotly.react(this.plot, coloured(this.traces, look), layoutOf(this.current, this.traces, look), CONFIG);
     }
     // The same numbers as a table, for who cannot see the picture.
     tell() {
@@ -118,7 +133,7 @@
       for (const trace of this.traces.filter((each) => each.showlegend !== false)) {
         trace.x.forEach((x, index) => {
           const cells = [x, trace.y[index]].map((value) => (typeof value === "number" ? Number(value.toPrecision(4)).toString() : value));
-          body.append(element("tr", {}, element("td", {}, trace.name), ...cells.map((each) => element("td", { className: "number" }, each)), element("td", {}, (trace.text || [])[index] || "")));
+          body.append(element("tr", {}, element("td", {}, trace.name), ...cells.map((each) => element("td", { className: "number" }, each)), element("td", {}, (trace.customdata || trace.text || [])[index] || "")));
         });
       }
       const headings = ["series", xaxis.title?.text || "x", yaxis.title?.text || "y", ""].map((text) => element("th", { scope: "col" }, text));
@@ -140,7 +155,7 @@
     scale.adjust = (traces) => traces.map((trace) => (trace.meta ? { ...trace, y: trace.meta.work.map((work, index) => pace(work, trace.meta.moved[index])) } : trace));
     const told = () => {
       const device = data.devices[hardware.value];
-      const named = scale.traces.flatMap((trace) => (trace.meta && trace.tags ? trace.tags.map((tag, index) => [tag, trace.y[index], trace.name]) : []));
+      const named = scale.traces.flatMap((trace) => (trace.meta && trace.text ? trace.text.map((tag, index) => [tag, trace.y[index], trace.name]) : []));
       const picked = named.filter(([tag]) => ["gpt2", "llama-3-70b", "gpt4"].includes(tag));
       document.getElementById("utilisation-shown").textContent = `${slider.value}%`;
       slider.setAttribute("aria-valuetext", `${slider.value} percent of peak`);
@@ -165,8 +180,11 @@
   class Table {
     constructor(place, columns, rows, limit) {
       Object.assign(this, { place, columns, rows, limit, sorted: null, descending: false, wanted: [] });
+      // What is the same in every row is told once, above the table.
+      this.varying = columns.map((_, index) => index).filter((index) => rows.length < 2 || rows.some((row) => row[index] !== rows[0][index]));
       this.body = element("tbody");
-      this.heads = columns.map((column, index) => {
+      this.heads = this.varying.map((index) => {
+        const column = columns[index];
         const button = element("button", { type: "button" }, column.heading);
         button.addEventListener("click", () => this.sort(index));
         const numeric = column.kind !== "" && column.kind !== undefined;
@@ -186,7 +204,7 @@
         const missing = (left == null) - (right == null);
         return missing || (left == null ? 0 : sign * compare(left, right));
       });
-      this.heads.forEach((head, at) => { head.ariaSort = at === index ? (this.descending ? "descending" : "ascending") : "none"; });
+      this.heads.forEach((head, at) => { head.ariaSort = this.varying[at] === index ? (this.descending ? "descending" : "ascending") : "none"; });
       this.fill();
     }
     get fitting() {
@@ -195,9 +213,9 @@
     }
     fill() {
       const rows = this.fitting.slice(0, this.limit);
-      this.body.replaceChildren(...rows.map((row) => element("tr", {}, ...row.map((cell, index) => {
+      this.body.replaceChildren(...rows.map((row) => element("tr", {}, ...this.varying.map((index) => {
         const kind = this.columns[index].kind;
-        return element("td", { className: kind ? "number" : "" }, shown(cell, kind));
+        return element("td", { className: kind ? "number" : "" }, shown(row[index], kind));
       }))));
       if (this.after) this.after(rows.length, this.fitting.length);
     }
@@ -206,8 +224,10 @@
   if (place) {
     const all = new Table(place, data.columns, data.rows, FIRST);
     const more = document.getElementById("more");
+    const same = data.columns.map((column, index) => [column, index]).filter(([, index]) => !all.varying.includes(index) && data.rows[0][index] !== null);
+    const constant = same.map(([column, index]) => `${column.heading} ${shown(data.rows[0][index], column.kind)}`).join(", ");
     all.after = (few, many) => {
-      document.getElementById("rows-told").textContent = `${few} of ${many} rows shown${many < data.rows.length ? `, ${data.rows.length} in all` : ""}.`;
+      document.getElementById("rows-told").textContent = `${few} of ${many} rows shown${many < data.rows.length ? `, ${data.rows.length} in all` : ""}.${constant && ` The same in all: ${constant}.`}`;
       more.hidden = few === many;
     };
     all.after(Math.min(FIRST, data.rows.length), data.rows.length);

@@ -37,10 +37,10 @@ def _series(rows: Sequence[Row], group: str, colour: int) -> Series:
     return series_of(points, name=group or "no group", colour=colour)
 
 
-def _told(rows: Sequence[Row]) -> str:
+def _told(rows: Sequence[Row]) -> tuple[str, ...]:
     rated = [{"name": row["name"], "rate": row["flops"] / row["median_s"]} for row in rows]
     least, most = span(rated, "rate")
     return (
         f"{len(rows)} benchmarks, from {si(least['rate'], 'FLOP/s')} ({least['name']}) to "
-        f"{si(most['rate'], 'FLOP/s')} ({most['name']})."
+        f"{si(most['rate'], 'FLOP/s')} ({most['name']}).",
     )
