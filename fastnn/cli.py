@@ -151,7 +151,7 @@ def predict(
 def report(files: tuple[Path, ...], output: Path, folder: Path | None) -> None:
     """Make one HTML file of results: pictures, formulas, all rows, the machine. It opens without a network.
 
-    FILES are of `fastnn bench --json` or `pytest benchmarks --benchmark-json`; the newest in bench_results, without any.
+    FILES are of `fastnn bench --json` or `pytest benchmarks --benchmark-json`; the newest in bench_results without.
     """
     from fastnn.report.command import run_report
 

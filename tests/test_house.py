@@ -152,12 +152,20 @@ def test_the_tape_and_training_know_kernels_and_no_network() -> None:
     assert ours(imports("fastnn.training")) <= below | {"fastnn.tape"}
 
 
-CORE = [name for name in SOURCES if not name.startswith(("fastnn.bench", "fastnn.cli", "fastnn.__main__"))]
+PROGRAM = ("fastnn.bench", "fastnn.report", "fastnn.cli", "fastnn.__main__")
+CORE = [name for name in SOURCES if not name.startswith(PROGRAM)]
 
 
 @pytest.mark.parametrize("name", CORE)
 def test_the_library_knows_nothing_of_its_program(name: str) -> None:
-    assert not [module for module in ours(imports(name)) if module.startswith(("fastnn.bench", "fastnn.cli"))]
+    assert not [module for module in ours(imports(name)) if module.startswith(PROGRAM)]
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_what_draws_is_imported_when_a_picture_is_asked_for(name: str) -> None:
+    """So that they may be missing, and that nothing else waits for them."""
+    drawers = {"plotly", "matplotlib", "plotext", "jinja2"}
+    assert not {module.partition(".")[0] for module in imports(name, deferred=False)} & drawers
 
 
 @pytest.mark.parametrize("name", [name for name in SOURCES if name not in ("fastnn.cli", "fastnn.__main__")])

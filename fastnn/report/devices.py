@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
-from typing import Any
 
 from fastnn.report.growth import PARAMETERS, TIME, words_of
 from fastnn.report.picture import Picture, Series, series_of
-from fastnn.report.query import PHASE_NAMES, phases, seconds, spread, values, variant_choice, variants, where
+from fastnn.report.query import PHASE_NAMES, phases, seconds, spread, times, values, variant_choice, variants, where
 from fastnn.report.sources import Row, Run
 
 CPU, GPU = "cpu", "cuda"
@@ -80,8 +79,8 @@ def _told(found: Mapping[str, Mapping[int, Row]], begins: float | None) -> tuple
         f"{seconds(found[GPU][size]['median_s'])} on the GPU"
         for size in dict.fromkeys((shared[0], shared[-1]))
     ]
-    wins: Any = "The CPU is the faster one at the largest size." if begins is None else (
+    wins = "The CPU is the faster one at the largest size." if begins is None else (
         "The GPU is the faster one at every size." if begins == shared[0]
-        else f"The GPU begins to win at about {begins:,.0f} parameters."
+        else f"The GPU begins to win at about {times(begins)} parameters."
     )  # fmt: skip
     return (wins, f"{'; '.join(ends)}.")

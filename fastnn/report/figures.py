@@ -27,10 +27,10 @@ LETTERS = 96
 FEW_DECADES = 2.2
 INK = "#1b1f24"
 # Text stays text in SVG, and two runs write the same bytes.
-SETTINGS = {
-    "font.size": 9, "font.family": "sans-serif", "axes.edgecolor": INK, "axes.labelcolor": INK, "axes.spines.top": False,
-    "axes.spines.right": False, "axes.grid": True, "grid.color": "#d5d9de", "grid.linewidth": 0.6, "legend.frameon": False,
-    "svg.fonttype": "none", "svg.hashsalt": "fastnn", "hatch.linewidth": 0.6,
+SETTINGS: Any = {
+    "font.size": 9, "font.family": "sans-serif", "axes.edgecolor": INK, "axes.labelcolor": INK, "axes.grid": True,
+    "axes.spines.top": False, "axes.spines.right": False, "grid.color": "#d5d9de", "grid.linewidth": 0.6,
+    "legend.frameon": False, "svg.fonttype": "none", "svg.hashsalt": "fastnn", "hatch.linewidth": 0.6,
 }  # fmt: skip
 
 

@@ -116,7 +116,8 @@ def evaluate(formula: str, letters: Mapping[str, int]) -> int:
 
 def _whole(parts: Sequence[Part], letters: Mapping[str, int]) -> Part:
     """Sums over all parts; the step moves less than its phases by themselves, see fastnn.cost.StepCost."""
-    flops, moved = ([line for part in parts for line in part.lines if line.what.endswith(unit)] for unit in (" FLOPs", " bytes"))
+    lines = [line for part in parts for line in part.lines]
+    flops, moved = ([line for line in lines if line.what.endswith(unit)] for unit in (" FLOPs", " bytes"))
     saved = evaluate(SAVED, letters)
     total = sum(line.value for line in moved)
     return Part(

@@ -46,19 +46,22 @@ def sections(sources: Sources) -> list[Section]:
         ),
         _section(
             "roofline", "Roofline", "Roofline", roofline.pictures(runs),
-            "Rate against FLOPs for each byte that must move, under the peak and the bandwidths of caches and memory that "
-            "were measured in the same run.",
+            "Rate against FLOPs for each byte that must move, under the peak and the bandwidths of caches and memory "
+            "that were measured in the same run.",
         ),
         _section(
             "parts", "Parts", "Where the time of a step goes", parts.pictures(runs),
             "Measured: the floor that FLOPs and bytes set, what the kernels take above it, and what calling each step "
             "from Python costs. Counted: exact shares of forward pass, loss, backward pass and update.",
         ),
-        _section("counts", "Counts", "Exact counts", growth.count_pictures(runs), "From formulas, not from measurement."),
+        _section(
+            "counts", "Counts", "Exact counts", growth.count_pictures(runs),
+            "From the formulas below, not from measurement.",
+        ),
         _section(
             "scale", "Paper scale", "From 26 parameters to 1.8 trillion", scale.pictures(runs),
-            "What was measured here and published models on one axis, for one row: a sample, a token or an image. Models "
-            "are FLOPs over peak times utilisation, on one device, as if its memory held them.",
+            "What was measured here and published models on one axis, for one row: a sample, a token or an image. "
+            "Models are FLOPs over peak times utilisation, on one device, as if its memory held them.",
             height=560,
         ),
         _section(

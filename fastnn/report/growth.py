@@ -9,8 +9,21 @@ from typing import Any
 
 from fastnn.bench.table import si
 from fastnn.report.picture import Axis, Picture, Series, series_of
-from fastnn.report.query import PHASE_NAMES, name_of, phases, seconds, sentence, span, spread, threads_name, times
-from fastnn.report.query import values, variant_choice, variants, where
+from fastnn.report.query import (
+    PHASE_NAMES,
+    name_of,
+    phases,
+    seconds,
+    sentence,
+    span,
+    spread,
+    threads_name,
+    times,
+    values,
+    variant_choice,
+    variants,
+    where,
+)
 from fastnn.report.sources import Row, Run
 
 PARAMETERS = Axis(title="parameters", log=True)
@@ -37,7 +50,7 @@ def time_pictures(runs: Sequence[Run]) -> Iterator[Picture]:
             )  # fmt: skip
 
 
-def _times_of(runs: Sequence[Run], wanted: Mapping[str, Any]) -> tuple[tuple[Series, ...], list[str]]:
+def _times_of(runs: Sequence[Run], wanted: dict[str, Any]) -> tuple[tuple[Series, ...], list[str]]:
     batches = values([row for run in runs for row in run.ours], "batch")
     drawn: list[Series] = []
     sentences = []
@@ -52,7 +65,7 @@ def _times_of(runs: Sequence[Run], wanted: Mapping[str, Any]) -> tuple[tuple[Ser
             drawn.append(_measured(found, label, "points" if fit else "linked", look))
             if fit:
                 drawn.append(law(fit, f"{label}, law", look))
-            sentences.append(_told(label, found, fit))
+            sentences.append(_told(label if len(runs) > 1 else sentence(label), found, fit))
     return tuple(drawn), sentences
 
 
@@ -72,9 +85,9 @@ def words_of(row: Row) -> str:
 def fit_of(run: Run, quantity: str, wanted: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The law of these rows, where the document has one. A fit that does not say a field stands for all of it."""
     for fit in run.document["fits"]:
-        if fit.get("quantity") == quantity and fit.get("curve"):
-            if all(name not in fit or fit[name] == value for name, value in wanted.items()):
-                return fit  # type: ignore[no-any-return]
+        told = fit.get("quantity") == quantity and fit.get("curve")
+        if told and all(name not in fit or fit[name] == value for name, value in wanted.items()):
+            return fit  # type: ignore[no-any-return]
     return None
 
 
@@ -87,11 +100,11 @@ def law(fit: Mapping[str, Any], label: str, look: Mapping[str, Any]) -> Series:
 def _told(label: str, found: Sequence[Row], fit: Mapping[str, Any] | None) -> str:
     least, most = span(found)
     if fit and fit.get("sentence"):
-        return sentence(f"{label}: {fit['sentence']}")
+        return f"{label}: {fit['sentence']}"
     if least["params"] == most["params"]:
-        return sentence(f"{label}: {seconds(least['median_s'])} for {least['name']}.")
+        return f"{label}: {seconds(least['median_s'])} for {least['name']}."
     grown, larger = most["median_s"] / least["median_s"], most["params"] / least["params"]
-    return sentence(
+    return (
         f"{label}: from {seconds(least['median_s'])} for {least['name']} to {seconds(most['median_s'])} for "
         f"{most['name']}, {times(grown)} times the time for {times(larger)} times the parameters "
         f"(exponent {math.log(grown) / math.log(larger):.2f} from end to end)."
@@ -130,10 +143,10 @@ def _counted(
 
 
 def _counts_told(found: Sequence[Row], name: str, field: str) -> tuple[str, ...]:
-    told = []
+    told, unit = [], "B" if field == "bytes_min" else ""
     for batch in values(found, "batch"):
         least, most = span(where(found, batch=batch))
-        each = [f"{si(float(row[field]), 'B' if field == 'bytes_min' else '')} for {row['name']}" for row in (least, most)]
+        each = [f"{si(float(row[field]), unit)} for {row['name']}" for row in (least, most)]
         rate = most[field] / batch / most["params"]
         told.append(f"Batch {batch}: {each[0]}, {each[1]}; there {rate:.2f} {name} a parameter and row.")
     return tuple(told)

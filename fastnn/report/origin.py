@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,7 +82,7 @@ def _ceilings(run: Run) -> list[tuple[str, ...]]:
     return rows
 
 
-def bandwidth(ceilings: dict[str, Any], level: str) -> float:
+def bandwidth(ceilings: Mapping[str, Any], level: str) -> float:
     """Of the fastest stream in that level, bytes a second."""
     return float(max(rate for name, rate in ceilings["bandwidth"][level].items() if name != "bytes"))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
-from typing import Any
 
 import numpy as np
 
@@ -26,7 +25,8 @@ def by_caller(case: Case) -> Parts:
     """A step called from Python, in seconds: what no kernel can save, the kernels' rest, the interpreter's part."""
     step, inside = case["step"]["median_s"], min(case["epoch"]["median_s"], case["step"]["median_s"])
     floor = min(case["epoch"]["floor_s"], inside)
-    return {"floor of FLOPs and bytes": floor, "kernels above the floor": inside - floor, "call from Python": step - inside}
+    above, call = inside - floor, step - inside
+    return {"floor of FLOPs and bytes": floor, "kernels above the floor": above, "call from Python": call}
 
 
 def by_pass(case: Case) -> Parts:
@@ -102,5 +102,3 @@ def _told(found: Mapping[str, Parts], write: Callable[[float], str]) -> tuple[st
         + ", ".join(f"{part} {value / sum(found[name].values()):.1%}" for part, value in found[name].items()) + "."
         for name in ends
     )  # fmt: skip
-
-

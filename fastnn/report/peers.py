@@ -10,8 +10,20 @@ from typing import Any
 from fastnn.bench.table import interval
 from fastnn.report.growth import PARAMETERS, TIME, words_of
 from fastnn.report.picture import Axis, Picture, Series, series_of
-from fastnn.report.query import OURS, PHASE_NAMES, phases, program, run_choice, sentence, spread
-from fastnn.report.query import threads_name, values, variant_choice, variants, where
+from fastnn.report.query import (
+    OURS,
+    PHASE_NAMES,
+    phases,
+    program,
+    run_choice,
+    sentence,
+    spread,
+    threads_name,
+    values,
+    variant_choice,
+    variants,
+    where,
+)
 from fastnn.report.sources import Row, Run
 
 RATIO = Axis(title="time of the peer / time of ours", log=True)
@@ -24,8 +36,8 @@ def _colour(name: str) -> int:
     return PROGRAM_COLOURS.index(name) if name in PROGRAM_COLOURS else len(PROGRAM_COLOURS)
 
 
-def _compared(runs: Sequence[Run]) -> Iterator[tuple[Run, list[Row], dict[str, Any], tuple[tuple[str, str], ...]]]:
-    """A run, its rows of one phase and number of threads with peers beside them, what picks them, and the choice."""
+def _compared(runs: Sequence[Run]) -> Iterator[tuple[list[Row], dict[str, Any], tuple[tuple[str, str], ...]]]:
+    """Rows of a run, of one phase and number of threads with peers beside them, what picks them, and the choice."""
     for run in runs:
         compared = [row for row in run.rows if row.get("peer") or row.get("ratio_to")]
         for variant, phase, threads in product(variants(compared), phases(compared), values(compared, "threads")):
@@ -33,12 +45,12 @@ def _compared(runs: Sequence[Run]) -> Iterator[tuple[Run, list[Row], dict[str, A
             found = where(compared, **wanted)
             if found:
                 told = (("phase", PHASE_NAMES[phase]), ("threads", str(threads)), *variant_choice(variant, compared))
-                yield run, found, wanted, (*run_choice(run, runs), *told)
+                yield found, wanted, (*run_choice(run, runs), *told)
 
 
 def time_pictures(runs: Sequence[Run]) -> Iterator[Picture]:
     """A picture a batch; a series a program."""
-    for run, found, wanted, choice in _compared(runs):
+    for found, wanted, choice in _compared(runs):
         for batch in values(found, "batch"):
             rows = where(found, batch=batch)
             programs = sorted({program(row) for row in rows}, key=lambda name: (_colour(name), name))
@@ -69,7 +81,7 @@ def _places(rows: Sequence[Row]) -> tuple[str, ...]:
 
 def ratio_pictures(runs: Sequence[Run]) -> Iterator[Picture]:
     """A picture a peer, and one of the fastest; a series a batch."""
-    for run, found, wanted, choice in _compared(runs):
+    for found, wanted, choice in _compared(runs):
         ours = [row for row in found if row.get("ratio_to")]
         names = sorted({name for row in ours for name in row["ratio_to"]}, key=lambda name: (_colour(name), name))
         for peer in [EVERY, *names] if len(names) > 1 else names:
@@ -101,12 +113,13 @@ def _ratio(row: Row, peer: str) -> tuple[str, Any]:
 
 def _even(rows: Sequence[Row]) -> Series:
     least, most = min(row["params"] for row in rows), max(row["params"] for row in rows)
-    return Series(name="as fast as ours", x=(least, most), y=(1.0, 1.0), kind="line", colour=-1, dash="dash", faint=True)
+    x, y = (least, most), (1.0, 1.0)
+    return Series(name="as fast as ours", x=x, y=y, kind="line", colour=-1, dash="dash", faint=True)
 
 
 def _mean_told(drawn: Sequence[Series], peer: str) -> tuple[str, ...]:
     return tuple(
-        f"{sentence(series.name)}: {'the ' * (peer == EVERY)}{peer} takes {geometric_mean(series.y):.3g} times as long as "
-        f"ours in the geometric mean, {min(series.y):.3g} to {max(series.y):.3g} times over the sizes."
+        f"{sentence(series.name)}: {'the ' * (peer == EVERY)}{peer} takes {geometric_mean(series.y):.3g} times as "
+        f"long as ours in the geometric mean, {min(series.y):.3g} to {max(series.y):.3g} times over the sizes."
         for series in drawn if series.y
     )  # fmt: skip

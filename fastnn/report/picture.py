@@ -39,7 +39,8 @@ class Series:
     """Points (x, y) of one name. low, high: ends of error bars, or the edges of a band around a line.
 
     colour picks hue, mark and hatching, so that none is told by its hue alone; -1 is that of text. about: words on
-    each point; tags: a word or two that stand beside it. work, moved: FLOPs and bytes that y is the time of, where a reader chooses how fast a device is.
+    each point; tags: a word or two that stand beside it. work, moved: FLOPs and bytes that y is the time of, where a
+    reader chooses how fast a device is.
     """
 
     name: str

@@ -66,7 +66,9 @@ def _scatter(series: Series, picture: Picture) -> dict[str, Any]:
     else:
         found["hovertemplate"] = f"%{{x:.3s}}, %{{y:.3s}}{picture.y.unit}<extra>%{{fullData.name}}</extra>"
     if series.tags:
-        found |= {"mode": f"{found['mode']}+text", "text": list(series.tags), "textposition": "bottom center" if series.hollow else "top left"}
+        # An estimate lies beside the rule that the others follow: its name goes to the other side.
+        found |= {"mode": "markers+text", "textposition": "bottom center" if series.hollow else "top left"}
+        found["text"] = list(series.tags)
         found |= {"customdata": list(series.about), "hovertemplate": "%{customdata}<extra>%{fullData.name}</extra>"}
     if series.work:
         moved = series.moved or (0.0,) * len(series.work)

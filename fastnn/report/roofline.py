@@ -8,13 +8,13 @@ from typing import Any
 
 from fastnn.bench.table import si
 from fastnn.report.origin import bandwidth
-from fastnn.report.picture import Axis, Picture, Series, series_of
+from fastnn.report.picture import Axis, Dash, Picture, Series, series_of
 from fastnn.report.query import PHASE_NAMES, phases, run_choice, threads_name, values, variant_choice, variants, where
 from fastnn.report.sources import Row, Run
 
 INTENSITY = Axis(title="FLOPs for each byte that must move", log=True)
 RATE = Axis(title="FLOP/s", log=True)
-DASHES = ("solid", "dash", "dashdot", "dot")
+DASHES: tuple[Dash, ...] = ("solid", "dash", "dashdot", "dot")
 # Roofs reach so many times beyond the first and the last point.
 MARGIN = 3.0
 
@@ -62,7 +62,7 @@ def _roofs(ceilings: Mapping[str, Any], points: Sequence[Series]) -> list[Series
         Series(
             name=f"{level}, {si(rate, 'B/s')}", x=(least, peak / rate), y=(least * rate, peak), kind="line", colour=-1,
             dash=DASHES[index % len(DASHES)], faint=True,
-        )  # type: ignore[arg-type]
+        )
         for index, (level, rate) in enumerate(rates.items())
     ]  # fmt: skip
     ridge = min(peak / max(rates.values()), most) if rates else least

@@ -12,7 +12,7 @@ from fastnn.paper.models import Model, hardware, hardware_names, model, model_na
 from fastnn.report.growth import PARAMETERS
 from fastnn.report.origin import bandwidth
 from fastnn.report.picture import Axis, Picture, Series, series_of
-from fastnn.report.query import PHASE_NAMES, name_of, seconds, sentence, span, values, where
+from fastnn.report.query import PHASE_NAMES, name_of, seconds, span, values, where
 from fastnn.report.sources import Row, Run
 
 __all__ = ["UTILISATION", "devices", "pictures", "pace"]
@@ -56,7 +56,7 @@ def pictures(runs: Sequence[Run]) -> Iterator[Picture]:
         drawn = [series for series in measured if series.x]
         if drawn:
             kinds = (True, False), (False, False), (True, True)
-            paper = [_paper(phase, tokens, estimated, device, len(runs) + i) for i, (tokens, estimated) in enumerate(kinds)]
+            paper = [_paper(phase, *kind, device, len(runs) + index) for index, kind in enumerate(kinds)]
             yield Picture(
                 family="scale", title=f"Time of a {PHASE_NAMES[phase]} for one row, measured and on paper",
                 x=PARAMETERS, y=TIME_OF_ROW, series=(_rule(phase, device, drawn), *drawn, *paper),
@@ -93,11 +93,15 @@ def _paper(phase: str, tokens: bool, estimated: bool, device: dict[str, Any], co
     times = tuple(pace(work, moved, device, UTILISATION) for _, work, moved in points)
     label = "estimates, a token" if estimated else f"published models, {'a token' if tokens else 'an image'}"
     return Series(
-        name=label, x=tuple(float(shape.parameters) for shape, _, _ in points), y=times, colour=colour, hollow=estimated,
-        about=tuple(f"{shape.name}, {shape.parameters:,} parameters: {si(work, 'FLOP')} a row" for shape, work, _ in points),
+        name=label, x=tuple(float(shape.parameters) for shape, _, _ in points), y=times, colour=colour,
+        hollow=estimated, about=tuple(_words_of(shape, work) for shape, work, _ in points),
         tags=tuple(shape.name if shape.name in TAGGED else "" for shape, _, _ in points),
         work=tuple(work for _, work, _ in points), moved=tuple(moved for _, _, moved in points),
     )  # fmt: skip
+
+
+def _words_of(shape: Model, work: float) -> str:
+    return f"{shape.name}, {shape.parameters:,} parameters: {si(work, 'FLOP')} a row"
 
 
 def _row_costs(shape: Model, phase: str) -> tuple[float, float]:
@@ -125,9 +129,9 @@ def _told(runs: Sequence[Run], phase: str) -> tuple[str, ...]:
         if rows:
             least, most = span(rows, "peak_fraction")
             small, large = span(rows)
+            ends = [f"{seconds(row['median_s'] / row['batch'])} a row for {row['name']}" for row in (small, large)]
             told.append(
-                f"{sentence(name_of(run, runs) + 'measured')} from {seconds(small['median_s'] / small['batch'])} a row for {small['name']} "
-                f"to {seconds(large['median_s'] / large['batch'])} for {large['name']}, at {least['peak_fraction']:.2%} to "
+                f"{name_of(run, runs) or 'Measured '}from {ends[0]} to {ends[1]}, at {least['peak_fraction']:.2%} to "
                 f"{most['peak_fraction']:.0%} of the measured peak."
             )
     return tuple(told)

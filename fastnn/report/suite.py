@@ -31,9 +31,10 @@ def _series(rows: Sequence[Row], group: str, colour: int) -> Series:
     points = []
     for row in rows:
         if row["group"] == group:
-            low, high = (row["flops"] / (row["median_s"] + side * row["iqr_s"] / 2) for side in (1, -0.999))
+            slow, fast = row["median_s"] + row["iqr_s"] / 2, max(row["median_s"] - row["iqr_s"] / 2, row["min_s"])
             about = f"{row['name']}: {seconds(row['median_s'])}, {si(row['flops'] / row['median_s'], 'FLOP/s')}"
-            points.append((row["flops"], row["flops"] / row["median_s"], low, high, about))
+            rate, low, high = (row["flops"] / time for time in (row["median_s"], slow, fast))
+            points.append((row["flops"], rate, low, high, about))
     return series_of(points, name=group or "no group", colour=colour)
 
 
