@@ -32,6 +32,7 @@ from fastnn.report import (
     listing,
     origin,
     page,
+    palette,
     sources,
 )
 from fastnn.report.sources import Sources, run_of
@@ -158,6 +159,32 @@ def test_three_large_files_make_a_page_below_6_mb() -> None:
     assert len(page.page(Sources(runs)).encode()) < LIMIT
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_colour_stands_out_from_the_ground(theme: str) -> None:
+    """By the contrast of WCAG 2.2, 1.4.11."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    ground = luminance(palette.GROUND[theme])
+    for colour in palette.LIGHT if theme == "light" else palette.DARK:
+        dark, light = sorted((ground, luminance(colour)))
+        assert (light + 0.05) / (dark + 0.05) >= 3
+
+
+def test_results_without_rows_make_a_page_that_says_where_they_are_from() -> None:
+    html = page.page(Sources((run(networks=[]),)))
+    assert 'id="rows"' not in html
+    assert 'id="origin"' in html
+    refused = document()["benchmarks"][0] | {"verdict": "refused", "times_s": []} | dict.fromkeys(results.TIMED_FIELDS)
+    html = page.page(Sources((run_of("a", document() | {"benchmarks": [refused]}),)))
+    assert len(data_of(html)["rows"]) == 1
+    assert data_of(html)["families"] == {}
+    assert 'id="rows"' in html
+
+
 def test_what_names_bring_into_the_page_is_text() -> None:
     bad = run("</script><script>alert(1)</script>", cpu="<img src=x onerror=alert(1)>")
     html = page.page(Sources((bad,)))
@@ -183,6 +210,14 @@ def test_report_writes_a_page_of_several_files(tmp_path: Path) -> None:
     found = data_of((tmp_path / "r.html").read_text())
     assert {row[0] for row in found["rows"]} == {"a (1)", "a (2)"}
     assert found["suites"][0]["label"] == "b"
+
+
+def test_the_page_can_go_to_stdout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = invoke(str(write(tmp_path / "a.json", document())), "-o", "-")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("<!doctype html>")
+    assert [file.name for file in tmp_path.iterdir()] == ["a.json"]
 
 
 def test_without_files_the_newest_that_validates_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from fastnn.atomic import write_atomically
-from fastnn.bench.command import result_files
+from fastnn.bench.command import STDOUT, result_files
 from fastnn.bench.progress import say
 from fastnn.report import extra
 from fastnn.report.sources import newest, read
@@ -27,8 +27,11 @@ def run_report(files: Sequence[Path], output: Path, folder: Path | None) -> None
         raise click.UsageError(str(error)) from error
     from fastnn.report.page import page
 
-    write_atomically(output, page(sources).encode())
-    say(f"written: {output}")
+    if str(output) == STDOUT:
+        click.echo(page(sources), nl=False)
+    else:
+        write_atomically(output, page(sources).encode())
+        say(f"written: {output}")
     if folder:
         from fastnn.report.figures import write_all
 

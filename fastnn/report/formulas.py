@@ -81,14 +81,14 @@ SAVED = "2·s·P + s·W"
 
 def _dense(activation: str, optimizer: str, input_gradient: bool) -> dict[str, str]:
     """Formulas of a dense layer: see fastnn.cost for what each term is."""
-    value, _ = cost.ACTIVATION_VALUE[activation]
+    value, _ = cost.ACTIVATION_VALUE[activation]  # 1 for relu
     derivative, _, operand = cost.ACTIVATION_DERIVATIVE[activation]
     through = f" + {derivative + 1}·B·O" if operand else ""
     per_parameter, state = cost.UPDATES[optimizer], 3 + 2 * STATE[optimizer]
     return {
         "parameters": "I·O + O",
         "multiply-adds, forward": "B·I·O",
-        "forward FLOPs": "2·B·I·O + B·O" + (f" + {value}·B·O" if value else ""),
+        "forward FLOPs": "2·B·I·O + B·O" + " + B·O" * value,
         "backward FLOPs": "2·B·I·O" + " + 2·B·I·O" * input_gradient + " + O·(B-1)" + through,
         "update FLOPs": f"{per_parameter}·I·O + {per_parameter}·O",
         "forward bytes": "s·B·I + s·I·O + s·O + s·B·O",

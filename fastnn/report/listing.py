@@ -30,6 +30,7 @@ COLUMNS: tuple[tuple[str, str, str, Callable[[Run, Row], Any]], ...] = (
     ("gflops", "GFLOP/s", "number", lambda run, row: row["gflops"]),
     ("peak_fraction", "of peak", "share", lambda run, row: row["peak_fraction"]),
     ("floor_s", "floor", "s", lambda run, row: row["floor_s"]),
+    ("over_floor", "times floor", "number", lambda run, row: _over_floor(row)),
     ("flops", "FLOPs", "count", lambda run, row: row["flops"]),
     ("macs", "MACs", "count", lambda run, row: row["macs"]),
     ("bytes_min", "bytes", "count", lambda run, row: row["bytes_min"]),
@@ -50,6 +51,11 @@ def cells(runs: Sequence[Run]) -> list[list[Any]]:
     return [
         [_cell(get(run, row)) for _, _, _, get in COLUMNS] for run in runs for row in run.document["benchmarks"]
     ]  # fmt: skip
+
+
+def _over_floor(row: Row) -> float | None:
+    """How many times as long as its FLOPs or bytes need at the least."""
+    return row["median_s"] / row["floor_s"] if row["median_s"] is not None and row["floor_s"] > 0 else None
 
 
 def _ratio(row: Row, part: str) -> float | None:

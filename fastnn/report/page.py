@@ -15,7 +15,7 @@ from fastnn.report import gallery, listing, origin, scale
 from fastnn.report.formulas import formulas
 from fastnn.report.gallery import Section
 from fastnn.report.headline import headline
-from fastnn.report.palette import DARK, LIGHT
+from fastnn.report.palette import DARK, GROUND, LIGHT
 from fastnn.report.picture import Picture
 from fastnn.report.plotly_html import figure
 from fastnn.report.sources import Sources
@@ -29,6 +29,7 @@ def page(sources: Sources) -> str:
     from plotly.offline import get_plotlyjs
 
     sections = gallery.sections(sources)
+    data = page_data(sources, sections)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
@@ -37,7 +38,7 @@ def page(sources: Sources) -> str:
         version=fastnn.__version__, sections=sections, headline=headline(sources), formulas=formulas(sources.runs),
         origins=[origin.of_run(run) for run in sources.runs], suites=sources.suites, light=LIGHT, dark=DARK,
         style=_text("style.css"), script=inside_script(_text("script.js")), plotly=inside_script(get_plotlyjs()),
-        data=packed(page_data(sources, sections)), utilisation=scale.UTILISATION,
+        data=data, packed=packed(data), ground=GROUND, utilisation=scale.UTILISATION,
     )  # fmt: skip
     return html
 

@@ -101,7 +101,8 @@ def _paper(phase: str, tokens: bool, estimated: bool, device: dict[str, Any], co
 
 
 def _words_of(shape: Model, work: float) -> str:
-    return f"{shape.name}, {shape.parameters:,} parameters: {si(work, 'FLOP')} a row"
+    active = f", {shape.active_parameters:,} of them active" * (shape.active_parameters < shape.parameters)
+    return f"{shape.name}, {shape.parameters:,} parameters{active}: {si(work, 'FLOP')} a row"
 
 
 def _row_costs(shape: Model, phase: str) -> tuple[float, float]:
