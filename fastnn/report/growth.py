@@ -78,7 +78,7 @@ def _measured(found: Sequence[Row], label: str, kind: str, look: Mapping[str, An
 def words_of(row: Row) -> str:
     return (
         f"{row['name']}, {row['params']:,} parameters: {seconds(row['median_s'])} ± {seconds(row['iqr_s'] / 2)}, "
-        f"{row['gflops']:.3g} GFLOP/s, {row['peak_fraction']:.1%} of peak"
+        f"{si(row['gflops'] * 1e9, 'FLOP/s')}, {row['peak_fraction']:.1%} of peak"
     )
 
 

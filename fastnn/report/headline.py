@@ -42,7 +42,8 @@ def _cards(run: Run, named: bool) -> list[Card]:
         ),
         Card(
             f"{busiest['peak_fraction']:.0%}", "of the measured peak, at best",
-            f"{busiest['name']}, batch {busiest['batch']}, {busiest['phase']}, {busiest['gflops']:.3g} GFLOP/s{label}",
+            f"{busiest['name']}, batch {busiest['batch']}, {busiest['phase']}, "
+            f"{si(busiest['gflops'] * 1e9, 'FLOP/s')}{label}",
         ),
     ]  # fmt: skip
     return cards + _lead(run, label)
