@@ -241,4 +241,4 @@ worker.serve(lambda: seen.append(os.environ.get("GOMP_SPINCOUNT")))
 os.dup2(real, 1)
 print(json.dumps([before, seen]))
 """
-    assert run_python(source) == ["1000", [None]]
+    assert run_python(source) == ["2000", [None]]
