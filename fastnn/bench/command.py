@@ -55,6 +55,9 @@ def run_bench(json_file: str | None, out: Path | None, plot: bool = False, **opt
     except KeyboardInterrupt:
         interrupted = True
         say("interrupted; the rows done so far stand")
+    report.fit()
+    for file in files if report.fits else []:
+        results.write(file, report.document)
     _show(report, json_file == STDOUT, list(data), files)
     if plot:
         _plot(report)
@@ -147,8 +150,22 @@ def _show(report: Report, as_json: bool, data: Sequence[str], files: Sequence[Pa
         people.print(f"data: {description}")
     for threads, ceilings in report.ceilings.items():
         people.print(f"peak: {si(ceilings.flops_per_s, 'FLOP/s')} of multiply-adds measured, {threads} thread(s)")
+    for fit in report.fits:
+        if fit["quantity"] == "time":
+            people.print(f"law: {fit['sentence']}", soft_wrap=True)
+    for line in _simple_models(report):
+        people.print(line, soft_wrap=True)
     for file in files:
         people.print(f"written: {file}")
+
+
+def _simple_models(report: Report) -> list[str]:
+    """How far off 6 N D is for the smallest network, at the rate of the largest: of our first step."""
+    for fit in report.fits:
+        if fit["quantity"] == "time" and fit["phase"] == "step" and fit["peer"] is None:
+            errors = ", ".join(f"{each['name']} {each['error']:+.0%}" for each in fit["simple_model"]["errors"][:-1])
+            return [f"{fit['simple_model']['name']} at the rate of the largest network would be off by: {errors}"]
+    return []
 
 
 def _plot(report: Report) -> None:

@@ -83,8 +83,10 @@ def _git(tree: Path, *arguments: str) -> str:
     ).stdout.strip()
 
 
-def document(context: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    return {"schema": SCHEMA, "context": dict(context), "benchmarks": list(rows), "fits": []}
+def document(
+    context: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], fits: Sequence[Mapping[str, Any]] = ()
+) -> dict[str, Any]:
+    return {"schema": SCHEMA, "context": dict(context), "benchmarks": list(rows), "fits": list(fits)}
 
 
 def dumps(document: Mapping[str, Any]) -> str:

@@ -23,6 +23,8 @@ from fastnn.trainer import NonFiniteLoss
 
 Say = Callable[[str], object]
 
+# A law is fitted to the rows of so many.
+LEAST_NETWORKS = 4
 # Seconds of measuring ceilings, a thread count.
 CEILING_SECONDS = {"fast": 0.15, "normal": 1.0, "rigorous": 3.0}
 BUDGETS: dict[str, Budget] = {"fast": FAST, "normal": NORMAL, "rigorous": RIGOROUS}
@@ -75,6 +77,7 @@ class Report:
     ceilings: dict[int, Ceilings] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    fits: list[dict[str, Any]] = field(default_factory=list)
 
     @cached_property
     def _context(self) -> dict[str, Any]:
@@ -92,7 +95,7 @@ class Report:
             "threading_layer": threading_layer(),
             "ceilings": [ceilings.as_dict() for ceilings in self.ceilings.values()],
         }
-        return results.document(self._context | found, self.rows)
+        return results.document(self._context | found, self.rows, self.fits)
 
     @property
     def failed(self) -> bool:
@@ -119,6 +122,14 @@ class Report:
         from fastnn.cuda import ceilings
 
         return ceilings.measure(settings.dtype, seconds)
+
+    def fit(self) -> None:
+        """The law of the rows so far, where they are of enough networks."""
+        if len({row["params"] for row in self.rows}) < LEAST_NETWORKS:
+            return
+        from fastnn.bench.fits import fits  # SciPy takes 0.3 s to import
+
+        self.fits = fits(self.rows, self.ceilings, self.settings.device)
 
     def add(self, row: Row) -> None:
         """Keep a row, under the ceilings known by now; where it beats its floor, they are measured anew and raised."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from fastnn.report.palette import COLOURS, LIGHT, MARKS
-from fastnn.report.picture import Axis, Picture
+from fastnn.report.picture import Axis, Picture, Series
 
 WIDTH, HEIGHT = 80, 24
 # The labels of an axis that there is room for, across and up.
@@ -32,16 +33,21 @@ def text(picture: Picture, coloured: bool, width: int = WIDTH, height: int = HEI
         figure.ruler(name).ticks(places, labels)
         figure.label(axis.title, name)
     for series in picture.series:
-        mark, colour = MARKS[series.colour % COLOURS][2], _rgb(LIGHT[series.colour % COLOURS])
-        x, y = _places(picture.x, series.x), _places(picture.y, series.y)
         if series.kind != "points":
-            line = figure.signal(x, y, marker=plotext.marker(LINE, plotext.pixel(colour)))
-            figure.draw(line.lines())
+            figure.draw(_signal(series, picture, LINE).lines())
+    for series in picture.series:  # above all lines, the law's too
         if series.kind != "line":
-            marks = figure.signal(x, y, marker=plotext.marker(mark, plotext.pixel(colour)))
-            figure.draw(marks.label(series.name))
+            figure.draw(_signal(series, picture, MARKS[series.colour % COLOURS][2]).label(series.name))
     built = figure.build().string(colorless=not coloured)
     return "\n".join(line.rstrip() for line in built.splitlines())
+
+
+def _signal(series: Series, picture: Picture, mark: str) -> Any:
+    import plotext
+
+    x, y = _places(picture.x, series.x), _places(picture.y, series.y)
+    colour = plotext.pixel(_rgb(LIGHT[series.colour % COLOURS]))
+    return plotext.figure.signal(x, y, marker=plotext.marker(mark, colour))
 
 
 def ticks(axis: Axis, values: Sequence[float], most: int) -> tuple[list[float], list[str]]:

@@ -1,0 +1,166 @@
+"""The law of cost in a run's rows: how time, FLOPs and bytes grow with parameters, in numbers and in words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from fastnn.bench.table import si
+from fastnn.machine import Ceilings
+from fastnn.study.power_law import Estimate, PowerLaw, Regime, fit
+
+Row = Mapping[str, Any]
+Group = Sequence[Row]
+
+# Quantity, the field of a row that holds it, its unit, and the subject of its sentence.
+QUANTITIES = (
+    ("time", "median_s", "s", "time grows"),
+    ("flops", "flops", "FLOP", "FLOPs grow"),
+    ("bytes", "bytes_min", "B", "traffic grows"),
+)
+# Rows of one law differ in their network alone.
+GROUP = ("phase", "batch", "threads", "dtype", "optimizer", "peer")
+CURVE_POINTS = 60
+# FLOPs a parameter and sample (Kaplan et al. 2020, arXiv 2001.08361): 2 forward, 4 backward.
+SIMPLE = {"forward": ("2 N D", 2), "step": ("6 N D", 6), "epoch": ("6 N D", 6)}
+
+
+def fits(rows: Sequence[Row], ceilings: Mapping[int, Ceilings], device: str = "cpu") -> list[dict[str, Any]]:
+    """An entry a quantity and group of rows with enough networks; FLOPs and bytes, which are counted, once."""
+    found = []
+    for group in _groups(rows):
+        counted = group[0].get("peer") is None and group[0]["threads"] == min(ceilings)
+        for quantity in QUANTITIES if counted else QUANTITIES[:1]:
+            try:
+                law = fit([row["params"] for row in group], [row[quantity[1]] for row in group])
+            except ValueError:  # too few
+                continue
+            found.append(_entry(law, group, quantity, ceilings) | {"device": device})
+    return found
+
+
+def _groups(rows: Sequence[Row]) -> list[Group]:
+    found: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        if row["median_s"] is not None:
+            found.setdefault(tuple(row.get(name) for name in GROUP), []).append(row)
+    return list(found.values())
+
+
+def _entry(
+    law: PowerLaw, group: Group, quantity: tuple[str, str, str, str], ceilings: Mapping[int, Ceilings]
+) -> dict[str, Any]:
+    name, field, unit, subject = quantity
+    params = [row["params"] for row in group]
+    sizes = np.geomspace(min(params), max(params), CURVE_POINTS)
+    regimes = seen(law, params)
+    return {
+        "quantity": name,
+        **{key: group[0].get(key) for key in GROUP},
+        "points": len(group),
+        "law": law.kind.name,
+        "curve": [
+            [float(at), each.value, each.low, each.high] for at, each in zip(sizes, law.at(list(sizes)), strict=True)
+        ],
+        "regimes": [_regime(regime, index, regimes, group, ceilings) for index, regime in enumerate(regimes)],
+        "breaks": [{"params": each.value, "low": each.low, "high": each.high} for each in law.breaks],
+        "overhead": law.overhead and law.overhead.value,
+        "scatter": law.scatter,
+        "sentence": f"{_title(group[0])}: {sentence(law, regimes, unit, subject)}",
+        "simple_model": _simple_model(group, field),
+    }
+
+
+def seen(law: PowerLaw, params: Sequence[int]) -> list[Regime]:
+    """The regimes that networks of these sizes are in."""
+    found = law.regimes
+    ends = [regime.begin.value for regime in found[1:] if regime.begin] + [np.inf]
+    return [
+        regime for regime, end in zip(found, ends, strict=True)
+        if end > min(params) and (regime.begin is None or regime.begin.value < min(end, max(params)))
+    ]  # fmt: skip
+
+
+def _regime(
+    regime: Regime, index: int, regimes: Sequence[Regime], group: Group, ceilings: Mapping[int, Ceilings]
+) -> dict[str, Any]:
+    """bound: what the floor of most of its rows is made of."""
+    params = [row["params"] for row in group]
+    following = regimes[index + 1].begin if index + 1 < len(regimes) else None
+    begin = regime.begin.value if regime.begin and index else float(min(params))
+    end = following.value if following else float(max(params))
+    bounds = Counter(_bound(row, ceilings) for row in group if begin <= row["params"] <= end)
+    return {
+        "name": "overhead" if regime.exponent.high == 0 else "growth",
+        "bound": bounds.most_common(1)[0][0] if bounds else None,
+        "from": begin, "to": end,
+        "exponent": regime.exponent.value, "low": regime.exponent.low, "high": regime.exponent.high,
+    }  # fmt: skip
+
+
+def _bound(row: Row, ceilings: Mapping[int, Ceilings]) -> str:
+    """Multiply-adds, or the level of memory that its floor is read from."""
+    known = ceilings[row["threads"]]
+    level = known.level_of(row["working_set"])
+    adds, moved = row["flops"] / known.flops_per_s, row["bytes_min"] / max(level.bandwidth.values())
+    return "multiply-adds" if adds >= moved else level.name
+
+
+def sentence(law: PowerLaw, regimes: Sequence[Regime], unit: str, subject: str) -> str:
+    """Below 2,500 parameters [1,800, 3,500] 1.52 µs whatever the size; above, time grows as parameters^1.03 ± 0.04."""
+    parts = []
+    for index, regime in enumerate(regimes):
+        grows = f"{subject} as parameters^{regime.exponent.value:.2f} ± {_half(regime.exponent):.2f}"
+        following = regimes[index + 1].begin if index + 1 < len(regimes) else None
+        if regime.exponent.high == 0 and law.overhead:
+            parts.append(f"below {_count(following)} {si(law.overhead.value, unit)} whatever the size" if following else
+                         f"{si(law.overhead.value, unit)} whatever the size")  # fmt: skip
+        elif index == 0:
+            parts.append(grows)
+        elif regimes[index - 1].exponent.high == 0:
+            parts.append(f"above, {grows}")
+        else:
+            parts.append(f"from {_count(regime.begin)} on as parameters^{regime.exponent.value:.2f} ± "
+                         f"{_half(regime.exponent):.2f}")  # fmt: skip
+    return "; ".join(parts)
+
+
+def _half(estimate: Estimate) -> float:
+    return (estimate.high - estimate.low) / 2
+
+
+def _count(estimate: Estimate | None) -> str:
+    assert estimate is not None
+    value, low, high = (f"{_rounded(each):,.0f}" for each in (estimate.value, estimate.low, estimate.high))
+    return f"{value} parameters [{low}, {high}]"
+
+
+def _rounded(value: float) -> float:
+    """Two digits are more than a break point is known to."""
+    return float(f"{value:.2g}")
+
+
+def _title(row: Row) -> str:
+    threads = f"{row['threads']} thread{'s' * (row['threads'] > 1)}"
+    return f"{row['peer'] + ', ' if row.get('peer') else ''}{row['phase']}, batch {row['batch']}, {threads}"
+
+
+def _simple_model(group: Group, field: str) -> dict[str, Any] | None:
+    """2 N D or 6 N D beside what was counted, or, at the rate of the largest network, beside what was measured."""
+    if field == "bytes_min":
+        return None
+    name, factor = SIMPLE[group[0]["phase"]]
+    flops = [factor * row["params"] * row["batch"] for row in group]
+    largest = max(range(len(group)), key=lambda index: group[index]["params"])
+    rate = 1.0 if field == "flops" else flops[largest] / group[largest][field]
+    return {
+        "name": name,
+        "flops_per_s": None if field == "flops" else rate,
+        "errors": [
+            {"name": row["name"], "params": row["params"], "error": count / rate / row[field] - 1}
+            for row, count in zip(group, flops, strict=True)
+        ],
+    }
