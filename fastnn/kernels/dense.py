@@ -16,6 +16,7 @@ from numba import prange
 from fastnn._jit import kernel
 from fastnn.kernels.activation import IDENTITY, STEP, activation_backward, activation_forward
 from fastnn.kernels.matmul import (
+    FEW_ROWS_NN,
     FEW_TERMS,
     NN,
     NT,
@@ -50,6 +51,11 @@ CHUNK_ROWS, CHUNK_COLUMNS = 24, 480
 # 784-1024x3-10 with 1024 and 2 vectors: 417, 4096 and 2: 387, 4096 and 4: 377, as above 514; 335 with sgd on one row,
 # whose gradients do not wait. Milliseconds of 784-6944x3-10 with 4, 2, 1 vectors: 28.9, 26.4, 25.0.
 NEAR_ELEMENTS, FEW_BLOCK_VECTORS, FEW_BLOCK_BYTES = 4096, 4, 2**19
+# Threads that share the columns of w share its rows: of narrow ones each fetches lines that the other has updated. So
+# many outputs of the whole batch are worth it. Microseconds of a step on one thread and two, Zen 5: 784-64-10 at batch
+# 8 (512 outputs) 12 and 26, at 16 (1024) 18 and 28, 333-177-91-7 at 8 (1416) 19 and 30, 784-300-100-10 at 8 (2400) 67
+# and 65, 784-512-512-10 at 8 (4096) 187 and 158.
+PARALLEL_OUTPUTS = 1500
 # Threads share rows of x or of w in units of so many, columns in whole vectors.
 SHARED_ROWS = 8
 
@@ -58,6 +64,13 @@ SHARED_ROWS = 8
 def _threads_for(macs, threads):
     """Threads that a pass of so many multiply-adds is worth."""
     return min(threads, macs // (PARALLEL_MACS // 2)) if macs >= PARALLEL_MACS else 1
+
+
+@kernel(inlined=True)
+def layer_pays_threads(batch, outputs, macs, by_columns):
+    """Whether a pass of so many multiply-adds, whose threads share columns or rows of w, is worth starting them for."""
+    narrow = by_columns and batch > FEW_ROWS_NN and batch * outputs < PARALLEL_OUTPUTS
+    return pays_threads(batch, macs) and not narrow
 
 
 @kernel(inlined=True)
@@ -102,7 +115,7 @@ def _forward_parallel(parts, y, z, x, w, b, kind, alpha, scratch, needed, m, n, 
 def _forward_large(y, z, x, w, b, kind, alpha, scratch, m, n, k):
     needed = panel_of(NN, m, n, k, z.itemsize)
     parts = 1
-    if pays_threads(m, m * n * k):
+    if layer_pays_threads(m, n, m * n * k, m <= n):
         parts = min(thread_count(), scratch.size // max(needed, 1))
     if parts > 1 and take_pool():
         _forward_parallel(parts, y, z, x, w, b, kind, alpha, scratch, needed, m, n, k)
@@ -213,7 +226,7 @@ def _backward_parallel(parts, dx, dw, params, state, at, x, dz, scratch, needed,
 def _backward_large(dx, dw, params, state, at, x, dz, scratch, wants_dx, batch, inputs, outputs, update, rule):
     needed = _scratch_of_one(batch, inputs, outputs, dz.itemsize)
     parts = 1
-    if pays_threads(batch, batch * inputs * outputs * (2 if wants_dx else 1)):
+    if layer_pays_threads(batch, outputs, batch * inputs * outputs * (2 if wants_dx else 1), not wants_dx):
         parts = min(thread_count(), scratch.size // needed)
     if parts > 1 and take_pool():
         _backward_parallel(parts, dx, dw, params, state, at, x, dz, scratch, needed, wants_dx, batch, inputs, outputs,

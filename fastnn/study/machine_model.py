@@ -31,6 +31,8 @@ ROUNDS, ROUNDS_LEFT_OUT = 20, 6
 CONFIDENCE = 0.9
 # Fewer errors say nothing about their tails.
 LEAST_NETWORKS = 20
+# A prediction of nothing, which costs of zero can make, counts as this share of what was measured.
+LEAST_SHARE = 1e-3
 
 Vector = NDArray[np.float64]
 Errors = Mapping[tuple[str, int], Sequence[float]]
@@ -98,24 +100,36 @@ def model_of(document: Mapping[str, Any]) -> MachineModel:
 
 def fit(observations: Sequence[Observation], caches: Sequence[int], dtype: str) -> MachineModel:
     """ValueError: too few networks."""
-    networks = list(dict.fromkeys(each.call.sizes for each in observations))
-    if len(networks) < LEAST_NETWORKS:
-        raise ValueError(f"{len(networks)} networks were measured; a model takes {LEAST_NETWORKS}")
-    terms = [work(each.call, caches) for each in observations]
-    names = sorted({name for each in terms for name in each})
-    counts = np.array([[each.get(name, 0.0) for name in names] for each in terms])
-    cycles = np.array([each.seconds * each.pace for each in observations])
+    names, counts, cycles = _equations(observations, caches)
     costs = _costs(counts / cycles[:, None], ROUNDS)
     errors: dict[tuple[str, int], list[float]] = {}
-    for left_out in networks:
-        out = np.array([each.call.sizes == left_out for each in observations])
-        share = counts[out] @ _costs(counts[~out] / cycles[~out, None], ROUNDS_LEFT_OUT) / cycles[out]
-        for index, error in zip(np.flatnonzero(out).tolist(), -np.log(share), strict=True):
-            call = observations[index].call
-            errors.setdefault((call.phase, call.threads), []).append(float(error))
+    for each, error in zip(observations, errors_left_out(observations, caches), strict=True):
+        errors.setdefault((each.call.phase, each.call.threads), []).append(error)
     pace = float(np.median([each.pace for each in observations]))
     kept = {name: float(cost) for name, cost in zip(names, costs, strict=True) if cost > 0}
     return MachineModel(dtype, tuple(caches), pace, kept, {key: tuple(sorted(each)) for key, each in errors.items()})
+
+
+def errors_left_out(observations: Sequence[Observation], caches: Sequence[int]) -> list[float]:
+    """log(measured / predicted) of each, by a fit to the networks of other layers. ValueError: too few networks."""
+    sizes = [each.call.sizes for each in observations]
+    if len(set(sizes)) < LEAST_NETWORKS:
+        raise ValueError(f"{len(set(sizes))} networks were measured; a model takes {LEAST_NETWORKS}")
+    _, counts, cycles = _equations(observations, caches)
+    errors = np.empty(len(observations))
+    for left_out in set(sizes):
+        out = np.array([each == left_out for each in sizes])
+        share = counts[out] @ _costs(counts[~out] / cycles[~out, None], ROUNDS_LEFT_OUT) / cycles[out]
+        errors[out] = -np.log(np.maximum(share, LEAST_SHARE))
+    return [float(error) for error in errors]
+
+
+def _equations(observations: Sequence[Observation], caches: Sequence[int]) -> tuple[list[str], Vector, Vector]:
+    """Names of the terms, how often each occurs in each observation, and the time it took in FLOPs of registers."""
+    terms = [work(each.call, caches) for each in observations]
+    names = sorted({name for each in terms for name in each})
+    counts = np.array([[each.get(name, 0.0) for name in names] for each in terms])
+    return names, counts, np.array([each.seconds * each.pace for each in observations])
 
 
 def _costs(shares: Vector, rounds: int) -> Vector:
@@ -132,7 +146,7 @@ def _costs(shares: Vector, rounds: int) -> Vector:
 
 def _weights(ratio: Vector) -> Vector:
     """With which least squares of ratio - 1 have the gradient of Huber's loss of log(ratio)."""
-    ratio = np.maximum(ratio, 1e-3)
+    ratio = np.maximum(ratio, LEAST_SHARE)
     off = np.abs(ratio - 1) > 1e-6
     weights = np.ones_like(ratio)
     pull = np.clip(np.log(ratio[off]), -HUBER, HUBER)

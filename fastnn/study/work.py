@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from fastnn.kernels import matmul
+from fastnn.kernels.dense import layer_pays_threads
 from fastnn.kernels.matmul import NN, NT, TN
 from fastnn.lowering import CHUNK_ROWS, CHUNKED_PARAMETERS
 from fastnn.simd.host import UNIT
@@ -86,16 +87,12 @@ def _times(factor: float, terms: Terms) -> Terms:
 
 def _in_chunks(layers: Layers, unit: int, call: Call, caches: Sequence[int]) -> Terms:
     """A pass over all rows, a chunk at a time, by threads that share units of so many rows."""
-    threads = call.threads if _pays_threads(call.batch, call.batch * call.parameters) else 1
+    threads = call.threads if matmul.pays_threads(call.batch, call.batch * call.parameters) else 1
     units = -(-call.batch // unit)
     busiest = -(-units // min(threads, units)) / units
     chunks = _parts(call.batch, CHUNK_ROWS)
     each = [_times(count * busiest, layers(call, rows, 1, caches)) for rows, count in chunks]
     return _sum([{"threads started": threads > 1}, *each])
-
-
-def _pays_threads(rows: int, macs: int) -> bool:
-    return bool(matmul.pays_threads(rows, macs))
 
 
 def _parts(size: int, most: int) -> Iterator[tuple[int, int]]:
@@ -131,33 +128,48 @@ PASSES: dict[str, tuple[tuple[Layers, int], ...]] = {
 
 
 def _forward(call: Call, rows: int, inputs: int, outputs: int, threads: int, caches: Sequence[int]) -> Terms:
-    share = _share(rows, rows * inputs * outputs, threads)
+    macs = rows * inputs * outputs
+    share = _share(rows, outputs, macs, threads, by_columns=rows <= outputs)
     shared: list[Terms] = [
         _product(NN, rows, outputs, inputs, call.itemsize),
         _beyond("forward", call, inputs * outputs, caches),
         {"outputs": rows * _whole(outputs, call.itemsize)},
     ]
-    return _sum([{"layer, forward": 1, "threads started": share < 1}, _times(share, _sum(shared))])
+    alone: Terms = {"threads started": share < 1, "outputs that change cores": rows * outputs * (1 - share)}
+    return _sum([{_layer("forward", macs): 1}, alone, _times(share, _sum(shared))])
 
 
 def _backward(
     call: Call, rows: int, inputs: int, outputs: int, threads: int, caches: Sequence[int], wants_dx: bool
 ) -> Terms:
-    share = _share(rows, rows * inputs * outputs * (2 if wants_dx else 1), threads)
+    weights, macs = inputs * outputs, rows * inputs * outputs
+    share = _share(rows, outputs, macs * (2 if wants_dx else 1), threads, by_columns=not wants_dx)
     shared: list[Terms] = [
         _product(TN, inputs, outputs, rows, call.itemsize),
-        _beyond("update", call, inputs * outputs, caches),
-        {"updates": inputs * outputs},
+        _beyond("update", call, weights, caches),
+        {"updates": weights},
     ]
     if wants_dx:
         shared += [_product(NT, rows, inputs, outputs, call.itemsize), {"gradients of inputs": rows * inputs}]
-    alone: Terms = {"gradients of outputs": rows * _whole(outputs, call.itemsize), "threads started": share < 1}
-    return _sum([{"layer, backward": 1}, alone, _times(share, _sum(shared))])
+    # Both passes give each thread the same columns of w, or it comes from the core that updated it.
+    forward = _share(rows, outputs, macs, threads, by_columns=rows <= outputs)
+    stays = share == forward and (share == 1 or not (wants_dx or rows > outputs))
+    alone: Terms = {
+        "gradients of outputs": rows * _whole(outputs, call.itemsize),
+        "threads started": share < 1,
+        "weights that change cores": 0 if stays else weights * (1 - 1 / threads),
+    }
+    return _sum([{_layer("backward", macs): 1}, alone, _times(share, _sum(shared))])
 
 
-def _share(rows: int, macs: int, threads: int) -> float:
+def _layer(pass_name: str, macs: int) -> str:
+    """The term of one layer's pass beside its products: three scalar loops have less to prepare."""
+    return f"layer, {pass_name}{', scalar' if macs <= matmul.TINY_MACS else ''}"
+
+
+def _share(rows: int, outputs: int, macs: int, threads: int, by_columns: bool) -> float:
     """Of the work of a layer that one thread has."""
-    return 1 / threads if threads > 1 and _pays_threads(rows, macs) else 1.0
+    return 1 / threads if threads > 1 and layer_pays_threads(rows, outputs, macs, by_columns) else 1.0
 
 
 def _beyond(pass_name: str, call: Call, weights: int, caches: Sequence[int]) -> Terms:

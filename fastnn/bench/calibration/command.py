@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -66,6 +67,7 @@ def _measure(dtype: str, effort: str) -> dict[str, Any]:
         "machine": machine.description() | {"threading_layer": threading_layer()},
         "ceilings": [each.as_dict() for each in ceilings.values()],
         "model": fit(observations, list(sizes.values()), dtype).as_dict(),
+        "observations": [asdict(each) for each in observations],
     }
 
 

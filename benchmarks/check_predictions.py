@@ -1,0 +1,149 @@
+"""How good predictions are, on this machine: python benchmarks/check_predictions.py --json FILE.json
+
+Of each rung of the ladder, by what `fastnn machine` measured of all other networks; and of ten networks that it did not
+measure, deep and narrow, wide and shallow, of odd sizes, timed now. Both stand beside their predictions, with the share
+of intervals that held.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from rich.table import Table
+
+from fastnn.bench import results
+from fastnn.bench.calibration import kept
+from fastnn.bench.calibration.command import measured
+from fastnn.bench.calibration.networks import observe
+from fastnn.bench.command import thread_counts
+from fastnn.bench.ladder import LADDER, Rung, parse
+from fastnn.bench.progress import progress
+from fastnn.bench.table import console, si
+from fastnn.study.machine_model import MachineModel, Observation, errors_left_out, interval
+from fastnn.study.work import Call
+
+SCHEMA = "fastnn-predictions/1"
+NETWORKS = (
+    "32-16x12-10", "64-48x8-10", "256-256x4-256", "784-3000-10", "2048-1500-100", "333-177-91-7", "100-129-65-33-17",
+    "1000-500-250-125-10", "17-1001-13", "784-300-100-10",
+)  # fmt: skip
+BATCHES = 1, 8, 64, 512
+SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """error: log(measured / predicted). held: whether the interval did."""
+
+    group: str
+    name: str
+    batch: int
+    threads: int
+    phase: str
+    measured_s: float
+    predicted_s: float
+    error: float
+    held: bool
+
+
+def of_ladder(model: MachineModel, observations: Sequence[Observation]) -> list[Checked]:
+    """Each rung by a fit that did not see it."""
+    names = {rung.sizes: rung.name for rung in LADDER}
+    errors = errors_left_out(observations, model.caches)
+    return [
+        _checked("ladder", names[each.call.sizes], model, each, error)
+        for each, error in zip(observations, errors, strict=True)
+        if each.call.sizes in names
+    ]
+
+
+def of_others(model: MachineModel, observations: Sequence[Observation]) -> list[Checked]:
+    """At the pace of their moment."""
+    return [
+        _checked("other", Rung(each.call.sizes).name, model, each,
+                 math.log(each.seconds * each.pace / model.pace / model.predict(each.call).median))
+        for each in observations
+    ]  # fmt: skip
+
+
+def _checked(group: str, name: str, model: MachineModel, observed: Observation, error: float) -> Checked:
+    call = observed.call
+    low, high = interval(model.errors[call.phase, call.threads])
+    seconds = observed.seconds * observed.pace / model.pace
+    predicted = seconds / math.exp(error)
+    return Checked(
+        group, name, call.batch, call.threads, call.phase, seconds, predicted, error, low <= error <= high
+    )  # fmt: skip
+
+
+def observed(document: dict[str, Any]) -> list[Observation]:
+    """What `fastnn machine` timed."""
+    return [
+        Observation(Call(**each["call"] | {"sizes": tuple(each["call"]["sizes"])}), each["seconds"], each["pace"])
+        for each in document["observations"]
+    ]
+
+
+def summary(found: Sequence[Checked]) -> dict[str, float]:
+    """Of errors as shares: |measured / predicted - 1|."""
+    errors = np.abs(np.expm1([each.error for each in found]))
+    within, held = errors <= 0.25, [each.held for each in found]
+    return {
+        "calls": len(found), "median": float(np.median(errors)), "nine_in_ten": float(np.quantile(errors, 0.9)),
+        "within_25_percent": float(np.mean(within)), "intervals_held": float(np.mean(held)),
+    }  # fmt: skip
+
+
+@click.command()
+@click.option("--anew", is_flag=True, help="Measure the machine again first.")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write all of it here.")
+def main(anew: bool, json_file: Path | None) -> None:
+    document = measured("float32", "normal", anew)
+    model = kept.model(document)
+    cases = [(parse(name).sizes, batch) for name in NETWORKS for batch in BATCHES]
+    with progress(len(cases)) as (_, advance):
+        others = of_others(model, observe(cases, thread_counts(()), "float32", SECONDS, advance))
+    found = [*of_ladder(model, observed(document)), *others]
+    groups = {
+        (group, phase, threads): [
+            each for each in found if (each.group, each.phase, each.threads) == (group, phase, threads)
+        ]
+        for group, phase, threads in dict.fromkeys((each.group, each.phase, each.threads) for each in found)
+    }
+    summaries = [
+        {"group": group, "phase": phase, "threads": threads, **summary(each)}
+        for (group, phase, threads), each in groups.items()
+    ]
+    if json_file:
+        about = {"machine": document["machine"], "date": document["date"]}
+        results.write(json_file, {
+            "schema": SCHEMA, **about, "all": summary(found), "summaries": summaries,
+            "calls": [asdict(each) for each in found],
+        })  # fmt: skip
+    _show(found, summaries)
+
+
+def _show(found: Sequence[Checked], summaries: Sequence[dict[str, Any]]) -> None:
+    people = console(sys.stdout)
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    for heading in ("networks", "phase", "threads", "calls", "median", "9 in 10", "within 25 %", "interval held"):
+        table.add_column(heading, justify="left" if heading in ("networks", "phase") else "right")
+    for each in [*summaries, {"group": "all", "phase": "", "threads": "", **summary(found)}]:
+        table.add_row(each["group"], each["phase"], str(each["threads"]), str(each["calls"]), f"{each['median']:.1%}",
+                      f"{each['nine_in_ten']:.0%}", f"{each['within_25_percent']:.0%}",
+                      f"{each['intervals_held']:.0%}")  # fmt: skip
+    people.print(table)
+    for each in sorted(found, key=lambda each: -abs(each.error))[:8]:
+        people.print(f"{each.group} {each.name}, batch {each.batch}, {each.threads} thread(s), {each.phase}: predicted "
+                     f"{si(each.predicted_s, 's')}, took {si(each.measured_s, 's')}")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
