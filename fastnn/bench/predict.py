@@ -8,6 +8,7 @@ import click
 from rich.table import Table
 
 from fastnn.bench import results
+from fastnn.bench.calibration.command import measured
 from fastnn.bench.command import STDOUT, result_files
 from fastnn.bench.table import console, si
 from fastnn.paper.estimate import Estimate, Interval, devices_needed, estimate
@@ -15,6 +16,8 @@ from fastnn.paper.models import Hardware, Model, hardware, model, model_names
 from fastnn.paper.transformer import Transformer
 
 SCHEMA = "fastnn-predict/1"
+# Hardware by this name is the machine that the command runs on.
+THIS = "this"
 DAY = 86_400.0
 
 
@@ -25,7 +28,7 @@ def run_predict(
     """click.UsageError: a model or hardware that is not known or cannot be."""
     try:
         files = result_files(json_file, None)
-        chip = None if device is None else hardware(device)
+        chip = None if device is None else this_machine() if device == THIS else hardware(device)
         found = []
         for name in names or model_names():
             shape = model(name)
@@ -57,6 +60,18 @@ def run_predict(
         people.print(line)
     for file in files:
         people.print(f"written: {file}")
+
+
+def this_machine() -> Hardware:
+    """This machine's measured peak of all threads, in float32, the bandwidth of its memory, and its size."""
+    document = measured("float32", "fast")
+    most = document["ceilings"][-1]
+    rates = most["bandwidth"]["DRAM"]
+    fastest = max(rate for name, rate in rates.items() if name != "bytes")
+    return Hardware(
+        name="this machine", flops_per_s=most["flops_per_s"], memory=document["machine"]["memory"], bytes_per_s=fastest,
+        number="float32, measured", source=str(document["machine"]["cpu"]),
+    )  # fmt: skip
 
 
 def default_rows(shape: Model) -> int:
