@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from fastnn.kernels import matmul
 from fastnn.kernels.dense import layer_pays_threads
@@ -24,6 +25,14 @@ from fastnn.tape import CHUNKS_OF_SPAN
 
 Terms = dict[str, float]
 FORMS = {NN: "forward", TN: "weight", NT: "input"}
+
+
+def _uncompiled(kernel: Callable[..., Any]) -> Callable[..., Any]:
+    """Its Python function: networks on paper have more multiply-adds than an int64 holds, and nothing compiles."""
+    return getattr(kernel, "py_func", kernel)
+
+
+_is_few, _is_swapped, _pays_threads = map(_uncompiled, (matmul.is_few, matmul.is_swapped, matmul.pays_threads))
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,11 +195,11 @@ def _product(form: int, m: int, n: int, k: int, itemsize: int) -> Terms:
     straddles = form != NT and n * itemsize % UNIT.bytes > 0
     if macs <= matmul.TINY_MACS:
         return {f"{name}, scalar multiply-adds": macs, f"{name}, scalar outputs": m * n}
-    if matmul.is_few(form, m, n, k):
+    if _is_few(form, m, n, k):
         rows = m * (n if form == NT else k)
         passing = f"{name}, passing by"
         return {passing: macs, f"{passing}, rows": rows, f"{passing}, straddling": macs * straddles}
-    if form == NT and matmul.is_swapped(m, n, k, itemsize):
+    if form == NT and _is_swapped(m, n, k, itemsize):
         return _tiles(name, n, m, k, itemsize, straddles=False) | {f"{name}, swapped": m * k + m * n}
     packs = form == NT or (form == NN and m >= matmul.PACKED_ROWS and (straddles or m >= matmul.ALWAYS_PACKED_ROWS))
     return _tiles(name, m, n, k, itemsize, straddles and not packs) | {f"{name}, packed": n * k * packs}

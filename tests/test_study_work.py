@@ -1,0 +1,301 @@
+"""What the kernels are said to do for a call, against loops and sums that share nothing with fastnn.study.work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from fastnn import cost
+from fastnn._jit import DISPATCHERS
+from fastnn.bench.calibration.networks import networks
+from fastnn.kernels.matmul import (
+    ALWAYS_PACKED_ROWS,
+    FEW_ROWS_NN,
+    FEW_ROWS_NT,
+    FEW_SIDE,
+    FEW_TERMS,
+    NN,
+    NT,
+    PACKED_ROWS,
+    PARALLEL_FEW,
+    PARALLEL_MACS,
+    SWAPPED_SIDE,
+    TINY_MACS,
+    TN,
+)
+from fastnn.lowering import CHUNK_ROWS, CHUNKED_PARAMETERS
+from fastnn.simd.host import UNIT
+from fastnn.study import work
+from fastnn.study.work import Call, Terms
+from fastnn.tape import CHUNKS_OF_SPAN
+
+CACHES = 32 * 2**10, 2**20, 32 * 2**20
+LANES = {itemsize: UNIT.bytes // itemsize for itemsize in (4, 8)}
+WIDEST = max(UNIT.tiles)
+NAMES = {NN: "forward", TN: "weight", NT: "input"}
+# Rows, columns and terms of products that are made of tiles, in each form: even and odd ones, less than a vector, more
+# than a block.
+SHAPES = [(5, 7, 9), (8, 48, 16), (13, 33, 65), (40, 64, 100), (64, 112, 130), (127, 50, 3), (300, 10, 784)]
+
+
+def whole(n: int, itemsize: int = 4) -> int:
+    """n, rounded up to whole vectors."""
+    while n % LANES[itemsize]:
+        n += 1
+    return n
+
+
+def tiles(m: int, n: int, itemsize: int) -> Iterator[tuple[int, int]]:
+    """Height in rows and width in vectors of each tile of y (m, n), as they follow one another."""
+    column = 0
+    while column < n:
+        vectors = whole(n - column, itemsize) // LANES[itemsize]
+        width = 2 if vectors == 4 else min(vectors, WIDEST)
+        row = 0
+        while row < m:
+            height = next(height for height in UNIT.tiles[width] if height <= m - row)
+            yield height, width
+            row += height
+        column += width * LANES[itemsize]
+
+
+def assert_tiled(found: Terms, name: str, m: int, n: int, k: int, itemsize: int, straddles: bool) -> None:
+    shapes = list(tiles(m, n, itemsize))
+    assert found[f"{name}, multiply-adds"] == sum(height * width for height, width in shapes) * k
+    assert found[f"{name}, loads"] == sum(height + width for height, width in shapes) * k
+    assert found[f"{name}, loads, straddling"] == straddles * sum(width for _, width in shapes) * k
+    assert found[f"{name}, steps of tiles"] == len(shapes) * k
+    assert found[f"{name}, tiles"] == len(shapes)
+
+
+def test_the_widest_tile_is_of_three_vectors() -> None:
+    """What `tiles` above takes for granted where it makes two and two of four."""
+    assert WIDEST == 3
+
+
+@pytest.mark.parametrize("itemsize", [4, 8])
+@pytest.mark.parametrize("form", [NN, TN, NT])
+@pytest.mark.parametrize(("m", "n", "k"), SHAPES)
+def test_a_product_is_made_of_tiles_of_falling_width_and_height(
+    form: int, m: int, n: int, k: int, itemsize: int
+) -> None:
+    found = work._product(form, m, n, k, itemsize)
+    partial = n % LANES[itemsize] > 0
+    packs = form == NT or (form == NN and (m >= ALWAYS_PACKED_ROWS or (m >= PACKED_ROWS and partial)))
+    assert_tiled(found, NAMES[form], m, n, k, itemsize, straddles=partial and form != NT and not packs)
+    assert found[f"{NAMES[form]}, packed"] == (n * k if packs else 0)
+    assert set(found) == {f"{NAMES[form]}, {each}" for each in (
+        "multiply-adds", "loads", "loads, straddling", "steps of tiles", "tiles", "packed")}  # fmt: skip
+
+
+def test_one_tile_of_each_width_by_hand() -> None:
+    for width, heights in UNIT.tiles.items():
+        found = work._product(NN, heights[0], width * LANES[4], 1000, 4)
+        assert found == {
+            "forward, multiply-adds": 1000 * heights[0] * width, "forward, loads": 1000 * (heights[0] + width),
+            "forward, loads, straddling": 0, "forward, steps of tiles": 1000, "forward, tiles": 1, "forward, packed": 0,
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize("itemsize", [4, 8])
+@pytest.mark.parametrize("form", [NN, TN, NT])
+def test_vectors_hold_no_fewer_multiply_adds_than_the_mathematics_and_as_many_where_they_are_full(
+    form: int, itemsize: int
+) -> None:
+    lanes = LANES[itemsize]
+    full = [(m, vectors * lanes, k) for m in (4, 17, 130) for vectors in (1, 2, 3, 4, 5, 7) for k in (30, 600)]
+    for m, n, k in [*SHAPES, *full]:
+        macs = work._product(form, m, n, k, itemsize)[f"{NAMES[form]}, multiply-adds"] * lanes
+        exact = cost.product(m, n, k, itemsize).macs
+        swapped = f"{NAMES[form]}, swapped" in work._product(form, m, n, k, itemsize)
+        assert macs == exact if (m if swapped else n) % lanes == 0 else macs > exact
+
+
+def test_tiny_products_are_counted_by_the_scalar() -> None:
+    assert work._product(NN, 5, 4, TINY_MACS // 20, 4) == {
+        "forward, scalar multiply-adds": TINY_MACS // 20 * 20,
+        "forward, scalar outputs": 20,
+    }
+    assert "forward, multiply-adds" in work._product(NN, 5, 4, TINY_MACS // 20 + 1, 4)
+
+
+@pytest.mark.parametrize(
+    ("form", "m", "n", "k", "rows"),
+    [
+        # Rows of w, each once for every row of y; with NT rows of w are columns of y.
+        (NN, FEW_ROWS_NN, FEW_SIDE + 1, FEW_SIDE, FEW_ROWS_NN * FEW_SIDE),
+        (NT, FEW_ROWS_NT, 50, 40, FEW_ROWS_NT * 50),
+        # Rows of y, each once for every term.
+        (TN, 70, FEW_SIDE + 1, FEW_TERMS, 70 * FEW_TERMS),
+    ],
+)
+def test_a_few_rows_pass_by_one_by_one(form: int, m: int, n: int, k: int, rows: int) -> None:
+    found = work._product(form, m, n, k, 4)
+    assert found == {
+        f"{NAMES[form]}, passing by": m * n * k,
+        f"{NAMES[form]}, passing by, rows": rows,
+        f"{NAMES[form]}, passing by, straddling": 0 if form == NT else m * n * k,
+    }
+    more = (m, n, k + 1) if form == TN else (m + 1, n, k)
+    assert f"{NAMES[form]}, passing by" not in work._product(form, *more, 4)
+
+
+def test_a_gradient_of_the_input_is_swapped_where_its_rows_fill_vectors() -> None:
+    m, n, k = LANES[4], SWAPPED_SIDE + 5, SWAPPED_SIDE
+    found = work._product(NT, m, n, k, 4)
+    assert_tiled(found, "input", n, m, k, 4, straddles=False)
+    assert found["input, swapped"] == m * k + m * n
+    assert "input, packed" not in found
+    assert "input, swapped" not in work._product(NT, m, n, SWAPPED_SIDE - 1, 4)
+
+
+# Networks -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_step_of_the_smallest_network_by_hand() -> None:
+    """Two rows of 3-4-2: products of 24 and 16 multiply-adds."""
+    found = work.work(Call((3, 4, 2), 2, 1, "step"), ())
+    vectors = whole(4) + whole(2)
+    assert {name: amount for name, amount in found.items() if amount} == {
+        "call, step": 1, "layer, forward": 2, "layer, backward": 2,
+        "forward, scalar multiply-adds": 24 + 16, "forward, scalar outputs": 2 * 4 + 2 * 2, "outputs": 2 * vectors,
+        "weight, scalar multiply-adds": 24 + 16, "weight, scalar outputs": 12 + 8, "updates": 12 + 8,
+        "input, scalar multiply-adds": 16, "input, scalar outputs": 8, "gradients of inputs": 8,
+        "gradients of outputs": 2 * vectors, "loss, elements": 2 * whole(2), "loss, rows": 2,
+    }  # fmt: skip
+
+
+def test_terms_of_a_network_are_the_sum_of_those_of_its_layers() -> None:
+    sizes, batch = (70, 130, 33, 9), 50
+    layers = [work.work(Call(pair, batch, 1, "forward"), ()) for pair in zip(sizes[:-1], sizes[1:], strict=True)]
+    found = work.work(Call(sizes, batch, 1, "forward"), ())
+    assert set(found) == {name for layer in layers for name in layer}
+    for name, amount in found.items():
+        assert amount == (1 if name == "call, forward" else sum(layer.get(name, 0) for layer in layers))
+
+
+def test_a_step_is_a_forward_pass_a_loss_and_three_products_a_layer_but_the_first() -> None:
+    sizes, batch = (70, 130, 33, 9), 50
+    forward, step = (work.work(Call(sizes, batch, 1, phase), CACHES) for phase in ("forward", "step"))
+    assert {name: step[name] for name in forward if name != "call, forward"} == {
+        name: amount for name, amount in forward.items() if name != "call, forward"
+    }
+    gradients = [work._product(NT, batch, i, o, 4) for i, o in ((130, 33), (33, 9))]
+    updates = [work._product(TN, i, o, batch, 4) for i, o in ((70, 130), (130, 33), (33, 9))]
+    for name, products in (("input", gradients), ("weight", updates)):
+        expected = {term: sum(each.get(term, 0) for each in products) for term in {t for p in products for t in p}}
+        assert {term: amount for term, amount in step.items() if term.startswith(f"{name},")} == expected
+    assert step["gradients of inputs"] == batch * (130 + 33)
+    assert step["updates"] == 70 * 130 + 130 * 33 + 33 * 9
+    assert not any(term.startswith("input,") for term in work.work(Call((70, 130), batch, 1, "step"), CACHES))
+
+
+def test_weights_that_a_cache_does_not_hold_come_from_beyond_it() -> None:
+    call = Call((300, 200), 10, 1, "step")
+    bytes_used = 4 * (300 * 200 + 200 + 10 * 500)
+    assert call.working_set == bytes_used
+    found = work.work(call, (bytes_used // 4, bytes_used // 2, bytes_used, 2 * bytes_used))
+    for pass_name in ("forward", "update"):
+        shares = [found[f"beyond L{level}, {pass_name}"] / (4 * 300 * 200) for level in (1, 2, 3, 4)]
+        assert shares == pytest.approx([0.75, 0.5, 0, 0])
+
+
+def test_float64_has_half_the_lanes_and_twice_the_bytes() -> None:
+    sizes, batch = (64, 192, 96), 40
+    single, double = (work.work(Call(sizes, batch, 1, "step", itemsize), (1,)) for itemsize in (4, 8))
+    for name in ("forward", "weight", "input"):
+        assert double[f"{name}, multiply-adds"] == 2 * single[f"{name}, multiply-adds"]
+    assert double["updates"] == single["updates"]
+    assert double["beyond L1, forward"] == pytest.approx(2 * single["beyond L1, forward"], rel=1e-4)
+
+
+# Threads --------------------------------------------------------------------------------------------------------------
+
+SHARED = "forward, multiply-adds", "forward, loads", "beyond L1, forward", "outputs"
+
+
+@pytest.mark.parametrize(
+    ("batch", "side", "pays"),
+    [
+        (FEW_ROWS_NN + 1, round((PARALLEL_MACS / (FEW_ROWS_NN + 1)) ** 0.5) + 1, True),
+        (FEW_ROWS_NN + 1, round((PARALLEL_MACS / (FEW_ROWS_NN + 1)) ** 0.5) - 1, False),
+        (1, round(PARALLEL_FEW**0.5) + 1, True),
+        (1, round(PARALLEL_FEW**0.5) - 1, False),
+    ],
+)
+def test_threads_divide_the_work_and_are_started_only_where_that_pays(batch: int, side: int, pays: bool) -> None:
+    one, three = (work.work(Call((side, side), batch, threads, "forward"), CACHES) for threads in (1, 3))
+    assert one["threads started"] == 0
+    assert three["threads started"] == pays
+    alone = {"threads started", "call, forward", "layer, forward"}
+    for name in set(one) - alone:
+        assert three[name] == pytest.approx(one[name] / (3 if pays else 1))
+    assert {name: three[name] for name in alone - {"threads started"}} == {"call, forward": 1, "layer, forward": 1}
+
+
+def test_the_loss_and_gradients_of_outputs_are_made_by_one_thread() -> None:
+    one, two = (work.work(Call((500, 500, 500), 64, threads, "step"), CACHES) for threads in (1, 2))
+    assert two["threads started"] == 4
+    for name in ("loss, elements", "loss, rows", "gradients of outputs", "layer, backward"):
+        assert two[name] == one[name]
+    for name in ("weight, multiply-adds", "input, multiply-adds", "updates", "gradients of inputs"):
+        assert two[name] == one[name] / 2
+
+
+def test_a_backward_pass_that_wants_the_gradient_of_the_input_pays_threads_at_half_the_size() -> None:
+    side = round((0.7 * PARALLEL_MACS / 64) ** 0.5)
+    found = work.work(Call((side, side, side), 64, 2, "step"), CACHES)
+    assert found["threads started"] == 1
+
+
+# Chunks ---------------------------------------------------------------------------------------------------------------
+
+SMALL = (30, 40, 50)  # 3,290 parameters
+
+
+def test_a_small_network_takes_a_big_batch_in_chunks() -> None:
+    call = Call(SMALL, 2 * CHUNK_ROWS + 7, 1, "forward")
+    assert call.parameters == cost.parameter_count(SMALL) <= CHUNKED_PARAMETERS
+    assert call.in_chunks
+    chunk, rest = (work.work(Call(SMALL, rows, 1, "forward"), ()) for rows in (CHUNK_ROWS, 7))
+    found = work.work(call, ())
+    assert found["layer, forward"] == 3 * 2
+    for name in set(chunk) - {"call, forward"}:
+        assert found[name] == 2 * chunk[name] + rest[name]
+    assert not Call(SMALL, CHUNK_ROWS, 1, "forward").in_chunks
+    assert not Call((60, 70, 50), 1000, 1, "forward").in_chunks
+
+
+def test_threads_share_whole_chunks_forward_and_whole_spans_backward() -> None:
+    """Two threads at three chunks have two and one, at two spans of four chunks each one."""
+    batch = 3 * CHUNK_ROWS
+    one, two = (work.work(Call(SMALL, batch, threads, "forward"), ()) for threads in (1, 2))
+    assert (one["threads started"], two["threads started"]) == (0, 1)
+    assert two["forward, multiply-adds"] == pytest.approx(one["forward, multiply-adds"] * 2 / 3)
+    batch = 2 * CHUNKS_OF_SPAN * CHUNK_ROWS
+    one, two, nine = (work.work(Call(SMALL, batch, threads, "step"), ()) for threads in (1, 2, 9))
+    assert two["threads started"] == 2
+    assert two["weight, multiply-adds"] == pytest.approx(one["weight, multiply-adds"] / 2)
+    assert nine["weight, multiply-adds"] == two["weight, multiply-adds"]
+    assert nine["forward, multiply-adds"] == pytest.approx(one["forward, multiply-adds"] / 8)
+
+
+# All ------------------------------------------------------------------------------------------------------------------
+
+
+def test_every_network_of_the_calibration_has_terms_that_are_no_less_than_nothing() -> None:
+    for sizes, batch in networks(30):
+        for phase in ("forward", "step"):
+            one, two = (work.work(Call(sizes, batch, threads, phase), CACHES) for threads in (1, 2))
+            assert min(one.values()) >= 0
+            assert set(one) == set(two)
+            assert all(two[name] <= one[name] for name in one if name != "threads started")
+
+
+def test_networks_of_any_size_are_counted_and_nothing_is_compiled_for_that() -> None:
+    """1e23 multiply-adds, which no int64 holds."""
+    compiled = sum(len(dispatcher.signatures) for dispatcher in DISPATCHERS)
+    found = work.work(Call((10**10, 10**10), 1000, 2, "step"), CACHES)
+    assert found["forward, multiply-adds"] * LANES[4] == pytest.approx(0.5e23)
+    assert sum(len(dispatcher.signatures) for dispatcher in DISPATCHERS) == compiled
