@@ -72,8 +72,8 @@ class MachineModel:
     def predict(self, call: Call) -> Prediction:
         """ValueError: a phase or number of threads that was not measured."""
         if (call.phase, call.threads) not in self.errors:
-            known = sorted({threads for _, threads in self.errors})
-            raise ValueError(f"threads is {call.threads}; the machine was measured with {', '.join(map(str, known))}")
+            known = ", ".join(f"{phase} with {threads}" for phase, threads in sorted(self.errors))
+            raise ValueError(f"{call.phase} with threads {call.threads} was not measured on the machine; {known} were")
         terms = work(call, self.caches)
         seconds = sum(self.costs.get(name, 0.0) * amount for name, amount in terms.items()) / self.pace
         low, high = interval(self.errors[call.phase, call.threads])
@@ -88,14 +88,32 @@ class MachineModel:
 def model_of(document: Mapping[str, Any]) -> MachineModel:
     """The model that as_dict gave. ValueError: it is none."""
     try:
-        errors = {(each["phase"], int(each["threads"])): tuple(each["errors"]) for each in document["errors"]}
+        errors = {
+            (str(each["phase"]), int(each["threads"])): tuple(sorted(map(float, each["errors"])))
+            for each in document["errors"]
+        }
         costs = {str(name): float(cost) for name, cost in document["costs"].items()}
         caches = tuple(int(size) for size in document["caches"])
-        return MachineModel(str(document["dtype"]), caches, float(document["pace"]), costs, errors)
-    except (KeyError, TypeError, AttributeError) as error:
+        model = MachineModel(str(document["dtype"]), caches, float(document["pace"]), costs, errors)
+        _require_numbers(model)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(
             f"it holds no model of a machine ({error!r}); `fastnn machine --json FILE` writes one"
         ) from None
+    return model
+
+
+def _require_numbers(model: MachineModel) -> None:
+    """ValueError: nothing can be predicted with such."""
+    errors = [error for each in model.errors.values() for error in each]
+    if model.dtype not in ("float32", "float64"):
+        raise ValueError(f"dtype is {model.dtype}")
+    if not all(map(math.isfinite, (model.pace, *model.costs.values(), *errors))):
+        raise ValueError("numbers are not finite")
+    if not (model.pace > 0 and model.costs and min(model.costs.values()) > 0 and min(model.caches, default=1) > 0):
+        raise ValueError("pace, costs and caches are not positive")
+    if not (model.errors and all(model.errors.values())):
+        raise ValueError("errors are missing")
 
 
 def fit(observations: Sequence[Observation], caches: Sequence[int], dtype: str) -> MachineModel:
@@ -157,5 +175,5 @@ def _weights(ratio: Vector) -> Vector:
 def interval(errors: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, float]:
     """The errors, ascending, between which the next one lies with that confidence, as far as so few can tell."""
     n = len(errors)
-    beyond = math.floor((n + 1) * (1 - confidence) / 2)
+    beyond = math.floor(round((n + 1) * (1 - confidence) / 2, 9))  # 1 - 0.9 is less than 0.1
     return errors[max(beyond - 1, 0)], errors[min(n - beyond, n - 1)]
