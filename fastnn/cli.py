@@ -106,7 +106,7 @@ def compare(
     "--batch", "batches", multiple=True, type=click.IntRange(min=1), help="With --sizes: rows.  [default: 32]"
 )
 @click.option("--threads", multiple=True, type=click.IntRange(min=1), help="With --sizes.  [default: 1 and all]")
-@click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", help="With --sizes.")
+@click.option("--dtype", type=click.Choice(["float32", "float64"]), help="With --sizes.  [default: float32]")
 @click.option("--machine", "machine_file", type=click.Path(dir_okay=False, path_type=Path),
               help="With --sizes: what `fastnn machine --json FILE` wrote.  [default: this machine]")  # fmt: skip
 @click.option(
@@ -118,9 +118,9 @@ def compare(
               help="Share of the peak that the work reaches.")  # fmt: skip
 @click.option("--json", "json_file", metavar="FILE|-", help="Write as JSON; - is stdout.")
 def predict(
-    models: tuple[str, ...], sizes: tuple[str, ...], batches: tuple[int, ...], threads: tuple[int, ...], dtype: str,
-    machine_file: Path | None, rows: int | None, hardware: str | None, devices: int | None, utilisation: float,
-    json_file: str | None,
+    models: tuple[str, ...], sizes: tuple[str, ...], batches: tuple[int, ...], threads: tuple[int, ...],
+    dtype: str | None, machine_file: Path | None, rows: int | None, hardware: str | None, devices: int | None,
+    utilisation: float, json_file: str | None,
 ) -> None:  # fmt: skip
     """Count models that never ran: parameters, FLOPs, memory, and time.
 
@@ -136,8 +136,8 @@ def predict(
 
         run_predict_sizes(sizes, batches, threads, dtype, machine_file, json_file)
         return
-    if batches or threads or machine_file:
-        raise click.UsageError("--batch, --threads and --machine are for --sizes")
+    if batches or threads or dtype or machine_file:
+        raise click.UsageError("--batch, --threads, --dtype and --machine are for --sizes")
     from fastnn.bench.predict import run_predict
 
     run_predict(models, rows, hardware, devices, utilisation, json_file)

@@ -18,7 +18,7 @@ from fastnn.bench import results
 from fastnn.bench.calibration import kept
 from fastnn.bench.calibration.command import measured
 from fastnn.bench.calibration.networks import MOST_BATCH, MOST_PARAMETERS
-from fastnn.bench.command import DEFAULT_BATCH, STDOUT, result_files
+from fastnn.bench.command import DEFAULT_BATCH, STDOUT, result_files, thread_counts
 from fastnn.bench.ladder import Rung, parse
 from fastnn.bench.table import console, si
 from fastnn.simd.host import UNIT
@@ -26,6 +26,7 @@ from fastnn.study.machine_model import MachineModel, Prediction
 from fastnn.study.work import Call
 
 SCHEMA = "fastnn-predict/1"
+DEFAULT_DTYPE = "float32"
 
 
 @dataclass(frozen=True)
@@ -55,21 +56,21 @@ class Predicted:
 
 
 def run_predict_sizes(
-    sizes: Sequence[str], batches: Sequence[int], threads: Sequence[int], dtype: str, machine_file: Path | None,
-    json_file: str | None,
+    sizes: Sequence[str], batches: Sequence[int], threads: Sequence[int], dtype: str | None,
+    machine_file: Path | None, json_file: str | None,
 ) -> None:  # fmt: skip
-    """click.UsageError: sizes that are none, a file that is no machine, threads that were not measured."""
+    """click.UsageError: sizes that are none, a file that is no machine, threads or numbers that were not measured."""
     try:
         files = result_files(json_file, None)
         rungs = [parse(text) for text in sizes]
-        document = kept.read(machine_file) if machine_file else measured(dtype, "fast")
-        model = _model(document)
+        document = kept.read(machine_file) if machine_file else _measured_here(dtype or DEFAULT_DTYPE, threads)
+        model = _model(document, dtype)
         most = max(count for _, count in model.errors)
         cases = product(rungs, batches or [DEFAULT_BATCH], threads or sorted({1, most}))
         found = [predict(model, *case) for case in cases]
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    about = {"cpu": document["machine"]["cpu"], "date": document["date"], "dtype": model.dtype}
+    about = {"cpu": document["machine"].get("cpu"), "date": document["date"], "dtype": model.dtype}
     answer = {"schema": SCHEMA, "machine": about, "networks": [asdict(each) for each in found]}
     for file in files:
         results.write(file, answer)
@@ -78,7 +79,8 @@ def run_predict_sizes(
         return
     people = console(sys.stdout)
     people.print(_table(found))
-    people.print(f"by what networks of all shapes took on {about['cpu']} at {about['date']} ({model.dtype}, sgd, relu)")
+    where = f"{about['cpu'] or 'a machine'} at {about['date']}"
+    people.print(f"by what networks of all shapes took on {where} ({model.dtype}, sgd, relu)")
     people.print("in brackets where nine in ten of the networks were that the model had not seen")
     if any(each.beyond for each in found):
         people.print("* larger than the networks that were measured: the interval may not hold")
@@ -86,12 +88,25 @@ def run_predict_sizes(
         people.print(f"written: {file}")
 
 
-def _model(document: Mapping[str, Any]) -> MachineModel:
-    """ValueError: of other vectors, whose work is counted otherwise."""
+def _measured_here(dtype: str, threads: Sequence[int]) -> dict[str, Any]:
+    """ValueError, before it takes a minute: threads that are not measured."""
+    known = thread_counts(())
+    if unknown := sorted(set(threads) - set(known)):
+        raise ValueError(f"--threads is {unknown[0]}; this machine is measured with {', '.join(map(str, known))}")
+    return measured(dtype, "fast")
+
+
+def _model(document: Mapping[str, Any], dtype: str | None) -> MachineModel:
+    """ValueError: of other vectors or another version, whose work is counted otherwise, or of other numbers."""
     unit = document["machine"].get("vector_unit")
     if unit != UNIT.name:
         raise ValueError(f"the machine was measured with {unit} vectors, and this one has {UNIT.name}: predict there")
-    return kept.model(document)
+    if document["identity"].get("counting") != kept.counting():
+        raise ValueError("the machine was measured by another version of fastnn: measure it again with this one")
+    model = kept.model(document)
+    if dtype not in (None, model.dtype):
+        raise ValueError(f"--dtype is {dtype}; the machine was measured in {model.dtype}")
+    return model
 
 
 def predict(model: MachineModel, rung: Rung, batch: int, threads: int) -> Predicted:

@@ -12,11 +12,11 @@ import click
 import numpy as np
 
 from fastnn import machine
-from fastnn._jit import threading_layer
+from fastnn._jit import DISABLED, threading_layer
 from fastnn.bench import results
 from fastnn.bench.calibration import kept
 from fastnn.bench.calibration.networks import EFFORTS, networks, observe
-from fastnn.bench.command import STDOUT, result_files, thread_counts
+from fastnn.bench.command import INTERRUPTED, STDOUT, result_files, thread_counts
 from fastnn.bench.compiling import announced
 from fastnn.bench.progress import progress, say
 from fastnn.bench.run import CEILING_SECONDS
@@ -27,12 +27,12 @@ PHASES = {"forward": "forward pass", "step": "training step"}
 
 
 def run_machine(dtype: str, fast: bool, anew: bool, json_file: str | None) -> None:
-    """click.UsageError: a file that cannot be written."""
+    """click.UsageError: a file that cannot be written, or kernels that are not compiled."""
     try:
         files = result_files(json_file, None)
+        document = measured(dtype, "fast" if fast else "normal", anew)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    document = measured(dtype, "fast" if fast else "normal", anew)
     for file in files:
         results.write(file, document)
     if json_file == STDOUT:
@@ -42,10 +42,19 @@ def run_machine(dtype: str, fast: bool, anew: bool, json_file: str | None) -> No
 
 
 def measured(dtype: str, effort: str = "normal", anew: bool = False) -> dict[str, Any]:
-    """What is kept of this machine, or, after a minute, what was measured and is kept from now on."""
+    """What is kept of this machine, or, after a minute, what was measured and is kept from now on.
+
+    ValueError: kernels are not compiled. SystemExit where the user interrupts.
+    """
+    if DISABLED:
+        raise ValueError("NUMBA_DISABLE_JIT=1 runs plain Python, of which there is nothing to measure: unset it")
     found = None if anew else kept.kept(dtype)
     if found is None:
-        found = _measure(dtype, effort)
+        try:
+            found = _measure(dtype, effort)
+        except KeyboardInterrupt:
+            say("interrupted; nothing is kept")
+            sys.exit(INTERRUPTED)
         kept.keep(found, dtype)
     return found
 
@@ -54,7 +63,8 @@ def _measure(dtype: str, effort: str) -> dict[str, Any]:
     threads = thread_counts(())
     count, seconds = EFFORTS[effort]
     cases = networks(count)
-    say(f"measuring this machine and {len(cases)} networks on it, once ...")
+    once = "once" if kept.file_for(dtype) else "and no cache directory keeps that for the next time"
+    say(f"measuring this machine and {len(cases)} networks on it, {once} ...")
     with announced(say), progress(len(cases)) as (_, advance):
         ceilings = machine.measure_each(threads, dtype, CEILING_SECONDS[effort])
         observations = observe(cases, threads, dtype, seconds, advance)

@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from hashlib import sha256
+from inspect import getsource
 from pathlib import Path
 from typing import Any
 
-from fastnn import machine
+from fastnn import lowering, machine
 from fastnn._jit import CACHE_DIRECTORY
 from fastnn.bench import results
+from fastnn.bench.progress import say
+from fastnn.study import work
 from fastnn.study.machine_model import MachineModel, model_of
 
 SCHEMA = "fastnn-machine/1"
 # Of a machine's description, what times depend on; the versions of the kernels are in the name of their cache.
 IDENTITY = ("cpu", "arch", "vector_unit", "cores_physical", "cores_logical", "threads_max", "caches")
+FIELDS: Mapping[str, type] = {"date": str, "identity": dict, "machine": dict, "ceilings": list, "model": dict}
 
 
 def identity() -> dict[str, Any]:
     about = machine.description()
-    return {name: about[name] for name in IDENTITY} | {"kernels": Path(CACHE_DIRECTORY).name}
+    return {name: about[name] for name in IDENTITY} | {"kernels": Path(CACHE_DIRECTORY).name, "counting": counting()}
+
+
+def counting() -> str:
+    """A name for how work is counted, by its source: costs of one way say nothing of another."""
+    return sha256("".join(map(getsource, (work, lowering))).encode()).hexdigest()[:16]
 
 
 def file_for(dtype: str) -> Path | None:
@@ -28,10 +38,14 @@ def file_for(dtype: str) -> Path | None:
 
 
 def keep(document: Mapping[str, Any], dtype: str) -> None:
-    """A document of fastnn-machine/1; nothing where nothing is kept."""
+    """A document of fastnn-machine/1; nothing where nothing is kept, and a word where it cannot be."""
     file = file_for(dtype)
-    if file is not None:
+    if file is None:
+        return
+    try:
         results.write(file, document)
+    except OSError as error:
+        say(f"what was measured is not kept: {error}")
 
 
 def kept(dtype: str) -> dict[str, Any] | None:
@@ -41,6 +55,7 @@ def kept(dtype: str) -> dict[str, Any] | None:
         return None
     try:
         document = read(file)
+        model(document)
     except ValueError:
         return None
     return document if document.get("identity") == identity() else None
@@ -57,9 +72,12 @@ def read(file: Path) -> dict[str, Any]:
         raise ValueError(
             f"{file} is {schema or 'no document of fastnn'}; expected {SCHEMA}, of `fastnn machine --json`"
         )
+    missing = [name for name, kind in FIELDS.items() if not isinstance(document.get(name), kind)]
+    if missing:
+        raise ValueError(f"{file} lacks {', '.join(missing)}; `fastnn machine --json FILE` writes them")
     return dict(document)
 
 
 def model(document: Mapping[str, Any]) -> MachineModel:
     """ValueError: it holds none."""
-    return model_of(document.get("model") or {})
+    return model_of(document["model"])
