@@ -243,23 +243,6 @@ def test_compiling_is_announced_once_and_timed() -> None:
     assert said == []
 
 
-def test_machine_prints_what_was_measured(tmp_path: Path) -> None:
-    result = invoke("machine", "--fast")
-    assert result.exit_code == 0, result.output
-    for words in ("cpu:", "L1d", "multiply-adds", "triad in DRAM", "float64, 1 thread", "reading the clock"):
-        assert words in result.stdout
-
-
-def test_machine_writes_json_to_stdout_or_a_file(tmp_path: Path) -> None:
-    printed = invoke("machine", "--fast", "--json", "-")
-    file = tmp_path / "machine.json"
-    written = invoke("machine", "--fast", "--json", str(file))
-    assert written.exit_code == 0
-    for document in (json.loads(printed.stdout), json.loads(file.read_text())):
-        assert {each["dtype"] for each in document["ceilings"]} == {"float32", "float64"}
-        assert document["cores_logical"] >= 1
-
-
 def test_warmup_leaves_nothing_to_compile() -> None:
     result = invoke("warmup")
     assert result.exit_code == 0, result.output

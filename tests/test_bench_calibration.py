@@ -1,0 +1,336 @@
+"""Networks that a machine is timed with, what is kept of that, and `fastnn machine`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from multiprocessing.pool import ThreadPool
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+import pytest
+from bench_rows import private_words
+from click.testing import CliRunner, Result
+from machine_documents import machine_document, made_up_time
+
+import fastnn
+from fastnn import cli, cost, machine
+from fastnn.bench.calibration import command, kept, networks
+from fastnn.bench.calibration.networks import LADDER_BATCHES, MOST_RUNG, Network
+from fastnn.bench.ladder import LADDER
+from fastnn.study.machine_model import Observation
+from fastnn.study.work import Call
+
+THREADS = sorted({1, fastnn.get_num_threads()})
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(cli.main, arguments)
+
+
+# Networks -------------------------------------------------------------------------------------------------------------
+
+
+def test_networks_are_the_same_every_time_and_more_of_them_go_on() -> None:
+    assert networks.networks(40) == networks.networks(40)
+    assert networks.networks(60)[: len(networks.networks(40))] == networks.networks(40)
+    drawn = networks.networks(100)[-100:]
+    # The first after the ladder: other ones would be another calibration.
+    assert drawn[:3] == [
+        ((3, 13, 13, 13, 13, 13, 2), 160),
+        ((85, 314, 87, 1306, 571, 2, 762, 3, 314, 7, 793, 9), 14),
+        ((5, 5, 5), 66),
+    ]
+
+
+def test_networks_hold_the_ladder_at_each_batch() -> None:
+    found = networks.networks(10)
+    rungs = [rung for rung in LADDER if rung.params <= MOST_RUNG]
+    assert len(rungs) == len(LADDER) - 1
+    assert found[: len(found) - 10] == [(rung.sizes, batch) for rung in rungs for batch in LADDER_BATCHES]
+
+
+def test_drawn_networks_keep_to_the_limits_and_come_near_them() -> None:
+    drawn = networks.networks(300)[-300:]
+    for sizes, batch in drawn:
+        assert 2 <= sizes[0] <= networks.MOST_INPUTS
+        assert 2 <= sizes[-1] <= networks.MOST_WIDTH
+        assert all(2 <= width <= networks.MOST_WIDTH for width in sizes[1:-1])
+        assert 3 <= len(sizes) <= networks.MOST_LAYERS + 2
+        assert 1 <= batch <= networks.MOST_BATCH
+        weights = cost.parameter_count(sizes) - sum(sizes[1:])
+        assert weights <= networks.MOST_PARAMETERS
+        assert 3 * weights * batch <= networks.MOST_MACS
+    assert max(len(sizes) for sizes, _ in drawn) == networks.MOST_LAYERS + 2
+    assert {batch for _, batch in drawn} >= {1, 2, 3}
+    assert max(batch for _, batch in drawn) > networks.MOST_BATCH / 2
+    assert max(cost.parameter_count(sizes) for sizes, _ in drawn) > networks.MOST_PARAMETERS / 4
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_networks_are_timed_in_both_phases_at_a_pace(dtype: str) -> None:
+    advanced: list[int] = []
+    before = numba.get_num_threads()
+    cases = [((3, 4, 2), 5), ((6, 5, 3), 1)]
+    found = networks.observe(cases, THREADS, dtype, 0.002, lambda: advanced.append(1))
+    assert [each.call for each in found] == [
+        Call(sizes, batch, threads, phase, np.dtype(dtype).itemsize)
+        for sizes, batch in cases
+        for threads in THREADS
+        for phase in ("forward", "step")
+    ]
+    assert len(advanced) == 2
+    assert numba.get_num_threads() == before
+    for each in found:
+        assert 1e-8 < each.seconds < 0.1
+        assert each.pace > 1e8
+
+
+class Recorder:
+    """A network and its trainer that only remember their batches."""
+
+    def __init__(self, *sizes: int, **options: Any) -> None:
+        self.seen: list[tuple[str, tuple[int, ...], float]] = []
+
+    def trainer(self, optimizer: Any, batch: int) -> Recorder:
+        return self
+
+    def forward(self, x: Any) -> None:
+        self.seen.append(("forward", x.shape, float(x.sum())))
+
+    def step(self, x: Any, labels: Any) -> None:
+        assert labels.shape == x.shape[:1]
+        assert set(labels) <= {0, 1, 2}
+        self.seen.append(("step", x.shape, float(x.sum())))
+
+
+def test_a_call_is_on_the_next_of_some_random_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same one again and again would stay in the nearest cache."""
+    recorder = Recorder()
+    monkeypatch.setattr(networks.fastnn, "mlp", lambda *sizes, **options: recorder)
+    for phase, run in networks._runs((4, 8, 3), 10, "float32").items():
+        recorder.seen.clear()
+        run(networks.BATCHES)
+        run(1)
+        assert {(name, shape) for name, shape, _ in recorder.seen} == {(phase, (10, 4))}
+        sums = [total for _, _, total in recorder.seen]
+        assert len(set(sums)) == networks.BATCHES
+        assert sums[-1] == sums[0]
+
+
+# Kept -----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where kernels would be kept, and beside them what is measured."""
+    monkeypatch.setattr(kept, "CACHE_DIRECTORY", str(tmp_path / "kernels-0123"))
+    return tmp_path
+
+
+def test_what_was_kept_comes_back_for_its_dtype_only(cache: Path) -> None:
+    assert kept.kept("float32") is None
+    document = machine_document()
+    kept.keep(document, "float32")
+    assert kept.kept("float32") == document
+    assert kept.kept("float64") is None
+    assert [file.name for file in cache.iterdir()] == ["machine-float32.json"]
+    assert kept.model(document).predict(Call((3, 4, 2), 1, 1, "step")).median > 0
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "value"),
+    [
+        (machine, "caches", lambda: {"L1d": 1, "L2": 2, "L3": 3}),
+        (machine, "_cpu_model", lambda: "Another"),
+        (kept, "CACHE_DIRECTORY", "kernels-4567"),
+        (kept, "counting", lambda: "another way"),
+    ],
+)
+def test_what_was_measured_on_another_machine_or_with_other_kernels_is_not_given_back(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, place: Any, name: str, value: Any
+) -> None:
+    kept.keep(machine_document(), "float32")
+    assert kept.kept("float32") is not None
+    monkeypatch.setattr(place, name, str(cache / value) if isinstance(value, str) else value)
+    assert kept.kept("float32") is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"", b"{", b"\xff\xfe", b"[1, 2]", b"{}", b'{"schema": "fastnn-bench/1"}', b'{"schema": "fastnn-machine/1"}',
+        json.dumps({**machine_document(), "model": {}}).encode(),
+        json.dumps({**machine_document(), "date": 5}).encode(),
+    ],
+)  # fmt: skip
+def test_a_broken_file_is_as_none(cache: Path, content: bytes) -> None:
+    (cache / "machine-float32.json").write_bytes(content)
+    assert kept.kept("float32") is None
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ({"schema": "fastnn-bench/1"}, "is fastnn-bench/1; expected fastnn-machine/1, of `fastnn machine --json`"),
+        ({"schema": "fastnn-machine/2"}, "is fastnn-machine/2; expected fastnn-machine/1"),
+        ({}, "is no document of fastnn; expected"),
+        ([], "is no document of fastnn; expected"),
+        ({"schema": "fastnn-machine/1", "date": "today", "identity": {}}, "lacks machine, ceilings, model"),
+    ],
+)
+def test_documents_of_other_schemas_are_refused(tmp_path: Path, document: Any, message: str) -> None:
+    file = tmp_path / "a.json"
+    file.write_text(json.dumps(document))
+    with pytest.raises(ValueError, match=message):
+        kept.read(file)
+    with pytest.raises(ValueError, match="cannot be read"):
+        kept.read(tmp_path / "none.json")
+
+
+def test_two_processes_at_once_leave_one_whole_file(cache: Path) -> None:
+    documents = [machine_document() | {"date": f"2026-01-0{day}"} for day in range(1, 9)]
+    with ThreadPool(8) as pool:
+        pool.map(lambda document: kept.keep(document, "float32"), documents)
+    assert kept.kept("float32") in documents
+    assert len(list(cache.iterdir())) == 1
+
+
+def test_a_place_that_cannot_be_written_loses_no_measurement(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (cache / "machine-float32.json").mkdir()
+    kept.keep(machine_document(), "float32")
+    assert "what was measured is not kept" in capsys.readouterr().err
+    assert kept.kept("float32") is None
+
+
+def test_the_name_of_how_work_is_counted_changes_with_its_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert kept.counting() == kept.counting()
+    names = {kept.counting()}
+    for source in ("work.py", "lowering.py"):
+        monkeypatch.setattr(kept, "getsource", lambda module, source=source: str(module.__file__).replace(source, ""))
+        names.add(kept.counting())
+    assert len(names) == 3
+
+
+# fastnn machine -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def measurements(cache: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Networks of the calibration take made-up times at once; the dtype of each calibration."""
+    made: list[str] = []
+
+    def observe(
+        cases: Sequence[Network], threads: Sequence[int], dtype: str, seconds: float, advance: Callable[[], object]
+    ) -> list[Observation]:
+        made.append(dtype)
+        for _ in cases:
+            advance()
+        itemsize = np.dtype(dtype).itemsize
+        called = [
+            Call(sizes, batch, count, phase, itemsize)
+            for sizes, batch in cases
+            for count in threads
+            for phase in ("forward", "step")
+        ]
+        return [Observation(call, made_up_time(call), 1e11) for call in called]
+
+    monkeypatch.setattr(command, "observe", observe)
+    monkeypatch.setattr(command, "EFFORTS", {"fast": (20, 0.0), "normal": (30, 0.0)})
+    monkeypatch.setattr(command, "CEILING_SECONDS", {"fast": 0.01, "normal": 0.01})
+    return made
+
+
+def test_machine_shows_what_was_measured(measurements: list[str]) -> None:
+    result = invoke("machine", "--fast")
+    assert result.exit_code == 0, result.output
+    assert "measuring this machine and 44 networks on it, once" in result.stderr
+    for words in ("cpu:", "L1d", "multiply-adds", "triad in DRAM", "float32, 1 thread", "reading the clock",
+                  "predicting a training step on 1 thread:", "44 calls, each left out", "--anew"):  # fmt: skip
+        assert words in result.stdout
+
+
+def test_machine_measures_once_for_each_dtype_until_it_is_told_to_again(measurements: list[str]) -> None:
+    first, second = invoke("machine", "--fast"), invoke("machine")
+    assert first.exit_code == second.exit_code == 0
+    assert second.stdout == first.stdout
+    assert "measuring" not in second.stderr
+    assert measurements == ["float32"]
+    invoke("machine", "--fast", "--dtype", "float64")
+    assert measurements == ["float32", "float64"]
+    assert "measuring this machine and 54 networks" in invoke("machine", "--anew").stderr
+    assert measurements == ["float32", "float64", "float32"]
+    invoke("machine")
+    assert len(measurements) == 3
+
+
+def test_machine_writes_its_document_to_stdout_or_a_file(measurements: list[str], tmp_path: Path) -> None:
+    printed = invoke("machine", "--fast", "--json", "-")
+    file = tmp_path / "new" / "machine.json"
+    written = invoke("machine", "--json", str(file))
+    assert printed.exit_code == written.exit_code == 0
+    document = json.loads(printed.stdout)
+    assert kept.read(file) == document
+    assert (document["schema"], document["effort"]) == ("fastnn-machine/1", "fast")
+    assert [(each["threads"], each["dtype"]) for each in document["ceilings"]] == [(n, "float32") for n in THREADS]
+    assert document["machine"]["cores_logical"] >= 1
+    assert document["identity"] == kept.identity()
+    assert {(each["phase"], each["threads"]) for each in document["model"]["errors"]} == {
+        (phase, count) for phase in ("forward", "step") for count in THREADS
+    }
+    assert private_words(printed.stdout) == []
+
+
+def test_where_nothing_is_kept_machine_measures_every_time_and_says_so(
+    measurements: list[str], monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
+    monkeypatch.setattr(kept, "CACHE_DIRECTORY", "")
+    for _ in range(2):
+        result = invoke("machine", "--fast")
+        assert result.exit_code == 0
+        assert "no cache directory keeps that for the next time" in result.stderr
+    assert len(measurements) == 2
+    assert list(cache.iterdir()) == []
+
+
+def test_a_place_for_the_document_that_is_none_is_refused_before_anything_is_measured(
+    measurements: list[str], tmp_path: Path
+) -> None:
+    result = invoke("machine", "--json", str(tmp_path))
+    assert result.exit_code == 2
+    assert "it is a folder" in result.stderr
+    assert measurements == []
+
+
+def test_plain_python_is_not_measured(measurements: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "DISABLED", True)
+    result = invoke("machine", "--fast")
+    assert result.exit_code == 2
+    assert "NUMBA_DISABLE_JIT=1 runs plain Python" in result.stderr
+    assert measurements == []
+
+
+def test_an_interrupted_measurement_exits_130_and_leaves_what_was_kept(
+    measurements: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = invoke("machine", "--fast", "--json", "-").stdout
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "observe", interrupt)
+    result = invoke("machine", "--anew")
+    assert result.exit_code == 130
+    assert "interrupted; nothing is kept" in result.stderr
+    assert invoke("machine", "--json", "-").stdout == before
+
+
+def test_sizes_and_units_are_told_in_words() -> None:
+    assert command._in_words("caches", {"L1d": 32 * 2**10, "L3": 64 * 2**20, "L2": None}) == (
+        "L1d 32 KiB, L3 64 MiB, L2 unknown"
+    )
+    assert command._in_words("cores_logical", 4) == "4"
