@@ -273,6 +273,7 @@ def test_machine_writes_its_document_to_stdout_or_a_file(measurements: list[str]
     file = tmp_path / "new" / "machine.json"
     written = invoke("machine", "--json", str(file))
     assert printed.exit_code == written.exit_code == 0
+    assert f"written: {file}" in written.stderr
     document = json.loads(printed.stdout)
     assert kept.read(file) == document
     assert (document["schema"], document["effort"]) == ("fastnn-machine/1", "fast")

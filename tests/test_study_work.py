@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import math
+from collections import Counter
 from collections.abc import Iterator
+from itertools import product
+from typing import Any
 
+import numpy as np
 import pytest
+from processes import run_python
 
-from fastnn import cost
-from fastnn._jit import DISPATCHERS
+from fastnn import _jit, cost
 from fastnn.bench.calibration.networks import networks
+from fastnn.checks import aligned_zeros
+from fastnn.kernels import matmul
 from fastnn.kernels.matmul import (
     ALWAYS_PACKED_ROWS,
+    BLOCK_K,
     FEW_ROWS_NN,
     FEW_ROWS_NT,
     FEW_SIDE,
@@ -36,7 +45,11 @@ WIDEST = max(UNIT.tiles)
 NAMES = {NN: "forward", TN: "weight", NT: "input"}
 # Rows, columns and terms of products that are made of tiles, in each form: even and odd ones, less than a vector, more
 # than a block.
-SHAPES = [(5, 7, 9), (8, 48, 16), (13, 33, 65), (40, 64, 100), (64, 112, 130), (127, 50, 3), (300, 10, 784)]
+SHAPES = [
+    (5, 7, 9), (8, 48, 16), (13, 33, 65), (40, 64, 100), (64, 112, 130), (127, 50, 3), (300, 10, 784),
+    (PACKED_ROWS - 1, 33, 20), (PACKED_ROWS, 33, 20), (PACKED_ROWS, 64, 20),
+    (ALWAYS_PACKED_ROWS - 1, 64, 20), (ALWAYS_PACKED_ROWS, 64, 20),
+]  # fmt: skip
 
 
 def whole(n: int, itemsize: int = 4) -> int:
@@ -66,7 +79,7 @@ def assert_tiled(found: Terms, name: str, m: int, n: int, k: int, itemsize: int,
     assert found[f"{name}, loads"] == sum(height + width for height, width in shapes) * k
     assert found[f"{name}, loads, straddling"] == straddles * sum(width for _, width in shapes) * k
     assert found[f"{name}, steps of tiles"] == len(shapes) * k
-    assert found[f"{name}, tiles"] == len(shapes)
+    assert found[f"{name}, tiles"] == len(shapes) * len(range(0, k, BLOCK_K))
 
 
 def test_the_widest_tile_is_of_three_vectors() -> None:
@@ -91,10 +104,10 @@ def test_a_product_is_made_of_tiles_of_falling_width_and_height(
 
 def test_one_tile_of_each_width_by_hand() -> None:
     for width, heights in UNIT.tiles.items():
-        found = work._product(NN, heights[0], width * LANES[4], 1000, 4)
+        found = work._product(NN, heights[0], width * LANES[4], 500, 4)
         assert found == {
-            "forward, multiply-adds": 1000 * heights[0] * width, "forward, loads": 1000 * (heights[0] + width),
-            "forward, loads, straddling": 0, "forward, steps of tiles": 1000, "forward, tiles": 1, "forward, packed": 0,
+            "forward, multiply-adds": 500 * heights[0] * width, "forward, loads": 500 * (heights[0] + width),
+            "forward, loads, straddling": 0, "forward, steps of tiles": 500, "forward, tiles": 1, "forward, packed": 0,
         }  # fmt: skip
 
 
@@ -110,6 +123,65 @@ def test_vectors_hold_no_fewer_multiply_adds_than_the_mathematics_and_as_many_wh
         exact = cost.product(m, n, k, itemsize).macs
         swapped = f"{NAMES[form]}, swapped" in work._product(form, m, n, k, itemsize)
         assert macs == exact if (m if swapped else n) % lanes == 0 else macs > exact
+
+
+def in_plain_python() -> None:
+    """What the kernels call for each product, and what is counted of it; prints both. No product is made."""
+    assert _jit.DISABLED
+    done: Counter[str] = Counter()
+
+    def stripe(rows: int, columns: int, *operands: Any) -> None:
+        terms = operands[-1]
+        for height, width in tiles(rows, columns, itemsize):
+            done["multiply-adds"] += terms * height * width
+            done["loads"] += terms * (height + width)
+            done["steps of tiles"] += terms
+            done["tiles"] += 1
+
+    def copied(*arguments: Any) -> None:
+        done["packed"] += arguments[-2] * arguments[-1]
+
+    for name, replacement in {
+        "stripe": stripe, "copy_block": copied, "transpose_block": copied,
+        "grow": lambda *arguments: done.update({"passing by": arguments[-2] * arguments[-1]}),
+        "dots": lambda *arguments: done.update({"passing by": arguments[-2] * arguments[-1]}),
+        "outer": lambda *arguments: done.update({"passing by": math.prod(arguments[-3:])}),
+    }.items():  # fmt: skip
+        setattr(matmul, name, replacement)
+    compared = []
+    for form, (m, n, k), itemsize in product(NAMES, [*SHAPES, *FEW_AND_SWAPPED], LANES):
+        done.clear()
+        x, w, y = (aligned_zeros(math.prod(shape), np.dtype(f"f{itemsize}")).reshape(shape) for shape in (
+            (k, m) if form == TN else (m, k), (n, k) if form == NT else (k, n), (m, n)))  # fmt: skip
+        scratch = np.zeros(matmul.scratch_size(form, m, n, k, itemsize, 1), y.dtype)
+        if form == TN:
+            # As the dense layer makes it, without a panel.
+            empty = scratch[:0]
+            matmul.rectangle(form, 0, m, 0, n, y.ravel(), n, x.ravel(), m, w.ravel(), n, empty, empty, m, n, k)
+        else:
+            matmul.product(y, x, w, scratch, form)
+        counted = work._product(form, m, n, k, itemsize)
+        told = {name: counted.get(f"{NAMES[form]}, {name}", 0) for name in DONE}
+        told["packed"] += counted.get(f"{NAMES[form]}, swapped", 0)
+        compared.append([[form, m, n, k, itemsize], told, {name: done[name] for name in DONE}])
+    print(json.dumps(compared))
+
+
+DONE = "multiply-adds", "loads", "steps of tiles", "tiles", "packed", "passing by"
+FEW_AND_SWAPPED = [
+    (1, 200, 130), (FEW_ROWS_NN, 130, 200), (FEW_ROWS_NN + 1, 130, 200),
+    (FEW_ROWS_NT, 50, 40), (FEW_ROWS_NT + 1, 50, 40), (70, FEW_SIDE, FEW_TERMS), (70, FEW_SIDE, FEW_TERMS + 1),
+    (16, 130, 140), (40, 200, 300), (17, 130, 140),
+]  # fmt: skip
+
+
+def test_what_is_counted_is_what_the_kernels_do() -> None:
+    """Their own way through blocks, panels and stripes, in plain Python, where each of their calls can be seen."""
+    compared = run_python("import test_study_work; test_study_work.in_plain_python()", NUMBA_DISABLE_JIT="1")
+    assert len(compared) == len(NAMES) * len([*SHAPES, *FEW_AND_SWAPPED]) * len(LANES)
+    for case, told, done in compared:
+        assert told == done, case
+    assert all(any(done[name] for _, _, done in compared) for name in DONE)
 
 
 def test_tiny_products_are_counted_by_the_scalar() -> None:
@@ -207,6 +279,8 @@ def test_float64_has_half_the_lanes_and_twice_the_bytes() -> None:
     for name in ("forward", "weight", "input"):
         assert double[f"{name}, multiply-adds"] == 2 * single[f"{name}, multiply-adds"]
     assert double["updates"] == single["updates"]
+    odd = work.work(Call((9, 9), 2, 1, "step", 8), ())
+    assert odd["outputs"] == odd["gradients of outputs"] == odd["loss, elements"] == 2 * whole(9, 8)
     assert double["beyond L1, forward"] == pytest.approx(2 * single["beyond L1, forward"], rel=1e-4)
 
 
@@ -295,7 +369,7 @@ def test_every_network_of_the_calibration_has_terms_that_are_no_less_than_nothin
 
 def test_networks_of_any_size_are_counted_and_nothing_is_compiled_for_that() -> None:
     """1e23 multiply-adds, which no int64 holds."""
-    compiled = sum(len(dispatcher.signatures) for dispatcher in DISPATCHERS)
+    compiled = sum(len(dispatcher.signatures) for dispatcher in _jit.DISPATCHERS)
     found = work.work(Call((10**10, 10**10), 1000, 2, "step"), CACHES)
     assert found["forward, multiply-adds"] * LANES[4] == pytest.approx(0.5e23)
-    assert sum(len(dispatcher.signatures) for dispatcher in DISPATCHERS) == compiled
+    assert sum(len(dispatcher.signatures) for dispatcher in _jit.DISPATCHERS) == compiled

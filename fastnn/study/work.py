@@ -206,7 +206,7 @@ def _product(form: int, m: int, n: int, k: int, itemsize: int) -> Terms:
 
 
 def _tiles(name: str, m: int, n: int, k: int, itemsize: int, straddles: bool) -> Terms:
-    """Of stripes of y as wide as a tile, each from top to bottom by tiles of falling height."""
+    """Of stripes of y as wide as a tile, each from top to bottom by tiles of falling height, a block of k at a time."""
     shapes: list[tuple[int, int, int]] = []
     for width, stripes in _stripes(-(-n * itemsize // UNIT.bytes)):
         left = m
@@ -218,7 +218,7 @@ def _tiles(name: str, m: int, n: int, k: int, itemsize: int, straddles: bool) ->
         f"{name}, loads": k * sum(count * (height + width) for height, width, count in shapes),
         f"{name}, loads, straddling": straddles * k * sum(count * width for _, width, count in shapes),
         f"{name}, steps of tiles": k * sum(count for _, _, count in shapes),
-        f"{name}, tiles": sum(count for _, _, count in shapes),
+        f"{name}, tiles": -(-k // matmul.BLOCK_K) * sum(count for _, _, count in shapes),
     }
 
 

@@ -39,6 +39,8 @@ def run_machine(dtype: str, fast: bool, anew: bool, json_file: str | None) -> No
         sys.stdout.write(results.dumps(document))
         return
     _show(document)
+    for file in files:
+        say(f"written: {file}")
 
 
 def measured(dtype: str, effort: str = "normal", anew: bool = False) -> dict[str, Any]:
