@@ -112,7 +112,11 @@ def compare(
 @click.option(
     "--rows", type=click.IntRange(min=1), help="Tokens of a sequence, or images.  [default: a full context, 1]"
 )
-@click.option("--hardware", metavar="NAME|FILE", help="Where it would run: h100, a100, v100, tpu-v4, this machine (this), or a TOML file.")
+@click.option(
+    "--hardware",
+    metavar="NAME|FILE",
+    help="Where it would run: h100, a100, v100, tpu-v4, this machine (this), or a TOML file.",
+)
 @click.option("--devices", type=click.IntRange(min=1), help="How many.  [default: as many as hold the weights]")
 @click.option("--utilisation", type=click.FloatRange(0, 1, min_open=True), default=0.4, show_default=True,
               help="Share of the peak that the work reaches.")  # fmt: skip

@@ -23,7 +23,7 @@ def document(seed: int, factors: dict[str, float] | None = None, clock: float = 
     rng = np.random.default_rng(seed)
     rows = []
     for index, name in enumerate(NETWORKS):
-        true = 1e-6 * (1 + index) * (factors or {}).get(name, 1.0) / clock
+        true = 1e-5 * (1 + index) * (factors or {}).get(name, 1.0) / clock
         times = true * np.exp(noise * rng.standard_normal()) * np.exp(noise * rng.standard_normal(40))
         rows.append(
             row(name=name, times_s=times.tolist(), median_s=float(np.median(times)), pace_flops_per_s=1e11 * clock)
@@ -74,6 +74,20 @@ def test_few_rows_are_given_the_scatter_that_others_have_shown() -> None:
     assert comparison.scatter_of([1.0, 1.5]) == comparison.ASSUMED_SCATTER
     logs = np.random.default_rng(0).normal(0.3, 0.04, 500)
     assert comparison.scatter_of(np.exp(logs).tolist()) == pytest.approx(0.04, rel=0.1)
+
+
+def test_calls_of_a_microsecond_scatter_more_and_must_change_more() -> None:
+    """Code lies elsewhere in every process."""
+
+    def short(seed: int, factor: float) -> Any:
+        found = document(seed, {"3-7-2": factor}, noise=0.002)
+        row = found["benchmarks"][3]
+        row["times_s"], row["median_s"] = [time / 40 for time in row["times_s"]], row["median_s"] / 40
+        return found
+
+    assert verdicts(short(0, 1.0), short(1, 1.1))["3-7-2"] == UNDECIDED
+    assert verdicts(short(0, 1.0), short(1, 1.3))["3-7-2"] == SLOWER
+    assert verdicts(document(0, noise=0.002), document(1, {"3-7-2": 1.1}, noise=0.002))["3-7-2"] == SLOWER
 
 
 def test_what_cannot_be_compared_is_refused_or_left_out_and_named() -> None:

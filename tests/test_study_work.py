@@ -17,6 +17,7 @@ from fastnn import _jit, cost
 from fastnn.bench.calibration.networks import networks
 from fastnn.checks import aligned_zeros
 from fastnn.kernels import matmul
+from fastnn.kernels.dense import PARALLEL_OUTPUTS
 from fastnn.kernels.matmul import (
     ALWAYS_PACKED_ROWS,
     BLOCK_K,
@@ -230,7 +231,7 @@ def test_a_step_of_the_smallest_network_by_hand() -> None:
     found = work.work(Call((3, 4, 2), 2, 1, "step"), ())
     vectors = whole(4) + whole(2)
     assert {name: amount for name, amount in found.items() if amount} == {
-        "call, step": 1, "layer, forward": 2, "layer, backward": 2,
+        "call, step": 1, "layer, forward, scalar": 2, "layer, backward, scalar": 2,
         "forward, scalar multiply-adds": 24 + 16, "forward, scalar outputs": 2 * 4 + 2 * 2, "outputs": 2 * vectors,
         "weight, scalar multiply-adds": 24 + 16, "weight, scalar outputs": 12 + 8, "updates": 12 + 8,
         "input, scalar multiply-adds": 16, "input, scalar outputs": 8, "gradients of inputs": 8,
@@ -286,14 +287,18 @@ def test_float64_has_half_the_lanes_and_twice_the_bytes() -> None:
 
 # Threads --------------------------------------------------------------------------------------------------------------
 
+# What one thread has none of.
+CROSSING = "threads started", "weights that change cores", "outputs that change cores"
 SHARED = "forward, multiply-adds", "forward, loads", "beyond L1, forward", "outputs"
 
 
 @pytest.mark.parametrize(
     ("batch", "side", "pays"),
     [
-        (FEW_ROWS_NN + 1, round((PARALLEL_MACS / (FEW_ROWS_NN + 1)) ** 0.5) + 1, True),
-        (FEW_ROWS_NN + 1, round((PARALLEL_MACS / (FEW_ROWS_NN + 1)) ** 0.5) - 1, False),
+        (16, round((PARALLEL_MACS / 16) ** 0.5) + 1, True),
+        (16, round((PARALLEL_MACS / 16) ** 0.5) - 1, False),
+        (FEW_ROWS_NN + 1, -(-PARALLEL_OUTPUTS // (FEW_ROWS_NN + 1)), True),
+        (FEW_ROWS_NN + 1, -(-PARALLEL_OUTPUTS // (FEW_ROWS_NN + 1)) - 1, False),
         (1, round(PARALLEL_FEW**0.5) + 1, True),
         (1, round(PARALLEL_FEW**0.5) - 1, False),
     ],
@@ -302,10 +307,28 @@ def test_threads_divide_the_work_and_are_started_only_where_that_pays(batch: int
     one, three = (work.work(Call((side, side), batch, threads, "forward"), CACHES) for threads in (1, 3))
     assert one["threads started"] == 0
     assert three["threads started"] == pays
-    alone = {"threads started", "call, forward", "layer, forward"}
+    alone = {"threads started", "call, forward", "layer, forward", "outputs that change cores"}
+    assert three["outputs that change cores"] == pytest.approx(pays * batch * side * 2 / 3)
     for name in set(one) - alone:
         assert three[name] == pytest.approx(one[name] / (3 if pays else 1))
-    assert {name: three[name] for name in alone - {"threads started"}} == {"call, forward": 1, "layer, forward": 1}
+    assert (three["call, forward"], three["layer, forward"]) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "batch", "change"),
+    [
+        ((500, 500), 64, 0),  # the same columns in both passes
+        ((500, 500), 600, 250_000),  # rows of the batch forward, columns backward
+        ((500, 500, 500), 64, 250_000),  # rows of w backward, in the second layer
+        ((20, 20), 64, 0),  # one thread
+    ],
+)
+def test_weights_change_cores_where_the_passes_share_them_otherwise(
+    sizes: tuple[int, ...], batch: int, change: int
+) -> None:
+    one, two = (work.work(Call(sizes, batch, threads, "step"), CACHES) for threads in (1, 2))
+    assert one["weights that change cores"] == 0
+    assert two["weights that change cores"] == change / 2
 
 
 def test_the_loss_and_gradients_of_outputs_are_made_by_one_thread() -> None:
@@ -364,7 +387,7 @@ def test_every_network_of_the_calibration_has_terms_that_are_no_less_than_nothin
             one, two = (work.work(Call(sizes, batch, threads, phase), CACHES) for threads in (1, 2))
             assert min(one.values()) >= 0
             assert set(one) == set(two)
-            assert all(two[name] <= one[name] for name in one if name != "threads started")
+            assert all(two[name] <= one[name] for name in one if name not in CROSSING)
 
 
 def test_networks_of_any_size_are_counted_and_nothing_is_compiled_for_that() -> None:

@@ -67,10 +67,9 @@ def _threads_for(macs, threads):
 
 
 @kernel(inlined=True)
-def layer_pays_threads(batch, outputs, macs, by_columns):
-    """Whether a pass of so many multiply-adds, whose threads share columns or rows of w, is worth starting them for."""
-    narrow = by_columns and batch > FEW_ROWS_NN and batch * outputs < PARALLEL_OUTPUTS
-    return pays_threads(batch, macs) and not narrow
+def is_narrow(batch, outputs, by_columns):
+    """Whether threads that share columns of w, not rows of it, would fetch each other's lines for too little work."""
+    return by_columns and batch > FEW_ROWS_NN and batch * outputs < PARALLEL_OUTPUTS
 
 
 @kernel(inlined=True)
@@ -115,7 +114,7 @@ def _forward_parallel(parts, y, z, x, w, b, kind, alpha, scratch, needed, m, n, 
 def _forward_large(y, z, x, w, b, kind, alpha, scratch, m, n, k):
     needed = panel_of(NN, m, n, k, z.itemsize)
     parts = 1
-    if layer_pays_threads(m, n, m * n * k, m <= n):
+    if pays_threads(m, m * n * k) and not is_narrow(m, n, m <= n):
         parts = min(thread_count(), scratch.size // max(needed, 1))
     if parts > 1 and take_pool():
         _forward_parallel(parts, y, z, x, w, b, kind, alpha, scratch, needed, m, n, k)
@@ -226,7 +225,8 @@ def _backward_parallel(parts, dx, dw, params, state, at, x, dz, scratch, needed,
 def _backward_large(dx, dw, params, state, at, x, dz, scratch, wants_dx, batch, inputs, outputs, update, rule):
     needed = _scratch_of_one(batch, inputs, outputs, dz.itemsize)
     parts = 1
-    if layer_pays_threads(batch, outputs, batch * inputs * outputs * (2 if wants_dx else 1), not wants_dx):
+    macs = batch * inputs * outputs * (2 if wants_dx else 1)
+    if pays_threads(batch, macs) and not is_narrow(batch, outputs, not wants_dx):
         parts = min(thread_count(), scratch.size // needed)
     if parts > 1 and take_pool():
         _backward_parallel(parts, dx, dw, params, state, at, x, dz, scratch, needed, wants_dx, batch, inputs, outputs,

@@ -15,8 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fastnn.kernels import matmul
-from fastnn.kernels.dense import layer_pays_threads
+from fastnn.kernels import dense, matmul
 from fastnn.kernels.matmul import NN, NT, TN
 from fastnn.lowering import CHUNK_ROWS, CHUNKED_PARAMETERS
 from fastnn.simd.host import UNIT
@@ -32,7 +31,8 @@ def _uncompiled(kernel: Callable[..., Any]) -> Callable[..., Any]:
     return getattr(kernel, "py_func", kernel)
 
 
-_is_few, _is_swapped, _pays_threads = map(_uncompiled, (matmul.is_few, matmul.is_swapped, matmul.pays_threads))
+_is_few, _is_swapped = map(_uncompiled, (matmul.is_few, matmul.is_swapped))
+_pays_threads, _is_narrow = map(_uncompiled, (matmul.pays_threads, dense.is_narrow))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def _times(factor: float, terms: Terms) -> Terms:
 
 def _in_chunks(layers: Layers, unit: int, call: Call, caches: Sequence[int]) -> Terms:
     """A pass over all rows, a chunk at a time, by threads that share units of so many rows."""
-    threads = call.threads if matmul.pays_threads(call.batch, call.batch * call.parameters) else 1
+    threads = call.threads if _pays_threads(call.batch, call.batch * call.parameters) else 1
     units = -(-call.batch // unit)
     busiest = -(-units // min(threads, units)) / units
     chunks = _parts(call.batch, CHUNK_ROWS)
@@ -178,7 +178,8 @@ def _layer(pass_name: str, macs: int) -> str:
 
 def _share(rows: int, outputs: int, macs: int, threads: int, by_columns: bool) -> float:
     """Of the work of a layer that one thread has."""
-    return 1 / threads if threads > 1 and layer_pays_threads(rows, outputs, macs, by_columns) else 1.0
+    pays = threads > 1 and _pays_threads(rows, macs) and not _is_narrow(rows, outputs, by_columns)
+    return 1 / threads if pays else 1.0
 
 
 def _beyond(pass_name: str, call: Call, weights: int, caches: Sequence[int]) -> Terms:
