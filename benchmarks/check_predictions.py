@@ -2,7 +2,8 @@
 
 Of each rung of the ladder, by what `fastnn machine` measured of all other networks; and of ten networks that it did not
 measure, deep and narrow, wide and shallow, of odd sizes, timed now. Both stand beside their predictions, with the share
-of intervals that held.
+of intervals that held. On several threads a prediction is for cores as far apart as they were: a virtual machine's may
+move, and the time of a word between them tells.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import click
 import numpy as np
 from rich.table import Table
 
+from fastnn import machine
 from fastnn.bench import results
 from fastnn.bench.calibration import kept
 from fastnn.bench.calibration.command import measured
@@ -108,8 +110,10 @@ def main(anew: bool, json_file: Path | None) -> None:
     document = measured("float32", "normal", anew)
     model = kept.model(document)
     cases = [(parse(name).sizes, batch) for name in NETWORKS for batch in BATCHES]
+    apart = [document["ceilings"][-1]["handover_s"], machine.handover_time()]
     with progress(len(cases)) as (_, advance):
         others = of_others(model, observe(cases, thread_counts(()), "float32", SECONDS, advance))
+    apart.append(machine.handover_time())
     found = [*of_ladder(model, observed(document)), *others]
     groups = {
         (group, phase, threads): [
@@ -124,10 +128,14 @@ def main(anew: bool, json_file: Path | None) -> None:
     if json_file:
         about = {"machine": document["machine"], "date": document["date"]}
         results.write(json_file, {
-            "schema": SCHEMA, **about, "all": summary(found), "summaries": summaries,
+            "schema": SCHEMA, **about, "handover_s": apart, "all": summary(found), "summaries": summaries,
             "calls": [asdict(each) for each in found],
         })  # fmt: skip
     _show(found, summaries)
+    console(sys.stdout).print("a word between cores, there and back: " + ", ".join(
+        f"{si(seconds, 's') if seconds else 'unknown'} {when}"
+        for seconds, when in zip(apart, ("when the machine was measured", "before the ten", "after"), strict=True)
+    ))  # fmt: skip
 
 
 def _show(found: Sequence[Checked], summaries: Sequence[dict[str, Any]]) -> None:

@@ -21,7 +21,7 @@ import psutil
 from numpy.typing import DTypeLike, NDArray
 
 from fastnn.checks import as_count, as_dtype
-from fastnn.simd import peak
+from fastnn.simd import handover, peak
 from fastnn.simd.host import UNIT
 
 CACHE_FOLDER = Path("/sys/devices/system/cpu/cpu0/cache")
@@ -38,6 +38,8 @@ SERIAL_RUN, PARALLEL_RUN = 0.5e-3, 2e-3
 LEAST_RUNS, LONG_RUNS, PATIENCE = 5, 3, 2.0
 # Runs whose median is the pace of the moment.
 PACE_RUNS = 7
+# A word goes there and back so often, in each of so many runs, and a thread looks so often before it gives up: 10 ms.
+HANDOVERS, HANDOVER_RUNS, LOOKS = 1000, 5, 2_000_000
 
 Run = Callable[[NDArray[Any], int], object]
 
@@ -55,7 +57,7 @@ class Level:
 @dataclass(frozen=True, slots=True)
 class Ceilings:
     """flops_per_s: peak of multiply-adds (2 FLOPs each). timer_s: of reading the clock. call_s: of calling a kernel
-    with one array from Python. levels: nearest first, memory last."""
+    with one array from Python. levels: nearest first, memory last. handover_s: see handover_time."""
 
     threads: int
     dtype: str
@@ -63,6 +65,7 @@ class Ceilings:
     timer_s: float
     call_s: float
     levels: tuple[Level, ...]
+    handover_s: float | None = None
 
     def level_of(self, working_set: float) -> Level:
         """The nearest level that holds that many bytes."""
@@ -86,7 +89,7 @@ class Ceilings:
         bandwidth = {level.name: {"bytes": level.measured, **level.bandwidth} for level in self.levels}
         return {
             "threads": self.threads, "dtype": self.dtype, "flops_per_s": self.flops_per_s, "bandwidth": bandwidth,
-            "timer_s": self.timer_s, "call_s": self.call_s,
+            "timer_s": self.timer_s, "call_s": self.call_s, "handover_s": self.handover_s,
         }  # fmt: skip
 
 
@@ -145,7 +148,8 @@ def measure(threads: int, dtype: DTypeLike = "float32", seconds: float = 1.0) ->
         sizes = _level_sizes(threads)
         each = (1 - PEAK_SHARE) * seconds / len(sizes)
         levels = tuple(_level(name, capacity, total, threads, dtype, each) for name, capacity, total in sizes)
-    return Ceilings(threads, dtype.name, flops, timer_overhead(), call_overhead(), levels)
+        between = handover_time() if threads > 1 else None
+    return Ceilings(threads, dtype.name, flops, timer_overhead(), call_overhead(), levels, between)
 
 
 def measure_each(threads: Iterable[int], dtype: DTypeLike = "float32", seconds: float = 1.0) -> dict[int, Ceilings]:
@@ -247,6 +251,23 @@ def _stream_rate(buffer: NDArray[Any], name: str, seconds: float) -> float:
     moved = buffer.shape[1] // arrays * arrays * buffer.itemsize
     peak.stream(buffer, kind, 1)
     return _best_rate(lambda rows, repeats: peak.stream(rows, kind, repeats), buffer, moved, seconds)
+
+
+def handover_time() -> float | None:
+    """Seconds in which a word goes from one thread to another and back; None where two do not run at once."""
+    if numba.config.NUMBA_NUM_THREADS < 2:
+        return None
+    with thread_limit(2):
+        handover.hand_over(np.zeros(2 * handover.APART, np.int64), 1, 1)  # loads the kernel
+        return min(filter(None, (_handover() for _ in range(HANDOVER_RUNS))), default=None)
+
+
+def _handover() -> float | None:
+    words = np.zeros(2 * handover.APART, np.int64)
+    start = time.perf_counter()
+    handover.hand_over(words, HANDOVERS, LOOKS)
+    elapsed = time.perf_counter() - start
+    return elapsed / HANDOVERS if words[handover.APART] == HANDOVERS else None
 
 
 def timer_overhead(reads: int = 1000) -> float:

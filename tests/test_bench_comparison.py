@@ -90,6 +90,15 @@ def test_calls_of_a_microsecond_scatter_more_and_must_change_more() -> None:
     assert verdicts(document(0, noise=0.002), document(1, {"3-7-2": 1.1}, noise=0.002))["3-7-2"] == SLOWER
 
 
+def test_cores_that_moved_apart_are_named() -> None:
+    near, far = document(0), document(1)
+    for found, seconds in ((near, 1e-7), (far, 4e-7)):
+        found["context"] = found["context"] | {"ceilings": [{"handover_s": None}, {"handover_s": seconds}]}
+    (warning,) = comparison.compare(near, far, {}).warnings
+    assert "went between cores and back in 1e-07 s, now in 4e-07 s" in warning
+    assert comparison.compare(near, near, {}).warnings == []
+
+
 def test_what_cannot_be_compared_is_refused_or_left_out_and_named() -> None:
     good = document(0)
     with pytest.raises(NotComparable, match="different machines: cpu is"):

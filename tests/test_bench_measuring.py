@@ -55,6 +55,13 @@ def test_slow_first_calls_are_warm_up_and_no_time() -> None:
     assert max(result.times) == pytest.approx(1e-4, rel=1e-6)
 
 
+def test_a_first_call_longer_than_the_patience_leaves_no_block_of_one_call() -> None:
+    """Kernels that are loaded from disk: 30 ms, and 1 us a call from then on."""
+    result, _ = measured(lambda call: 0.03 if call == 0 else 1e-6, budget=0.1)
+    assert result.calls > 400
+    assert result.median == pytest.approx(1e-6)
+
+
 def test_warm_up_lasts_until_the_last_calls_agree() -> None:
     result, fake = measured(lambda call: 0.01 * (1 + 0.8**call), budget=20)
     assert max(result.times) / min(result.times) < 1 + 2 * measuring.AGREEMENT

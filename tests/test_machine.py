@@ -15,7 +15,7 @@ from bench_rows import private_words
 
 from fastnn import machine
 from fastnn.machine import Ceilings, Level
-from fastnn.simd import peak
+from fastnn.simd import handover, peak
 
 ALL = numba.config.NUMBA_NUM_THREADS
 
@@ -135,3 +135,23 @@ def test_streams_touch_what_they_count() -> None:
     read = np.ones((2, 8), np.float32)
     peak.stream(read, peak.READ, 1)
     assert read[:, 0].tolist() == [4.0, 4.0]
+
+
+@pytest.mark.skipif(ALL < 2, reason="one thread only")
+def test_a_word_goes_between_two_threads_and_back() -> None:
+    """Within what chips and a busy machine take; every turn is answered."""
+    found = machine.handover_time()
+    assert found is None or 1e-8 < found < 1e-3
+    assert machine.measure(1, "float32", 0.05).handover_s is None
+
+
+def test_nobody_answers_a_thread_that_is_alone() -> None:
+    words = np.zeros(2 * handover.APART, np.int64)
+    before = numba.get_num_threads()
+    numba.set_num_threads(1)
+    try:
+        handover.hand_over(words, 10, 1000)
+    finally:
+        numba.set_num_threads(before)
+    assert words[0] == 1  # asked once, then gave up
+    assert words[handover.APART] <= 1

@@ -9,8 +9,9 @@ import numpy as np
 from processes import run_python
 
 import fastnn
+from fastnn import machine
 from fastnn.kernels import matmul as products
-from fastnn.simd import peak
+from fastnn.simd import handover, peak
 
 
 def fused_steps() -> None:
@@ -51,6 +52,14 @@ def streams() -> None:
     assert peak.first(np.array([3.0, 1.0])) == 3
 
 
+def words_between_threads() -> None:
+    """Threads that run in turn do not meet: the first asks in vain, the second answers what was asked."""
+    words = np.zeros(2 * handover.APART, np.int64)
+    handover.hand_over(words, 10, 100)
+    assert (words[0], words[handover.APART]) == (1, 1)
+    assert machine.handover_time() is None
+
+
 def products_from_python() -> None:
     x, w = np.random.default_rng(1).normal(size=(5, 6)), np.random.default_rng(2).normal(size=(6, 7))
     y = np.empty((5, 7))
@@ -67,6 +76,7 @@ def run() -> None:
     fused_steps()
     rows_as_targets()
     streams()
+    words_between_threads()
     products_from_python()
     print(json.dumps("done"), file=sys.stdout)
 

@@ -99,6 +99,7 @@ def block_seconds(timer_s: float, least: float) -> float:
 def warm_up(run: Run, block: float, patience: float, clock: Clock = time.perf_counter) -> int:
     """Runs until the last calls agree, or for `patience` seconds; returns how many calls take `block` seconds."""
     end = clock() + patience
+    run(1)  # may load kernels for longer than the patience, and says nothing about the calls after it
     calls, recent = 1, [seconds_of(run, 1, clock)]
     while recent[-1] < block or (not _agree(recent) and clock() < end):
         if recent[-1] < block:

@@ -157,4 +157,5 @@ def ceilings_table(ceilings: Sequence[dict[str, Any]]) -> Table:
             result.add_row(f"{stream} in {level}", *rates)
     result.add_row("reading the clock", *(si(each["timer_s"], "s") for each in ceilings))
     result.add_row("calling a kernel", *(si(each["call_s"], "s") for each in ceilings))
+    result.add_row("between cores, there and back", *(_time(each.get("handover_s")) for each in ceilings))
     return result
