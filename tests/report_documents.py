@@ -82,7 +82,7 @@ def fit(**changes: Any) -> dict[str, Any]:
     return {
         "quantity": "time", "phase": "step", "batch": 32, "threads": 1, "dtype": "float32", "optimizer": "sgd",
         "device": "cpu", "peer": None, "points": 3, "curve": curve, "regimes": [], "breaks": [], "scatter": 0.05,
-        "sentence": "grows as the parameters.", "six_n_d": {},
+        "sentence": "grows as the parameters.",
     } | changes  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from functools import partial
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -154,6 +155,12 @@ def test_rows_are_counted_by_what_each_peer_can_do() -> None:
     assert settings(peers=["sklearn"]).row_count == 2 * (3 + 5)
     assert settings(peers=["sklearn"], optimizer="adamw").row_count == 2 * (3 + 3)
     assert settings(peers=["numpy", "onnxruntime"], phases=("step", "epoch")).row_count == 2 * (3 + 3)
+
+
+def test_the_versions_of_peers_stand_in_the_results() -> None:
+    found = Report(Settings([parse("64-16-10")], [32], [1], peers=["numpy", "sklearn"])).document["context"]
+    assert found["peer_versions"] == {"numpy": np.__version__, "sklearn": version("scikit-learn")}
+    assert found["effort"] == "normal"
 
 
 def test_a_sentence_says_what_a_peer_is_left_out_of() -> None:

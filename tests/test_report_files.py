@@ -14,6 +14,7 @@ import pytest
 from bench_rows import private_words
 from click.testing import CliRunner, Result
 from report_documents import (
+    CEILINGS,
     document,
     everything,
     gpu,
@@ -78,6 +79,8 @@ def test_the_command_measures_the_same_again() -> None:
         "fastnn bench --sizes 3-4-2 64-16-10 784-128-10 --batch 1 32 --threads 1 2 --dtype float32 --optimizer sgd "
         "--peers numpy,torch --json x.json"
     )
+    assert origin.command(run("x", effort="fast")).endswith(" --fast --json x.json")
+    assert origin.command(run("x", effort="normal")) == origin.command(run("x"))
     assert "--device cuda" in origin.command(gpu())
     assert "--threads" not in origin.command(gpu())
     assert origin.command(run_of("a", document(networks=[]))) == "fastnn bench"
@@ -92,6 +95,9 @@ def test_the_machine_is_told_without_names_of_people() -> None:
     assert facts["GPU"] == "a GPU"
     assert found.ceilings[1] == ("multiply-adds", "100 GFLOP/s", "200 GFLOP/s")
     assert origin.of_run(run(ceilings=[])).ceilings == ()
+    assert ("peers", "torch 2.13.0") in origin.of_run(run(peer_versions={"torch": "2.13.0"})).facts
+    apart = [each | {"handover_s": seconds} for each, seconds in zip(CEILINGS, (None, 1e-7), strict=False)]
+    assert ("between cores", "", "100 ns") in origin.of_run(run(ceilings=apart)).ceilings
 
 
 # The page -------------------------------------------------------------------------------------------------------------

@@ -152,7 +152,7 @@ def _show(report: Report, as_json: bool, data: Sequence[str], files: Sequence[Pa
         people.print(f"peak: {si(ceilings.flops_per_s, 'FLOP/s')} of multiply-adds measured, {threads} thread(s)")
     for fit in report.fits:
         if fit["quantity"] == "time":
-            people.print(f"law: {fit['sentence']}", soft_wrap=True)
+            people.print(f"law: {fit['title']}: {fit['sentence']}", soft_wrap=True)
     for line in _simple_models(report):
         people.print(line, soft_wrap=True)
     for file in files:

@@ -69,7 +69,8 @@ def _entry(
         "breaks": [{"params": each.value, "low": each.low, "high": each.high} for each in law.breaks],
         "overhead": law.overhead and law.overhead.value,
         "scatter": law.scatter,
-        "sentence": f"{_title(group[0])}: {sentence(law, regimes, unit, subject)}",
+        "title": _title(group[0]),
+        "sentence": sentence(law, regimes, unit, subject),
         "simple_model": _simple_model(group, field),
     }
 

@@ -15,7 +15,7 @@ from fastnn.bench.case import Case
 from fastnn.bench.ladder import Rung
 from fastnn.bench.measuring import FAST, NORMAL, RIGOROUS, Budget
 from fastnn.bench.peers.process import PeerFailed
-from fastnn.bench.peers.registry import PEERS, cannot
+from fastnn.bench.peers.registry import PEERS, cannot, versions
 from fastnn.bench.peers.rows import compare
 from fastnn.bench.rows import Row, beats_floor, rows_of, under
 from fastnn.machine import Ceilings
@@ -81,7 +81,11 @@ class Report:
 
     @cached_property
     def _context(self) -> dict[str, Any]:
-        found = results.context(self.settings.threads, self.settings.dtype) | {"device": self.settings.device}
+        found = results.context(self.settings.threads, self.settings.dtype) | {
+            "device": self.settings.device,
+            "effort": self.settings.effort,
+            "peer_versions": versions(self.settings.peers),
+        }
         if self.settings.device == "cpu":
             return found
         from fastnn.cuda.target import description

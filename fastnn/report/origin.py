@@ -55,6 +55,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("system", str(context.get("os") or "")),
         ("threading", str(context["threading_layer"] or "")),
         ("versions", versions),
+        ("peers", ", ".join(f"{name} {version}" for name, version in context.get("peer_versions", {}).items())),
         ("revision", "" if revision is None else f"{revision[:12]}{', with changes' * bool(context['git_dirty'])}"),
         ("measured", str(context["date"]).replace("T", " ").replace("+00:00", " UTC")),
         ("rows", f"{len(run.rows):,} timed, {refused} refused, {noisy} noisy"),
@@ -77,6 +78,9 @@ def _ceilings(run: Run) -> list[tuple[str, ...]]:
         return []
     rows = [("", *(f"{each['dtype']}, {each['threads']} thr" for each in found))]
     rows.append(("multiply-adds", *(si(each["flops_per_s"], "FLOP/s") for each in found)))
+    if any(each.get("handover_s") for each in found):
+        there_and_back = (each.get("handover_s") for each in found)
+        rows.append(("between cores", *(si(seconds, "s") if seconds else "" for seconds in there_and_back)))
     for level in found[0]["bandwidth"]:
         rows.append((f"best stream, {level}", *(si(bandwidth(each, level), "B/s") for each in found)))
     return rows
@@ -101,4 +105,5 @@ def command(run: Run) -> str:
         parts += ["--device", run.device]
     parts += ["--dtype", rows[0]["dtype"], "--optimizer", rows[0]["optimizer"]]
     parts += ["--peers", ",".join(peers)] if peers else []
+    parts += [f"--{effort}"] if (effort := run.context.get("effort", "normal")) != "normal" else []
     return shlex.join([*parts, "--json", f"{run.label}.json"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from importlib.util import find_spec
 
 # A peer is called from Python, once a call.
@@ -33,6 +34,8 @@ PEERS = {
     "onnxruntime": Known("onnxruntime_peer", ("onnxruntime", "onnx"), phases=("forward",)),
 }
 NAMES = tuple(PEERS)
+# Where a package is installed by another name than it is imported by.
+DISTRIBUTIONS = {"sklearn": "scikit-learn"}
 
 
 def parse(names: str, known: Sequence[str] = NAMES, option: str = "--peers") -> list[str]:
@@ -47,6 +50,12 @@ def parse(names: str, known: Sequence[str] = NAMES, option: str = "--peers") -> 
 def missing(name: str) -> list[str]:
     """Packages that the peer needs and that are not installed."""
     return [package for package in PEERS[name].packages if find_spec(package) is None]
+
+
+def versions(names: Sequence[str]) -> dict[str, str]:
+    """Of the packages that these peers need."""
+    packages = dict.fromkeys(package for name in names for package in PEERS[name].packages)
+    return {package: version(DISTRIBUTIONS.get(package, package)) for package in packages}
 
 
 def cannot(name: str, outputs: int, optimizer: str) -> str | None:
