@@ -248,4 +248,4 @@ worker.serve(lambda: seen.append(os.environ.get("GOMP_SPINCOUNT")))
 os.dup2(real, 1)
 print(json.dumps([before, seen]))
 """
-    assert run_python(source) == ["2000", [None]]
+    assert run_python(source) == ["30000", [None]]

@@ -218,3 +218,12 @@ def test_plain_python_predicts_of_a_file_and_measures_nothing(monkeypatch: pytes
     result = predict("--sizes", "3-4-2")
     assert result.exit_code == 2
     assert "NUMBA_DISABLE_JIT=1" in result.stderr
+
+
+def test_cores_that_moved_apart_since_are_told() -> None:
+    document = {"ceilings": [{"handover_s": None}, {"handover_s": 1e-7}]}
+    assert prediction.cores_moved(document, 1.5e-7) is None
+    told = prediction.cores_moved(document, 4e-7)
+    assert told is not None
+    assert "takes 400 ns there and back, and took 100 ns" in told
+    assert prediction.cores_moved({"ceilings": []}, 1e-7) is None

@@ -88,7 +88,7 @@ def test_all_names_are_there() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "told"), [({}, "2000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, None)]
+    ("given", "told"), [({}, "30000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, None)]
 )
 def test_openmp_is_told_to_wait_briefly_unless_the_user_has_said_how(
     given: dict[str, str], told: str | None, monkeypatch: pytest.MonkeyPatch

@@ -13,7 +13,7 @@ import click
 import numpy as np
 from rich.table import Table
 
-from fastnn import cost
+from fastnn import cost, machine
 from fastnn.bench import results
 from fastnn.bench.calibration import kept
 from fastnn.bench.calibration.command import measured
@@ -82,6 +82,8 @@ def run_predict_sizes(
     where = f"{about['cpu'] or 'a machine'} at {about['date']}"
     people.print(f"by what networks of all shapes took on {where} ({model.dtype}, sgd, relu)")
     people.print("in brackets where nine in ten of the networks were that the model had not seen")
+    if machine_file is None and any(each.threads > 1 for each in found) and (moved := cores_moved(document)):
+        people.print(moved)
     if any(each.beyond for each in found):
         people.print("* larger than the networks that were measured: the interval may not hold")
     for file in files:
@@ -124,6 +126,18 @@ def predict(model: MachineModel, rung: Rung, batch: int, threads: int) -> Predic
         memory=2 * itemsize * (rung.params + batch * sum(rung.sizes)),
         beyond=rung.params > MOST_PARAMETERS or batch > MOST_BATCH, forward_s=forward_s, step_s=step_s,
     )  # fmt: skip
+
+
+def cores_moved(document: Mapping[str, Any], now: float | None = None) -> str | None:
+    """What to say where a word between cores takes twice or half as long as it did: a virtual machine's may move."""
+    most = next(reversed(document["ceilings"]), {})
+    then, now = most.get("handover_s"), now or machine.handover_time()
+    if then is None or now is None or 0.5 < now / then < 2:
+        return None
+    return (
+        f"a word between cores takes {si(now, 's')} there and back, and took {si(then, 's')}: what several threads take "
+        "is for then; `fastnn machine --anew` measures now"
+    )
 
 
 def _table(found: Sequence[Predicted]) -> Table:
