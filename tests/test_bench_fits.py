@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from fastnn import cost
-from fastnn.bench.fits import fits
+from fastnn.bench.fits import fits, sentence
 from fastnn.bench.ladder import LADDER
 from fastnn.machine import Ceilings, Level
+from fastnn.study.power_law import Estimate, Regime, fit
 
 INFINITE = float("inf")
 LEVELS = (Level("L1", 1e5, 100, {"copy": 1e11}), Level("DRAM", INFINITE, 100, {"copy": 4e10}))
@@ -54,6 +55,13 @@ def test_the_sentence_says_overhead_break_and_exponent() -> None:
 def test_a_law_without_overhead_says_so_in_a_clause() -> None:
     linear = [row | {"median_s": 2e-10 * row["params"]} for row in rows()]
     assert fits(linear, CEILINGS)[0]["sentence"] == "time grows as parameters^1.00 ± 0.00"
+
+
+def test_an_interval_beyond_all_networks_is_not_written_out() -> None:
+    known, unknown = Estimate(1.0, 0.9, 1.1), Estimate(22_508.0, 0.02, 4.4e39)
+    law = fit([26, 46, 1_210, 9_610], [1.0, 1.1, 2.0, 9.0])
+    words = sentence(law, [Regime(None, known), Regime(unknown, known)], "s", "time grows")
+    assert words.endswith("from 23,000 parameters [0, 4e+39] on as parameters^1.00 ± 0.10")
 
 
 def test_a_regime_names_what_bounds_most_of_its_rows() -> None:

@@ -8,6 +8,7 @@ import pytest
 from fastnn.study.power_law import BROKEN, OVERHEAD, POWER, fit
 
 SIZES = np.geomspace(26, 1e8, 12)
+LADDER_SIZES = np.array([26, 46, 1_210, 9_610, 101_770, 669_706, 2_913_290, 10_020_874])
 
 
 def with_scatter(values: np.ndarray, seed: int, scatter: float = 0.1) -> np.ndarray:
@@ -82,6 +83,32 @@ def test_the_order_of_the_points_and_the_unit_of_the_values_do_not_matter() -> N
     assert law.overhead is not None
     assert other.overhead is not None
     assert other.overhead.value == pytest.approx(1e6 * law.overhead.value, rel=1e-5)
+
+
+def test_one_slow_network_before_others_alike_is_no_growth() -> None:
+    """An overhead and a falling power fit these best, but then the overhead is what large networks cost."""
+    law = fit(SIZES[:6], [10e-6, 9e-6, 9.02e-6, 8.99e-6, 9e-6, 9.01e-6])
+    assert law.kind is POWER
+    assert law.exponents[0].low < 0 < law.exponents[0].high
+
+
+@pytest.mark.parametrize(("overhead", "seed"), [(1e-5, 45), (1e-5, 113), (1e-4, 5)])
+def test_breaks_are_in_the_order_of_size(overhead: float, seed: int) -> None:
+    """Of these the best broken law has a break that the overhead hides."""
+    law = fit(LADDER_SIZES, with_scatter(overhead + 1e-10 * LADDER_SIZES, seed))
+    breaks = [each.value for each in law.breaks]
+    assert breaks
+    assert breaks == sorted(breaks)
+
+
+def test_networks_of_one_size_have_no_slope_and_no_warning() -> None:
+    sizes = np.array([26, 46, 1210, 9610, 9610, 9610, 9610, 9610, 9610])
+    assert fit(sizes, with_scatter(1e-10 * sizes, 0)).kind is POWER
+
+
+def test_a_curve_beyond_what_a_float_holds_stays_finite() -> None:
+    law = fit(SIZES[:4], [1e-6, 3e-3, 1e-6, 3e-3])
+    assert all(np.isfinite([each.value, each.low, each.high]).all() for each in law.at([26.0, 1e300]))
 
 
 def test_fewer_than_four_sizes_are_refused() -> None:

@@ -24,6 +24,8 @@ QUANTITIES = (
 # Rows of one law differ in their network alone.
 GROUP = ("phase", "batch", "threads", "dtype", "optimizer", "peer")
 CURVE_POINTS = 60
+# Parameters beyond these stand with an exponent in sentences.
+MOST_WRITTEN_OUT = 1e13
 # FLOPs a parameter and sample (Kaplan et al. 2020, arXiv 2001.08361): 2 forward, 4 backward.
 SIMPLE = {"forward": ("2 N D", 2), "step": ("6 N D", 6), "epoch": ("6 N D", 6)}
 
@@ -135,13 +137,13 @@ def _half(estimate: Estimate) -> float:
 
 def _count(estimate: Estimate | None) -> str:
     assert estimate is not None
-    value, low, high = (f"{_rounded(each):,.0f}" for each in (estimate.value, estimate.low, estimate.high))
+    value, low, high = map(_rounded, (estimate.value, estimate.low, estimate.high))
     return f"{value} parameters [{low}, {high}]"
 
 
-def _rounded(value: float) -> float:
-    """Two digits are more than a break point is known to."""
-    return float(f"{value:.2g}")
+def _rounded(value: float) -> str:
+    """Two digits are more than a break point is known to; the end of an interval may be beyond all networks."""
+    return f"{float(f'{value:.2g}'):,.0f}" if value < MOST_WRITTEN_OUT else f"{value:.0e}"
 
 
 def _title(row: Row) -> str:

@@ -60,6 +60,7 @@ class Kind:
     numbers: int
     log_value: Callable[[Vector, Vector], Vector]
     starts: Callable[[Vector, Vector], Iterator[list[float]]]
+    makes_sense: Callable[[Vector, Vector], bool] = lambda theta, x: True
 
 
 def _power(theta: Vector, x: Vector) -> Vector:
@@ -78,6 +79,8 @@ def _broken(theta: Vector, x: Vector) -> Vector:
 def _lines(x: Vector, y: Vector) -> Iterator[list[float]]:
     """Through all points, and through the last ones, where an overhead is small."""
     for first in (0, len(x) // 2):
+        if x[first] == x[-1]:  # networks of one size have no slope
+            continue
         slope, start = np.polyfit(x[first:], y[first:], 1)
         yield [float(start), float(slope)]
 
@@ -95,9 +98,24 @@ def _with_break(x: Vector, y: Vector) -> Iterator[list[float]]:
             yield [*unbroken, change, float(at)]
 
 
+def _grows(theta: Vector, x: Vector) -> bool:
+    """With a falling power the overhead would be what large networks cost: one slow network, and the others alike."""
+    return bool(theta[1] > 0)
+
+
+def _breaks_within(theta: Vector, x: Vector) -> bool:
+    """Between the points, and where the power is larger than the overhead already."""
+    return _grows(theta, x) and bool(max(x[1], _crossing(theta)) < theta[4] < x[-2])
+
+
+def _crossing(theta: Vector) -> float:
+    """log N at which the power is as large as the overhead."""
+    return float((theta[2] - theta[0]) / theta[1])
+
+
 POWER = Kind("power", 2, _power, _lines)
-OVERHEAD = Kind("overhead", 3, _overhead, _with_overhead)
-BROKEN = Kind("overhead, broken", 5, _broken, _with_break)
+OVERHEAD = Kind("overhead", 3, _overhead, _with_overhead, _grows)
+BROKEN = Kind("overhead, broken", 5, _broken, _with_break, _breaks_within)
 KINDS = POWER, OVERHEAD, BROKEN
 
 
@@ -119,8 +137,7 @@ class PowerLaw:
         middle = self.kind.log_value(self.theta, x)
         spread = self._t * np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", rows, self.covariance, rows), 0.0))
         return [
-            Estimate(float(np.exp(m)), float(np.exp(m - s)), float(np.exp(m + s)))
-            for m, s in zip(middle, spread, strict=True)
+            _exponential(Estimate(float(m), float(m - s), float(m + s))) for m, s in zip(middle, spread, strict=True)
         ]
 
     @property
@@ -148,10 +165,10 @@ class PowerLaw:
         """N at which the power is as large as the overhead, and at which the exponent changes."""
         found = []
         if self.kind is not POWER:
-            log_c, p, log_a = self.theta[:3]
+            crossing = _crossing(self.theta)
             direction = np.zeros(len(self.theta))
-            direction[:3] = np.array([-1.0, -(log_a - log_c) / p, 1.0]) / p
-            found.append(_exponential(self._combination(direction, at=float((log_a - log_c) / p))))
+            direction[:3] = np.array([-1.0, -crossing, 1.0]) / self.theta[1]
+            found.append(_exponential(self._combination(direction, at=crossing)))
         if self.kind is BROKEN:
             direction = np.zeros(len(self.theta))
             direction[4] = 1.0
@@ -178,6 +195,7 @@ class PowerLaw:
 
 
 def _exponential(logarithm: Estimate) -> Estimate:
+    """Within what a float holds, as JSON has no infinity."""
     value, low, high = (
         math.exp(min(max(each, -700.0), 700.0)) for each in (logarithm.value, logarithm.low, logarithm.high)
     )
@@ -197,20 +215,20 @@ def fit(parameters: Sequence[float], values: Sequence[float]) -> PowerLaw:
         if freedom < LEAST_FREEDOM or least[1] <= EXACT * len(x):
             break
         found = _minimum(kind, x, y)
-        if found is not None and _is_gain(least[1], found[1], kind.numbers - best.numbers, freedom, len(x)):
+        if _is_gain(least[1], found[1], kind.numbers - best.numbers, freedom, len(x)):
             best, least = kind, found
     return _law(best, *least, x)
 
 
 def _minimum(kind: Kind, x: Vector, y: Vector) -> tuple[Vector, float]:
-    """Numbers with the least sum of squares, and that sum."""
+    """Numbers with the least sum of squares, and that sum: infinite where none make sense."""
     found = [
         least_squares(lambda theta: kind.log_value(theta, x) - y, start, method="lm", max_nfev=2000)
         for start in kind.starts(x, y)
     ]
-    usable = [each for each in found if kind is not BROKEN or x[1] < each.x[4] < x[-2]] or found
-    best = min(usable, key=lambda each: each.cost)
-    return np.asarray(best.x), 2 * float(best.cost)
+    squares = [2 * float(each.cost) if kind.makes_sense(each.x, x) else math.inf for each in found]
+    best = int(np.argmin(squares))
+    return np.asarray(found[best].x), squares[best]
 
 
 def _is_gain(before: float, after: float, more: int, freedom: int, points: int) -> bool:
