@@ -50,6 +50,14 @@ def test_a_kernel_slowed_by_a_tenth_is_found_and_one_made_faster() -> None:
         assert sum(verdict in (FASTER, SLOWER) for verdict in found.values()) <= 3
 
 
+def test_where_one_run_has_no_pace_seconds_are_compared() -> None:
+    before = document(0)
+    for each in before["benchmarks"]:
+        del each["pace_flops_per_s"]
+    assert comparison.compare(before, document(1), {}).mean == pytest.approx(1, rel=0.05)
+    assert comparison.compare(document(1), before, {}).mean == pytest.approx(1, rel=0.05)
+
+
 def test_all_that_is_slower_is_found_and_a_slower_clock_is_not_blamed() -> None:
     everything = dict.fromkeys(NETWORKS, 1.1)
     found = list(verdicts(document(0), document(1, everything)).values())

@@ -110,7 +110,7 @@ def compare(before: Mapping[str, Any], after: Mapping[str, Any], thresholds: Map
     both.sort(key=list(first).index)
     if not both:
         raise NotComparable("the runs have no timed row in common")
-    cycles = {key: (_cycles(first[key]), _cycles(second[key])) for key in both}
+    cycles = {key: _cycles(first[key], second[key]) for key in both}
     ratios = {key: float(np.median(b) / np.median(a)) for key, (a, b) in cycles.items()}
     short = {key for key in both if first[key]["median_s"] < SHORT}
     scatter = {
@@ -166,9 +166,12 @@ def _title(key: Key) -> str:
     return f"{name}, batch {batch}, {threads} thread(s), {phase}{f', {peer}' if peer else ''}"
 
 
-def _cycles(row: Row) -> NDArray[np.float64]:
-    """Times at a clock of their own: FLOPs that the registers could have made in each."""
-    return np.array(row["times_s"]) * (row.get("pace_flops_per_s") or 1.0)
+def _cycles(before: Row, after: Row) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Times of each at a clock of its own: FLOPs that the registers could have made, or seconds where either run has
+    no pace, as that of a GPU."""
+    paces = [row.get("pace_flops_per_s") for row in (before, after)]
+    first, second = paces if all(paces) else (1.0, 1.0)
+    return np.array(before["times_s"]) * first, np.array(after["times_s"]) * second
 
 
 def scatter_of(ratios: Sequence[float]) -> float:
