@@ -129,7 +129,7 @@ def result_files(json_file: str | None, out: Path | None) -> list[Path]:
         except OSError as error:
             raise ValueError(f"cannot write {file}: {error}") from error
         if file.is_dir():
-            raise ValueError(f"cannot write {file}: it is a folder; name a file, or use --out")
+            raise ValueError(f"cannot write {file}: it is a folder; name a file in it")
         if not os.access(file.parent, os.W_OK):
             raise ValueError(f"cannot write {file}: no permission in {file.parent}")
     return files
