@@ -38,7 +38,7 @@ SERIAL_RUN, PARALLEL_RUN = 0.5e-3, 2e-3
 LEAST_RUNS, LONG_RUNS, PATIENCE = 5, 3, 2.0
 # Runs whose median is the pace of the moment.
 PACE_RUNS = 7
-# A word goes there and back so often, in each of so many runs, and a thread looks so often before it gives up: 10 ms.
+# A word goes there and back so often, in each of so many runs, and a thread looks so often before it gives up: 0.5 ms.
 HANDOVERS, HANDOVER_RUNS, LOOKS = 1000, 5, 2_000_000
 
 Run = Callable[[NDArray[Any], int], object]
