@@ -130,13 +130,13 @@ def predict(model: MachineModel, rung: Rung, batch: int, threads: int) -> Predic
 
 def cores_moved(document: Mapping[str, Any], now: float | None = None) -> str | None:
     """What to say where a word between cores takes twice or half as long as it did: a virtual machine's may move."""
-    most = next(reversed(document["ceilings"]), {})
+    most: Mapping[str, Any] = next(reversed(document["ceilings"]), {})
     then, now = most.get("handover_s"), now or machine.handover_time()
     if then is None or now is None or 0.5 < now / then < 2:
         return None
     return (
-        f"a word between cores takes {si(now, 's')} there and back, and took {si(then, 's')}: what several threads take "
-        "is for then; `fastnn machine --anew` measures now"
+        f"a word between cores takes {si(now, 's')} there and back, and took {si(then, 's')}: what several threads "
+        "take is for then; `fastnn machine --anew` measures now"
     )
 
 
