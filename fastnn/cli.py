@@ -62,11 +62,16 @@ def main() -> None:
 @click.option("--json", "json_file", metavar="FILE|-", help="Write all results as JSON; - is stdout.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write a new result file in this folder.")
 @click.option("--plot", is_flag=True, help="Draw cost against parameters in the terminal.")
-def bench(**options: Any) -> None:
+def bench(plot: bool, **options: Any) -> None:
     """Climb the ladder: check each network against the reference, train it on real data, time it."""
     from fastnn.bench.command import run_bench
 
-    sys.exit(run_bench(**options))
+    draw = None
+    if plot:
+        from fastnn.report.command import drawer
+
+        draw = drawer()
+    sys.exit(run_bench(draw=draw, **options))
 
 
 @main.command()

@@ -52,6 +52,11 @@ def test_the_sentence_says_overhead_break_and_exponent() -> None:
     )
 
 
+def test_a_law_of_a_device_is_not_one_of_threads() -> None:
+    found = fits(rows(), CEILINGS, "cuda")[0]
+    assert (found["device"], found["title"]) == ("cuda", "step, batch 32, cuda")
+
+
 def test_a_law_without_overhead_says_so_in_a_clause() -> None:
     linear = [row | {"median_s": 2e-10 * row["params"]} for row in rows()]
     assert fits(linear, CEILINGS)[0]["sentence"] == "time grows as parameters^1.00 ± 0.00"

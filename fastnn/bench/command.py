@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,18 +22,19 @@ from fastnn.bench.run import Report, Settings, run
 from fastnn.bench.table import console, si, table
 from fastnn.checks import as_dtype, require_memory
 from fastnn.kernels.optimizer import STATE
-from fastnn.report.extra import TERMINAL, require
 
 DEFAULT_BATCH = 32
 FAILED, INTERRUPTED = 1, 130
 STDOUT = "-"
+Draw = Callable[[Mapping[str, Any]], object]
 
 
-def run_bench(json_file: str | None, out: Path | None, plot: bool = False, **options: Any) -> int:
-    """Exit status: 0, 1 where a row was refused, 130 where interrupted. click.UsageError before anything runs."""
+def run_bench(json_file: str | None, out: Path | None, draw: Draw | None = None, **options: Any) -> int:
+    """Exit status: 0, 1 where a row was refused, 130 where interrupted. click.UsageError before anything runs.
+
+    draw: what shows the document, after the table.
+    """
     try:
-        if plot:
-            require(TERMINAL)
         settings = plan(**options)
         data = {dataset_for(rung).description: None for rung in settings.rungs}
         files = result_files(json_file, out)
@@ -59,8 +60,8 @@ def run_bench(json_file: str | None, out: Path | None, plot: bool = False, **opt
     for file in files if report.fits else []:
         results.write(file, report.document)
     _show(report, json_file == STDOUT, list(data), files)
-    if plot:
-        _plot(report)
+    if draw:
+        draw(report.document)
     return INTERRUPTED if interrupted else FAILED if report.failed else 0
 
 
@@ -166,14 +167,3 @@ def _simple_models(report: Report) -> list[str]:
             errors = ", ".join(f"{each['name']} {each['error']:+.0%}" for each in fit["simple_model"]["errors"][:-1])
             return [f"{fit['simple_model']['name']} at the rate of the largest network would be off by: {errors}"]
     return []
-
-
-def _plot(report: Report) -> None:
-    """The time of a step against parameters, on stderr."""
-    from fastnn.report.growth import time_pictures
-    from fastnn.report.sources import run_of
-    from fastnn.report.terminal import text
-
-    picture = next(time_pictures([run_of("", report.document)]), None)
-    if picture is not None:
-        say(text(picture, coloured=sys.stderr.isatty()))

@@ -40,7 +40,7 @@ def fits(rows: Sequence[Row], ceilings: Mapping[int, Ceilings], device: str = "c
                 law = fit([row["params"] for row in group], [row[quantity[1]] for row in group])
             except ValueError:  # too few
                 continue
-            found.append(_entry(law, group, quantity, ceilings) | {"device": device})
+            found.append(_entry(law, group, quantity, ceilings, device))
     return found
 
 
@@ -53,7 +53,7 @@ def _groups(rows: Sequence[Row]) -> list[Group]:
 
 
 def _entry(
-    law: PowerLaw, group: Group, quantity: tuple[str, str, str, str], ceilings: Mapping[int, Ceilings]
+    law: PowerLaw, group: Group, quantity: tuple[str, str, str, str], ceilings: Mapping[int, Ceilings], device: str
 ) -> dict[str, Any]:
     name, field, unit, subject = quantity
     params = [row["params"] for row in group]
@@ -61,6 +61,7 @@ def _entry(
     regimes = seen(law, params)
     return {
         "quantity": name,
+        "device": device,
         **{key: group[0].get(key) for key in GROUP},
         "points": len(group),
         "law": law.kind.name,
@@ -71,7 +72,7 @@ def _entry(
         "breaks": [{"params": each.value, "low": each.low, "high": each.high} for each in law.breaks],
         "overhead": law.overhead and law.overhead.value,
         "scatter": law.scatter,
-        "title": _title(group[0]),
+        "title": _title(group[0], device),
         "sentence": sentence(law, regimes, unit, subject),
         "simple_model": _simple_model(group, field),
     }
@@ -146,9 +147,9 @@ def _rounded(value: float) -> str:
     return f"{float(f'{value:.2g}'):,.0f}" if value < MOST_WRITTEN_OUT else f"{value:.0e}"
 
 
-def _title(row: Row) -> str:
-    threads = f"{row['threads']} thread{'s' * (row['threads'] > 1)}"
-    return f"{row['peer'] + ', ' if row.get('peer') else ''}{row['phase']}, batch {row['batch']}, {threads}"
+def _title(row: Row, device: str) -> str:
+    where = f"{row['threads']} thread{'s' * (row['threads'] > 1)}" if device == "cpu" else device
+    return f"{row['peer'] + ', ' if row.get('peer') else ''}{row['phase']}, batch {row['batch']}, {where}"
 
 
 def _simple_model(group: Group, field: str) -> dict[str, Any] | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -11,7 +13,7 @@ from fastnn.atomic import write_atomically
 from fastnn.bench.command import STDOUT, result_files
 from fastnn.bench.progress import say
 from fastnn.report import extra
-from fastnn.report.sources import newest, read
+from fastnn.report.sources import newest, read, run_of
 
 
 def run_report(files: Sequence[Path], output: Path, folder: Path | None) -> None:
@@ -37,3 +39,22 @@ def run_report(files: Sequence[Path], output: Path, folder: Path | None) -> None
 
         for name in write_all(sources, folder):
             say(f"written: {folder / name}, as PNG and SVG")
+
+
+def drawer() -> Callable[[Mapping[str, Any]], None]:
+    """draw, for `fastnn bench --plot`. click.UsageError: the package that draws is not installed."""
+    try:
+        extra.require(extra.TERMINAL)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    return draw
+
+
+def draw(document: Mapping[str, Any]) -> None:
+    """The time of a step against parameters, on stderr."""
+    from fastnn.report.growth import time_pictures
+    from fastnn.report.terminal import text
+
+    picture = next(time_pictures([run_of("", document)]), None)
+    if picture is not None:
+        say(text(picture, coloured=sys.stderr.isatty()))
