@@ -22,6 +22,7 @@ from fastnn.tape import (
     backward,
     backward_and_update,
     count_hits,
+    forward,
     forward_and_loss,
     goes_in_chunks,
     mean_weight,
@@ -117,8 +118,22 @@ def _framed_step(frame, x, labels):
     return train_step(tape, params, grads, state, control, x, labels, workspace)
 
 
+def _framed_forward(frame, x):
+    """tape.forward on the arrays of a frame; False, and nothing done, where x (rows, INPUTS) does not fit it."""
+    rows = x.shape[0]
+    if frame[ITEMSIZE] != x.itemsize or frame[INPUTS] != x.shape[1] or rows == 0:
+        return False
+    tape = matrix(addressed(frame, TAPE, frame[SIZES + TAPE], np.int64), 0, frame[SIZES + TAPE] // COLUMNS, COLUMNS)
+    if rows > tape[0, CAPACITY]:
+        return False
+    params = addressed(frame, PARAMS, frame[SIZES + PARAMS], x.dtype)
+    forward(tape, params, x, addressed(frame, WORKSPACE, frame[SIZES + WORKSPACE], x.dtype))
+    return True
+
+
 # By the bytes of a number, each compiled for that alone.
 framed_step = {4: kernel(_framed_step), 8: kernel(_framed_step)}
+framed_forward = {4: kernel(_framed_forward), 8: kernel(_framed_forward)}
 
 
 def _take_labels(target, y, order, at, rows):

@@ -207,6 +207,42 @@ def test_a_step_refuses_masked_values_and_arrays_of_another_kind() -> None:
             trainer.step(x, y)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_forward_pass_takes_any_array_that_its_network_does(dtype: str) -> None:
+    """As the kernel wants it, in one argument, or converted first: the same output; a fresh view each time."""
+    trainer = mlp(3, 4, 2, seed=0, dtype=dtype).trainer(SGD(0.1), batch=8)
+    x = np.random.default_rng(0).normal(size=(8, 3)).astype(dtype)
+    expected = trainer.network(x)
+    frozen = x.copy()
+    frozen.flags.writeable = False
+    for given in (x, frozen, x.tolist(), np.asfortranarray(x), np.repeat(x, 2, axis=0)[::2]):
+        found = trainer.forward(given)
+        assert np.array_equal(found, expected)
+        assert np.shares_memory(found, trainer.workspace)
+        found.shape = (16,)
+    assert np.array_equal(trainer.forward(x[:3]), expected[:3])
+    trainer.workspace = np.zeros_like(trainer.workspace)
+    found = trainer.forward(x)
+    assert np.array_equal(found, expected)
+    assert np.shares_memory(found, trainer.workspace)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (np.ones((9, 3), np.float32), "9 rows; this trainer takes 1 to 8"),
+        (np.ones((0, 3), np.float32), "0 rows; this trainer takes 1 to 8"),
+        (np.ones((8, 4), np.float32), "expected"),
+    ],
+)
+def test_a_forward_pass_refuses_what_does_not_fit(given: np.ndarray, message: str) -> None:
+    trainer = mlp(3, 4, 2, seed=0).trainer(SGD(0.1), batch=8)
+    before = trainer.workspace.copy()
+    with pytest.raises(ValueError, match=message):
+        trainer.forward(given)
+    assert np.array_equal(trainer.workspace, before)
+
+
 FRAMED = """
 import json
 import numpy as np
@@ -222,6 +258,10 @@ for framed in (True, False):
         elif labels is y:
             losses.append(training.train_step(*trainer.arrays[:5], x, labels, trainer.workspace))
     losses.append(trainer.params.tolist())
+    if framed:
+        assert training.framed_forward[4](trainer._frame, x)
+        assert not training.framed_forward[4](trainer._frame, x[:, :2])
+        assert not training.framed_forward[4](trainer._frame, np.ones((9, 3), np.float32))
 print(json.dumps([str(loss) for loss in losses]))
 """
 

@@ -56,6 +56,7 @@ PARTS: dict[str, Callable[[str], object]] = {
     "rows as targets": partial(_train, loss="mse", rows_as_target=True),
     "single operations": _operate,
     "ceilings": partial(machine.measure, 1, seconds=0.01),
+    "between cores": lambda dtype: machine.handover_time(),
 }
 
 
