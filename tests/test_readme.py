@@ -38,8 +38,16 @@ def test_the_figures_are_those_of_the_kept_results(monkeypatch: pytest.MonkeyPat
     from readme_table import tables
 
     files = re.findall(r"`(bench_results/[\w.-]+\.json)`", README)
-    kernels, steps = (json.loads((ROOT / file).read_text(encoding="utf-8")) for file in files)
+    kernels, steps, peers, predictions = (json.loads((ROOT / file).read_text(encoding="utf-8")) for file in files)
     results.validate(steps)
+    results.validate(peers)
+    for fit in peers["fits"]:
+        if (fit["quantity"], fit["phase"], fit["threads"]) == ("time", "step", 1):
+            assert f"law: {fit['title']}: {fit['sentence']}" in README
+    found = predictions["all"]
+    assert f"{found['calls']} calls: {found['median']:.1%} off in the median".replace("%", " %") in README
+    assert f"{found['nine_in_ten']:.0%} or less nine times in ten".replace("%", " %") in README
+    assert f"held\n{found['intervals_held']:.0%} of the time".replace("%", " %") in README
     for table in tables(kernels, steps):
         assert table in README
 
