@@ -64,7 +64,7 @@ def test_a_law_without_overhead_says_so_in_a_clause() -> None:
 
 def test_an_interval_beyond_all_networks_is_not_written_out() -> None:
     known, unknown = Estimate(1.0, 0.9, 1.1), Estimate(22_508.0, 0.02, 4.4e39)
-    law = fit([26, 46, 1_210, 9_610], [1.0, 1.1, 2.0, 9.0])
+    law = fit([26, 46, 1_210, 9_610, 101_770], [1.0, 1.1, 2.0, 9.0, 80.0])
     words = sentence(law, [Regime(None, known), Regime(unknown, known)], "s", "time grows")
     assert words.endswith("from 23,000 parameters [0, 4e+39] on as parameters^1.00 ± 0.10")
 
@@ -100,5 +100,5 @@ def test_groups_are_apart_and_peers_have_a_law_of_time_alone() -> None:
 
 
 def test_refused_rows_and_too_few_networks_have_none() -> None:
-    assert fits(rows()[:3], CEILINGS) == []
+    assert fits(rows()[:4], CEILINGS) == []
     assert fits([row | {"median_s": None} for row in rows()], CEILINGS) == []

@@ -102,15 +102,15 @@ def test_breaks_are_in_the_order_of_size(overhead: float, seed: int) -> None:
 
 
 def test_networks_of_one_size_have_no_slope_and_no_warning() -> None:
-    sizes = np.array([26, 46, 1210, 9610, 9610, 9610, 9610, 9610, 9610])
+    sizes = np.array([26, 46, 121, 1210, 9610, 9610, 9610, 9610, 9610, 9610])
     assert fit(sizes, with_scatter(1e-10 * sizes, 0)).kind is POWER
 
 
 def test_a_curve_beyond_what_a_float_holds_stays_finite() -> None:
-    law = fit(SIZES[:4], [1e-6, 3e-3, 1e-6, 3e-3])
+    law = fit(SIZES[:5], [1e-6, 3e-3, 1e-6, 3e-3, 1e-6])
     assert all(np.isfinite([each.value, each.low, each.high]).all() for each in law.at([26.0, 1e300]))
 
 
-def test_fewer_than_four_sizes_are_refused() -> None:
-    with pytest.raises(ValueError, match="4 networks of different size"):
-        fit([1, 1, 2, 3], [1.0, 1.0, 2.0, 3.0])
+def test_fewer_than_five_sizes_are_refused() -> None:
+    with pytest.raises(ValueError, match="5 networks of different size"):
+        fit([1, 1, 2, 3, 4], [1.0, 1.0, 2.0, 3.0, 4.0])

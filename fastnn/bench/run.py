@@ -23,8 +23,6 @@ from fastnn.trainer import NonFiniteLoss
 
 Say = Callable[[str], object]
 
-# A law is fitted to the rows of so many.
-LEAST_NETWORKS = 4
 # Seconds of measuring ceilings, a thread count.
 CEILING_SECONDS = {"fast": 0.15, "normal": 1.0, "rigorous": 3.0}
 BUDGETS: dict[str, Budget] = {"fast": FAST, "normal": NORMAL, "rigorous": RIGOROUS}
@@ -129,7 +127,7 @@ class Report:
 
     def fit(self) -> None:
         """The law of the rows so far, where they are of enough networks."""
-        if len({row["params"] for row in self.rows}) < LEAST_NETWORKS:
+        if len({row["params"] for row in self.rows}) == 1:
             return
         from fastnn.bench.fits import fits  # SciPy takes 0.3 s to import
 

@@ -203,12 +203,15 @@ def _exponential(logarithm: Estimate) -> Estimate:
 
 
 def fit(parameters: Sequence[float], values: Sequence[float]) -> PowerLaw:
-    """The simplest law that explains the values, all positive. ValueError: fewer than four different N."""
+    """The simplest law that explains the values, all positive.
+
+    ValueError: fewer than five different N, which it takes to tell an overhead from a small power.
+    """
     x, y = np.log(np.asarray(parameters, float)), np.log(np.asarray(values, float))
     order = np.argsort(x)
     x, y = x[order], y[order]
-    if len(np.unique(x)) < POWER.numbers + LEAST_FREEDOM:
-        raise ValueError(f"a law takes {POWER.numbers + LEAST_FREEDOM} networks of different size")
+    if len(np.unique(x)) < OVERHEAD.numbers + LEAST_FREEDOM:
+        raise ValueError(f"a law takes {OVERHEAD.numbers + LEAST_FREEDOM} networks of different size")
     best, least = POWER, _minimum(POWER, x, y)
     for kind in KINDS[1:]:
         freedom = len(x) - kind.numbers
