@@ -9,7 +9,7 @@ from typing import Any
 import matplotlib
 import pytest
 from click.testing import CliRunner
-from report_documents import document, everything, fit, picture, series, write
+from report_documents import document, everything, fit, picture, run, series, write
 
 from fastnn import cli
 from fastnn.report import extra, figures, gallery, growth, terminal
@@ -71,6 +71,14 @@ def test_every_kind_of_picture_can_be_a_figure() -> None:
     with matplotlib.rc_context(figures.SETTINGS):
         for section in gallery.sections(everything()):
             figures.draw(section.pictures[0])
+
+
+def test_names_that_matplotlib_would_read_stay_names() -> None:
+    """A legend leaves out what begins with an underscore; what is between dollars would be set as mathematics."""
+    runs = [run("_before"), run("$a_$")]
+    (svg,) = (c for e, c in figures.drawn(next(growth.time_pictures(runs))) if e == "svg")
+    for label in ("_before: batch 1", "$a_$: batch 32"):
+        assert label in svg.decode()
 
 
 def test_missing_matplotlib_exits_2_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,7 @@ SETTINGS: Any = {
     "font.size": 9, "font.family": "sans-serif", "axes.edgecolor": INK, "axes.labelcolor": INK, "axes.grid": True,
     "axes.spines.top": False, "axes.spines.right": False, "grid.color": "#d5d9de", "grid.linewidth": 0.6,
     "legend.frameon": False, "svg.fonttype": "none", "svg.hashsalt": "fastnn", "hatch.linewidth": 0.6,
+    "text.parse_math": False,  # a dollar in a file's name is one
 }  # fmt: skip
 
 
@@ -75,7 +76,7 @@ def draw(picture: Picture) -> Figure:
     axes.set_xlabel(picture.x.title)
     axes.set_ylabel(picture.y.title)
     axes.set_axisbelow(True)
-    _legend(figure, axes, [series.name for series in picture.series])
+    _legend(figure, axes, [_label(series) for series in picture.series])
     return figure
 
 
@@ -103,9 +104,14 @@ def _colour(series: Series) -> str:
     return INK if series.colour < 0 else LIGHT[series.colour % COLOURS]
 
 
+def _label(series: Series) -> str:
+    """Of a legend, which leaves out what begins with an underscore: a space goes before it."""
+    return f"{' ' * series.name.startswith('_')}{series.name}"
+
+
 def _curve(axes: Axes, series: Series) -> None:
     colour, mark = _colour(series), MARKS[max(series.colour, 0) % COLOURS][1]
-    look: dict[str, Any] = {"color": colour, "label": series.name, "alpha": 0.55 if series.faint else 1.0}
+    look: dict[str, Any] = {"color": colour, "label": _label(series), "alpha": 0.55 if series.faint else 1.0}
     look["linestyle"] = "none" if series.kind == "points" else DASHES[series.dash]
     if series.kind == "line":
         axes.plot(series.x, series.y, linewidth=1.6, **look)
@@ -129,7 +135,7 @@ def _bars(axes: Axes, picture: Picture) -> None:
     ends = [0.0] * len(picture.categories)
     for series in picture.series:
         axes.barh(
-            series.y, series.x, left=ends, height=0.65, color=_colour(series), label=series.name, edgecolor="white",
+            series.y, series.x, left=ends, height=0.65, color=_colour(series), label=_label(series), edgecolor="white",
             hatch=HATCHES[series.colour % COLOURS][1],
         )  # fmt: skip
         ends = [end + x for end, x in zip(ends, series.x, strict=True)]
