@@ -130,6 +130,16 @@ def test_the_roofline_has_the_measured_roofs_and_rates_below_them() -> None:
     assert "Nearest to its roof is 784-128-10" in drawn.words[0]
 
 
+def test_no_roof_of_memory_rises_above_the_peak() -> None:
+    """Of one network whose intensity is beyond all corners, roofs reach back to the corners."""
+    drawn = next(roofline.pictures([run(networks=["784-128-10"], batches=[32], threads=[1])]))
+    roofs = [each for each in drawn.series if each.kind == "line"]
+    assert len(roofs) == 3
+    for roof in roofs:
+        assert roof.x[0] < roof.x[1]
+        assert max(roof.y) == PEAK
+
+
 def test_a_rate_above_its_roof_is_said_to_be() -> None:
     drawn = picture(roofline.pictures([run(networks=["784-128-10"], pace=2.0, batches=[32])]), phase="training step")
     assert "beat the roof" in drawn.words[-1]

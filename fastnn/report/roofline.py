@@ -15,7 +15,7 @@ from fastnn.report.sources import Row, Run
 INTENSITY = Axis(title="FLOPs for each byte that must move", log=True)
 RATE = Axis(title="FLOP/s", log=True)
 DASHES: tuple[Dash, ...] = ("solid", "dash", "dashdot", "dot")
-# Roofs reach so many times beyond the first and the last point.
+# Roofs reach so many times beyond the first and the last point or corner.
 MARGIN = 3.0
 
 
@@ -57,7 +57,8 @@ def _roofs(ceilings: Mapping[str, Any], points: Sequence[Series]) -> list[Series
     peak = ceilings["flops_per_s"]
     rates = {level: bandwidth(ceilings, level) for level in ceilings["bandwidth"]}
     known = [x for series in points for x in series.x]
-    least, most = min(known) / MARGIN, max([*known, *(peak / rate for rate in rates.values())]) * MARGIN
+    known += [peak / rate for rate in rates.values()]  # where each bandwidth meets the peak
+    least, most = min(known) / MARGIN, max(known) * MARGIN
     drawn = [
         Series(
             name=f"{level}, {si(rate, 'B/s')}", x=(least, peak / rate), y=(least * rate, peak), kind="line", colour=-1,
@@ -65,7 +66,7 @@ def _roofs(ceilings: Mapping[str, Any], points: Sequence[Series]) -> list[Series
         )
         for index, (level, rate) in enumerate(rates.items())
     ]  # fmt: skip
-    ridge = min(peak / max(rates.values()), most) if rates else least
+    ridge = peak / max(rates.values()) if rates else least
     return [*drawn, Series(name=f"peak, {si(peak, 'FLOP/s')}", x=(ridge, most), y=(peak, peak), kind="line", colour=-1)]
 
 
