@@ -74,6 +74,12 @@ def test_the_headline_counts_and_compares() -> None:
     assert headline.headline(Sources((run_of("a", document(networks=[])),))) == []
 
 
+def test_the_headline_names_the_phase_that_it_is_of() -> None:
+    forward = [row for row in document()["benchmarks"] if row["phase"] == "forward"]
+    cards = headline.headline(Sources((run_of("a", document() | {"benchmarks": forward}),)))
+    assert cards[1].title == "a forward pass of 3-4-2"
+
+
 def test_the_command_measures_the_same_again() -> None:
     assert origin.command(run("x")) == (
         "fastnn bench --sizes 3-4-2 64-16-10 784-128-10 --batch 1 32 --threads 1 2 --dtype float32 --optimizer sgd "

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import geometric_mean
 
 from fastnn.bench.table import si
-from fastnn.report.query import seconds, span, where
+from fastnn.report.query import PHASE_NAMES, seconds, span, where
 from fastnn.report.sources import Run, Sources
 
 
@@ -37,7 +37,7 @@ def _cards(run: Run, named: bool) -> list[Card]:
             f"{len({row['name'] for row in rows})} networks, {len(run.rows):,} rows{label}",
         ),
         Card(
-            seconds(quickest["median_s"]), f"a training step of {quickest['name']}",
+            seconds(quickest["median_s"]), f"a {PHASE_NAMES[quickest['phase']]} of {quickest['name']}",
             f"batch {quickest['batch']}, {quickest['threads']} thr, {quickest['dtype']}, called from Python{label}",
         ),
         Card(
