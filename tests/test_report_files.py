@@ -101,6 +101,8 @@ def test_the_machine_is_told_without_names_of_people() -> None:
     assert facts["GPU"] == "a GPU"
     assert found.ceilings[1] == ("multiply-adds", "100 GFLOP/s", "200 GFLOP/s")
     assert origin.of_run(run(ceilings=[])).ceilings == ()
+    assert ("cores", "4 logical") in origin.of_run(run(cores_physical=None, cores_logical=4)).facts
+    assert "cores" not in dict(origin.of_run(run(cores_physical=None, cores_logical=None)).facts)
     assert ("peers", "torch 2.13.0") in origin.of_run(run(peer_versions={"torch": "2.13.0"})).facts
     apart = [each | {"handover_s": seconds} for each, seconds in zip(CEILINGS, (None, 1e-7), strict=False)]
     assert ("between cores", "", "100 ns") in origin.of_run(run(ceilings=apart)).ceilings

@@ -11,6 +11,8 @@ from fastnn.bench.table import si
 from fastnn.report.query import values
 from fastnn.report.sources import Run
 
+CORES = ("physical", "logical")
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -49,7 +51,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("GPU", str(gpu.get("name", "")) if isinstance(gpu, dict) else str(gpu)),
         ("processor", str(context["cpu"] or "unknown")),
         ("vector unit", str(context.get("vector_unit") or "")),
-        ("cores", f"{context['cores_physical']} physical, {context['cores_logical']} logical"),
+        ("cores", ", ".join(f"{context[f'cores_{kind}']} {kind}" for kind in CORES if context[f"cores_{kind}"])),
         ("caches", caches),
         ("memory", _binary(context["memory"]) if context.get("memory") else ""),
         ("system", str(context.get("os") or "")),
