@@ -110,7 +110,7 @@ def main(anew: bool, json_file: Path | None) -> None:
     document = measured("float32", "normal", anew)
     model = kept.model(document)
     cases = [(parse(name).sizes, batch) for name in NETWORKS for batch in BATCHES]
-    apart = [document["ceilings"][-1]["handover_s"], machine.handover_time()]
+    apart = [machine.handover_of(document["ceilings"]), machine.handover_time()]
     with progress(len(cases)) as (_, advance):
         others = of_others(model, observe(cases, thread_counts(()), "float32", SECONDS, advance))
     apart.append(machine.handover_time())

@@ -43,7 +43,7 @@ DISPATCHERS: list[Any] = []
 # Turns that GNU's OpenMP, numba's usual layer on Linux, waits for a thread before it gives up its core: by itself
 # 300,000, as long as a time slice of another process that has that thread's core. Too few, and threads sleep
 # between layers; the system then wakes both on one core, and, as neither is ever busy, leaves them there: 60 steps of
-# 784-512-512-10 after a pause of 0.1 s take 730, 440, 369, 367, 358, 350 us each with 1000, 2000, 4000, 8000, 32,000
+# 784-512-512-10 after a pause of 0.1 s take 730, 440, 368, 358, 358, 350 us each with 1000, 2000, 4000, 8000, 32,000
 # and 100,000 turns; beside a peer in turn, a step of 784-1024x3-10 takes 3.3 ms with 2000, 1.6 with 16,000 and 1.3 with
 # 32,000. With one busy core of two it takes 2.9 ms with 1000, 6.1 with 10,000, 9 to 12 with 30,000 and up to 16 with
 # more (2.3 on one thread).

@@ -76,7 +76,7 @@ def bench(plot: bool, **options: Any) -> None:
 
 @main.command()
 @click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True)
-@click.option("--fast", is_flag=True, help="Measure for 20 s instead of 70.")
+@click.option("--fast", is_flag=True, help="Measure for 25 s instead of 45.")
 @click.option("--anew", is_flag=True, help="Measure again, although a measurement is kept.")
 @click.option("--json", "json_file", metavar="FILE|-", help="Write as JSON; - is stdout.")
 def machine(dtype: str, fast: bool, anew: bool, json_file: str | None) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import platform
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -260,6 +260,16 @@ def handover_time() -> float | None:
     with thread_limit(2):
         handover.hand_over(np.zeros(2 * handover.APART, np.int64), 1, 1)  # loads the kernel
         return min(filter(None, (_handover() for _ in range(HANDOVER_RUNS))), default=None)
+
+
+def has_moved(then: float | None, now: float | None) -> bool:
+    """Whether a word takes twice or half as long between cores: a virtual machine's may move from chip to chip."""
+    return then is not None and now is not None and not 0.5 < now / then < 2
+
+
+def handover_of(ceilings: Sequence[Mapping[str, Any]]) -> float | None:
+    """handover_s of measured ceilings, as as_dict gives them; None where it was not measured."""
+    return next((each["handover_s"] for each in reversed(ceilings) if each.get("handover_s")), None)
 
 
 def _handover() -> float | None:

@@ -10,6 +10,7 @@ import numpy as np
 from fastnn.bench.case import Case
 from fastnn.bench.ladder import parse
 from fastnn.bench.peers.registry import PEERS
+from fastnn.bench.peers.task import Task
 
 OPTIMIZERS = ("sgd", "momentum", "adam", "adamw")
 STEPS = 8
@@ -26,7 +27,8 @@ def model(name: str, of: Case) -> Any:
         [parameters[f"{i}.{kind}"] for i in range(len(of.network.layers))] for kind in ("weight", "bias")
     )
     kind = import_module(f"fastnn.bench.peers.{PEERS[name].module}").Model
-    return kind(weights, biases, of.batch, of.optimizer_name, of.trainer.optimizer.learning_rate, of.threads)
+    task = Task(weights, biases, of.batch, of.optimizer_name, of.trainer.optimizer.learning_rate, of.threads)
+    return kind(task)
 
 
 def difference(name: str, network: str, optimizer: str, dtype: str) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def test_networks_hold_the_ladder_at_each_batch() -> None:
 def test_drawn_networks_keep_to_the_limits_and_come_near_them() -> None:
     drawn = networks.networks(300)[-300:]
     for sizes, batch in drawn:
-        assert 2 <= sizes[0] <= networks.MOST_INPUTS
+        assert 2 <= sizes[0] <= networks.MOST_WIDTH
         assert 2 <= sizes[-1] <= networks.MOST_WIDTH
         assert all(2 <= width <= networks.MOST_WIDTH for width in sizes[1:-1])
         assert 3 <= len(sizes) <= networks.MOST_LAYERS + 2
@@ -100,10 +100,11 @@ class Recorder:
     def forward(self, x: Any) -> None:
         self.seen.append(("forward", x.shape, float(x.sum())))
 
-    def step(self, x: Any, labels: Any) -> None:
+    def step(self, x: Any, labels: Any) -> float:
         assert labels.shape == x.shape[:1]
         assert set(labels) <= {0, 1, 2}
         self.seen.append(("step", x.shape, float(x.sum())))
+        return 0.0
 
 
 def test_a_call_is_on_the_next_of_some_random_batches(monkeypatch: pytest.MonkeyPatch) -> None:

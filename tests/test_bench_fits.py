@@ -65,7 +65,7 @@ def test_a_law_without_overhead_says_so_in_a_clause() -> None:
 def test_an_interval_beyond_all_networks_is_not_written_out() -> None:
     known, unknown = Estimate(1.0, 0.9, 1.1), Estimate(22_508.0, 0.02, 4.4e39)
     law = fit([26, 46, 1_210, 9_610, 101_770], [1.0, 1.1, 2.0, 9.0, 80.0])
-    words = sentence(law, [Regime(None, known), Regime(unknown, known)], "s", "time grows")
+    words = sentence(law, [Regime(None, unknown, known), Regime(unknown, None, known)], "s", "time grows")
     assert words.endswith("from 23,000 parameters [0, 4e+39] on as parameters^1.00 ± 0.10")
 
 

@@ -22,7 +22,7 @@ def test_a_power_is_found_exactly() -> None:
     assert [each.value for each in law.at([100.0])] == pytest.approx([3 * 100**1.25])
     assert law.overhead is None
     assert law.breaks == []
-    assert [regime.begin for regime in law.regimes] == [None]
+    assert [(regime.begin, regime.end) for regime in law.regimes] == [(None, None)]
 
 
 def test_an_overhead_its_break_and_the_exponent_above_are_found() -> None:
@@ -33,7 +33,8 @@ def test_an_overhead_its_break_and_the_exponent_above_are_found() -> None:
     assert law.exponents[0].value == pytest.approx(1, abs=1e-6)
     assert law.breaks[0].value == pytest.approx(1.5e-6 / 2e-10, rel=1e-5)
     flat, growth = law.regimes
-    assert flat.exponent.value == flat.exponent.high == 0
+    assert flat.exponent is None
+    assert flat.end == law.breaks[0]
     assert growth.begin == law.breaks[0]
 
 

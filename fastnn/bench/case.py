@@ -59,6 +59,24 @@ def optimizer_for(name: str, batch: int) -> Optimizer:
     return OPTIMIZERS[name](learning_rate=LEARNING_RATES[name] * min(1.0, (batch / RATE_BATCH) ** 0.5))
 
 
+def calls_of(trainer: Any, phase: str, batches: Sequence[tuple[NDArray[Any], NDArray[np.int64]]]) -> Run:
+    """A Run of forward passes or steps from Python, on the batches in turn."""
+    forward, step, turns = trainer.forward, trainer.step, cycle(batches)
+
+    def run_forward(calls: int) -> None:
+        for x, _ in islice(turns, calls):
+            forward(x)
+
+    def run_step(calls: int) -> None:
+        loss = 0.0
+        for x, y in islice(turns, calls):
+            loss = step(x, y)
+        if not math.isfinite(loss):
+            raise NonFiniteLoss(loss, trainer.steps, 0)
+
+    return run_forward if phase == "forward" else run_step
+
+
 class Case:
     """Networks start from one seed and see the batches of one order, so peers can begin from the same.
 
@@ -101,22 +119,7 @@ class Case:
 
     def run(self, phase: str) -> Run:
         """A Run of that phase: calls from Python, or for the epoch steps inside as few nopython calls as can be."""
-        if phase == "epoch":
-            return self._run_epoch
-        forward, step, batches = self.trainer.forward, self.trainer.step, cycle(self.batches)
-
-        def run_forward(calls: int) -> None:
-            for x, _ in islice(batches, calls):
-                forward(x)
-
-        def run_step(calls: int) -> None:
-            loss = 0.0
-            for x, y in islice(batches, calls):
-                loss = step(x, y)
-            if not math.isfinite(loss):
-                raise NonFiniteLoss(loss, self.trainer.steps, 0)
-
-        return run_forward if phase == "forward" else run_step
+        return self._run_epoch if phase == "epoch" else calls_of(self.trainer, phase, self.batches)
 
     @cached_property
     def _held(self) -> tuple[Any, Any]:

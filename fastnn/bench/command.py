@@ -57,9 +57,8 @@ def run_bench(json_file: str | None, out: Path | None, draw: Draw | None = None,
         interrupted = True
         say("interrupted; the rows done so far stand")
     report.fit()
-    for file in files if report.fits else []:
-        results.write(file, report.document)
-    _show(report, json_file == STDOUT, list(data), files)
+    as_json = hand_out(report.document, json_file, files if report.rows else [])
+    _show(report, as_json, list(data), files)
     if draw:
         draw(report.document)
     return INTERRUPTED if interrupted else FAILED if report.failed else 0
@@ -136,11 +135,18 @@ def result_files(json_file: str | None, out: Path | None) -> list[Path]:
     return files
 
 
-def _show(report: Report, as_json: bool, data: Sequence[str], files: Sequence[Path]) -> None:
-    """The document on stdout and the table on stderr, or the table on stdout; then what the numbers rest on."""
-    if as_json:
-        sys.stdout.write(results.dumps(report.document))
+def hand_out(document: Mapping[str, Any], json_file: str | None, files: Sequence[Path]) -> bool:
+    """Writes a finished document to the files and, where that was asked for, to stdout: whether it was."""
+    for file in files:
+        results.write(file, document)
+    if json_file == STDOUT:
+        sys.stdout.write(results.dumps(document))
         sys.stdout.flush()
+    return json_file == STDOUT
+
+
+def _show(report: Report, as_json: bool, data: Sequence[str], files: Sequence[Path]) -> None:
+    """The table, on stderr where stdout has the document; then what the numbers rest on."""
     if not report.rows:
         return
     people = console(sys.stderr)
@@ -154,16 +160,16 @@ def _show(report: Report, as_json: bool, data: Sequence[str], files: Sequence[Pa
     for fit in report.fits:
         if fit["quantity"] == "time":
             people.print(f"law: {fit['title']}: {fit['sentence']}", soft_wrap=True)
-    for line in _simple_models(report):
-        people.print(line, soft_wrap=True)
+    if simple := _simple_model(report):
+        people.print(simple, soft_wrap=True)
     for file in files:
         people.print(f"written: {file}")
 
 
-def _simple_models(report: Report) -> list[str]:
-    """How far off 6 N D is for the smallest network, at the rate of the largest: of our first step."""
+def _simple_model(report: Report) -> str | None:
+    """How far off 6 N D is, at the rate of the largest network, for the others: of the first step that is ours."""
     for fit in report.fits:
         if fit["quantity"] == "time" and fit["phase"] == "step" and fit["peer"] is None:
             errors = ", ".join(f"{each['name']} {each['error']:+.0%}" for each in fit["simple_model"]["errors"][:-1])
-            return [f"{fit['simple_model']['name']} at the rate of the largest network would be off by: {errors}"]
-    return []
+            return f"{fit['simple_model']['name']} at the rate of the largest network would be off by: {errors}"
+    return None

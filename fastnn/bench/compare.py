@@ -13,7 +13,7 @@ import click
 from rich.table import Table
 
 from fastnn.bench import results
-from fastnn.bench.command import FAILED, STDOUT, result_files
+from fastnn.bench.command import FAILED, hand_out, result_files
 from fastnn.bench.comparison import (
     FASTER,
     SLOWER,
@@ -48,11 +48,7 @@ def run_compare(
         "left_out": found.left_out,
         "warnings": found.warnings,
     }
-    people = console(sys.stderr if json_file == STDOUT else sys.stdout)
-    if json_file == STDOUT:
-        sys.stdout.write(results.dumps(document))
-    for file in files:
-        results.write(file, document)
+    people = console(sys.stderr if hand_out(document, json_file, files) else sys.stdout)
     _show(people, found)
     bad = [row for row in found.rows if row.verdict in limits and _change(row) >= limits[row.verdict]]
     for row in bad:

@@ -23,6 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import mannwhitneyu
 
+from fastnn import machine
+
 Row = Mapping[str, Any]
 Key = tuple[Any, ...]
 
@@ -141,20 +143,14 @@ def _require_same_machine(before: Mapping[str, Any], after: Mapping[str, Any]) -
 def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     found = [f"{name} was {before.get(name)!r}, is {after.get(name)!r}" for name in ENVIRONMENT
              if name != "versions" and before.get(name) != after.get(name)]  # fmt: skip
-    apart = [_handover(context) for context in (before, after)]
-    if None not in apart and not 0.5 < apart[0] / apart[1] < 2:
+    then, now = (machine.handover_of(context["ceilings"]) for context in (before, after))
+    if machine.has_moved(then, now):
         found.append(
-            f"a word went between cores and back in {apart[0]:.2g} s, now in {apart[1]:.2g} s, which rows of several "
-            "threads feel"
+            f"a word went between cores and back in {then:.2g} s, now in {now:.2g} s: rows of several threads feel it"
         )
     olds, news = before.get("versions", {}), after.get("versions", {})
     changed = [name for name in {**olds, **news} if olds.get(name) != news.get(name)]
     return [*found, *(f"{name} was {olds.get(name)}, is {news.get(name)}" for name in changed)]
-
-
-def _handover(context: Mapping[str, Any]) -> Any:
-    """Of the most threads, None where it was not measured."""
-    return next((each["handover_s"] for each in reversed(context["ceilings"]) if each.get("handover_s")), None)
 
 
 def _threshold(thresholds: Mapping[str, float], key: Key) -> float:

@@ -68,7 +68,7 @@ def _entry(
         "curve": [
             [float(at), each.value, each.low, each.high] for at, each in zip(sizes, law.at(list(sizes)), strict=True)
         ],
-        "regimes": [_regime(regime, index, regimes, group, ceilings) for index, regime in enumerate(regimes)],
+        "regimes": [_regime(regime, group, ceilings) for regime in regimes],
         "breaks": [{"params": each.value, "low": each.low, "high": each.high} for each in law.breaks],
         "overhead": law.overhead and law.overhead.value,
         "scatter": law.scatter,
@@ -80,28 +80,24 @@ def _entry(
 
 def seen(law: PowerLaw, params: Sequence[int]) -> list[Regime]:
     """The regimes that networks of these sizes are in."""
-    found = law.regimes
-    ends = [regime.begin.value for regime in found[1:] if regime.begin] + [np.inf]
+    least, most = min(params), max(params)
     return [
-        regime for regime, end in zip(found, ends, strict=True)
-        if end > min(params) and (regime.begin is None or regime.begin.value < min(end, max(params)))
+        regime for regime in law.regimes
+        if (regime.begin is None or regime.begin.value < most) and (regime.end is None or regime.end.value > least)
     ]  # fmt: skip
 
 
-def _regime(
-    regime: Regime, index: int, regimes: Sequence[Regime], group: Group, ceilings: Mapping[int, Ceilings]
-) -> dict[str, Any]:
-    """bound: what the floor of most of its rows is made of."""
-    params = [row["params"] for row in group]
-    following = regimes[index + 1].begin if index + 1 < len(regimes) else None
-    begin = regime.begin.value if regime.begin and index else float(min(params))
-    end = following.value if following else float(max(params))
+def _regime(regime: Regime, group: Group, ceilings: Mapping[int, Ceilings]) -> dict[str, Any]:
+    """From its first network to its last. bound: what the floor of most of its rows is made of."""
+    params, exponent = [row["params"] for row in group], regime.exponent or Estimate(0.0, 0.0, 0.0)
+    begin = max(regime.begin.value, min(params)) if regime.begin else float(min(params))
+    end = min(regime.end.value, max(params)) if regime.end else float(max(params))
     bounds = Counter(_bound(row, ceilings) for row in group if begin <= row["params"] <= end)
     return {
-        "name": "overhead" if regime.exponent.high == 0 else "growth",
+        "name": "growth" if regime.exponent else "overhead",
         "bound": bounds.most_common(1)[0][0] if bounds else None,
         "from": begin, "to": end,
-        "exponent": regime.exponent.value, "low": regime.exponent.low, "high": regime.exponent.high,
+        "exponent": exponent.value, "low": exponent.low, "high": exponent.high,
     }  # fmt: skip
 
 
@@ -115,25 +111,21 @@ def _bound(row: Row, ceilings: Mapping[int, Ceilings]) -> str:
 
 def sentence(law: PowerLaw, regimes: Sequence[Regime], unit: str, subject: str) -> str:
     """Below 2,500 parameters [1,800, 3,500] 1.52 µs whatever the size; above, time grows as parameters^1.03 ± 0.04."""
-    parts = []
-    for index, regime in enumerate(regimes):
-        grows = f"{subject} as parameters^{regime.exponent.value:.2f} ± {_half(regime.exponent):.2f}"
-        following = regimes[index + 1].begin if index + 1 < len(regimes) else None
-        if regime.exponent.high == 0 and law.overhead:
-            parts.append(f"below {_count(following)} {si(law.overhead.value, unit)} whatever the size" if following else
-                         f"{si(law.overhead.value, unit)} whatever the size")  # fmt: skip
-        elif index == 0:
-            parts.append(grows)
-        elif regimes[index - 1].exponent.high == 0:
-            parts.append(f"above, {grows}")
+    parts: list[str] = []
+    for regime in regimes:
+        if regime.exponent is None:
+            assert law.overhead
+            below = f"below {_count(regime.end)} " if regime is not regimes[-1] else ""
+            parts.append(f"{below}{si(law.overhead.value, unit)} whatever the size")
+            continue
+        power = f"as parameters^{regime.exponent.value:.2f} ± {(regime.exponent.high - regime.exponent.low) / 2:.2f}"
+        if regime is regimes[0]:
+            parts.append(f"{subject} {power}")
+        elif regimes[0].exponent is None and regime is regimes[1]:
+            parts.append(f"above, {subject} {power}")
         else:
-            parts.append(f"from {_count(regime.begin)} on as parameters^{regime.exponent.value:.2f} ± "
-                         f"{_half(regime.exponent):.2f}")  # fmt: skip
+            parts.append(f"from {_count(regime.begin)} on {power}")
     return "; ".join(parts)
-
-
-def _half(estimate: Estimate) -> float:
-    return (estimate.high - estimate.low) / 2
 
 
 def _count(estimate: Estimate | None) -> str:

@@ -7,9 +7,8 @@ import sys
 import click
 from rich.table import Table
 
-from fastnn.bench import results
 from fastnn.bench.calibration.command import measured
-from fastnn.bench.command import STDOUT, result_files
+from fastnn.bench.command import hand_out, result_files
 from fastnn.bench.table import console, si
 from fastnn.paper.estimate import Estimate, Interval, devices_needed, estimate
 from fastnn.paper.models import Hardware, Model, hardware, model, model_names
@@ -49,10 +48,7 @@ def run_predict(
             for shape, about, count in found
         ],
     }  # fmt: skip
-    for file in files:
-        results.write(file, document)
-    if json_file == STDOUT:
-        sys.stdout.write(results.dumps(document))
+    if hand_out(document, json_file, files):
         return
     people = console(sys.stdout)
     people.print(_table(found, chip))

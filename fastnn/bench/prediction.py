@@ -14,11 +14,10 @@ import numpy as np
 from rich.table import Table
 
 from fastnn import cost, machine
-from fastnn.bench import results
 from fastnn.bench.calibration import kept
 from fastnn.bench.calibration.command import measured
 from fastnn.bench.calibration.networks import MOST_BATCH, MOST_PARAMETERS
-from fastnn.bench.command import DEFAULT_BATCH, STDOUT, result_files, thread_counts
+from fastnn.bench.command import DEFAULT_BATCH, hand_out, result_files, thread_counts
 from fastnn.bench.ladder import Rung, parse
 from fastnn.bench.table import console, si
 from fastnn.simd.host import UNIT
@@ -72,10 +71,7 @@ def run_predict_sizes(
         raise click.UsageError(str(error)) from error
     about = {"cpu": document["machine"].get("cpu"), "date": document["date"], "dtype": model.dtype}
     answer = {"schema": SCHEMA, "machine": about, "networks": [asdict(each) for each in found]}
-    for file in files:
-        results.write(file, answer)
-    if json_file == STDOUT:
-        sys.stdout.write(results.dumps(answer))
+    if hand_out(answer, json_file, files):
         return
     people = console(sys.stdout)
     people.print(_table(found))
@@ -129,10 +125,9 @@ def predict(model: MachineModel, rung: Rung, batch: int, threads: int) -> Predic
 
 
 def cores_moved(document: Mapping[str, Any], now: float | None = None) -> str | None:
-    """What to say where a word between cores takes twice or half as long as it did: a virtual machine's may move."""
-    most: Mapping[str, Any] = next(reversed(document["ceilings"]), {})
-    then, now = most.get("handover_s"), now or machine.handover_time()
-    if then is None or now is None or 0.5 < now / then < 2:
+    """What to say where cores are not as far apart as when the machine was measured."""
+    then, now = machine.handover_of(document["ceilings"]), now or machine.handover_time()
+    if then is None or now is None or not machine.has_moved(then, now):
         return None
     return (
         f"a word between cores takes {si(now, 's')} there and back, and took {si(then, 's')}: what several threads "

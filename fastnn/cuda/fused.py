@@ -134,15 +134,7 @@ def _make_dense_of_any_width(number: Any, g: Geometry, kept: int) -> Any:
     return tuple(by_width(*functions) for functions in zip(few, some, most, strict=True))
 
 
-def make_rows(number: Any, g: Geometry, kept: int, of_labels: bool) -> Any:
-    """The kernel for one type of number and one kind of target."""
-    across, down, threads = g.across, g.down, g.threads
-    block_rows = kept * down
-    tally_size = block_rows * TALLY
-    dense_forward, dense_backward = _make_dense_of_any_width(number, g, kept)
-    add_gradient = make_gradient(number, across, down, GRADIENT_ROWS, g.fused_columns[-1])
-    loss_row = labels_row if of_labels else targets_row
-
+def _make_forward(threads: int, dense_forward: Any) -> Any:
     @device
     def forward(tape, doubles, params, room, staged_at, i, count, own):
         """Operation i on the block's rows."""
@@ -154,6 +146,13 @@ def make_rows(number: Any, g: Geometry, kept: int, of_labels: bool) -> Any:
         else:
             dense_forward(outputs, tape, doubles, params, room, staged_at, i, count)
         cuda.syncthreads()
+
+    return forward
+
+
+def _make_backward(number: Any, g: Geometry, dense_backward: Any) -> Any:
+    threads = g.threads
+    add_gradient = make_gradient(number, g.across, g.down, GRADIENT_ROWS, g.fused_columns[-1])
 
     @device
     def backward(tape, doubles, params, parts, part_at, room, staged_at, i, count, own, grows):
@@ -178,6 +177,12 @@ def make_rows(number: Any, g: Geometry, kept: int, of_labels: bool) -> Any:
                 dense_backward(inputs, tape, doubles, params, room, staged_at, i, count)
         cuda.syncthreads()
 
+    return backward
+
+
+def _make_lose(of_labels: bool) -> Any:
+    loss_row = labels_row if of_labels else targets_row
+
     @device
     def lose(tape, doubles, room, tally, y, row, r):
         """Loss of row r of the block, row `row` of y, and the gradient before the last activation."""
@@ -188,6 +193,18 @@ def make_rows(number: Any, g: Geometry, kept: int, of_labels: bool) -> Any:
                  doubles, weights_at, doubles[SMOOTHING])  # fmt: skip
         for j in range(outputs):
             room[g_at + j] = previous_inward(room[g_at + j], tape, doubles, operations + 1, room, r * outputs + j)
+
+    return lose
+
+
+def make_rows(number: Any, g: Geometry, kept: int, of_labels: bool) -> Any:
+    """The kernel for one type of number and one kind of target."""
+    across, threads = g.across, g.threads
+    block_rows = kept * g.down
+    tally_size = block_rows * TALLY
+    dense_forward, dense_backward = _make_dense_of_any_width(number, g, kept)
+    forward, backward = _make_forward(threads, dense_forward), _make_backward(number, g, dense_backward)
+    lose = _make_lose(of_labels)
 
     @kernel
     def rows_kernel(tape, doubles, params, parts, tallies, out, x, y, order, first_row, rows, staged_at, trains):

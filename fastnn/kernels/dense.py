@@ -53,8 +53,9 @@ CHUNK_ROWS, CHUNK_COLUMNS = 24, 480
 NEAR_ELEMENTS, FEW_BLOCK_VECTORS, FEW_BLOCK_BYTES = 4096, 4, 2**19
 # Threads that share the columns of w share its rows: of narrow ones each fetches lines that the other has updated. So
 # many outputs of the whole batch are worth it. Microseconds of a step on one thread and two, Zen 5: 784-64-10 at batch
-# 8 (512 outputs) 12 and 26, at 16 (1024) 18 and 28, 333-177-91-7 at 8 (1416) 19 and 30, 784-300-100-10 at 8 (2400) 67
-# and 65, 784-512-512-10 at 8 (4096) 187 and 158.
+# 8 (512 outputs) 12 and 26, at 16 (1024) 18 and 28, 333-177-91-7 at 8 (1416) 19 and 30, 784-300-100-10 at 8 (2400) 65
+# and 65, 784-512-512-10 at 8 (4096) 178 and 152. With 2100, 784-128-10 at 16 (2048) takes 32 for 43, but wider layers
+# lose: a forward pass of 400x5 at 4 (1600) 36 for 26, of 784-512-512-10 at 4 (2048) 35 for 25.
 PARALLEL_OUTPUTS = 1500
 # Threads share rows of x or of w in units of so many, columns in whole vectors.
 SHARED_ROWS = 8

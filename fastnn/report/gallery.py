@@ -37,7 +37,7 @@ def sections(sources: Sources) -> list[Section]:
         ),
         _section(
             "peers", "Peers", "The same step elsewhere", peers.time_pictures(runs),
-            "Same sizes, batch, threads, optimizer and first weights, measured in turn with ours.",
+            "Same sizes, batch, threads, optimizer and first weights. The ratios below are of pairs measured in turn.",
         ),
         _section(
             "ratios", "Ratios", "Ratios to peers", peers.ratio_pictures(runs),

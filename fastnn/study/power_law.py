@@ -46,10 +46,14 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Regime:
-    """Sizes from `begin` on (the first has none), over which y grows as N^exponent: an overhead with 0."""
+    """Sizes from `begin` (the first has none) to `end` (the last has none), over which y grows as N^exponent.
+
+    exponent: None of an overhead, which does not grow.
+    """
 
     begin: Estimate | None
-    exponent: Estimate
+    end: Estimate | None
+    exponent: Estimate | None
 
 
 @dataclass(frozen=True)
@@ -178,10 +182,11 @@ class PowerLaw:
     @property
     def regimes(self) -> list[Regime]:
         """In the order of N."""
-        growth = [Regime(begin, exponent) for begin, exponent in zip(self.breaks, self.exponents, strict=False)]
-        if self.kind is POWER:
-            return [Regime(None, self.exponents[0])]
-        return [Regime(None, Estimate(0.0, 0.0, 0.0)), *growth]
+        edges = [None, *self.breaks, None]
+        exponents = self.exponents if self.kind is POWER else [None, *self.exponents]
+        return [
+            Regime(begin, end, exponent) for begin, end, exponent in zip(edges[:-1], edges[1:], exponents, strict=True)
+        ]
 
     @property
     def _t(self) -> float:

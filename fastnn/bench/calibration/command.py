@@ -13,10 +13,9 @@ import numpy as np
 
 from fastnn import machine
 from fastnn._jit import DISABLED, threading_layer
-from fastnn.bench import results
 from fastnn.bench.calibration import kept
 from fastnn.bench.calibration.networks import EFFORTS, networks, observe
-from fastnn.bench.command import INTERRUPTED, STDOUT, result_files, thread_counts
+from fastnn.bench.command import INTERRUPTED, hand_out, result_files, thread_counts
 from fastnn.bench.compiling import announced
 from fastnn.bench.progress import progress, say
 from fastnn.bench.run import CEILING_SECONDS
@@ -33,10 +32,7 @@ def run_machine(dtype: str, fast: bool, anew: bool, json_file: str | None) -> No
         document = measured(dtype, "fast" if fast else "normal", anew)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    for file in files:
-        results.write(file, document)
-    if json_file == STDOUT:
-        sys.stdout.write(results.dumps(document))
+    if hand_out(document, json_file, files):
         return
     _show(document)
     for file in files:

@@ -14,18 +14,19 @@ import numpy as np
 
 import fastnn
 from fastnn import machine
+from fastnn.bench.case import calls_of
 from fastnn.bench.ladder import LADDER
 from fastnn.bench.measuring import Budget, Run, measure
 from fastnn.machine import thread_limit
 from fastnn.study.machine_model import Observation
 from fastnn.study.work import Call
 
-# Networks beside the ladder's, and seconds of each measurement. With 36, 60, 100 networks, those left out on one thread
-# are 6.6, 5.8, 5.2 % off in the median and 22, 19, 16 % in one of ten.
+# Networks beside the ladder's, and seconds of each measurement: 25 s in all, and 45. With 36, 72 and 120, calls left
+# out are 4.0, 4.3, 3.9 % off in the median on one thread, 5.0, 4.9, 4.3 % on two: more make intervals surer.
 EFFORTS = {"fast": (72, 0.05), "normal": (120, 0.1)}
 SEED = 0
 LADDER_BATCHES = 1, 32, 256
-MOST_INPUTS, MOST_WIDTH, MOST_OUTPUTS, MOST_LAYERS, MOST_BATCH = 2048, 2048, 300, 12, 512
+MOST_WIDTH, MOST_OUTPUTS, MOST_LAYERS, MOST_BATCH = 2048, 300, 12, 512
 SMALL_WIDTH = 16
 # A step that takes 0.1 s on one core, and parameters beyond most last caches.
 MOST_MACS, MOST_PARAMETERS, MOST_RUNG = 5e9, 2e7, 1.1e7
@@ -54,7 +55,7 @@ def _draw(rng: np.random.Generator) -> Iterator[Network]:
         widest = SMALL_WIDTH if small else MOST_WIDTH
         hidden, width = size(1, 3 if small else MOST_LAYERS), size(2, widest)
         widths = [size(2, widest) for _ in range(hidden)] if kind == 1 else [width] * hidden
-        ends = (width, width) if kind == 2 else (size(2, min(widest, MOST_INPUTS)), size(2, min(widest, MOST_OUTPUTS)))
+        ends = (width, width) if kind == 2 else (size(2, widest), size(2, min(widest, MOST_OUTPUTS)))
         yield (ends[0], *widths, ends[1]), size(1, MOST_BATCH)
 
 
@@ -90,14 +91,5 @@ def _runs(sizes: tuple[int, ...], batch: int, dtype: str) -> dict[str, Run]:
     rng = np.random.default_rng(SEED)
     trainer: Any = fastnn.mlp(*sizes, seed=SEED, dtype=dtype).trainer(fastnn.SGD(LEARNING_RATE), batch)
     x = rng.standard_normal((BATCHES, batch, sizes[0])).astype(dtype)
-    batches = cycle(list(zip(x, rng.integers(0, sizes[-1], (BATCHES, batch)), strict=True)))
-
-    def forward(calls: int) -> None:
-        for rows, _ in islice(batches, calls):
-            trainer.forward(rows)
-
-    def step(calls: int) -> None:
-        for rows, labels in islice(batches, calls):
-            trainer.step(rows, labels)
-
-    return {"forward": forward, "step": step}
+    batches = list(zip(x, rng.integers(0, sizes[-1], (BATCHES, batch)), strict=True))
+    return {phase: calls_of(trainer, phase, batches) for phase in ("forward", "step")}

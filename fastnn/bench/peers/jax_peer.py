@@ -11,6 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn.bench.peers.task import Task
+
 BETA1, BETA2, EPSILON, MOMENTUM, WEIGHT_DECAY = 0.9, 0.999, 1e-8, 0.9, 0.01
 # Moments that an optimizer keeps.
 MOMENTS = {"sgd": 0, "momentum": 1, "adam": 2, "adamw": 2}
@@ -53,21 +55,13 @@ UPDATES: dict[str, Callable[..., Any]] = {"sgd": _sgd, "momentum": _momentum, "a
 class Model:
     """See fastnn.bench.peers.worker.Peer."""
 
-    def __init__(
-        self,
-        weights: list[NDArray[Any]],
-        biases: list[NDArray[Any]],
-        batch: int,
-        optimizer: str,
-        learning_rate: float,
-        threads: int,
-    ) -> None:
-        jax.config.update("jax_enable_x64", weights[0].dtype == np.float64)
-        parameters = [(jnp.asarray(w), jnp.asarray(b)) for w, b in zip(weights, biases, strict=True)]
-        moments = [jax.tree.map(jnp.zeros_like, parameters) for _ in range(MOMENTS[optimizer])]
+    def __init__(self, task: Task) -> None:
+        jax.config.update("jax_enable_x64", task.weights[0].dtype == np.float64)
+        parameters = [(jnp.asarray(w), jnp.asarray(b)) for w, b in zip(task.weights, task.biases, strict=True)]
+        moments = [jax.tree.map(jnp.zeros_like, parameters) for _ in range(MOMENTS[task.optimizer])]
         self.held = (parameters, *moments)
         self.made = jnp.zeros(())
-        update = partial(UPDATES[optimizer], learning_rate)
+        update = partial(UPDATES[task.optimizer], task.learning_rate)
 
         def step(held: Any, made: Any, x: Any, y: Any) -> Any:
             value, gradients = jax.value_and_grad(_loss)(held[0], x, y)

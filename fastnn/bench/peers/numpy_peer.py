@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn.bench.peers.task import Task
+
 Array = NDArray[Any]
 Batch = tuple[Array, Array]
 
@@ -72,22 +74,20 @@ class Updater:
 class Model:
     """See fastnn.bench.peers.worker.Peer."""
 
-    def __init__(
-        self, weights: list[Array], biases: list[Array], batch: int, optimizer: str, learning_rate: float, threads: int
-    ) -> None:
-        dtype = weights[0].dtype
-        pieces = [piece for pair in zip(weights, biases, strict=True) for piece in pair]
+    def __init__(self, task: Task) -> None:
+        dtype = task.weights[0].dtype
+        pieces = [piece for pair in zip(task.weights, task.biases, strict=True) for piece in pair]
         size = sum(piece.size for piece in pieces)
         self.p, self.g = np.empty(size, dtype), np.zeros(size, dtype)
         self.w, self.b = self._views(self.p, pieces)
         self.dw, self.db = self._views(self.g, pieces)
         for view, piece in zip([v for pair in zip(self.w, self.b, strict=True) for v in pair], pieces, strict=True):
             view[...] = piece
-        self.z = [np.empty((batch, len(bias)), dtype) for bias in biases]
+        self.z = [np.empty((task.batch, len(bias)), dtype) for bias in task.biases]
         self.dz = [np.empty_like(z) for z in self.z]
         self.positive = [np.empty(z.shape, bool) for z in self.z]
-        self.row, self.rows = np.empty((batch, 1), dtype), np.arange(batch)
-        self.update = Updater(self.p, self.g, optimizer, learning_rate).update
+        self.row, self.rows = np.empty((task.batch, 1), dtype), np.arange(task.batch)
+        self.update = Updater(self.p, self.g, task.optimizer, task.learning_rate).update
 
     @staticmethod
     def _views(vector: Array, pieces: list[Array]) -> tuple[list[Array], list[Array]]:

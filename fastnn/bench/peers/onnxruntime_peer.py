@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from onnx import ModelProto, helper, numpy_helper
 from onnxruntime import InferenceSession, OrtValue, SessionOptions
 
+from fastnn.bench.peers.task import Task
+
 Array = NDArray[Any]
 
 # The first with all that is needed in float64 too, and a file format of its time: any runtime since 2022 reads them.
@@ -40,18 +42,10 @@ def network(weights: list[Array], biases: list[Array], batch: int) -> ModelProto
 class Model:
     """See fastnn.bench.peers.worker.Peer."""
 
-    def __init__(
-        self,
-        weights: list[Array],
-        biases: list[Array],
-        batch: int,
-        optimizer: str,
-        learning_rate: float,
-        threads: int,
-    ) -> None:
-        self._network = network(weights, biases, batch).SerializeToString()
-        self._threads = threads
-        self._logits = OrtValue.ortvalue_from_numpy(np.empty((batch, len(biases[-1])), weights[0].dtype))
+    def __init__(self, task: Task) -> None:
+        self._network = network(task.weights, task.biases, task.batch).SerializeToString()
+        self._threads = task.threads
+        self._logits = OrtValue.ortvalue_from_numpy(np.empty((task.batch, len(task.biases[-1])), task.weights[0].dtype))
 
     @cached_property
     def _session(self) -> Any:

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.neural_network import MLPClassifier
 
+from fastnn.bench.peers.task import Task
+
 Array = NDArray[Any]
 
 # Its adam adds epsilon before the bias is corrected.
@@ -21,25 +23,18 @@ SOLVERS: dict[str, dict[str, Any]] = {
 class Model:
     """See fastnn.bench.peers.worker.Peer."""
 
-    def __init__(
-        self,
-        weights: list[Array],
-        biases: list[Array],
-        batch: int,
-        optimizer: str,
-        learning_rate: float,
-        threads: int,
-    ) -> None:
-        inputs, outputs = len(weights[0]), len(biases[-1])
+    def __init__(self, task: Task) -> None:
+        inputs, outputs = len(task.weights[0]), len(task.biases[-1])
         self.classifier = MLPClassifier(
-            [len(bias) for bias in biases[:-1]],
-            batch_size=batch, learning_rate_init=learning_rate, alpha=0.0, shuffle=False, **SOLVERS[optimizer],
+            [len(bias) for bias in task.biases[:-1]], alpha=0.0, shuffle=False,
+            batch_size=task.batch, learning_rate_init=task.learning_rate, **SOLVERS[task.optimizer],
         )  # fmt: skip
         # A first step makes the arrays, which then get the initial weights, and an optimizer, which then goes.
-        zeros = np.zeros((batch, inputs), weights[0].dtype)
-        self.classifier.partial_fit(zeros, np.arange(batch) % outputs, classes=np.arange(outputs))
+        zeros = np.zeros((task.batch, inputs), task.weights[0].dtype)
+        self.classifier.partial_fit(zeros, np.arange(task.batch) % outputs, classes=np.arange(outputs))
         del self.classifier._optimizer
-        for own, given in zip(self.classifier.coefs_ + self.classifier.intercepts_, weights + biases, strict=True):
+        made = self.classifier.coefs_ + self.classifier.intercepts_
+        for own, given in zip(made, task.weights + task.biases, strict=True):
             own[...] = given
 
     def prepare(self, x: Array, y: Array) -> Any:

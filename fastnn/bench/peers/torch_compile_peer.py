@@ -6,13 +6,12 @@ The second step with momentum finds a state that the first did not and compiles 
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 import torch
 import torch._logging
-from numpy.typing import NDArray
 
 from fastnn.bench.peers import torch_peer
+from fastnn.bench.peers.task import Task
 
 
 def bring_in_the_compiler() -> None:
@@ -25,16 +24,8 @@ def bring_in_the_compiler() -> None:
 class Model(torch_peer.Model):
     """See fastnn.bench.peers.worker.Peer."""
 
-    def __init__(
-        self,
-        weights: list[NDArray[Any]],
-        biases: list[NDArray[Any]],
-        batch: int,
-        optimizer: str,
-        learning_rate: float,
-        threads: int,
-    ) -> None:
-        super().__init__(weights, biases, batch, optimizer, learning_rate, threads)
+    def __init__(self, task: Task) -> None:
+        super().__init__(task)
         bring_in_the_compiler()
         self.network = torch.compile(self.network)
         self.loss_of, self.update = torch.compile(self.loss_of), torch.compile(self.update)

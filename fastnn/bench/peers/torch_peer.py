@@ -8,6 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from fastnn.bench.peers.task import Task
+
 # Of parameters and a rate; what else torch.optim takes, such as fused=True, says how.
 OPTIMIZERS: dict[str, Any] = {
     "sgd": lambda p, rate, **how: torch.optim.SGD(p, lr=rate, **how),
@@ -20,18 +22,10 @@ OPTIMIZERS: dict[str, Any] = {
 class Model:
     """See fastnn.bench.peers.worker.Peer."""
 
-    def __init__(
-        self,
-        weights: list[NDArray[Any]],
-        biases: list[NDArray[Any]],
-        batch: int,
-        optimizer: str,
-        learning_rate: float,
-        threads: int,
-    ) -> None:
-        torch.set_num_threads(threads)
+    def __init__(self, task: Task) -> None:
+        torch.set_num_threads(task.threads)
         layers: list[nn.Module] = []
-        for weight, bias in zip(weights, biases, strict=True):
+        for weight, bias in zip(task.weights, task.biases, strict=True):
             linear = nn.Linear(*weight.shape, dtype=torch.from_numpy(weight).dtype)
             with torch.no_grad():
                 linear.weight.copy_(torch.from_numpy(weight.T.copy()))
@@ -39,7 +33,7 @@ class Model:
             layers += [linear, nn.ReLU()]
         self.network = nn.Sequential(*layers[:-1])
         self.loss = nn.CrossEntropyLoss()
-        optimizer_of = OPTIMIZERS[optimizer](self.network.parameters(), learning_rate)
+        optimizer_of = OPTIMIZERS[task.optimizer](self.network.parameters(), task.learning_rate)
         self.zero_gradients, self.update = optimizer_of.zero_grad, optimizer_of.step
         self.loss_of: Any = lambda x, y: self.loss(self.network(x), y)
 

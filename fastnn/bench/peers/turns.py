@@ -61,7 +61,6 @@ def _calls(timed: Timed, block: float, patience: float) -> int:
         nonlocal now
         now += timed(calls)
 
-    timed(1)  # compiles, in some libraries
     return warm_up(run, block, patience, clock=lambda: now)
 
 

@@ -26,8 +26,7 @@ from numpy.typing import NDArray
 
 from fastnn._jit import environment_as_found
 from fastnn.bench.peers.registry import PEERS
-
-Arrays = list[NDArray[Any]]
+from fastnn.bench.peers.task import Task
 
 
 class Peer(Protocol):
@@ -36,9 +35,7 @@ class Peer(Protocol):
     A peer that is timed at the forward pass only has no step.
     """
 
-    def __init__(
-        self, weights: Arrays, biases: Arrays, batch: int, optimizer: str, learning_rate: float, threads: int
-    ) -> None:
+    def __init__(self, task: Task) -> None:
         """Nothing is compiled yet: that belongs to the first call of a phase."""
 
     def prepare(self, x: NDArray[Any], y: NDArray[np.int64]) -> Any:
@@ -68,7 +65,7 @@ class Worker:
         with np.load(file) as arrays:
             weights, biases = ([arrays[f"{kind}{i}"] for i in range(layers)] for kind in "wb")
             x, y = arrays["x"], arrays["y"]
-        self.peer = self.kind(weights, biases, x.shape[1], optimizer, learning_rate, self.threads)
+        self.peer = self.kind(Task(weights, biases, x.shape[1], optimizer, learning_rate, self.threads))
         batches = [self.peer.prepare(*batch) for batch in zip(x, y, strict=True)]
         self.batches = cycle(batches)
         losses, seconds = {}, {}
