@@ -65,13 +65,9 @@ def main() -> None:
 def bench(plot: bool, **options: Any) -> None:
     """Climb the ladder: check each network against the reference, train it on real data, time it."""
     from fastnn.bench.command import run_bench
+    from fastnn.report.command import draw
 
-    draw = None
-    if plot:
-        from fastnn.report.command import drawer
-
-        draw = drawer()
-    sys.exit(run_bench(draw=draw, **options))
+    sys.exit(run_bench(draw=draw if plot else None, **options))
 
 
 @main.command()
@@ -165,6 +161,30 @@ def report(files: tuple[Path, ...], output: Path, folder: Path | None) -> None:
     from fastnn.report.command import run_report
 
     run_report(files, output, folder)
+
+
+class LazyDemos(click.Group):
+    """fastnn.demo.command, imported when a demonstration is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        from fastnn.demo.catalogue import SUMMARIES
+
+        return list(SUMMARIES)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        from fastnn.demo.command import command
+
+        return command(name)
+
+
+@main.group(cls=LazyDemos, invoke_without_command=True)
+@click.pass_context
+def demo(ctx: click.Context) -> None:
+    """Show how neural networks work, from one neuron to handwritten digits, by running them."""
+    if ctx.invoked_subcommand is None:
+        from fastnn.demo.command import run_list
+
+        run_list()
 
 
 @main.command()

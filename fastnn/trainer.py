@@ -279,7 +279,7 @@ class Trainer:
         at, width = int(self.tape[0, tape.OUTPUT_AT]), self.network.outputs
         return self.workspace[at : at + self.batch * width].reshape(self.batch, width)
 
-    def epoch(self, x: NDArray[Any], y: NDArray[Any], order: NDArray[np.int64], steps: int | None = None) -> Epoch:
+    def epoch(self, x: ArrayLike, y: ArrayLike, order: ArrayLike, steps: int | None = None) -> Epoch:
         """Train on x[order], y[order] in one nopython call, at most `steps` batches of it."""
         x = self.network.as_input(x)
         y = self.network.as_target(y, len(x))

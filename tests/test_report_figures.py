@@ -126,9 +126,23 @@ def test_points_stand_where_their_numbers_say() -> None:
     assert (bottom - middle) / (bottom - top) == pytest.approx(1 / 3, abs=0.06)
 
 
-def test_ticks_of_an_even_axis_are_five() -> None:
+def test_ticks_of_an_even_axis_are_round_numbers_within_it() -> None:
     places, labels = terminal.ticks(Axis(title="", percent=True), [0.0, 1.0], 8)
     assert (places, labels) == ([0, 0.25, 0.5, 0.75, 1], ["0%", "25%", "50%", "75%", "100%"])
+    assert terminal.ticks(Axis(title="", plain=True), [-0.3, 4.02], 8)[1] == ["0", "2", "4"]
+    assert terminal.ticks(Axis(title="", plain=True), [7.0, 7.0], 8)[1] == ["7"]
+
+
+def test_the_legend_stands_below_the_picture_and_names_lines_and_marks() -> None:
+    series = [
+        Series(name=f"a long name of number {place}", colour=place, x=(0.0, 1.0), y=(0.0, 1.0), kind=kind)
+        for place, kind in enumerate(("points", "linked", "line"))
+    ]
+    drawn = Picture(family="a", title="", x=Axis(title="x"), y=Axis(title="y"), series=tuple(series))
+    lines = terminal.text(drawn, coloured=False, height=20).splitlines()
+    assert lines[-2:] == ["o a long name of number 0   # a long name of number 1", "⠒⠒ a long name of number 2"]
+    assert len(lines) <= 20
+    assert not any("long name" in line for line in lines[:-2])
 
 
 def test_a_picture_without_points_is_no_text() -> None:
@@ -147,15 +161,6 @@ def test_bench_plots_to_stderr_after_its_table() -> None:
     assert "Time of a training step" in result.stderr
     assert "┤" not in result.stdout
     assert result.stdout.split()[0] == "network"
-
-
-def test_bench_refuses_to_plot_without_plotext_before_it_measures(monkeypatch: pytest.MonkeyPatch) -> None:
-    find = extra.find_spec
-    monkeypatch.setattr(extra, "find_spec", lambda name: None if name == "plotext" else find(name))
-    result = bench("--plot")
-    assert result.exit_code == 2
-    assert "plotext must be installed for this: pip install 'fastnn[report]'" in result.stderr
-    assert result.stdout == ""
 
 
 def test_bench_without_a_plot_imports_no_drawer() -> None:

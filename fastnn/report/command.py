@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,15 +39,6 @@ def run_report(files: Sequence[Path], output: Path, folder: Path | None) -> None
 
         for name in write_all(sources, folder):
             say(f"written: {folder / name}, as PNG and SVG")
-
-
-def drawer() -> Callable[[Mapping[str, Any]], None]:
-    """draw, for `fastnn bench --plot`. click.UsageError: the package that draws is not installed."""
-    try:
-        extra.require(extra.TERMINAL)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
-    return draw
 
 
 def draw(document: Mapping[str, Any]) -> None:

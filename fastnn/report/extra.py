@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from importlib.util import find_spec
 
-# The largest first: what a page needs, what figures need, what a terminal needs.
-PAGE, FIGURES, TERMINAL = ("plotly", "jinja2"), ("matplotlib",), ("plotext",)
+# The largest first: what a page of results needs, what figures need, what a page with figures in it needs.
+PAGE, FIGURES, ILLUSTRATED = ("plotly", "jinja2"), ("matplotlib",), ("matplotlib", "jinja2")
 
 
 def require(packages: Iterable[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ LETTERS = 96
 # Fewer decades than these have ticks at 1, 2 and 5.
 FEW_DECADES = 2.2
 INK = "#1b1f24"
+METADATA: dict[str, Any] = {"png": {"Software": None}, "svg": {"Date": None, "Creator": "fastnn"}}
 # Text stays text in SVG, and two runs write the same bytes.
 SETTINGS: Any = {
     "font.size": 9, "font.family": "sans-serif", "axes.edgecolor": INK, "axes.labelcolor": INK, "axes.grid": True,
@@ -47,15 +48,15 @@ def write_all(sources: Sources, folder: Path) -> list[str]:
     return names
 
 
-def drawn(picture: Picture) -> Iterator[tuple[str, bytes]]:
+def drawn(picture: Picture, endings: Sequence[str] = ("png", "svg")) -> Iterator[tuple[str, bytes]]:
     """An ending and a file each."""
     import matplotlib
 
     with matplotlib.rc_context(SETTINGS):
         figure = draw(picture)
-        for ending, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": "fastnn"})):
+        for ending in endings:
             content = io.BytesIO()
-            figure.savefig(content, format=ending, dpi=DOTS_PER_INCH, metadata=metadata)
+            figure.savefig(content, format=ending, dpi=DOTS_PER_INCH, metadata=METADATA[ending])
             yield ending, content.getvalue()
 
 

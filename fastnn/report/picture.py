@@ -19,17 +19,21 @@ Dash = Literal["solid", "dash", "dot", "dashdot"]
 
 @dataclass(frozen=True, kw_only=True)
 class Axis:
-    """unit: of the numbers that stand at it, such as s; "" counts. percent: numbers are shares."""
+    """unit: of the numbers that stand at it, such as s; "" counts. percent: numbers are shares. plain: numbers stand
+    as they are, 0.25 and not 250 m."""
 
     title: str
     unit: str = ""
     log: bool = False
     percent: bool = False
+    plain: bool = False
 
     def label(self, value: float) -> str:
         """What stands at a tick: 10 µs, 1 M, 40 %."""
         if self.percent:
             return f"{value:.0%}"
+        if self.plain:
+            return f"{value:.3g}"
         number, _, unit = si(float(value), self.unit).partition(" ")
         return f"{float(number):g} {unit}".strip()
 

@@ -32,7 +32,7 @@ def _axis(axis: Axis) -> dict[str, Any]:
         return found | {"tickformat": ".0%", "range": [0, 1]}
     if axis.log:
         found |= {"type": "log"}
-    return found | {"tickformat": "~s", "ticksuffix": axis.unit}
+    return found if axis.plain else found | {"tickformat": "~s", "ticksuffix": axis.unit}
 
 
 def _traces(series: Series, picture: Picture) -> list[dict[str, Any]]:
