@@ -12,12 +12,15 @@ from fastnn.demo.demonstration import Demonstration
 
 # In the order in which one learns them. fastnn.demo.NAME has OPTIONS and `show`, which takes them by name.
 SUMMARIES = {
-    "neuron": "One neuron: products, their sum, an activation.",
-    "perceptron": "It learns AND and OR, not XOR; a hidden layer does.",
-    "spam": "26 parameters tell spam from mail; each weight, and a step by hand.",
-    "activations": "Nine activations, their slopes, and units that die.",
-    "losses": "What being wrong costs: binary, 100,000 classes, squared error.",
-    "temperature": "The same logits, sharper or flatter, and sampled.",
+    "neuron": "One neuron: products, a sum, an activation",
+    "perceptron": "It learns AND and OR, not XOR; hidden units do",
+    "spam": "26 parameters find spam; a step by hand",
+    "activations": "Nine of them, their slopes, units that die",
+    "losses": "What being wrong costs, and how steep that is",
+    "learning-rate": "From too small to exploding; a schedule",
+    "temperature": "The same logits, sharper or flatter; sampling",
+    "universal": "A layer follows a curve; what a digit costs",
+    "digits": "Handwritten digits, and those it misreads",
 }
 
 

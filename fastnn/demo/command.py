@@ -52,29 +52,28 @@ def run_demo(name: str, json_file: str | None, html_file: Path | None, settings:
     try:
         if html_file:
             extra.require(extra.ILLUSTRATED)
-        files = result_files(json_file, None)
-        result_files(str(html_file) if html_file else None, None)
+        files, pages = result_files(json_file, None), result_files(str(html_file) if html_file else None, None)
         shown = entry(name).show(**settings)
     except (ValueError, TypeError, ModuleNotFoundError) as error:
         raise click.UsageError(str(error)) from error
     except NonFiniteLoss as error:
         raise click.ClickException(str(error)) from error
-    _hand_out(name, shown, json_file, files, html_file)
+    _hand_out(name, shown, json_file, files, pages)
 
 
 def _hand_out(
-    name: str, shown: Demonstration, json_file: str | None, files: Sequence[Path], html_file: Path | None
+    name: str, shown: Demonstration, json_file: str | None, files: Sequence[Path], pages: Sequence[Path]
 ) -> None:
     document = json.dumps({"schema": SCHEMA, "name": name, **shown.numbers}, indent=1, allow_nan=False) + "\n"
     for file in files:
         write_atomically(file, document.encode())
-    if html_file:
+    for file in pages:
         from fastnn.demo.page import page
 
-        write_atomically(html_file, page(shown).encode())
+        write_atomically(file, page(shown).encode())
     if json_file == STDOUT:
         sys.stdout.write(document)
     else:
         print_demonstration(console(sys.stdout), shown)
-    for file in [*files, *([html_file] if html_file else [])]:
+    for file in [*files, *pages]:
         say(f"written: {file}")

