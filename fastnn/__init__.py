@@ -20,7 +20,7 @@ from fastnn.functional import (
     softmax,
 )
 from fastnn.io import FileError, save
-from fastnn.layers import Activation, Dense
+from fastnn.layers import Activation, Dense, Dropout, LayerNorm, Residual, RMSNorm
 from fastnn.losses import (
     MSE,
     BinaryCrossEntropy,
@@ -50,15 +50,19 @@ __all__ = [
     "Cosine",
     "CrossEntropy",
     "Dense",
+    "Dropout",
     "FileError",
     "Hinge",
     "History",
     "InverseScaling",
+    "LayerNorm",
     "Momentum",
     "Nesterov",
     "Network",
     "NonFiniteLoss",
     "Perceptron",
+    "RMSNorm",
+    "Residual",
     "Schedule",
     "StepDecay",
     "Trainer",

@@ -68,7 +68,7 @@ def environment_as_found() -> dict[str, str]:
 
 
 # Files and folders of the package that compiled code and its constants come from.
-COMPILED = ("_jit.py", "atomic.py", "kernels", "simd", "tape.py", "training.py")
+COMPILED = ("_jit.py", "atomic.py", "kernels", "simd", "tape", "training.py")
 
 
 def source_hash(package: Path = Path(__file__).parent) -> str:

@@ -121,14 +121,14 @@ ACTIVATION_DERIVATIVE: Mapping[str, tuple[int, int, str]] = {
 
 def product(m: int, n: int, k: int, itemsize: int = 4) -> Cost:
     """(m, k) by (k, n), in any of the three transposed forms."""
-    m, n, k, itemsize = _sizes(m=m, n=n, k=k, itemsize=itemsize)
+    m, n, k, itemsize = whole_sizes(m=m, n=n, k=k, itemsize=itemsize)
     return Cost(macs=m * n * k, bytes=itemsize * (m * k + k * n + m * n))
 
 
 def activation_forward(name: str, n: int, itemsize: int = 4) -> Cost:
     """y from z, n elements. Identity does nothing: y is z."""
     flops, transcendentals = _look_up("activation", ACTIVATION_VALUE, name)
-    n, itemsize = _sizes(n=n, itemsize=itemsize)
+    n, itemsize = whole_sizes(n=n, itemsize=itemsize)
     arrays = 0 if name == "identity" else 2
     return Cost(0, flops * n, transcendentals * n, arrays * n * itemsize)
 
@@ -137,7 +137,7 @@ def activation_backward(name: str, n: int, itemsize: int = 4) -> Cost:
     """dz = dy act'(z or y), n elements: reads dy and one of z and y. Identity and step do nothing: dz is
     dy."""
     flops, transcendentals, operand = _look_up("activation", ACTIVATION_DERIVATIVE, name)
-    n, itemsize = _sizes(n=n, itemsize=itemsize)
+    n, itemsize = whole_sizes(n=n, itemsize=itemsize)
     if not operand:
         return Cost()
     return Cost(0, (flops + 1) * n, transcendentals * n, 3 * n * itemsize)
@@ -147,7 +147,7 @@ def dense_forward(
     batch: int, inputs: int, outputs: int, activation: str = "identity", itemsize: int = 4, bias: bool = True
 ) -> Cost:
     """z = x w + b and y = act(z) in one pass: reads x, w and b, writes y, and z where act' will need it."""
-    batch, inputs, outputs, itemsize = _sizes(batch=batch, inputs=inputs, outputs=outputs, itemsize=itemsize)
+    batch, inputs, outputs, itemsize = whole_sizes(batch=batch, inputs=inputs, outputs=outputs, itemsize=itemsize)
     elements = batch * outputs
     linear = product(batch, outputs, inputs, itemsize)
     if bias:
@@ -171,7 +171,7 @@ def dense_backward(
 
     Reads dy, x, the one of z and y that act' needs, and w for dx; writes dw, db and dx.
     """
-    batch, inputs, outputs, itemsize = _sizes(batch=batch, inputs=inputs, outputs=outputs, itemsize=itemsize)
+    batch, inputs, outputs, itemsize = whole_sizes(batch=batch, inputs=inputs, outputs=outputs, itemsize=itemsize)
     elements = batch * outputs
     through = activation_backward(activation, elements, itemsize)
     _, _, operand = ACTIVATION_DERIVATIVE[activation]
@@ -188,8 +188,8 @@ def dense_backward(
 
 def softmax(batch: int, classes: int, itemsize: int = 4) -> Cost:
     """A row: maximum C - 1, subtract C, temperature C, exp C, sum C - 1, one division, scale C."""
-    batch, itemsize = _sizes(batch=batch, itemsize=itemsize)
-    (classes,) = _sizes(1, classes=classes)
+    batch, itemsize = whole_sizes(batch=batch, itemsize=itemsize)
+    (classes,) = whole_sizes(1, classes=classes)
     return Cost(0, batch * (5 * classes - 1), batch * classes, 2 * batch * classes * itemsize)
 
 
@@ -200,8 +200,8 @@ def cross_entropy(batch: int, classes: int, itemsize: int = 4) -> Cost:
     A row: maximum C - 1, subtract C, exp C, sum C - 1; loss: log 1, subtract 1; gradient: one division,
     1/B by the sum, scale C, subtract 1 at the label. Then the mean over rows.
     """
-    batch, itemsize = _sizes(batch=batch, itemsize=itemsize)
-    (classes,) = _sizes(1, classes=classes)
+    batch, itemsize = whole_sizes(batch=batch, itemsize=itemsize)
+    (classes,) = whole_sizes(1, classes=classes)
     moved = 2 * batch * classes * itemsize + batch * LABEL_BYTES
     return Cost(0, batch * (4 * classes + 1), batch * (classes + 1), moved) + _mean(batch)
 
@@ -234,7 +234,7 @@ def perceptron(batch: int, outputs: int, itemsize: int = 4) -> Cost:
 
 def _elementwise_loss(batch: int, outputs: int, itemsize: int, flops: int, transcendentals: int) -> Cost:
     """Mean loss and gradient of n = B O elements: reads prediction and target, writes the gradient."""
-    batch, outputs, itemsize = _sizes(batch=batch, outputs=outputs, itemsize=itemsize)
+    batch, outputs, itemsize = whole_sizes(batch=batch, outputs=outputs, itemsize=itemsize)
     n = batch * outputs
     return Cost(0, flops * n, transcendentals * n, 3 * n * itemsize) + _mean(n)
 
@@ -268,7 +268,7 @@ def update(optimizer: str, n: int, itemsize: int = 4) -> Cost:
     """One update of n parameters: reads p, g and the state, writes p and the state."""
     flops = _look_up("optimizer", UPDATES, optimizer)
     state = STATE[optimizer]
-    n, itemsize = _sizes(n=n, itemsize=itemsize)
+    n, itemsize = whole_sizes(n=n, itemsize=itemsize)
     return Cost(flops_elementwise=flops * n, bytes=(3 + 2 * state) * n * itemsize)
 
 
@@ -283,7 +283,7 @@ def six_n_d(parameters: int, samples: int) -> int:
     It takes 2 N forward and 4 N backward a sample (Kaplan et al. 2020, arXiv 2001.08361): biases as if
     they were multiplied, and an input gradient for the first layer.
     """
-    parameters, samples = _sizes(parameters=parameters, samples=samples)
+    parameters, samples = whole_sizes(parameters=parameters, samples=samples)
     return 6 * parameters * samples
 
 
@@ -325,11 +325,11 @@ def _layers(sizes: Sequence[int]) -> list[tuple[int, int]]:
     """(inputs, outputs) of each layer."""
     if len(sizes) < 2:
         raise ValueError(f"expected at least two layer sizes, inputs and outputs; got {list(sizes)}")
-    whole = [_sizes(1, **{"each layer size": size})[0] for size in sizes]
+    whole = [whole_sizes(1, **{"each layer size": size})[0] for size in sizes]
     return list(zip(whole[:-1], whole[1:], strict=True))
 
 
-def _sizes(minimum: int = 0, **sizes: int) -> list[int]:
+def whole_sizes(minimum: int = 0, **sizes: int) -> list[int]:
     """The sizes as Python integers, which do not overflow."""
     for name, size in sizes.items():
         if not isinstance(size, Integral):

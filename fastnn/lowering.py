@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn import tape as columns
 from fastnn._jit import most_threads
 from fastnn.checks import aligned_zeros, require_memory
 from fastnn.kernels.activation import NAMES as ACTIVATIONS
 from fastnn.kernels.loss import NAMES as LOSS_NAMES
-from fastnn.layers import Layer
+from fastnn.layers import Operation
 from fastnn.losses import CrossEntropy, Loss
+from fastnn.tape import columns
 
 BLOCK_BYTES = 64
 # Batches of more than CHUNK_ROWS go through networks of at most so many parameters a chunk at a time. A step of 10,000
@@ -64,16 +64,13 @@ class ParameterLayout:
         return sum(block.size for block in self.blocks.values())
 
 
-def layout_parameters(layers: Sequence[Layer], inputs: int, itemsize: int) -> ParameterLayout:
-    """Names are "<layer>.<parameter>", as in a torch Sequential: "0.weight", "0.bias", "1.weight", ..."""
+def layout_parameters(operations: Sequence[Operation], itemsize: int) -> ParameterLayout:
+    """Names are "<layer>.<parameter>", as in a torch Sequential: "0.weight", "0.bias", "1.0.weight", ..."""
     allocator = _Allocator(itemsize)
     blocks = {}
-    width = inputs
-    for index, layer in enumerate(layers):
-        for name, shape in layer.parameter_shapes(width).items():
-            block = Block(0, shape)
-            blocks[f"{index}.{name}"] = Block(allocator.take(block.size), shape)
-        width = layer.output_width(width)
+    for operation in operations:
+        for name, shape in operation.parameter_shapes.items():
+            blocks[name] = Block(allocator.take(math.prod(shape)), shape)
     return ParameterLayout(blocks, allocator.size)
 
 
@@ -81,30 +78,40 @@ def _bits(number: float | None) -> int:
     return int(np.float64(number or 0.0).view(np.int64))
 
 
-def _operations(
-    layers: Sequence[Layer], inputs: int, layout: ParameterLayout, values: _Allocator, capacity: int, gradients: bool
+def _rows(
+    operations: Sequence[Operation], layout: ParameterLayout, values: _Allocator, capacity: int, gradients: bool
 ) -> NDArray[np.int64]:
     """The operation rows; a gradient is computed from the first layer with parameters on, and of no earlier input."""
-    rows = np.zeros((len(layers), columns.COLUMNS), np.int64)
-    width, source, d_source = inputs, -1, -1
+    rows = np.zeros((len(operations), columns.COLUMNS), np.int64)
+    source, d_source = -1, -1
     trained = False
-    for index, (row, layer) in enumerate(zip(rows, layers, strict=True)):
-        outputs = layer.output_width(width)
-        output = values.take(capacity * outputs)
+    for row, operation in zip(rows, operations, strict=True):
+        layer, inputs, outputs = operation.layer, operation.inputs, operation.outputs
+        is_fork = layer.kind == columns.FORK
+        output = source if is_fork else values.take(capacity * outputs)
         row[columns.KIND] = layer.kind
         row[columns.INPUT], row[columns.OUTPUT] = source, output
-        row[columns.PRE] = values.take(capacity * outputs) if layer.keeps_input_of_activation() else output
+        row[columns.PRE] = values.take(capacity * outputs) if layer.keeps_values() else output
         row[columns.DINPUT] = d_source if trained else -1
         row[columns.DOUTPUT] = values.take(capacity * outputs) if gradients else -1
-        weight, bias = layout.blocks.get(f"{index}.weight"), layout.blocks.get(f"{index}.bias")
+        weight, bias = (layout.blocks.get(f"{operation.name}.{name}") for name in ("weight", "bias"))
         row[columns.WEIGHT] = weight.offset if weight else 0
         row[columns.BIAS], row[columns.BIAS_SIZE] = (bias.offset, bias.size) if bias else (0, 0)
-        row[columns.WIDTH_IN], row[columns.WIDTH_OUT] = width, outputs
+        row[columns.WIDTH_IN], row[columns.WIDTH_OUT] = inputs, outputs
         row[columns.ACTIVATION] = ACTIVATIONS.index(layer.activation)
         row[columns.ALPHA] = _bits(layer.alpha)
+        if layer.kind in columns.NORMS:
+            row[columns.SIDE] = values.take(capacity)
+        if operation.fork is not None:
+            fork = rows[operation.fork]
+            row[columns.SIDE], fork[columns.SIDE] = fork[columns.INPUT], row[columns.DOUTPUT]
         trained = trained or weight is not None
-        width, source, d_source = outputs, output, int(row[columns.DOUTPUT])
+        source, d_source = output, int(row[columns.DOUTPUT])
     return rows
+
+
+def _scratch(operations: Sequence[Operation], rows: int, itemsize: int) -> int:
+    return max(operation.layer.scratch(rows, operation.inputs, itemsize) for operation in operations)
 
 
 def _class_weight_rows(loss: Loss) -> NDArray[np.int64]:
@@ -133,39 +140,33 @@ class Plan:
 
 
 def lower(
-    layers: Sequence[Layer], inputs: int, layout: ParameterLayout, loss: Loss, dtype: np.dtype[Any], capacity: int,
+    operations: Sequence[Operation], layout: ParameterLayout, loss: Loss, dtype: np.dtype[Any], capacity: int,
     gradients: bool = True,
 ) -> Plan:  # fmt: skip
-    """The tape of a chain of layers; without gradients its workspace has room for the forward pass only."""
+    """The tape of a chain of operations; without gradients its workspace has room for the forward pass only."""
     values = _Allocator(dtype.itemsize)
-    operations = _operations(layers, inputs, layout, values, capacity, gradients)
-    widths = operations[:, columns.WIDTH_IN]
-    scratch = max(
-        layer.scratch(capacity, int(width), dtype.itemsize) for layer, width in zip(layers, widths, strict=True)
-    )
+    rows = _rows(operations, layout, values, capacity, gradients)
+    scratch = _scratch(operations, capacity, dtype.itemsize)
     weights = _class_weight_rows(loss)
     chunk = CHUNK_ROWS if layout.count <= CHUNKED_PARAMETERS and capacity > CHUNK_ROWS else 0
     shares = min(most_threads(), -(-capacity // CHUNK_ROWS)) if chunk else 1
     if chunk:
-        of_chunk = (
-            layer.scratch(chunk, int(width), dtype.itemsize) for layer, width in zip(layers, widths, strict=True)
-        )
-        scratch = max(scratch, shares * max(of_chunk))
+        scratch = max(scratch, shares * _scratch(operations, chunk, dtype.itemsize))
     header = np.zeros(columns.COLUMNS, np.int64)
-    header[columns.OPERATIONS], header[columns.CAPACITY] = len(layers), capacity
+    header[columns.OPERATIONS], header[columns.CAPACITY] = len(operations), capacity
     header[columns.SCRATCH_AT], header[columns.SCRATCH_SIZE] = values.take(scratch), scratch
-    header[columns.OUTPUT_AT] = operations[-1, columns.OUTPUT]
-    header[columns.DOUTPUT_AT] = operations[-1, columns.DOUTPUT]
-    header[columns.OUTPUT_WIDTH] = operations[-1, columns.WIDTH_OUT]
+    header[columns.OUTPUT_AT] = rows[-1, columns.OUTPUT]
+    header[columns.DOUTPUT_AT] = rows[-1, columns.DOUTPUT]
+    header[columns.OUTPUT_WIDTH] = rows[-1, columns.WIDTH_OUT]
     header[columns.LOSS], header[columns.LOSS_MEAN] = LOSS_NAMES.index(loss.name), loss.reduction == "mean"
     if isinstance(loss, CrossEntropy):
         header[columns.IGNORE_INDEX], header[columns.LABEL_SMOOTHING] = loss.ignore_index, _bits(loss.label_smoothing)
-    header[columns.CLASS_WEIGHTS] = len(layers) + 1 if len(weights) else 0
+    header[columns.CLASS_WEIGHTS] = len(operations) + 1 if len(weights) else 0
     header[columns.LOSSES_AT] = values.take(capacity)
-    header[columns.BATCH_AT] = values.take(capacity * inputs) if gradients else -1
-    header[columns.DBIAS_AT] = values.take(int(operations[:, columns.BIAS_SIZE].max())) if gradients else -1
+    header[columns.BATCH_AT] = values.take(capacity * operations[0].inputs) if gradients else -1
+    header[columns.DBIAS_AT] = values.take(int(rows[:, columns.BIAS_SIZE].max())) if gradients else -1
     header[columns.CHUNK], header[columns.SHARES] = chunk, shares
     spans = -(-capacity // (CHUNK_ROWS * columns.CHUNKS_OF_SPAN)) if chunk and gradients else 0
     header[columns.PARTIALS_AT] = values.take(spans * layout.size)
     header[columns.WORKSPACE_SIZE] = values.size
-    return Plan(np.vstack([header[None], operations, weights]), capacity, dtype)
+    return Plan(np.vstack([header[None], rows, weights]), capacity, dtype)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Mapping, Sequence
 from copy import copy
@@ -29,7 +28,7 @@ from fastnn.fitting import fit
 from fastnn.io import save
 from fastnn.kernels.activation import SIGMOID, activation_forward
 from fastnn.kernels.softmax import softmax
-from fastnn.layers import Layer, describe_layer
+from fastnn.layers import Layer, Residual, describe_layer, operations_of
 from fastnn.losses import (
     MSE,
     BinaryCrossEntropy,
@@ -41,7 +40,7 @@ from fastnn.losses import (
 )
 from fastnn.lowering import Plan, layout_parameters, lower
 from fastnn.optimizers import Optimizer
-from fastnn.summary import layer_row, summary_table
+from fastnn.summary import layer_row, operation_row, summary_table
 from fastnn.trainer import Trainer, require_gradient
 
 if TYPE_CHECKING:
@@ -76,7 +75,7 @@ class Network:
     def __init__(
         self,
         inputs: int,
-        layers: Sequence[Layer],
+        layers: Sequence[Layer | Residual],
         *,
         loss: str | Loss = "cross_entropy",
         dtype: DTypeLike = "float32",
@@ -89,14 +88,12 @@ class Network:
         self.layers = tuple(layers)
         if not self.layers:
             raise ValueError("a network needs at least one layer")
-        for layer in self.layers:
-            if not hasattr(layer, "parameter_shapes"):
-                raise TypeError(f"layer is {layer!r}; expected Dense(...) or Activation(...)")
+        self.operations = operations_of(self.layers, self.inputs)
         self._loss_function = as_loss(loss)
         self.dtype = as_dtype(dtype)
-        self.outputs = self._widths()[-1]
-        self.loss_function.require([layer.activation for layer in self.layers], self.outputs)
-        self.layout = layout_parameters(self.layers, self.inputs, self.dtype.itemsize)
+        self.outputs = self.operations[-1].outputs
+        self.loss_function.require([operation.layer.activation for operation in self.operations], self.outputs)
+        self.layout = layout_parameters(self.operations, self.dtype.itemsize)
         require_memory(self.layout.size, self.dtype, f"a network of {self.layout.count:,} parameters")
         self._parameters = aligned_zeros(self.layout.size, self.dtype)
         self._memory = self._on_device()
@@ -105,20 +102,13 @@ class Network:
         self._local = threading.local()
         self._settings = self.plan(1, gradients=False).tape
 
-    def _widths(self) -> list[int]:
-        """Widths of the input and of each layer's output."""
-        widths = [self.inputs]
-        for layer in self.layers:
-            widths.append(layer.output_width(widths[-1]))
-        return widths
-
     def initialize(self, seed: int | np.random.Generator | None = None) -> None:
-        """Draw all weights anew; biases become 0."""
+        """Draw all weights of dense layers anew; those of norms become 1, biases 0."""
         rng = np.random.default_rng(seed)
         self._parameters[:] = 0
-        for index, (layer, width) in enumerate(zip(self.layers, self._widths(), strict=False)):
-            for name, values in layer.initial(rng, width).items():
-                self.layout.blocks[f"{index}.{name}"].view(self._parameters)[...] = values
+        for operation in self.operations:
+            for name, values in operation.layer.initial(rng, operation.inputs).items():
+                self.layout.blocks[f"{operation.name}.{name}"].view(self._parameters)[...] = values
         if self._memory:
             self._memory.write(self._parameters)
 
@@ -175,6 +165,9 @@ class Network:
         """The parameters' place on a GPU. DeviceUnavailable where there is none."""
         if self.device == "cpu":
             return None
+        from fastnn.cuda.support import require_supported
+
+        require_supported(self.operations)
         from fastnn.cuda.memory import Memory
 
         return Memory(self, self._parameters)
@@ -218,10 +211,13 @@ class Network:
     def plan(self, capacity: int, gradients: bool = True) -> Plan:
         """The tape for batches of up to `capacity` rows; a workspace for it comes from Plan.workspace()."""
         capacity = as_count(capacity, "batch")
-        require_memory(capacity * sum(self._widths()), self.dtype, f"a batch of {capacity:,}")
+        require_memory(
+            capacity * (self.inputs + sum(operation.outputs for operation in self.operations)),
+            self.dtype,
+            f"a batch of {capacity:,}",
+        )
         return lower(
-            self.layers,
-            self.inputs,
+            self.operations,
             self.layout,
             self.loss_function,
             self.dtype,
@@ -305,7 +301,7 @@ class Network:
         x = self.as_input(x)
         y = self.as_target(y, len(x))
         _require_rows(x)
-        require_gradient(self.layers, self.loss_function)
+        require_gradient(self.operations, self.loss_function)
         if self._memory:
             return self._memory.gradient(x, y)
         plan, workspace = self._workspace(len(x), gradients=True)
@@ -332,10 +328,11 @@ class Network:
         as_count(batch, "batch")
         itemsize, forward, backward = self.dtype.itemsize, Cost(), Cost()
         trained, read_twice = False, 0
-        for index, (layer, width) in enumerate(zip(self.layers, self._widths(), strict=False)):
+        for operation in self.operations:
+            layer, width = operation.layer, operation.inputs
             forward += layer.forward_cost(batch, width, itemsize)
             backward += layer.backward_cost(batch, width, itemsize, input_gradient=trained)
-            weight = self.layout.blocks.get(f"{index}.weight")
+            weight = self.layout.blocks.get(f"{operation.name}.weight")
             read_twice += weight.size if weight and trained else 0
             trained = trained or weight is not None
         loss = cost.LOSSES[self.loss_function.name](batch, self.outputs, itemsize)
@@ -344,14 +341,7 @@ class Network:
 
     def summary(self) -> str:
         """A table of the layers: output shape, parameters, FLOPs of the forward pass of one row."""
-        rows, width = [], self.inputs
-        for index, layer in enumerate(self.layers):
-            parameters = sum(math.prod(shape) for shape in layer.parameter_shapes(width).values())
-            flops = layer.forward_cost(1, width, self.dtype.itemsize).flops
-            name = f"{index} {type(layer).__name__.lower()} {layer.activation}"
-            outputs = layer.output_width(width)
-            rows.append(layer_row(name, width, outputs, parameters, flops))
-            width = outputs
+        rows = [operation_row(operation, self.dtype.itemsize) for operation in self.operations if operation.computes]
         step = self.cost(1)
         total = layer_row("total", self.inputs, self.outputs, self.parameter_count, step.forward.flops)
         note = (

@@ -15,16 +15,18 @@ from numpy.typing import ArrayLike, NDArray
 from fastnn import tape, training
 from fastnn._jit import DEBUG, DISABLED
 from fastnn.checks import aligned_zeros, as_count, as_numeric, require_memory
-from fastnn.layers import Layer
+from fastnn.layers import Layer, Operation, Residual
 from fastnn.losses import CrossEntropy, Loss, Perceptron
 from fastnn.lowering import ParameterLayout, Plan
 from fastnn.optimizers import Optimizer, as_optimizer
+from fastnn.tape.columns import OUTPUT_AT
 
 
 class Trainable(Protocol):
     """What training asks of a fastnn.Network."""
 
-    layers: tuple[Layer, ...]
+    layers: tuple[Layer | Residual, ...]
+    operations: tuple[Operation, ...]
     layout: ParameterLayout
     dtype: np.dtype[Any]
     inputs: int
@@ -62,14 +64,15 @@ class NonFiniteLoss(ArithmeticError):
         self.loss, self.step, self.epoch = loss, step, epoch
 
 
-def require_gradient(layers: tuple[Layer, ...], loss: Loss) -> None:
+def require_gradient(operations: tuple[Operation, ...], loss: Loss) -> None:
     """ValueError for a network that no gradient goes through."""
     if isinstance(loss, Perceptron):
         return
-    for index, layer in enumerate(layers):
-        if layer.activation == "step":
+    for operation in operations:
+        if operation.layer.activation == "step":
             raise ValueError(
-                f"layer {index} has the activation step, which has no gradient; use sigmoid, or loss='perceptron'"
+                f"layer {operation.name} has the activation step, which has no gradient; "
+                "use sigmoid, or loss='perceptron'"
             )
 
 
@@ -126,7 +129,7 @@ class Trainer:
     """
 
     def __init__(self, network: Trainable, optimizer: str | Optimizer = "adam", batch: int = 32) -> None:
-        require_gradient(network.layers, network.loss_function)
+        require_gradient(network.operations, network.loss_function)
         self.network = network
         self.optimizer = as_optimizer(optimizer)
         self.batch = as_count(batch, "batch")
@@ -249,7 +252,7 @@ class Trainer:
         """Overwrite grads with the gradient of the loss on one batch; returns the loss."""
         x = self._batch(x)
         y = self.network.as_target(y, len(x))
-        return float(tape.loss_and_gradient(self.tape, self.params, self.grads, x, y, self.workspace))
+        return float(training.gradient_of_step(self.tape, self.params, self.grads, self.control, x, y, self.workspace))
 
     def apply(self) -> None:
         """One optimizer update from grads, whoever wrote them."""
@@ -276,7 +279,7 @@ class Trainer:
     @cached_property
     def _outputs(self) -> NDArray[Any]:
         """Where the output of a whole batch lies."""
-        at, width = int(self.tape[0, tape.OUTPUT_AT]), self.network.outputs
+        at, width = int(self.tape[0, OUTPUT_AT]), self.network.outputs
         return self.workspace[at : at + self.batch * width].reshape(self.batch, width)
 
     def epoch(self, x: ArrayLike, y: ArrayLike, order: ArrayLike, steps: int | None = None) -> Epoch:

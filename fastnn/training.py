@@ -12,30 +12,28 @@ import math
 import numpy as np
 
 from fastnn._jit import by_type, kernel
+from fastnn.kernels.dropout import key_of
 from fastnn.kernels.optimizer import apply_rule, clip_norm, learning_rate_at, rule_of
 from fastnn.simd.views import addressed, matrix, vector
 from fastnn.tape import (
-    BATCH_AT,
-    CAPACITY,
-    COLUMNS,
-    LOSS_MEAN,
-    backward,
     backward_and_update,
+    backward_with,
     count_hits,
     forward,
     forward_and_loss,
     goes_in_chunks,
+    loss_and_gradient_with,
     mean_weight,
     output,
     targets_in_range,
 )
+from fastnn.tape.columns import BATCH_AT, CAPACITY, COLUMNS, LOSS_MEAN
 
 # Slots of control. FACTOR is the momentum or beta1; CLIP_NORM 0 does not clip; SPAN, SHAPE and FLOOR belong to the
-# schedule (see learning_rate_at).
-(OPTIMIZER, LEARNING_RATE, FACTOR, BETA2, EPSILON, WEIGHT_DECAY, CLIP_NORM, SCHEDULE, SPAN, SHAPE, FLOOR, STEP) = range(
-    12
-)
-CONTROL_SIZE = 12
+# schedule (see learning_rate_at); SEED and STEP, the steps that were made, tell what dropout drops in the next.
+(OPTIMIZER, LEARNING_RATE, FACTOR, BETA2, EPSILON, WEIGHT_DECAY, CLIP_NORM, SCHEDULE, SPAN, SHAPE, FLOOR, STEP,
+ SEED) = range(13)  # fmt: skip
+CONTROL_SIZE = 13
 
 # From so many parameters on the update is fused with the gradient. At batch 1, fused and not: 26 parameters 311 and 213
 # ns, 1,210 0.81 and 0.82 us, 9,610 2.5 and 2.9, 669,706 174 and 202, 10 million 4.6 and 8.0 ms.
@@ -52,6 +50,12 @@ def learning_rate(control):
     return learning_rate_at(
         int(control[SCHEDULE]), control[LEARNING_RATE], control[STEP], control[SPAN], control[SHAPE], control[FLOOR]
     )
+
+
+@kernel(inlined=True)
+def _key(control):
+    """What dropout draws by in the next step."""
+    return key_of(int(control[SEED]), int(control[STEP]))
 
 
 @kernel(inlined=True)
@@ -73,6 +77,12 @@ def apply_gradient(params, grads, state, control):
     apply_rule(params, grads, state, kind, rule)
 
 
+@kernel(inlined=True)
+def gradient_of_step(tape, params, grads, control, x, y, workspace):
+    """The gradient that train_step would follow, to grads; returns the loss."""
+    return loss_and_gradient_with(tape, params, grads, x, y, workspace, _key(control))
+
+
 @kernel
 def train_step(tape, params, grads, state, control, x, y, workspace):
     """Forward, loss, backward, update on one batch of at most CAPACITY rows; returns the loss before the update.
@@ -80,15 +90,16 @@ def train_step(tape, params, grads, state, control, x, y, workspace):
     A step whose loss is not finite changes no parameter, no moment and no count. What stands in grads afterwards is the
     gradient only where it must be clipped as a whole; else weights may be updated while their gradient is in cache.
     """
-    value = forward_and_loss(tape, params, x, y, workspace)
+    key = _key(control)
+    value = forward_and_loss(tape, params, x, y, workspace, key)
     if not math.isfinite(value):
         return value
     if control[CLIP_NORM] > 0 or params.size < FUSED_PARAMETERS or goes_in_chunks(tape, x.shape[0]):
-        backward(tape, params, grads, x, workspace)
+        backward_with(tape, params, grads, x, workspace, key)
         apply_gradient(params, grads, state, control)
     else:
         kind, rule = _next_rule(control)
-        backward_and_update(tape, params, state, x, workspace, kind, rule)
+        backward_and_update(tape, params, state, x, workspace, key, kind, rule)
     return value
 
 

@@ -211,7 +211,7 @@ def test_a_place_that_cannot_be_written_loses_no_measurement(
 def test_the_name_of_how_work_is_counted_changes_with_its_source(monkeypatch: pytest.MonkeyPatch) -> None:
     assert kept.counting() == kept.counting()
     names = {kept.counting()}
-    sources = "work.py", "lowering.py", "tape.py", "dense.py", "matmul.py", "host.py", "tile.py"
+    sources = "work.py", "lowering.py", "columns.py", "walk.py", "dense.py", "matmul.py", "host.py", "tile.py"
     for source in sources:
         monkeypatch.setattr(kept, "getsource", lambda module, source=source: str(module.__file__).replace(source, ""))
         names.add(kept.counting())

@@ -44,7 +44,7 @@ def test_a_kept_caller_of_a_kept_parallel_kernel_starts_the_threads_it_needs(tmp
 
 
 def test_kernels_are_compiled_anew_where_their_sources_changed_and_not_for_others(tmp_path: Path) -> None:
-    for name in ("tape.py", "kernels/dense.py", "bench/table.py"):
+    for name in ("training.py", "tape/walk.py", "kernels/dense.py", "bench/table.py"):
         file = tmp_path / name
         file.parent.mkdir(exist_ok=True)
         file.write_text("SIZE = 1")

@@ -13,12 +13,12 @@ from limits import Array
 from processes import run_python
 
 import fastnn
-from fastnn import tape as columns
 from fastnn._jit import DEBUG, DISABLED
 from fastnn.kernels.dense import CHUNK_COLUMNS, CHUNK_ROWS
 from fastnn.lowering import CHUNK_ROWS as ROWS
 from fastnn.lowering import CHUNKED_PARAMETERS
-from fastnn.tape import CHUNKS_OF_SPAN, goes_in_chunks
+from fastnn.tape import columns, goes_in_chunks
+from fastnn.tape.columns import CHUNKS_OF_SPAN
 from fastnn.trainer import Trainer
 from fastnn.training import FUSED_PARAMETERS
 

@@ -32,11 +32,13 @@ from test_matmul import FORMS, assert_product, operands
 from update_cases import Update
 
 import fastnn
-from fastnn import _jit, lowering, tape
+from fastnn import _jit, lowering
 from fastnn.kernels import activation, dense, optimizer, softmax
 from fastnn.kernels import matmul as products
 from fastnn.kernels.activation import silu
+from fastnn.kernels.dropout import NO_KEY
 from fastnn.simd import views
+from fastnn.tape import columns, walk
 
 compiled_here = pytest.mark.skipif(_jit.DEBUG or _jit.DISABLED, reason="this process is in another mode itself")
 
@@ -133,10 +135,10 @@ def chunks_in_plain_python() -> None:
     trainer = fastnn.mlp(3, 4, 2, seed=0, dtype="float64").trainer("sgd", rows)
     x, y = np.random.default_rng(0).normal(size=(rows, 3)), np.arange(rows) % 2
     trainer.gradient(x, y)
-    tape._forward_parallel(1, trainer.tape, trainer.params, x, trainer.workspace)
-    tape.forward_and_loss(trainer.tape, trainer.params, x, y, trainer.workspace)
-    tape._backward_parallel(1, trainer.tape, trainer.params, x, trainer.workspace)
-    at = trainer.tape[0, tape.PARTIALS_AT]
+    walk._forward_parallel(1, trainer.tape, trainer.params, x, trainer.workspace, NO_KEY)
+    walk.forward_and_loss(trainer.tape, trainer.params, x, y, trainer.workspace, NO_KEY)
+    walk._backward_parallel(1, trainer.tape, trainer.params, x, trainer.workspace, NO_KEY)
+    at = trainer.tape[0, columns.PARTIALS_AT]
     assert np.array_equal(trainer.workspace[at : at + trainer.grads.size], trainer.grads)
 
 

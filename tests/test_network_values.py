@@ -26,6 +26,7 @@ from fastnn import (
 from fastnn.kernels.activation import NAMES
 from fastnn.layers import Layer
 from fastnn.network import INFERENCE_ROWS
+from fastnn.tape import columns
 
 Array = npt.NDArray[Any]
 
@@ -170,7 +171,7 @@ def _layer_outputs(net: Network, x: Array) -> list[Array]:
     workspace = plan.workspace()
     tape.forward(plan.tape, net.parameters, x, workspace)
     return [
-        workspace[row[tape.OUTPUT] :][: len(x) * row[tape.WIDTH_OUT]].reshape(len(x), -1)
+        workspace[row[columns.OUTPUT] :][: len(x) * row[columns.WIDTH_OUT]].reshape(len(x), -1)
         for row in plan.tape[1 : 1 + len(net.layers)]
     ]
 

@@ -38,7 +38,7 @@ from fastnn.lowering import CHUNK_ROWS, CHUNKED_PARAMETERS
 from fastnn.simd.host import UNIT
 from fastnn.study import work
 from fastnn.study.work import Call, Terms
-from fastnn.tape import CHUNKS_OF_SPAN
+from fastnn.tape.columns import CHUNKS_OF_SPAN
 
 CACHES = 32 * 2**10, 2**20, 32 * 2**20
 LANES = {itemsize: UNIT.bytes // itemsize for itemsize in (4, 8)}

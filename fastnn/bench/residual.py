@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn.layers import Dense
 from fastnn.reference import dense, loss
 from fastnn.reference.network import Layer
 from fastnn.reference.softmax import softmax
@@ -59,10 +60,10 @@ class _Value:
 
 def residual(trainer: Trainer | CudaTrainer, x: NDArray[Any], y: NDArray[np.int64]) -> Residual:
     """Of the output, the loss and the gradient of one batch of a multilayer perceptron with a cross-entropy loss."""
+    layers = _layers(trainer)
     output = trainer.forward(x).copy()
     value = trainer.gradient(x, y)
     gradients = trainer.network.named(trainer.grads)
-    layers = _layers(trainer)
     units = UNIT_ROUNDOFF[trainer.network.dtype.name]
 
     sources, logits = _forward(layers, _exact(x.astype(np.float64)), units)
@@ -77,10 +78,12 @@ def residual(trainer: Trainer | CudaTrainer, x: NDArray[Any], y: NDArray[np.int6
 def _layers(trainer: Trainer | CudaTrainer) -> list[Layer]:
     network = trainer.network
     parameters = {name: block.astype(np.float64) for name, block in network.named_parameters.items()}
-    return [
-        Layer(parameters[f"{index}.weight"], parameters[f"{index}.bias"], layer.activation)
-        for index, layer in enumerate(network.layers)
-    ]
+    layers = []
+    for index, layer in enumerate(network.layers):
+        if not (isinstance(layer, Dense) and layer.bias and layer.activation in ("identity", "relu")):
+            raise ValueError(f"layer {index} is {layer!r}; expected Dense with a bias and relu or no activation")
+        layers.append(Layer(parameters[f"{index}.weight"], parameters[f"{index}.bias"], layer.activation))
+    return layers
 
 
 def _exact(array: Array) -> _Value:

@@ -22,7 +22,7 @@ from fastnn.cuda.loss import TALLY, labels_row, targets_row
 from fastnn.cuda.optimizer import EXTRAS, SMOOTHING, begin_step
 from fastnn.cuda.target import cuda, device, kernel
 from fastnn.cuda.tile import make_gradient, make_product
-from fastnn.tape import (
+from fastnn.tape.columns import (
     ACTIVATION,
     BATCH_AT,
     BIAS,

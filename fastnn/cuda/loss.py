@@ -16,7 +16,7 @@ from fastnn.cuda.functions import exp, shared
 from fastnn.cuda.target import device
 from fastnn.kernels import loss as cpu
 from fastnn.kernels.loss import BINARY_CROSS_ENTROPY, BINARY_CROSS_ENTROPY_WITH_LOGITS, CROSS_ENTROPY, HINGE, MSE
-from fastnn.tape import SIGNED_SCORES
+from fastnn.tape.objective import SIGNED_SCORES
 
 LOSS, DIVISOR, HITS, COUNTED = range(4)
 TALLY = 4

@@ -14,7 +14,6 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn import tape as columns
 from fastnn.cuda import fused, tiled
 from fastnn.cuda.geometry import GEOMETRY as G
 from fastnn.cuda.loss import TALLY
@@ -23,6 +22,7 @@ from fastnn.cuda.target import cuda, description, launcher
 from fastnn.cuda.tile import PADDING
 from fastnn.losses import CrossEntropy
 from fastnn.lowering import Plan
+from fastnn.tape import columns
 from fastnn.trainer import Trainable
 from fastnn.training import CONTROL_SIZE, STEP
 
@@ -59,12 +59,13 @@ def doubles_of(network: Trainable, control: NDArray[np.float64]) -> NDArray[np.f
     smoothing, weights = 0.0, []
     if isinstance(loss, CrossEntropy):
         smoothing, weights = loss.label_smoothing, list(loss.class_weight or ())
-    doubles = np.zeros(EXTRAS + len(network.layers) + len(weights))
+    alphas = [operation.layer.alpha or 0.0 for operation in network.operations]
+    doubles = np.zeros(EXTRAS + len(alphas) + len(weights))
     doubles[:CONTROL_SIZE] = control
     doubles[NEXT_STEP] = control[STEP]
     doubles[SMOOTHING] = smoothing
-    doubles[EXTRAS : EXTRAS + len(network.layers)] = [layer.alpha or 0.0 for layer in network.layers]
-    doubles[EXTRAS + len(network.layers) :] = weights
+    doubles[EXTRAS : EXTRAS + len(alphas)] = alphas
+    doubles[EXTRAS + len(alphas) :] = weights
     return doubles
 
 
@@ -93,8 +94,7 @@ class FusedPlan:
 
 def fused_plan(network: Trainable) -> FusedPlan | None:
     """None for a network that is too large."""
-    widths = [network.inputs, *_widths(network)]
-    if max(widths) > FUSED_WIDTH:
+    if max(network.inputs, *(operation.outputs for operation in network.operations)) > FUSED_WIDTH:
         return None
     itemsize = network.dtype.itemsize
     staged = G.fused_terms * (G.across * G.fused_columns[-1] + PADDING)
@@ -108,14 +108,6 @@ def fused_plan(network: Trainable) -> FusedPlan | None:
         if size + rows * TALLY * 8 <= G.shared_bytes:
             return FusedPlan(Plan(tape, rows, network.dtype), staged_at, size)
     return None
-
-
-def _widths(network: Trainable) -> list[int]:
-    widths, width = [], network.inputs
-    for layer in network.layers:
-        width = layer.output_width(width)
-        widths.append(width)
-    return widths
 
 
 class Run:
@@ -219,7 +211,7 @@ class TiledRun(Run):
         super().__init__(network, params, capacity, doubles)
         tape = network.plan(capacity).tape
         self._tape = tape
-        self._alphas = doubles[EXTRAS : EXTRAS + len(network.layers)]
+        self._alphas = doubles[EXTRAS : EXTRAS + len(network.operations)]
         batch_at = _values_end(tape)
         self._batch_at = batch_at
         self._workspace = cuda.device_array(batch_at + capacity * network.inputs, network.dtype)

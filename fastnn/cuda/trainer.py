@@ -28,7 +28,7 @@ class CudaTrainer:
     def __init__(
         self, network: Trainable, memory: Memory, optimizer: str | Optimizer = "adam", batch: int = 32
     ) -> None:
-        require_gradient(network.layers, network.loss_function)
+        require_gradient(network.operations, network.loss_function)
         self.network = network
         self.optimizer = as_optimizer(optimizer)
         self.batch = as_count(batch, "batch")

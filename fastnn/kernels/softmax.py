@@ -16,7 +16,7 @@ from numba import prange
 
 from fastnn._jit import kernel
 from fastnn.simd.pool import release_pool, take_pool, thread_count
-from fastnn.simd.rows import row_maximum, row_sum, scale_row, shift_row
+from fastnn.simd.rows import row_dot, row_maximum, row_sum, scale_row, shift_row
 from fastnn.simd.vecmath import exp, exp_nonpositive, log
 from fastnn.simd.views import flat, matrix, on_stack, vector
 
@@ -224,14 +224,6 @@ def log_softmax(log_p, logits, temperature):
             shift_row(target, row, row_maximum(row), inverse, number(-less))
 
 
-@kernel(reassociate=True)
-def _dot(a, b):
-    total = 0.0
-    for j in range(a.size):
-        total += a[j] * b[j]
-    return total
-
-
 @kernel
 def softmax_backward(dlogits, dp, p, temperature):
     """dlogits = p * (dp - dp . p) / T, row by row; dlogits may be dp."""
@@ -241,7 +233,7 @@ def softmax_backward(dlogits, dp, p, temperature):
     scale = number(0) if is_limit else inverse
     for i in range(rows):
         row, gradient = vector(flat(p), i * classes, classes), vector(flat(dp), i * classes, classes)
-        mean = number(_dot(row, gradient))
+        mean = number(row_dot(row, gradient))
         for j in range(classes):
             dlogits[i, j] = row[j] * (gradient[j] - mean) * scale
 

@@ -20,7 +20,7 @@ from fastnn.kernels.matmul import NN, NT, TN
 from fastnn.lowering import CHUNK_ROWS, CHUNKED_PARAMETERS
 from fastnn.simd.host import UNIT
 from fastnn.simd.tile import VECTORS
-from fastnn.tape import CHUNKS_OF_SPAN
+from fastnn.tape.columns import CHUNKS_OF_SPAN
 
 Terms = dict[str, float]
 FORMS = {NN: "forward", TN: "weight", NT: "input"}

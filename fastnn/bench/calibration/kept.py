@@ -9,7 +9,7 @@ from inspect import getsource
 from pathlib import Path
 from typing import Any
 
-from fastnn import lowering, machine, tape
+from fastnn import lowering, machine
 from fastnn._jit import CACHE_DIRECTORY
 from fastnn.bench import results
 from fastnn.bench.progress import say
@@ -17,12 +17,13 @@ from fastnn.kernels import dense, matmul
 from fastnn.simd import host, tile
 from fastnn.study import work
 from fastnn.study.machine_model import MachineModel, model_of
+from fastnn.tape import columns, walk
 
 SCHEMA = "fastnn-machine/1"
 # Of a machine's description, what times depend on; the versions of the kernels are in the name of their cache.
 IDENTITY = ("cpu", "arch", "vector_unit", "cores_physical", "cores_logical", "threads_max", "caches")
 # What work is counted by: rules and sizes of tiles are the kernels' own.
-COUNTED_BY = work, lowering, tape, dense, matmul, host, tile
+COUNTED_BY = work, lowering, columns, walk, dense, matmul, host, tile
 FIELDS: Mapping[str, type] = {"date": str, "identity": dict, "machine": dict, "ceilings": list, "model": dict}
 
 

@@ -1,10 +1,10 @@
-"""What a network is made of. Each layer states its shapes, its parameters, its tape row and its cost."""
+"""Dense layers, and activations by themselves."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,36 +15,8 @@ from fastnn.checks import as_choice, as_count, as_number
 from fastnn.initializers import initializer_for
 from fastnn.kernels.activation import DEFAULT_ALPHA, NAMES, NEEDS_Z
 from fastnn.kernels.dense import dense_scratch
-from fastnn.tape import DENSE, ELEMENTWISE
-
-Shape = tuple[int, ...]
-
-
-class Layer(Protocol):
-    """Sizes are computed from the width of the input, never discovered by running."""
-
-    @property
-    def activation(self) -> str: ...
-
-    @property
-    def alpha(self) -> float | None: ...
-
-    @property
-    def kind(self) -> int: ...
-
-    def output_width(self, inputs: int) -> int: ...
-
-    def parameter_shapes(self, inputs: int) -> Mapping[str, Shape]: ...
-
-    def initial(self, rng: np.random.Generator, inputs: int) -> Mapping[str, NDArray[np.float64]]: ...
-
-    def keeps_input_of_activation(self) -> bool: ...
-
-    def scratch(self, batch: int, inputs: int, itemsize: int) -> int: ...
-
-    def forward_cost(self, batch: int, inputs: int, itemsize: int) -> cost.Cost: ...
-
-    def backward_cost(self, batch: int, inputs: int, itemsize: int, input_gradient: bool) -> cost.Cost: ...
+from fastnn.layers.protocol import SameWidth, Shape
+from fastnn.tape.columns import DENSE, ELEMENTWISE
 
 
 def _alpha(activation: str, alpha: float | None) -> float | None:
@@ -69,7 +41,7 @@ class Dense:
     alpha: float | None = None
     bias: bool = True
     initializer: str = "auto"
-    kind = DENSE
+    kind: ClassVar[int] = DENSE
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "units", as_count(self.units, "units"))
@@ -90,7 +62,7 @@ class Dense:
         draw = initializer_for(self.initializer, self.activation)
         return {"weight": draw(rng, (inputs, self.units), inputs, self.units)}
 
-    def keeps_input_of_activation(self) -> bool:
+    def keeps_values(self) -> bool:
         return NAMES.index(self.activation) in NEEDS_Z
 
     def scratch(self, batch: int, inputs: int, itemsize: int) -> int:
@@ -106,31 +78,16 @@ class Dense:
 
 
 @dataclass(frozen=True)
-class Activation:
+class Activation(SameWidth):
     """y = activation(x), elementwise: x, y (B, I)."""
 
     activation: str
     alpha: float | None = None
-    kind = ELEMENTWISE
+    kind: ClassVar[int] = ELEMENTWISE
 
     def __post_init__(self) -> None:
         as_choice(self.activation, NAMES, "activation")
         object.__setattr__(self, "alpha", _alpha(self.activation, self.alpha))
-
-    def output_width(self, inputs: int) -> int:
-        return inputs
-
-    def parameter_shapes(self, inputs: int) -> Mapping[str, Shape]:
-        return {}
-
-    def initial(self, rng: np.random.Generator, inputs: int) -> Mapping[str, NDArray[np.float64]]:
-        return {}
-
-    def keeps_input_of_activation(self) -> bool:
-        return False
-
-    def scratch(self, batch: int, inputs: int, itemsize: int) -> int:
-        return 0
 
     def forward_cost(self, batch: int, inputs: int, itemsize: int) -> cost.Cost:
         return cost.activation_forward(self.activation, batch * inputs, itemsize)
@@ -139,21 +96,3 @@ class Activation:
         if not input_gradient:
             return cost.Cost()
         return cost.activation_backward(self.activation, batch * inputs, itemsize)
-
-
-# Names that a file may hold.
-KINDS: dict[str, type[Dense] | type[Activation]] = {"dense": Dense, "activation": Activation}
-
-
-def describe_layer(layer: Layer) -> dict[str, Any]:
-    """A layer as JSON can keep it. TypeError for a layer that is none of KINDS."""
-    for name, kind in KINDS.items():
-        if type(layer) is kind:
-            return {"kind": name, **asdict(layer)}
-    raise TypeError(f"layer is {layer!r}; a file can hold {' and '.join(KINDS)}")
-
-
-def layer_of(description: dict[str, Any]) -> Layer:
-    """The layer that describe_layer described."""
-    settings = dict(description)
-    return KINDS[settings.pop("kind")](**settings)

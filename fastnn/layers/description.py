@@ -1,0 +1,42 @@
+"""Layers as JSON can keep them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from fastnn.layers.dense import Activation, Dense
+from fastnn.layers.dropout import Dropout
+from fastnn.layers.norm import LayerNorm, RMSNorm
+from fastnn.layers.protocol import Layer
+from fastnn.layers.residual import Residual
+
+# Names that a file may hold.
+KINDS: dict[str, Any] = {
+    "dense": Dense,
+    "activation": Activation,
+    "layer_norm": LayerNorm,
+    "rms_norm": RMSNorm,
+    "dropout": Dropout,
+}
+RESIDUAL = "residual"
+
+
+def describe_layer(layer: Layer | Residual) -> dict[str, Any]:
+    """A layer as JSON can keep it. TypeError for a layer that is none of these."""
+    if isinstance(layer, Residual):
+        return {"kind": RESIDUAL, "layers": [describe_layer(inner) for inner in layer.layers]}
+    for name, kind in KINDS.items():
+        if type(layer) is kind:
+            return {"kind": name, **asdict(layer)}  # type: ignore[call-overload]
+    raise TypeError(f"layer is {layer!r}; a file can hold {', '.join(KINDS)} and {RESIDUAL}")
+
+
+def layer_of(description: dict[str, Any]) -> Layer | Residual:
+    """The layer that describe_layer described."""
+    settings = dict(description)
+    kind = settings.pop("kind")
+    if kind == RESIDUAL:
+        return Residual(*map(layer_of, settings.pop("layers")), **settings)
+    layer: Layer = KINDS[kind](**settings)
+    return layer
