@@ -12,9 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastnn._jit import check_threading_layer, compile_clock
 from fastnn.checks import as_count, require_memory
+from fastnn.kernels.dropout import SEEDS
 from fastnn.losses import CrossEntropy
 from fastnn.optimizers import Optimizer
 from fastnn.progress import epoch_bar
+from fastnn.tape.columns import DROPOUT
 from fastnn.trainer import Epoch, NonFiniteLoss, Trainable
 
 
@@ -47,7 +49,7 @@ class Fittable(Trainable, Protocol):
 
     def accuracy(self, x: ArrayLike, y: ArrayLike) -> float: ...
 
-    def trainer(self, optimizer: str | Optimizer = "adam", batch: int = 32) -> AnyTrainer: ...
+    def trainer(self, optimizer: str | Optimizer = "adam", batch: int = 32, seed: int = 0) -> AnyTrainer: ...
 
 
 # A snapshot copies parameters and state; epochs of fewer steps than this share one.
@@ -120,9 +122,9 @@ def fit(
     """Train a network in place; an epoch is one nopython call that holds no GIL.
 
     x (N, inputs), y: labels (N,) or rows (N, outputs). Batches come in an order shuffled anew each epoch from `seed`
-    (an int, a numpy.random.Generator, or None); the last one may be short. validation: (x, y) to score after each
-    epoch. progress: a bar on stderr; None shows it where stderr is a terminal and training is long. callback(epoch,
-    history) after each epoch; True stops.
+    (an int, a numpy.random.Generator, or None), which dropout draws from too; the last one may be short. validation:
+    (x, y) to score after each epoch. progress: a bar on stderr; None shows it where stderr is a terminal and training
+    is long. callback(epoch, history) after each epoch; True stops.
 
     Raises NonFiniteLoss, with the parameters of the last finite step kept; ValueError, TypeError on bad input.
     """
@@ -131,10 +133,10 @@ def fit(
     held_out = _as_validation(network, validation)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback is {callback!r}; expected a function of (epoch, history)")
-    trainer = network.trainer(optimizer, min(as_count(batch, "batch"), len(x)))
+    rng = np.random.default_rng(seed)
+    trainer = network.trainer(optimizer, min(as_count(batch, "batch"), len(x)), _dropout_seed(network, rng))
     require_memory(2 * trainer.snapshot_elements, network.dtype, "two snapshots of the training")
     held_x, held_y = trainer.hold(x, y)
-    rng = np.random.default_rng(seed)
     order = np.arange(len(x))
     history = History()
     rewind = _Rewind()
@@ -159,6 +161,12 @@ def fit(
                 break
     check_threading_layer()
     return history
+
+
+def _dropout_seed(network: Fittable, rng: np.random.Generator) -> int:
+    """Drawn only where it is used: without dropout a seed shuffles as it did before there was any."""
+    drops = any(operation.layer.kind == DROPOUT for operation in network.operations)
+    return int(rng.integers(SEEDS)) if drops else 0
 
 
 def _as_training_data(network: Fittable, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:

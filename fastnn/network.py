@@ -311,10 +311,12 @@ class Network:
 
     # Training -------------------------------------------------------------------------------------------------------
 
-    def trainer(self, optimizer: str | Optimizer = "adam", batch: int = 32) -> Trainer | CudaTrainer:
-        """All that a training loop needs, allocated once; see fastnn.Trainer."""
+    def trainer(
+        self, optimizer: str | Optimizer = "adam", batch: int = 32, seed: int = 0
+    ) -> Trainer | CudaTrainer:  # fmt: skip
+        """All that a training loop needs, allocated once; see fastnn.Trainer. seed: of dropout."""
         if self._memory is None:
-            return Trainer(self, optimizer, batch)
+            return Trainer(self, optimizer, batch, seed)
         from fastnn.cuda.trainer import CudaTrainer
 
         return CudaTrainer(self, self._memory, optimizer, batch)

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastnn import tape, training
 from fastnn._jit import DEBUG, DISABLED
 from fastnn.checks import aligned_zeros, as_count, as_numeric, require_memory
+from fastnn.kernels.dropout import SEEDS
 from fastnn.layers import Layer, Operation, Residual
 from fastnn.losses import CrossEntropy, Loss, Perceptron
 from fastnn.lowering import ParameterLayout, Plan
@@ -86,6 +87,12 @@ def as_order(order: ArrayLike, rows: int) -> NDArray[np.int64]:
     return np.require(order, np.int64, ["C", "A", "W"])
 
 
+def _as_seed(seed: int) -> int:
+    if as_count(seed, "seed", least=0) >= SEEDS:
+        raise ValueError(f"seed is {seed}; expected less than {SEEDS}")
+    return seed
+
+
 class Epoch(NamedTuple):
     """What an epoch saw: the mean loss (or, with reduction "sum", the sum), rows that count, right answers, batches."""
 
@@ -125,10 +132,13 @@ class Trainer:
     """A network with gradient, optimizer state and workspace, allocated once for batches of up to `batch` rows.
 
     arrays: (tape, params, grads, state, control, workspace), the arguments of fastnn.training.train_step for use in
-    nopython code; params is the network's own vector. A trainer belongs to one thread at a time.
+    nopython code; params is the network's own vector. A trainer belongs to one thread at a time. seed: of dropout,
+    below 2**31; what a step drops follows from it and from the number of the step, both of which control holds.
     """
 
-    def __init__(self, network: Trainable, optimizer: str | Optimizer = "adam", batch: int = 32) -> None:
+    def __init__(
+        self, network: Trainable, optimizer: str | Optimizer = "adam", batch: int = 32, seed: int = 0
+    ) -> None:  # fmt: skip
         require_gradient(network.operations, network.loss_function)
         self.network = network
         self.optimizer = as_optimizer(optimizer)
@@ -142,6 +152,7 @@ class Trainer:
         self.grads = aligned_zeros(size, dtype)
         self.state = aligned_zeros(state_size, dtype)
         self.control = self.optimizer.control()
+        self.control[training.SEED] = _as_seed(seed)
         self.workspace = plan.workspace()
         self._report = np.zeros(training.REPORT_SIZE)
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from itertools import product
 from typing import Any
 
+from block_cases import Addition, Dropout, NormBackward, NormForward
 from case import DATA, DTYPES, Case
 from layer_cases import ActivationBackward, ActivationForward, DenseBackward, DenseForward, Product
 from loss_cases import (
@@ -25,6 +26,7 @@ from update_cases import Clip, Update
 from fastnn.kernels import activation, loss, optimizer
 
 BATCH_SHAPES = ((1, 3, 4), (5, 17, 33), (32, 65, 10), (0, 3, 2), (3, 0, 2), (2, 3, 0))  # (B, I, O)
+NORM_SHAPES = ((1, 1), (1, 7), (5, 2), (33, 10), (3, 1000), (12, 65), (0, 4))  # (B, I)
 ROW_SHAPES = ((1, 1), (5, 2), (33, 10), (3, 1000), (0, 4))  # (B, C)
 ALPHA = {"leaky_relu": 0.01, "elu": 0.7}
 
@@ -86,9 +88,39 @@ def _clips() -> Iterator[Case]:
         yield Clip(n=n, maximum=maximum, dtype=dtype, data=data)
 
 
+def _norms() -> Iterator[Case]:
+    kinds: tuple[Make, Make] = (NormForward, NormBackward)
+    for make, centred, (b, i), dtype, data in product(kinds, (True, False), NORM_SHAPES, DTYPES, DATA):
+        if make is NormForward and centred and (dtype, data) == ("float64", "constant"):
+            continue  # gives 0 exactly, and the reference not quite; see test_norm.py
+        yield make(b=b, i=i, centred=centred, epsilon=1e-5 if centred else 1e-6, dtype=dtype, data=data)
+
+
+def _dropouts() -> Iterator[Case]:
+    for n, rate, dtype, data in product((0, 1, 333), (0.0, 0.1, 0.5, 0.9), DTYPES, DATA[:2]):
+        yield Dropout(n=n, rate=rate, dtype=dtype, data=data)
+
+
+def _additions() -> Iterator[Case]:
+    for n, dtype, data in product((0, 1, 333), DTYPES, DATA):
+        yield Addition(n=n, dtype=dtype, data=data)
+
+
 TABLE: tuple[Case, ...] = tuple(
     case
-    for make in (_products, _activations, _dense, _softmaxes, _cross_entropies, _elementwise_losses, _updates, _clips)
+    for make in (
+        _products,
+        _activations,
+        _dense,
+        _softmaxes,
+        _cross_entropies,
+        _elementwise_losses,
+        _norms,
+        _dropouts,
+        _additions,
+        _updates,
+        _clips,
+    )  # fmt: skip
     for case in make()
 )
 
@@ -111,6 +143,11 @@ def benchmarks() -> Iterator[Case]:
     for classes in (10, 1000):
         yield Softmax(rows=32, classes=classes)
         yield CrossEntropy(rows=32, classes=classes)
+    for centred, i in product((True, False), (64, 1024)):
+        yield NormForward(b=32, i=i, centred=centred)
+        yield NormBackward(b=32, i=i, centred=centred)
+    yield Dropout(n=32 * 512, rate=0.1)
+    yield Addition(n=32 * 512)
     for name in loss.NAMES[1:]:
         yield ElementwiseLoss(loss=name, rows=32, classes=10)
     for name, n in product(optimizer.NAMES, (1_210, 669_706)):

@@ -1,4 +1,4 @@
-"""A chain of dense layers: forward, loss, gradient, and one training step."""
+"""A chain of dense layers, norms, dropout and residual blocks: forward, loss, gradient, and one training step."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from . import dense, loss, optimizer
+from . import dense, loss, norm, optimizer
+from .dropout import dropout
 
 Array = npt.NDArray[Any]
-DenseGradient = tuple[Array, Array]
+Gradient = tuple[Array, Array]
 
 LOSSES: Mapping[str, Callable[..., loss.LossAndGradient]] = {
     "cross_entropy": loss.cross_entropy,
@@ -32,37 +33,99 @@ class Layer:
     alpha: float | None = None
 
 
-def forward(layers: Sequence[Layer], x: Array) -> Array:
-    """Output (B, O) of the last layer for inputs x (B, I)."""
+@dataclass(frozen=True)
+class Norm:
+    """Layer norm, or RMS norm where it is not centred: w (I,), b (I,) or None."""
+
+    w: Array
+    b: Array | None
+    epsilon: float
+    centred: bool
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """With the draws (B, I) of one step; without them nothing is dropped."""
+
+    rate: float
+    draws: Array | None = None
+
+
+@dataclass(frozen=True)
+class Residual:
+    """x + f(x), f the chain of layers."""
+
+    layers: Sequence["AnyLayer"]
+
+
+AnyLayer = Layer | Norm | Dropout | Residual
+# A layer, its input, and what its backward pass wants besides.
+Trace = list[tuple[AnyLayer, Array, Any]]
+
+
+def _run(layers: Sequence[AnyLayer], x: Array) -> tuple[Array, Trace]:
+    trace: Trace = []
     for layer in layers:
-        _, x = dense.forward(x, layer.w, layer.b, layer.activation, layer.alpha)
-    return x
+        kept: Any = None
+        source = x
+        match layer:
+            case Layer():
+                z, x = dense.forward(source, layer.w, layer.b, layer.activation, layer.alpha)
+                kept = z, x
+            case Norm():
+                x, normal, inverse = norm.forward(source, layer.w, layer.b, layer.epsilon, layer.centred)
+                kept = normal, inverse
+            case Dropout():
+                x = source if layer.draws is None else dropout(source, layer.draws, layer.rate)
+            case Residual():
+                inner, kept = _run(layer.layers, source)
+                x = source + inner
+        trace.append((layer, source, kept))
+    return x, trace
+
+
+def _differentiate(trace: Trace, dy: Array | None, input_gradient: bool) -> tuple[Array | None, list[Gradient]]:
+    """Gradients of the input, None where it is not wanted, and of the layers with parameters, in their order."""
+    gradients: list[Gradient] = []
+    for index, (layer, source, kept) in reversed(list(enumerate(trace))):
+        wanted = input_gradient or index > 0
+        assert dy is not None
+        match layer:
+            case Layer():
+                z, y = kept
+                dy, dw, db = dense.backward(dy, source, layer.w, z, y, layer.activation, layer.alpha, wanted)
+                gradients.insert(0, (dw, db))
+            case Norm():
+                normal, inverse = kept
+                dy, dw, db = norm.backward(dy, normal, inverse, layer.w, layer.centred, wanted)
+                gradients.insert(0, (dw, db))
+            case Dropout():
+                dy = dy if layer.draws is None else dropout(dy, layer.draws, layer.rate)
+            case Residual():
+                inner, of_block = _differentiate(kept, dy, wanted)
+                dy = None if inner is None else dy + inner
+                gradients = of_block + gradients
+    return dy, gradients
+
+
+def forward(layers: Sequence[AnyLayer], x: Array) -> Array:
+    """Output (B, O) of the last layer for inputs x (B, I)."""
+    y, _ = _run(layers, x)
+    return y
 
 
 def loss_and_gradient(
-    layers: Sequence[Layer], loss: str, x: Array, target: Array, **loss_options: Any
-) -> tuple[Any, list[DenseGradient]]:
-    """Loss by name and each layer's gradients (dw, db), in the order of `layers`; db also where b is None.
+    layers: Sequence[AnyLayer], loss: str, x: Array, target: Array, **loss_options: Any
+) -> tuple[Any, list[Gradient]]:
+    """Loss by name and the gradients (dw, db) of each Layer and Norm, in their order; db also where b is None.
 
     `loss_options` go to the loss function. ValueError: an unknown loss.
     """
     if loss not in LOSSES:
         raise ValueError(f"unknown loss: expected one of {', '.join(LOSSES)}; got {loss!r}")
-    trace = []
-    y = x
-    for layer in layers:
-        layer_input = y
-        z, y = dense.forward(layer_input, layer.w, layer.b, layer.activation, layer.alpha)
-        trace.append((layer, layer_input, z, y))
+    y, trace = _run(layers, x)
     loss_value, dy = LOSSES[loss](y, target, **loss_options)
-    gradients: list[DenseGradient] = []
-    for index, (layer, layer_input, z, y) in reversed(list(enumerate(trace))):
-        dx, dw, db = dense.backward(
-            dy, layer_input, layer.w, z, y, layer.activation, layer.alpha, input_gradient=index > 0
-        )
-        gradients.insert(0, (dw, db))
-        if dx is not None:
-            dy = dx
+    _, gradients = _differentiate(trace, dy, input_gradient=False)
     return loss_value, gradients
 
 
