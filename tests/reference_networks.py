@@ -1,8 +1,6 @@
 """Networks of fastnn beside their float64 twins in fastnn.reference, and how far apart rounding may take them.
 
-The bound is a first-order running error analysis, layer by layer, in the unit roundoff u of the network's dtype: a sum
-of K products is off by at most K u (|x| |w| + |b|), a value of an activation by 8 u, and what comes in passes on by the
-slopes of the functions.
+The bound is a first-order running error analysis, layer by layer; see running_errors.
 """
 
 from __future__ import annotations
@@ -13,28 +11,41 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from running_errors import backward, forward
 
-from fastnn import CrossEntropy, Dense, Network
+from fastnn import Activation, CrossEntropy, Dense, Dropout, LayerNorm, Network, Residual, RMSNorm
 from fastnn.losses import Loss
-from fastnn.reference import activation, dense, loss, network, optimizer
-from fastnn.reference.network import Layer
+from fastnn.reference import loss, network, optimizer
+from fastnn.reference.network import AnyLayer, Layer, Norm
 
 Array = npt.NDArray[Any]
 Gradients = Mapping[str, Array]
 
-# No activation is steeper, or bends more, at the default alpha or below.
-SLOPE, BEND = 1.13, 1.2
+KINDS = ("weight", "bias")
 
 
-def layers_of(net: Network) -> list[Layer]:
+def layers_of(net: Network) -> list[AnyLayer]:
+    return _chain(net, net.layers, net.inputs, "")
+
+
+def _chain(net: Network, layers: Sequence[Any], width: int, prefix: str) -> list[AnyLayer]:
     """An Activation is a dense layer whose weight is the identity: sums with zeros are exact."""
-    views, layers, width = net.named_parameters, [], net.inputs
-    for index, layer in enumerate(net.layers):
-        w = views.get(f"{index}.weight", np.eye(width))
-        b = views.get(f"{index}.bias")
-        layers.append(Layer(w.astype(float), None if b is None else b.astype(float), layer.activation, layer.alpha))
-        width = layer.output_width(width)
-    return layers
+    views, found = net.named_parameters, []
+    for index, layer in enumerate(layers):
+        name = f"{prefix}{index}"
+        w = views.get(f"{name}.weight", np.eye(width)).astype(float)
+        b = views[f"{name}.bias"].astype(float) if f"{name}.bias" in views else None
+        match layer:
+            case LayerNorm() | RMSNorm():
+                found.append(Norm(w, b, layer.epsilon, isinstance(layer, LayerNorm)))
+            case Dropout():
+                found.append(network.Dropout(layer.rate))
+            case Residual():
+                found.append(network.Residual(_chain(net, layer.layers, width, f"{name}.")))
+            case _:
+                found.append(Layer(w, b, layer.activation, layer.alpha))
+                width = layer.output_width(width)
+    return found
 
 
 def loss_options(settings: Loss) -> dict[str, Any]:
@@ -48,13 +59,11 @@ def loss_options(settings: Loss) -> dict[str, Any]:
 
 def by_name(net: Network, gradients: Sequence[tuple[Array, Array]]) -> dict[str, Array]:
     """Gradients of the layers by the names of named_parameters."""
-    named = {}
-    for index, layer in enumerate(net.layers):
-        if isinstance(layer, Dense):
-            named[f"{index}.weight"], bias = gradients[index]
-            if layer.bias:
-                named[f"{index}.bias"] = bias
-    return named
+    found = (Dense, Activation, LayerNorm, RMSNorm)
+    names = [operation.name for operation in net.operations if isinstance(operation.layer, found)]
+    pairs = zip(names, gradients, strict=True)
+    named = {f"{name}.{kind}": part for name, pair in pairs for kind, part in zip(KINDS, pair, strict=True)}
+    return {name: part for name, part in named.items() if name in net.named_parameters}
 
 
 def loss_and_gradient(net: Network, x: Array, y: Array) -> tuple[float, dict[str, Array]]:
@@ -83,31 +92,14 @@ class Expected:
 def expected(net: Network, x: Array, y: Array) -> Expected:
     x, target = x.astype(float), _target(net, y)
     u = float(np.finfo(net.dtype).eps) / 2
-    layers = layers_of(net)
-    trace, error = [], np.zeros_like(x)
-    value = x
-    for layer in layers:
-        source, source_error = value, error
-        z, value = dense.forward(source, layer.w, layer.b, layer.activation, layer.alpha)
-        error = source_error @ np.abs(layer.w) + (len(layer.w) + 2) * u * _magnitude(source, layer)
-        trace.append((layer, source, source_error, z, value, error))
-        if layer.activation == "step":
-            assert np.all(np.abs(z) > error), "a step function jumps within the rounding error"
-            error = np.zeros_like(z)
-        elif layer.activation != "identity":
-            error = SLOPE * error + 8 * u * np.maximum(np.abs(z), np.abs(value))
+    value, error, trace = forward(layers_of(net), x, np.zeros_like(x), u)
     options = loss_options(net.loss_function)
     loss_value, dy = network.LOSSES[net.loss_function.name](value, target, **options)
     dy_error = _loss_slope_error(net.loss_function, value, target, dy, error, u)
     relative = 1e-7 if net.dtype == np.float32 else 1e-13
     loss_error = 1.5 * np.sum(np.abs(dy) * error) + relative * abs(loss_value) + 4 * u * (1 + np.abs(value).max())
-    gradients, errors = _backward(trace, dy, dy_error, u)
+    _, _, gradients, errors = backward(trace, dy, dy_error, u)
     return Expected(value, error, float(loss_value), float(loss_error), by_name(net, gradients), by_name(net, errors))
-
-
-def _magnitude(x: Array, layer: Layer) -> Array:
-    products: Array = np.abs(x) @ np.abs(layer.w)
-    return products if layer.b is None else products + np.abs(layer.b)
 
 
 def _loss_slope_error(settings: Loss, y: Array, target: Array, dy: Array, error: Array, u: float) -> Array:
@@ -126,26 +118,6 @@ def _loss_slope_error(settings: Loss, y: Array, target: Array, dy: Array, error:
     if settings.name == "hinge":
         assert np.all(np.abs(1 - target * y) > error), "a score at the kink of the hinge within the rounding error"
     return bend * scale * error + 16 * u * (np.abs(dy) + scale * bend)
-
-
-def _backward(trace: list[Any], dy: Array, dy_error: Array, u: float) -> tuple[list[Any], list[Any]]:
-    gradients: list[Any] = []
-    errors: list[Any] = []
-    for layer, x, x_error, z, y, z_error in reversed(trace):
-        dz, dz_error = dy, dy_error
-        if layer.activation not in ("identity", "step"):
-            dz = dy * activation.derivative(layer.activation, z, y, layer.alpha)
-            # Within the error of a kink either slope is right.
-            kink = np.where(np.abs(z) <= z_error, 1 + abs(layer.alpha or 0), 0)
-            dz_error = SLOPE * dy_error + np.abs(dy) * (BEND * z_error + 16 * u + kink)
-        size, outputs = np.abs(dz), layer.w.shape[1]
-        dw_error = np.abs(x).T @ dz_error + x_error.T @ size + (len(x) + 2) * u * (np.abs(x).T @ size)
-        db_error = dz_error.sum(axis=0) + (len(x) + 2) * u * size.sum(axis=0)
-        gradients.insert(0, (x.T @ dz, dz.sum(axis=0)))
-        errors.insert(0, (dw_error, db_error))
-        dy = dz @ layer.w.T
-        dy_error = dz_error @ np.abs(layer.w).T + (outputs + 2) * u * (size @ np.abs(layer.w).T)
-    return gradients, errors
 
 
 def assert_within(actual: Any, right: Any, limit: Any) -> None:

@@ -24,7 +24,7 @@ RESIDUAL = "residual"
 
 def describe_layer(layer: Layer | Residual) -> dict[str, Any]:
     """A layer as JSON can keep it. TypeError for a layer that is none of these."""
-    if isinstance(layer, Residual):
+    if type(layer) is Residual:
         return {"kind": RESIDUAL, "layers": [describe_layer(inner) for inner in layer.layers]}
     for name, kind in KINDS.items():
         if type(layer) is kind:
