@@ -32,7 +32,7 @@ from test_matmul import FORMS, assert_product, operands
 from update_cases import Update
 
 import fastnn
-from fastnn import _jit, lowering
+from fastnn import Dropout, LayerNorm, Residual, RMSNorm, _jit, lowering
 from fastnn.kernels import activation, dense, optimizer, softmax
 from fastnn.kernels import matmul as products
 from fastnn.kernels.activation import silu
@@ -43,13 +43,22 @@ from fastnn.tape import columns, walk
 compiled_here = pytest.mark.skipif(_jit.DEBUG or _jit.DISABLED, reason="this process is in another mode itself")
 
 
+# Every operation beside dense layers and activations; a residual block has the way around the caller's x.
+BLOCKS = [
+    Residual(LayerNorm(), Dropout(0.2), fastnn.Dense(3, "gelu")), fastnn.Dense(5, "tanh"),
+    Residual(RMSNorm(), Residual(fastnn.Dense(5))), fastnn.Dense(2),
+]  # fmt: skip
+
+
 def trained(dtype: str) -> dict[str, list[float]]:
     """Losses and parameters of a few steps of each kind, through the public API."""
     rng = np.random.default_rng(0)
     x, labels = rng.normal(size=(13, 3)), rng.integers(0, 2, 13)
     results = {}
-    for name in ("adam", "nesterov"):
+    for name in ("adam", "nesterov", "adamw"):
         network = fastnn.mlp(3, 5, 2, activation="tanh", dtype=dtype, seed=1)
+        if name == "adamw":
+            network = fastnn.Network(3, BLOCKS, dtype=dtype, seed=1)
         history = fastnn.fit(network, x, labels, epochs=3, batch=5, optimizer=name, seed=2)
         # By name: the padding between them depends on the dtype.
         parameters = np.concatenate([view.ravel() for view in network.named_parameters.values()])

@@ -47,15 +47,20 @@ def check_against_reference(net: Network, x: Array, y: Array) -> None:
     for name, values in named.items():
         assert_within(values, right.gradients[name], right.gradient_errors[name])
         assert right.gradients[name].any()
+
+
+def check_trainer(net: Network, x: Array, y: Array) -> None:
+    x = x.astype(net.dtype)
     trainer = net.trainer("sgd", len(x))
     assert trainer.gradient(x, y) == net.loss(x, y)
-    assert trainer.grads.tobytes() == gradient.tobytes()
+    assert trainer.grads.tobytes() == net.gradient(x, y).tobytes()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("activation", DIFFERENTIABLE)
 def test_output_loss_and_gradient_are_those_of_the_reference(activation: str, dtype: str) -> None:
     check_against_reference(deep(activation, dtype), normal(37, 9), np.arange(37) % 3)
+    check_trainer(deep(activation, dtype), normal(37, 9), np.arange(37) % 3)
 
 
 BITS = np.random.default_rng(3).integers(0, 2, (37, 3))
@@ -93,6 +98,7 @@ TARGETS = {
 )
 def test_every_loss_and_its_options_follow_the_reference(loss: Any, target: str, last: str, dtype: str) -> None:
     check_against_reference(deep("tanh", dtype, loss, last), normal(37, 9), TARGETS[target])
+    check_trainer(deep("tanh", dtype, loss, last), normal(37, 9), TARGETS[target])
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

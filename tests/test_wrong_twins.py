@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from block_cases import FIRST, OPERATION, SEED, STEP, Addition, Dropout, Norm, NormBackward, NormForward
 from case import Case
 from layer_cases import ActivationBackward, ActivationForward, DenseBackward, DenseForward, Product
 from limits import Array, Arrays
@@ -26,7 +27,9 @@ from loss_cases import (
 from update_cases import BETA2, EPSILON, FACTOR, LEARNING_RATE, Clip, Update
 
 from fastnn.reference import activation as act
+from fastnn.reference import dropout as reference_dropout
 from fastnn.reference import loss as reference_loss
+from fastnn.reference import norm as reference_norm
 from fastnn.reference import optimizer as reference_optimizer
 from fastnn.reference import softmax as reference_softmax
 
@@ -290,7 +293,84 @@ OPTIMIZERS: dict[str, tuple[Case, Twin]] = {
     "squared norm for the norm": (CLIP, lambda a: {"value": np.sum(a["g"] ** 2)}),
 }  # fmt: skip
 
-TWINS = ACTIVATIONS | PRODUCTS | SOFTMAXES | CROSS_ENTROPIES | LOSSES | OPTIMIZERS
+LAYER_NORM = NormForward(b=12, i=65, centred=True)
+RMS_NORM = NormForward(b=12, i=65, centred=False, epsilon=1e-6)
+NORM_BACKWARD = NormBackward(b=12, i=65, centred=True)
+DROPOUT = Dropout(n=333, rate=0.4)
+
+
+def norm_by(case: Norm, scale: Callable[[Array], Array], centre: bool | None = None) -> tuple[Case, Twin]:
+    """normal = x * scale(x), of a centred x or not."""
+
+    def twin(a: Arrays) -> Arrays:
+        centred = case.centred if centre is None else centre
+        x = a["x"] - a["x"].mean(axis=1, keepdims=True) if centred else a["x"]
+        normal = x * scale(x)
+        y = normal * a["w"]
+        return {"y": y + a["b"] if case.centred else y, "normal": normal, "inverse": scale(x)[:, 0]}
+
+    return case, twin
+
+
+def mean(x: Array) -> Array:
+    of_row: Array = x.mean(axis=1, keepdims=True)
+    return of_row
+
+
+def norm_slope(a: Arrays, whole: bool) -> Array:
+    """dx without mean g, or without normal * mean(g * normal)."""
+    g = a["dy"] * a["w"]
+    less = a["normal"] * mean(g * a["normal"]) if whole else mean(g)
+    dx: Array = (g - less) * a["inverse"][:, np.newaxis]
+    return dx
+
+
+def draws_of(operation: int = OPERATION, step: int = STEP, first: int = FIRST) -> Array:
+    drawn: Array = reference_dropout.draws(SEED, step, operation, (first + 333,))[first:]
+    return drawn
+
+
+def dropped(draws: Array, rate: float = 0.4, scale: float = 1.0) -> Twin:
+    return lambda a: {"y": reference_dropout.dropout(a["x"], draws, rate) * scale}
+
+
+BLOCKS: dict[str, tuple[Case, Twin]] = {
+    "variance with n - 1": norm_by(LAYER_NORM, lambda x: 1 / np.sqrt((x**2).sum(axis=1, keepdims=True) / 64 + 1e-5)),
+    "epsilon outside the root": norm_by(LAYER_NORM, lambda x: 1 / (np.sqrt(mean(x * x)) + 1e-5)),
+    "epsilon outside the root of RMS norm": norm_by(
+        replace(RMS_NORM, epsilon=1e-4), lambda x: 1 / (np.sqrt(mean(x * x)) + 1e-4)
+    ),
+    "epsilon forgotten": norm_by(LAYER_NORM, lambda x: 1 / np.sqrt(mean(x * x))),
+    "epsilon of the other norm": norm_by(RMS_NORM, lambda x: 1 / np.sqrt(mean(x * x) + 1e-5)),
+    "RMS norm that is centred": norm_by(RMS_NORM, lambda x: 1 / np.sqrt(mean(x * x) + 1e-6), centre=True),
+    "layer norm that is not centred": norm_by(LAYER_NORM, lambda x: 1 / np.sqrt(mean(x * x) + 1e-5), centre=False),
+    "norm over the batch": norm_by(
+        LAYER_NORM, lambda x: np.repeat(1 / np.sqrt((x * x).mean(axis=0, keepdims=True) + 1e-5), len(x), axis=0)
+    ),
+    "bias before the weight": (
+        LAYER_NORM,
+        lambda a: {"y": (reference_norm.forward(a["x"], np.ones(65), a["b"], 1e-5, True)[0]) * a["w"]},
+    ),
+    "layer norm' without the mean": (NORM_BACKWARD, lambda a: {"dx": norm_slope(a, True)}),
+    "layer norm' without the variance": (NORM_BACKWARD, lambda a: {"dx": norm_slope(a, False)}),
+    "layer norm' of a weight of 1": (
+        NORM_BACKWARD,
+        lambda a: {
+            "dx": reference_norm.backward(a["dy"], a["normal"], a["inverse"][:, np.newaxis], np.ones(65), True)[0]
+        },  # type: ignore[dict-item]
+    ),
+    "dw of a norm of x itself": (NORM_BACKWARD, lambda a: {"dw": (a["dy"] * a["x"]).sum(axis=0)}),
+    "dropout without 1 / (1 - rate)": (DROPOUT, dropped(draws_of(), scale=0.6)),
+    "dropout that keeps what it should drop": (DROPOUT, dropped(1 - draws_of())),
+    "dropout of the next step": (DROPOUT, dropped(draws_of(step=STEP + 1))),
+    "dropout of another operation": (DROPOUT, dropped(draws_of(OPERATION + 1))),
+    "dropout that begins each chunk anew": (DROPOUT, dropped(draws_of(first=0))),
+    "dropout forward alone": (DROPOUT, lambda a: {"dx": a["dy"]}),
+    "the way around forgotten": (Addition(n=333), lambda a: {"y": a["a"]}),
+    "the way around alone": (Addition(n=333), lambda a: {"y": a["b"]}),
+}
+
+TWINS = ACTIVATIONS | PRODUCTS | SOFTMAXES | CROSS_ENTROPIES | LOSSES | OPTIMIZERS | BLOCKS
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

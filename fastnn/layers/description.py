@@ -28,7 +28,7 @@ def describe_layer(layer: Layer | Residual) -> dict[str, Any]:
         return {"kind": RESIDUAL, "layers": [describe_layer(inner) for inner in layer.layers]}
     for name, kind in KINDS.items():
         if type(layer) is kind:
-            return {"kind": name, **asdict(layer)}  # type: ignore[call-overload]
+            return {"kind": name, **asdict(layer)}  # type: ignore[arg-type]
     raise TypeError(f"layer is {layer!r}; a file can hold {', '.join(KINDS)} and {RESIDUAL}")
 
 

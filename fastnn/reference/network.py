@@ -63,7 +63,8 @@ AnyLayer = Layer | Norm | Dropout | Residual
 Trace = list[tuple[AnyLayer, Array, Any]]
 
 
-def _run(layers: Sequence[AnyLayer], x: Array) -> tuple[Array, Trace]:
+def run(layers: Sequence[AnyLayer], x: Array) -> tuple[Array, Trace]:
+    """Output (B, O) for inputs x (B, I), and what `differentiate` wants."""
     trace: Trace = []
     for layer in layers:
         kept: Any = None
@@ -78,13 +79,13 @@ def _run(layers: Sequence[AnyLayer], x: Array) -> tuple[Array, Trace]:
             case Dropout():
                 x = source if layer.draws is None else dropout(source, layer.draws, layer.rate)
             case Residual():
-                inner, kept = _run(layer.layers, source)
+                inner, kept = run(layer.layers, source)
                 x = source + inner
         trace.append((layer, source, kept))
     return x, trace
 
 
-def _differentiate(trace: Trace, dy: Array | None, input_gradient: bool) -> tuple[Array | None, list[Gradient]]:
+def differentiate(trace: Trace, dy: Array | None, input_gradient: bool) -> tuple[Array | None, list[Gradient]]:
     """Gradients of the input, None where it is not wanted, and of the layers with parameters, in their order."""
     gradients: list[Gradient] = []
     for index, (layer, source, kept) in reversed(list(enumerate(trace))):
@@ -102,7 +103,7 @@ def _differentiate(trace: Trace, dy: Array | None, input_gradient: bool) -> tupl
             case Dropout():
                 dy = dy if layer.draws is None else dropout(dy, layer.draws, layer.rate)
             case Residual():
-                inner, of_block = _differentiate(kept, dy, wanted)
+                inner, of_block = differentiate(kept, dy, wanted)
                 dy = None if inner is None else dy + inner
                 gradients = of_block + gradients
     return dy, gradients
@@ -110,7 +111,7 @@ def _differentiate(trace: Trace, dy: Array | None, input_gradient: bool) -> tupl
 
 def forward(layers: Sequence[AnyLayer], x: Array) -> Array:
     """Output (B, O) of the last layer for inputs x (B, I)."""
-    y, _ = _run(layers, x)
+    y, _ = run(layers, x)
     return y
 
 
@@ -123,9 +124,9 @@ def loss_and_gradient(
     """
     if loss not in LOSSES:
         raise ValueError(f"unknown loss: expected one of {', '.join(LOSSES)}; got {loss!r}")
-    y, trace = _run(layers, x)
+    y, trace = run(layers, x)
     loss_value, dy = LOSSES[loss](y, target, **loss_options)
-    _, gradients = _differentiate(trace, dy, input_gradient=False)
+    _, gradients = differentiate(trace, dy, input_gradient=False)
     return loss_value, gradients
 
 
