@@ -84,7 +84,7 @@ def death(name: str, rate: float, seed: int) -> dict[str, object]:
 
 def first_sums(network: Network) -> Network:
     """The first layer without its activation."""
-    found = Network(network.inputs, [Dense(network.layers[0].output_width(0))], loss="mse", initialize=False)
+    found = Network(network.inputs, [Dense(network.operations[0].outputs)], loss="mse", initialize=False)
     for name, view in found.named_parameters.items():
         view[...] = network.named_parameters[name]
     return found

@@ -131,7 +131,7 @@ def weights(network: Network) -> tuple[Table, Table]:
 
 def passed(network: Network, words: str, mail: Sequence[float]) -> Section:
     """What each unit says of one mail."""
-    first = network.layers[0]
+    first = network.operations[0].layer
     sums = hidden_values(network, "identity")([mail])[0]
     values = hidden_values(network, first.activation)([mail])[0]
     logits, probabilities = network([mail])[0], network.predict_proba([mail])[0]
