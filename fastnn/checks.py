@@ -96,7 +96,12 @@ def as_labels(values: ArrayLike, rows: int, classes: int, ignore_index: int, nam
     return np.require(array, np.int64, ["C", "A", "W"])
 
 
-def require_memory(elements: int, dtype: np.dtype[Any], what: str) -> None:
+def require_memory(
+    elements: int,
+    dtype: np.dtype[Any],
+    what: str,
+    remedy: str = "make the network or the batch smaller, or use float32",
+) -> None:
     """ValueError before an allocation that this machine cannot hold."""
     needed = elements * dtype.itemsize
     if needed < ALWAYS_FREE:
@@ -106,8 +111,7 @@ def require_memory(elements: int, dtype: np.dtype[Any], what: str) -> None:
     available = psutil.virtual_memory().available
     if needed > available:
         raise ValueError(
-            f"{what} needs {needed / 2**30:,.1f} GiB and {available / 2**30:,.1f} GiB of memory are free; "
-            "make the network or the batch smaller, or use float32"
+            f"{what} needs {needed / 2**30:,.1f} GiB and {available / 2**30:,.1f} GiB of memory are free; {remedy}"
         )
 
 

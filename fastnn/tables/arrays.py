@@ -1,0 +1,87 @@
+"""Arrays as a table: x and y of an npz file, and the built-in sets."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.checks import FLOAT64, require_memory
+from fastnn.data import Dataset
+from fastnn.tables.errors import DataError, listed
+from fastnn.tables.source import Values
+
+BATCH_ROWS = 4096
+TARGET = "y"
+
+
+class Arrays:
+    """A Source of x (N, F), whose columns are x0, x1, ..., and y (N,), where there is one."""
+
+    def __init__(self, title: str, x: NDArray[Any], y: NDArray[Any] | None) -> None:
+        self.title = title
+        self.rows = len(x)
+        self.target = None if y is None else TARGET
+        self._x, self._y = x, y
+        inputs = tuple(f"x{i}" for i in range(x.shape[1]))
+        self.columns = inputs if y is None else (*inputs, TARGET)
+
+    def _column(self, column: str) -> NDArray[Any]:
+        if column == TARGET and self._y is not None:
+            return self._y
+        values: NDArray[Any] = self._x[:, int(column[1:])]
+        return values
+
+    def is_text(self, column: str) -> bool:
+        return self._column(column).dtype.kind == "U"
+
+    def batches(self, columns: Sequence[str], as_text: Sequence[str]) -> Iterator[list[Values]]:
+        arrays = [(self._column(name), name in as_text) for name in columns]
+        for at in range(0, self.rows, BATCH_ROWS):
+            yield [_values(array[at : at + BATCH_ROWS], text) for array, text in arrays]
+
+    def locate(self, row: int, column: str) -> tuple[str, str]:
+        return f"row {row + 1}", str(self._column(column)[row])
+
+
+def _values(array: NDArray[Any], text: bool) -> Values:
+    return [str(value) for value in array] if text else array.astype(FLOAT64)
+
+
+def of_dataset(dataset: Dataset) -> Arrays:
+    return Arrays(dataset.name, dataset.x, dataset.y)
+
+
+def of_npz(path: Path) -> Arrays:
+    """x (N, ...), flattened to (N, F), and y (N,) or (N, 1). DataError where the file holds anything else."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            require_memory(sum(member.file_size for member in archive.infolist()) // 8, FLOAT64, "what it holds")
+        with np.load(path, allow_pickle=False) as file:
+            names = {name.lower(): name for name in file.files}
+            if "x" not in names:
+                raise DataError(f"{path} holds {listed(file.files) or 'nothing'}; expected x (N, inputs) and y (N,)")
+            x, y = file[names["x"]], file[names["y"]] if "y" in names else None
+    except DataError:
+        raise
+    except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path}: {error}") from error
+    return Arrays(str(path), *_checked(path, x, y))
+
+
+def _checked(path: Path, x: NDArray[Any], y: NDArray[Any] | None) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    if x.ndim < 2 or x.size == 0:
+        raise DataError(f"{path}: x has shape {x.shape}; expected (N, inputs) with at least one row")
+    if x.dtype.kind not in "fiub":
+        raise DataError(f"{path}: x has dtype {x.dtype}; expected real numbers")
+    if y is None:
+        return x.reshape(len(x), -1), None
+    if y.ndim not in (1, 2) or y.shape not in ((len(x),), (len(x), 1)):
+        raise DataError(f"{path}: y has shape {y.shape}; expected ({len(x)},), one a row of x")
+    if y.dtype.kind not in "fiubU":
+        raise DataError(f"{path}: y has dtype {y.dtype}; expected numbers or text")
+    return x.reshape(len(x), -1), y.reshape(-1)

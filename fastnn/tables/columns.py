@@ -1,0 +1,58 @@
+"""What columns mean: numbers, names to be told apart, and the one to predict. Kept with a trained model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+CLASSIFICATION, REGRESSION = TASKS = ("classification", "regression")
+
+
+@dataclass(frozen=True)
+class Column:
+    """An input column: a number, or, with categories, one of those names, as 0s and a 1 in that many inputs."""
+
+    name: str
+    categories: tuple[str, ...] | None = None
+
+    @property
+    def width(self) -> int:
+        """Inputs that it takes."""
+        return 1 if self.categories is None else len(self.categories)
+
+
+@dataclass(frozen=True)
+class Target:
+    """The column to predict: one of `classes`, in this order, or a number where there are none."""
+
+    name: str
+    classes: tuple[str, ...] | None = None
+
+    @property
+    def task(self) -> str:
+        return REGRESSION if self.classes is None else CLASSIFICATION
+
+    @property
+    def count(self) -> int:
+        """Classes, or the one number."""
+        return 1 if self.classes is None else len(self.classes)
+
+
+def describe(column: Column | Target) -> dict[str, Any]:
+    """As JSON can keep it."""
+    return asdict(column)
+
+
+def _names(values: Any) -> tuple[str, ...] | None:
+    return None if values is None else tuple(map(str, values))
+
+
+def column_of(description: Mapping[str, Any]) -> Column:
+    """The column that `describe` described."""
+    return Column(str(description["name"]), _names(description["categories"]))
+
+
+def target_of(description: Mapping[str, Any]) -> Target:
+    """The target that `describe` described."""
+    return Target(str(description["name"]), _names(description["classes"]))

@@ -1,0 +1,72 @@
+"""parquet files, read by pyarrow a batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from fastnn.tables.errors import DataError, require_pyarrow
+from fastnn.tables.source import Values
+
+BATCH_ROWS = 8192
+
+
+class Parquet:
+    """A Source of the rows of a parquet file. Numbers, bools, and strings; other columns must be dropped."""
+
+    target: str | None = None
+
+    def __init__(self, path: Path) -> None:
+        require_pyarrow(path.suffix)
+        import pyarrow
+        from pyarrow import parquet
+
+        self.title = str(path)
+        try:
+            self._file = parquet.ParquetFile(path)
+        except (pyarrow.ArrowInvalid, OSError) as error:
+            raise DataError(f"{path} is no parquet file: {error}") from error
+        self.columns = tuple(self._file.schema_arrow.names)
+        self.rows = self._file.metadata.num_rows
+        twice = [name for name in self.columns if self.columns.count(name) > 1]
+        if twice:
+            raise DataError(f"{path} has several columns {twice[0]!r}; give each a name of its own")
+        if not self.rows:
+            raise DataError(f"{path} holds no row")
+
+    def is_text(self, column: str) -> bool:
+        from pyarrow import types
+
+        kind = self._file.schema_arrow.field(column).type
+        if types.is_dictionary(kind):
+            kind = kind.value_type
+        if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
+            return True
+        if types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind) or types.is_decimal(kind):
+            return False
+        raise DataError(f"{self.title}: column {column!r} holds {kind}; expected numbers or text: leave it out (drop)")
+
+    def batches(self, columns: Sequence[str], as_text: Sequence[str]) -> Iterator[list[Values]]:
+        import pyarrow
+
+        try:
+            for batch in self._file.iter_batches(BATCH_ROWS, columns=list(columns)):
+                yield [self._values(batch.column(name), name in as_text) for name in columns]
+        except (pyarrow.ArrowInvalid, OSError) as error:
+            raise DataError(f"{self.title}: {error}") from error
+
+    def _values(self, array: object, text: bool) -> Values:
+        import pyarrow
+
+        if not text:
+            numbers: Values = array.cast(pyarrow.float64(), safe=False).to_numpy(zero_copy_only=False)  # type: ignore[attr-defined]
+            return numbers
+        return ["" if value is None else str(value) for value in array.to_pylist()]  # type: ignore[attr-defined]
+
+    def locate(self, row: int, column: str) -> tuple[str, str]:
+        before = 0
+        for batch in self._file.iter_batches(BATCH_ROWS, columns=[column]):
+            if row < before + batch.num_rows:
+                return f"row {row + 1}", str(batch.column(0)[row - before])
+            before += batch.num_rows
+        raise IndexError(row)

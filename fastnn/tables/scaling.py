@@ -1,0 +1,49 @@
+"""Standardisation: each input less its mean, over its standard deviation, of the rows that are trained on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+CHUNK = 8192
+
+
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """means, scales (width,) float64. An input that is constant has scale 1, and becomes 0."""
+
+    means: NDArray[np.float64]
+    scales: NDArray[np.float64]
+
+    @staticmethod
+    def none(width: int) -> Scaling:
+        """That which changes nothing."""
+        return Scaling(np.zeros(width), np.ones(width))
+
+    @staticmethod
+    def of(x: NDArray[Any], rows: NDArray[np.int64]) -> Scaling:
+        """Of x[rows] (N, width): two passes in float64, without a copy of it."""
+        means = sum(part.sum(axis=0) for part in _parts(x, rows)) / len(rows)
+        squares = sum(np.square(part - means).sum(axis=0) for part in _parts(x, rows))
+        low = np.min([part.min(axis=0) for part in _parts(x, rows)], axis=0)
+        high = np.max([part.max(axis=0) for part in _parts(x, rows)], axis=0)
+        # Not where the deviation is 0: the rounded mean of a constant may differ from it.
+        return Scaling(np.where(low == high, low, means), np.where(low == high, 1.0, np.sqrt(squares / len(rows))))
+
+    def apply(self, x: NDArray[Any]) -> None:
+        """Standardise x (N, width) in place."""
+        for at in range(0, len(x), CHUNK):
+            part = x[at : at + CHUNK]
+            part[...] = (part - self.means) / self.scales
+
+    def undo(self, x: NDArray[Any]) -> NDArray[np.float64]:
+        """What x (N, width) was before, as float64."""
+        return np.asarray(x * self.scales + self.means)
+
+
+def _parts(x: NDArray[Any], rows: NDArray[np.int64]) -> list[NDArray[np.float64]] | Any:
+    """x[rows] as float64, some thousand rows at a time."""
+    return (x[rows[at : at + CHUNK]].astype(np.float64) for at in range(0, len(rows), CHUNK))

@@ -1,0 +1,128 @@
+"""The column to predict: which it is, and whether it is of classes or of numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.checks import as_choice
+from fastnn.tables.columns import CLASSIFICATION, REGRESSION, TASKS, Target
+from fastnn.tables.encoding import fault, require_columns, require_finite
+from fastnn.tables.errors import DataError, listed
+from fastnn.tables.source import Source, Values
+
+NAMES = ("y", "label", "target")
+# Whole numbers of no more values than this are classes, unless the user says otherwise.
+FEW = 20
+# More classes than this are no classes, but names of rows.
+MOST = 10_000
+
+
+def choose(source: Source, name: str | None) -> str:
+    """The name given, or the source's own, or y, label or target, or the last column. DataError."""
+    if name is not None:
+        require_columns(source, [name])
+        return name
+    found = [column for column in source.columns if column in NAMES]
+    if len(found) > 1:
+        raise DataError(f"{source.title} has columns {listed(found)}; name the one to predict (target)")
+    return source.target or (found[0] if found else source.columns[-1])
+
+
+class Labels:
+    """Collects the target of a source, batch by batch; `finish` decides what it is."""
+
+    def __init__(self, source: Source, name: str, as_text: bool) -> None:
+        self.source, self.name, self.as_text = source, name, as_text
+        self._parts: list[NDArray[Any]] = []
+        self._codes: dict[str, int] = {}
+        self._rows = 0
+
+    def add(self, values: Values) -> None:
+        if self.as_text:
+            if "" in values:
+                raise fault(
+                    self.source, self._rows + list(values).index(""), self.name, "nothing there; leave the row out"
+                )
+            part = np.array([self._codes.setdefault(value, len(self._codes)) for value in values], np.int64)
+            if len(self._codes) > MOST:
+                raise DataError(
+                    f"{self.source.title}: column {self.name!r} holds more than {MOST:,} different texts, such as "
+                    f"{listed(list(self._codes)[:3])}; expected classes. Name another one to predict (target)"
+                )
+        else:
+            part = np.asarray(values)
+            require_finite(self.source, self.name, part, np.dtype(np.float64), self._rows)
+        self._parts.append(part)
+        self._rows += len(values)
+
+    def finish(self, task: str | None) -> tuple[NDArray[Any], Target]:
+        """y (N,): classes int64, or numbers float64. DataError: one class only, a class of one row, no classes."""
+        task = None if task is None else as_choice(task, TASKS, "task")
+        values = np.concatenate(self._parts)
+        if self.as_text:
+            if task == REGRESSION:
+                raise fault(self.source, 0, self.name, "{cell} is text; expected numbers for a regression")
+            return self._classes(*_in_order(values, list(self._codes)))
+        whole = values == np.round(values)
+        kinds = np.unique(values) if whole.all() else values[:0]
+        if task == REGRESSION or (task is None and not (whole.all() and len(kinds) <= FEW)):
+            return self._numbers(values)
+        if not whole.all():
+            raise fault(
+                self.source, int(np.argmin(whole)), self.name, "{cell} is no class; expected text or whole numbers"
+            )
+        if len(kinds) > MOST:
+            raise DataError(
+                f"{self.source.title}: column {self.name!r} holds {len(kinds):,} different numbers, too many for classes"
+            )
+        return self._classes(np.searchsorted(kinds, values), [f"{kind:.15g}" for kind in kinds])
+
+    def as_trained(self, target: Target) -> NDArray[Any]:
+        """y (N,) as a model knows it: its classes, or numbers. DataError: a class that it does not know."""
+        values = np.concatenate(self._parts)
+        if target.classes is None:
+            if self.as_text:
+                raise fault(self.source, 0, self.name, "{cell} is text; the model gives numbers")
+            return values
+        kinds, codes = np.unique(values, return_inverse=True)
+        names = [list(self._codes)[kind] for kind in kinds] if self.as_text else [f"{kind:.15g}" for kind in kinds]
+        known = {name: i for i, name in enumerate(target.classes)}
+        labels = np.array([known.get(name, -1) for name in names], np.int64)[codes]
+        if (labels < 0).any():
+            what = "{cell} is none of the model's classes: " + listed(target.classes)
+            raise fault(self.source, int(np.argmax(labels < 0)), self.name, what)
+        return labels
+
+    def _classes(self, labels: NDArray[np.int64], names: Sequence[str]) -> tuple[NDArray[Any], Target]:
+        if len(names) < 2:
+            raise DataError(
+                f"{self.source.title}: column {self.name!r} holds one class only, {names[0]!r}; expected at least two"
+            )
+        counts = np.bincount(labels)
+        if (counts < 2).any():
+            row = int(np.argmax(labels == np.argmin(counts)))
+            raise fault(
+                self.source,
+                row,
+                self.name,
+                "{cell} is the only row of its class; expected two or more, to train and to test on",
+            )
+        return labels, Target(self.name, tuple(names))
+
+    def _numbers(self, values: NDArray[np.float64]) -> tuple[NDArray[Any], Target]:
+        if (values == values[0]).all():
+            raise DataError(
+                f"{self.source.title}: column {self.name!r} holds {values[0]:g} in every row; nothing is to be learned"
+            )
+        return values, Target(self.name)
+
+
+def _in_order(codes: NDArray[np.int64], names: Sequence[str]) -> tuple[NDArray[np.int64], list[str]]:
+    """Numbered by their order in the alphabet, not in the file."""
+    order = sorted(names)
+    place = {name: i for i, name in enumerate(order)}
+    return np.array([place[name] for name in names])[codes], order
