@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import os
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from os import PathLike
 from pathlib import Path
+from typing import BinaryIO
 
 
 def write_atomically(path: str | PathLike[str], content: bytes) -> None:
-    """Temporary file beside it, fsync, rename. OSError leaves the old file as it was."""
+    """A whole file. OSError leaves the old file as it was."""
+    with replacing(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def replacing(path: str | PathLike[str]) -> Iterator[BinaryIO]:
+    """A file to write to, that takes the place of `path` at the end: temporary file beside it, fsync, rename.
+
+    Any exception leaves the old file as it was.
+    """
     path = Path(path).resolve()  # a link stays, and what it points to is replaced
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)

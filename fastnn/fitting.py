@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastnn._jit import check_threading_layer, compile_clock
 from fastnn.checks import as_count, require_memory
+from fastnn.early_stopping import BestEpoch
 from fastnn.kernels.dropout import SEEDS
 from fastnn.losses import CrossEntropy
 from fastnn.optimizers import Optimizer
@@ -45,6 +46,12 @@ class AnyTrainer(Protocol):
 class Fittable(Trainable, Protocol):
     """What fit asks of a fastnn.Network."""
 
+    @property
+    def parameters(self) -> NDArray[Any]: ...
+
+    @parameters.setter
+    def parameters(self, values: NDArray[Any]) -> None: ...
+
     def loss(self, x: ArrayLike, y: ArrayLike) -> float: ...
 
     def accuracy(self, x: ArrayLike, y: ArrayLike) -> float: ...
@@ -60,7 +67,7 @@ SNAPSHOT_STEPS = 50
 class History:
     """What fit saw, an entry an epoch. accuracy is absent for mse; val_* are there when validation data was given.
 
-    seconds are of training alone, without compiling and validation.
+    seconds are of training alone, without compiling and validation. best_epoch: from 0, where patience was given.
     """
 
     loss: list[float] = field(default_factory=list)
@@ -69,6 +76,7 @@ class History:
     val_accuracy: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     steps: int = 0
+    best_epoch: int | None = None
 
 
 class _Rewind:
@@ -105,6 +113,28 @@ class _Rewind:
                 left -= trainer.epoch(x, y, order, left).steps
 
 
+def trained(
+    trainer: AnyTrainer, x: Any, y: Any, orders: Iterable[NDArray[np.int64]], first: int = 0
+) -> Iterator[tuple[Epoch, float]]:
+    """Trains an epoch for each order of rows of x and y, which `trainer.hold` gave: what it saw, and its seconds.
+
+    first: number of the first epoch. Raises NonFiniteLoss, with the parameters of the last finite step.
+    """
+    require_memory(2 * trainer.snapshot_elements, x.dtype, "two snapshots of the training")
+    rewind = _Rewind()
+    for epoch, order in enumerate(orders, first):
+        rewind.before(trainer, order)
+        start = time.perf_counter()
+        with compile_clock() as compiling:
+            report = trainer.epoch(x, y, order)
+        # The last update of an epoch may leave the finite before any loss tells.
+        finite = np.isfinite(report.loss)
+        if not (finite and trainer.is_finite()):
+            rewind.back(trainer, x, y, report.steps)
+            raise NonFiniteLoss(np.nan if finite else report.loss, trainer.steps, epoch)
+        yield report, time.perf_counter() - start - compiling.seconds
+
+
 def fit(
     network: Fittable,
     x: ArrayLike,
@@ -116,6 +146,8 @@ def fit(
     shuffle: bool = True,
     seed: int | np.random.Generator | None = None,
     validation: tuple[ArrayLike, ArrayLike] | None = None,
+    patience: int | None = None,
+    metric: str = "val_loss",
     progress: bool | None = None,
     callback: Callable[[int, History], bool | None] | None = None,
 ) -> History:
@@ -123,8 +155,9 @@ def fit(
 
     x (N, inputs), y: labels (N,) or rows (N, outputs). Batches come in an order shuffled anew each epoch from `seed`
     (an int, a numpy.random.Generator, or None), which dropout draws from too; the last one may be short. validation:
-    (x, y) to score after each epoch. progress: a bar on stderr; None shows it where stderr is a terminal and training
-    is long. callback(epoch, history) after each epoch; True stops.
+    (x, y) to score after each epoch. patience: stop after so many epochs without a better `metric` (val_loss,
+    val_accuracy, loss or accuracy), and end with the parameters of the best epoch. progress: a bar on stderr; None
+    shows it where stderr is a terminal and training is long. callback(epoch, history) after each epoch; True stops.
 
     Raises NonFiniteLoss, with the parameters of the last finite step kept; ValueError, TypeError on bad input.
     """
@@ -133,32 +166,23 @@ def fit(
     held_out = _as_validation(network, validation)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback is {callback!r}; expected a function of (epoch, history)")
+    best = _best_epoch(network, patience, metric, held_out is not None)
     rng = np.random.default_rng(seed)
     trainer = network.trainer(optimizer, min(as_count(batch, "batch"), len(x)), _dropout_seed(network, rng))
-    require_memory(2 * trainer.snapshot_elements, network.dtype, "two snapshots of the training")
-    held_x, held_y = trainer.hold(x, y)
-    order = np.arange(len(x))
+    orders = _orders(len(x), epochs, shuffle, rng)
     history = History()
-    rewind = _Rewind()
     with epoch_bar(epochs, progress) as show:
-        for epoch in range(epochs):
-            if shuffle:
-                rng.shuffle(order)
-            rewind.before(trainer, order)
-            start = time.perf_counter()
-            with compile_clock() as compiling:
-                report = trainer.epoch(held_x, held_y, order)
-            # The last update of an epoch may leave the finite before any loss tells.
-            finite = np.isfinite(report.loss)
-            if not (finite and trainer.is_finite()):
-                rewind.back(trainer, held_x, held_y, report.steps)
-                raise NonFiniteLoss(np.nan if finite else report.loss, trainer.steps, epoch)
-            history.seconds.append(time.perf_counter() - start - compiling.seconds)
+        for epoch, (report, seconds) in enumerate(trained(trainer, *trainer.hold(x, y), orders)):
+            history.seconds.append(seconds)
             _record(history, network, report, held_out)
             history.steps = trainer.steps
             show(epoch, history.loss[-1], history.accuracy[-1] if history.accuracy else None)
-            if callback is not None and callback(epoch, history):
+            if best is not None:
+                best.see(epoch, getattr(history, metric)[-1], network.parameters)
+            if (callback is not None and callback(epoch, history)) or (best is not None and best.is_over(epoch)):
                 break
+    if best is not None and best.parameters is not None:
+        network.parameters, history.best_epoch = best.parameters, best.epoch
     check_threading_layer()
     return history
 
@@ -167,6 +191,27 @@ def _dropout_seed(network: Fittable, rng: np.random.Generator) -> int:
     """Drawn only where it is used: without dropout a seed shuffles as it did before there was any."""
     drops = any(operation.layer.kind == DROPOUT for operation in network.operations)
     return int(rng.integers(SEEDS)) if drops else 0
+
+
+def _orders(rows: int, epochs: int, shuffle: bool, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
+    """The order of each epoch: the one before, shuffled."""
+    order = np.arange(rows)
+    for _ in range(epochs):
+        if shuffle:
+            rng.shuffle(order)
+        yield order
+
+
+def _best_epoch(network: Fittable, patience: int | None, metric: str, validated: bool) -> BestEpoch | None:
+    """None without patience. ValueError: a metric that this run has not."""
+    if patience is None:
+        return None
+    best = BestEpoch(metric, patience)
+    if metric.startswith("val_") and not validated:
+        raise ValueError(f"metric is {metric}, and there is no validation data; give validation, or metric='loss'")
+    if metric.endswith("accuracy") and network.loss_function.name == "mse":
+        raise ValueError(f"metric is {metric}, and mse has no classes; expected loss or val_loss")
+    return best
 
 
 def _as_training_data(network: Fittable, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:

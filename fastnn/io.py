@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.atomic import write_atomically
+from fastnn.atomic import replacing
 
 FORMAT = "fastnn-network/1"
 
@@ -31,13 +31,25 @@ class Kept(Protocol):
 Built = TypeVar("Built", bound=Kept)
 
 
-def save(network: Kept, path: str | PathLike[str]) -> None:
-    """Write a network to `path`, atomically."""
+def save(network: Kept, path: str | PathLike[str], metadata: Mapping[str, str] | None = None) -> None:
+    """Write a network to `path`, atomically; equal networks to equal bytes. metadata: more to keep with it."""
+    own = {"format": FORMAT, "architecture": json.dumps(network.description())}
+    write(path, network.named_parameters, {**(metadata or {}), **own})
+
+
+def write(path: str | PathLike[str], tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> None:
+    """A safetensors file, atomically."""
     from safetensors.numpy import save as serialize
 
-    tensors = {name: np.ascontiguousarray(view) for name, view in network.named_parameters.items()}
-    metadata = {"format": FORMAT, "architecture": json.dumps(network.description())}
-    write_atomically(path, serialize(tensors, metadata=metadata))
+    content = serialize({name: np.ascontiguousarray(view) for name, view in tensors.items()}, dict(metadata))
+    # The library draws the order of the metadata anew in each process.
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end]) | {"__metadata__": dict(sorted(metadata.items()))}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    with replacing(path) as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        file.write(memoryview(content)[end:])
 
 
 def read(path: str | PathLike[str], build: Callable[[dict[str, Any]], Built]) -> Built:
@@ -45,7 +57,7 @@ def read(path: str | PathLike[str], build: Callable[[dict[str, Any]], Built]) ->
 
     FileError where the file is anything but what save wrote; FileNotFoundError where it is not there.
     """
-    metadata, tensors = _content(path)
+    metadata, tensors = content(path)
     if metadata.get("format") != FORMAT:
         raise FileError(f"{path}: format is {metadata.get('format')!r}; expected {FORMAT!r}, a file of Network.save")
     try:
@@ -56,7 +68,8 @@ def read(path: str | PathLike[str], build: Callable[[dict[str, Any]], Built]) ->
     return network
 
 
-def _content(path: str | PathLike[str]) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
+def content(path: str | PathLike[str]) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
+    """Metadata and tensors of a safetensors file. FileError, FileNotFoundError."""
     from safetensors import SafetensorError, safe_open
 
     try:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.checks import as_choice
-from fastnn.tables.columns import CLASSIFICATION, REGRESSION, TASKS, Target
+from fastnn.tables.columns import REGRESSION, TASKS, Target
 from fastnn.tables.encoding import fault, require_columns, require_finite
 from fastnn.tables.errors import DataError, listed
 from fastnn.tables.source import Source, Values
@@ -77,7 +77,8 @@ class Labels:
             )
         if len(kinds) > MOST:
             raise DataError(
-                f"{self.source.title}: column {self.name!r} holds {len(kinds):,} different numbers, too many for classes"
+                f"{self.source.title}: column {self.name!r} holds {len(kinds):,} different numbers; "
+                f"expected at most {MOST:,} classes"
             )
         return self._classes(np.searchsorted(kinds, values), [f"{kind:.15g}" for kind in kinds])
 
@@ -116,7 +117,7 @@ class Labels:
     def _numbers(self, values: NDArray[np.float64]) -> tuple[NDArray[Any], Target]:
         if (values == values[0]).all():
             raise DataError(
-                f"{self.source.title}: column {self.name!r} holds {values[0]:g} in every row; nothing is to be learned"
+                f"{self.source.title}: column {self.name!r} holds {values[0]:g} in every row; nothing is to learn"
             )
         return values, Target(self.name)
 
