@@ -6,6 +6,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from glob import escape
 from os import PathLike
 from pathlib import Path
 from typing import BinaryIO
@@ -36,6 +37,13 @@ def replacing(path: str | PathLike[str]) -> Iterator[BinaryIO]:
         temporary.unlink(missing_ok=True)
         raise
     _sync_directory(path.parent)
+
+
+def sweep(path: str | PathLike[str]) -> None:
+    """Removes what writers of `path` left behind that were killed; none may be at work."""
+    path = Path(path).resolve()
+    for left in path.parent.glob(f".{escape(path.name)}.*.tmp"):
+        left.unlink(missing_ok=True)
 
 
 def _sync_directory(directory: Path) -> None:

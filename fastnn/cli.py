@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 import fastnn
+from fastnn.train.command.options import COMMANDS
 
 
 class ListCommand(click.Command):
@@ -194,6 +195,9 @@ def warmup() -> None:
 
     run_warmup()
 
+
+for each in COMMANDS:
+    main.add_command(each)
 
 if __name__ == "__main__":
     main(prog_name="fastnn")

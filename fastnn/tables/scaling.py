@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,14 +25,13 @@ class Scaling:
         return Scaling(np.zeros(width), np.ones(width))
 
     @staticmethod
-    def of(x: NDArray[Any], rows: NDArray[np.int64]) -> Scaling:
-        """Of x[rows] (N, width): two passes in float64, without a copy of it."""
-        means = sum(part.sum(axis=0) for part in _parts(x, rows)) / len(rows)
-        squares = sum(np.square(part - means).sum(axis=0) for part in _parts(x, rows))
-        low = np.min([part.min(axis=0) for part in _parts(x, rows)], axis=0)
-        high = np.max([part.max(axis=0) for part in _parts(x, rows)], axis=0)
+    def of(x: NDArray[Any]) -> Scaling:
+        """Of x (N, width): two passes in float64, without a copy of it."""
+        means = sum(part.sum(axis=0) for part in _parts(x)) / len(x)
+        squares = sum(np.square(part - means).sum(axis=0) for part in _parts(x))
+        low, high = x.min(axis=0).astype(np.float64), x.max(axis=0)
         # Not where the deviation is 0: the rounded mean of a constant may differ from it.
-        return Scaling(np.where(low == high, low, means), np.where(low == high, 1.0, np.sqrt(squares / len(rows))))
+        return Scaling(np.where(low == high, low, means), np.where(low == high, 1.0, np.sqrt(squares / len(x))))
 
     def apply(self, x: NDArray[Any]) -> None:
         """Standardise x (N, width) in place."""
@@ -44,6 +44,6 @@ class Scaling:
         return np.asarray(x * self.scales + self.means)
 
 
-def _parts(x: NDArray[Any], rows: NDArray[np.int64]) -> list[NDArray[np.float64]] | Any:
-    """x[rows] as float64, some thousand rows at a time."""
-    return (x[rows[at : at + CHUNK]].astype(np.float64) for at in range(0, len(rows), CHUNK))
+def _parts(x: NDArray[Any]) -> Iterator[NDArray[np.float64]]:
+    """x as float64, some thousand rows at a time."""
+    return (x[at : at + CHUNK].astype(np.float64) for at in range(0, len(x), CHUNK))

@@ -1,0 +1,28 @@
+"""Training as people expect it: a table in, a model out that knows its columns; resumed to the same bits.
+
+table = fastnn.tables.read(fastnn.tables.open_source("data.csv"), target="label")
+outcome = fastnn.train.train(table, fastnn.train.Settings(layers=(64, 32), patience=5))
+outcome.model.save("model.safetensors")
+"""
+
+from fastnn.train.checkpoint import Checkpoint
+from fastnn.train.model import Model
+from fastnn.train.records import Record
+from fastnn.train.run import Outcome, run, train
+from fastnn.train.scores import confusion, scores
+from fastnn.train.settings import Settings, settings_of
+from fastnn.train.training import Training
+
+__all__ = [
+    "Checkpoint",
+    "Model",
+    "Outcome",
+    "Record",
+    "Settings",
+    "Training",
+    "confusion",
+    "run",
+    "scores",
+    "settings_of",
+    "train",
+]

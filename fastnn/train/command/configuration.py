@@ -1,0 +1,36 @@
+"""Options and a TOML file, joined: what to read, and Settings."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from fastnn.train.settings import Settings
+
+READING = ("target", "drop", "categorical", "task", "header", "delimiter")
+SETTINGS = tuple(each.name for each in fields(Settings))
+KNOWN = (*READING, *SETTINGS, "threads")
+
+
+def joined(options: Mapping[str, Any], config: Path | None) -> dict[str, Any]:
+    """Every known name that somebody gave; an option wins. ValueError: a file that says anything else."""
+    given = {name: value for name, value in options.items() if value is not None and value != ()}
+    return {**(read(config) if config else {}), **given}
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A TOML file of options, with - or _ in their names."""
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
+    values = {name.replace("-", "_"): value for name, value in values.items()}
+    if unknown := [name for name in values if name not in KNOWN]:
+        raise ValueError(f"{path}: {unknown[0]} is no option; expected some of {', '.join(KNOWN)}")
+    for name in ("drop", "categorical"):
+        if not isinstance(values.get(name, []), list):
+            raise ValueError(f"{path}: {name} is {values[name]!r}; expected a list of columns, such as ['id']")
+    return values

@@ -1,0 +1,132 @@
+"""The options of `fastnn train`, `fastnn evaluate` and `fastnn predict-on`. A default stands in Settings alone."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fastnn.early_stopping import METRICS
+from fastnn.optimizers import OPTIMIZERS
+from fastnn.tables.columns import TASKS
+from fastnn.train.settings import CLASS_WEIGHTS, OBJECTIVES, SCHEDULES, TRAINABLE, Settings
+
+FILE = click.Path(dir_okay=False, path_type=Path)
+DEFAULTS = {each.name: each.default for each in fields(Settings)}
+
+
+def _setting(flag: str, told: str, kind: Any = None, **more: Any) -> click.Option:
+    """An option that is a field of Settings; None where it is not given, so that a TOML file may say it."""
+    default = DEFAULTS[flag.lstrip("-").partition("/")[0].replace("-", "_")]
+    if isinstance(default, tuple):
+        default = ("/" if isinstance(default[0], float) else "-").join(map(str, default))
+    shown = "" if default in (None, 0.0) or isinstance(default, bool) else f"  [default: {default}]"
+    return click.Option([flag], type=kind, default=None, help=told + shown, **more)
+
+
+def _choice(names: Any) -> dict[str, Any]:
+    return {"kind": click.Choice(list(names)), "metavar": "|".join(names) if len(names) < 6 else "NAME"}
+
+
+HEADER = click.Option(
+    ["--header/--no-header"], default=None, help="Whether a csv file's first line names its columns.  [default: found]"
+)  # fmt: skip
+DELIMITER = click.Option(["--delimiter"], metavar="CHAR", help="Of a csv file.  [default: found]")
+THREADS = click.Option(["--threads"], type=click.IntRange(min=1), help="Threads.  [default: all]")
+JSON = click.Option(["--json", "json_file"], metavar="FILE|-", help="Write what it found as JSON; - is stdout.")
+
+READING = [
+    click.Option(["--target"], metavar="COLUMN", help="What to predict.  [default: y, label or target, else the last]"),
+    click.Option(["--drop"], multiple=True, metavar="COLUMN", help="Leave a column out; may be repeated."),
+    click.Option(["--categorical"], multiple=True, metavar="COLUMN", help="Its numbers are names; may be repeated."),
+    click.Option(
+        ["--task"], type=click.Choice(TASKS), help="[default: text and whole numbers of at most 20 values are classes]"
+    ),
+    HEADER,
+    DELIMITER,
+]
+SETTINGS = [
+    _setting("--layers", "Units of the hidden layers, such as 64-32; none for none.", metavar="A-B"),
+    _setting("--activation", f"Of the hidden layers: {', '.join(TRAINABLE)}.", **_choice(TRAINABLE)),
+    _setting("--loss", f"By default of the task: {', '.join(OBJECTIVES)}.", **_choice(OBJECTIVES)),
+    _setting("--label-smoothing", "Share of the truth that is spread over all classes.", float, metavar="SHARE"),
+    _setting("--class-weight", "balanced: each class counts as much as any other.", **_choice(CLASS_WEIGHTS)),
+    _setting("--optimizer", "How weights are updated.", **_choice(OPTIMIZERS)),
+    _setting("--learning-rate", "Of the first step; by default the optimizer's own.", float, metavar="RATE"),
+    _setting("--momentum", "Of momentum and nesterov; 0.9 by default.", float),
+    _setting("--weight-decay", "L2; for adamw apart from the gradient.", float),
+    _setting("--clip-norm", "Scale gradients down to this norm.", float, metavar="NORM"),
+    _setting("--schedule", "How the learning rate changes.", **_choice(SCHEDULES)),
+    _setting("--warmup", "Of the cosine: linear growth before it.", float, metavar="EPOCHS"),
+    _setting("--decay-every", "Of the step schedule; a third of all by default.", float, metavar="EPOCHS"),
+    _setting("--decay", "Factor of the step schedule; 0.1 by default.", float, metavar="FACTOR"),
+    _setting("--power", "Of inverse_scaling; 0.5 by default.", float),
+    _setting("--batch", "Rows of a batch.", int, metavar="ROWS"),
+    _setting("--epochs", "At most so many.", int),
+    _setting("--seed", "Of the split, the first weights and the order.", int),
+    _setting("--dtype", "Of numbers.", **_choice(("float32", "float64"))),
+    _setting("--split", "Shares for training, validation and test.", metavar="A/B/C"),
+    _setting(
+        "--standardise/--no-standardise", "Inputs to mean 0 and deviation 1 of the training part, or as they are."
+    ),
+    _setting("--patience", "Stop after so many epochs without a better metric.", int, metavar="EPOCHS"),
+    _setting("--metric", "What chooses the best epoch, whose weights are kept.", **_choice(METRICS)),
+]
+FILES = [
+    click.Option(["-o", "--output"], type=FILE, default="model.safetensors", show_default=True, help="The model."),
+    click.Option(["--checkpoint"], type=FILE, help="Keep here where the training stands, each second or more."),
+    click.Option(["--resume"], is_flag=True, help="Go on from the checkpoint, where there is one, to the same bits."),
+    click.Option(["--history"], type=FILE, help="A JSON line an epoch."),
+    click.Option(["--overwrite"], is_flag=True, help="Replace these files of an earlier run."),
+    click.Option(
+        ["--checkpoint-seconds"], type=click.FloatRange(min=0), default=1.0, show_default=True,
+        help="At most so often; and for a tenth of the time.",
+    ),
+    click.Option(["--config"], type=FILE, help="A TOML file of these options; those given here win."),
+    JSON,
+]  # fmt: skip
+
+
+def _train(**options: Any) -> None:
+    """Train a network on DATA, and keep the model of the best epoch with all that it takes to use it.
+
+    DATA is a .csv, .npz (x and y) or .parquet file, or spam, digits or mnist.
+    """
+    from fastnn.train.command.training import run_train
+
+    sys.exit(run_train(**options))
+
+
+def _evaluate(**options: Any) -> None:
+    """Score a MODEL of `fastnn train` on the rows of DATA, whose columns are found by name."""
+    from fastnn.train.command.using import run_evaluate
+
+    run_evaluate(**options)
+
+
+def _predict_on(**options: Any) -> None:
+    """Predict each row of DATA with a MODEL of `fastnn train`, some thousand at a time: csv, or JSON lines."""
+    from fastnn.train.command.using import run_predict_on
+
+    run_predict_on(**options)
+
+
+DATA = click.Argument(["data"])
+MODEL = click.Argument(["model_file"], metavar="MODEL", type=click.Path(path_type=Path))
+OUTPUT = click.Option(["-o", "--output"], metavar="FILE|-", default="-", show_default=True, help="Where to write.")
+PROBABILITIES = click.Option(["--probabilities"], is_flag=True, help="Of each class too.")
+LINES = click.Option(["--json-lines"], is_flag=True, help="A JSON object a row, in place of csv.")
+
+COMMANDS = (
+    click.Command("train", callback=_train, params=[DATA, *READING, *SETTINGS, THREADS, *FILES], help=_train.__doc__),
+    click.Command(
+        "evaluate", callback=_evaluate, params=[MODEL, DATA, HEADER, DELIMITER, THREADS, JSON], help=_evaluate.__doc__
+    ),
+    click.Command(
+        "predict-on", callback=_predict_on, help=_predict_on.__doc__,
+        params=[MODEL, DATA, HEADER, DELIMITER, THREADS, PROBABILITIES, LINES, OUTPUT],
+    ),
+)  # fmt: skip

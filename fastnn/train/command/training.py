@@ -1,0 +1,158 @@
+"""What `fastnn train` does between its options and the library: files, progress, interruption, exit status."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fastnn import set_num_threads
+from fastnn.atomic import sweep
+from fastnn.bench.command import FAILED, INTERRUPTED, hand_out, result_files, thread_counts
+from fastnn.bench.compiling import announced
+from fastnn.bench.progress import say
+from fastnn.bench.table import console
+from fastnn.tables import Table, open_source, read
+from fastnn.train.command.configuration import READING, SETTINGS, joined
+from fastnn.train.command.screen import epochs_shown, scores_table
+from fastnn.train.run import Outcome, run
+from fastnn.train.settings import describe, settings_of
+from fastnn.train.training import Training
+from fastnn.trainer import NonFiniteLoss
+
+SCHEMA = "fastnn-train/1"
+
+
+def run_train(
+    data: str, config: Path | None, output: Path, json_file: str | None, checkpoint: Path | None, resume: bool,
+    history: Path | None, overwrite: bool, checkpoint_seconds: float, **options: Any,
+) -> int:  # fmt: skip
+    """Exit status: 0, 1 where the loss is not finite, 130 where interrupted. click.UsageError before it trains."""
+    kept = {"checkpoint": checkpoint, "history": history, "resume": resume, "overwrite": overwrite}
+    training = None
+    try:
+        values = joined(options, config)
+        settings = settings_of({name: value for name, value in values.items() if name in SETTINGS})
+        files = _places(json_file, output, checkpoint, history, resume, overwrite)
+        use_threads(values.get("threads"))
+        table = read_table(data, values, settings.dtype)
+        training = Training(table, settings)
+        say(about(table, training))
+        outcome = _trained(training, checkpoint_seconds, kept)
+        if resume:
+            sweep(output)
+        outcome.model.save(output)
+    except KeyboardInterrupt:
+        say(f"interrupted{_standing(checkpoint)}")
+        return INTERRUPTED
+    except NonFiniteLoss as error:
+        say(f"Error: {error}{_standing(checkpoint)}")
+        return FAILED
+    except (ValueError, TypeError, OSError, ModuleNotFoundError) as error:
+        raise click.UsageError(str(error)) from error
+    as_json = hand_out(document(training, table, outcome), json_file, files)
+    console(sys.stderr if as_json else sys.stdout).print(scores_table(outcome.scores))
+    say(f"epoch {outcome.best_epoch} of {training.epoch} {_why(outcome)}; written: {output}")
+    return INTERRUPTED if outcome.stopped == "asked" else 0
+
+
+def _places(
+    json_file: str | None, output: Path, checkpoint: Path | None, history: Path | None, resume: bool, overwrite: bool
+) -> Sequence[Path]:
+    """Files for JSON. ValueError: a place where no file can be, or one that is taken."""
+    if resume and overwrite:
+        raise ValueError("--resume goes on with the files of a run, --overwrite replaces them; choose one")
+    if resume and checkpoint is None:
+        raise ValueError("--resume needs to know from where: --checkpoint FILE")
+    for file in (output, checkpoint, history):
+        result_files(None if file is None else str(file), None)
+        if file is not None and file.exists() and not (resume or overwrite):
+            raise ValueError(f"{file} is there already; --overwrite replaces it, or name another file")
+    return result_files(json_file, None)
+
+
+def use_threads(threads: int | None) -> None:
+    """ValueError: more than there are."""
+    if threads is not None:
+        set_num_threads(thread_counts([threads])[0])
+
+
+def read_table(data: str, values: dict[str, Any], dtype: str) -> Table:
+    chosen = {name: values[name] for name in READING if name in values}
+    how = {name: chosen.pop(name) for name in ("header", "delimiter") if name in chosen}
+    return read(open_source(data, **how), dtype=dtype, **chosen)
+
+
+def about(table: Table, training: Training) -> str:
+    """The data as it was read, and the network."""
+    classes = table.target.classes
+    what = f"{table.target.name}, a number" if classes is None else f"{table.target.name}, {len(classes)} classes"
+    sizes = [training.network.inputs, *training.settings.layers, training.network.outputs]
+    return (
+        f"{table.title}: {len(table):,} rows, {len(table.columns):,} columns to predict {what}; network "
+        f"{'-'.join(map(str, sizes))}, {training.network.parameter_count:,} parameters"
+    )
+
+
+def _trained(training: Training, seconds: float, kept: dict[str, Any]) -> Outcome:
+    """Trains; after the first SIGINT to the end of the epoch."""
+    with announced(say), _interruptible() as asked, epochs_shown(training.epoch, training.settings.epochs) as show:
+
+        def after(record: Any) -> bool:
+            show(record)
+            return asked.is_set()
+
+        return run(training, after=after, checkpoint_seconds=seconds, **kept)
+
+
+@contextmanager
+def _interruptible() -> Iterator[threading.Event]:
+    """An event that the first SIGINT sets; the second is a KeyboardInterrupt."""
+    asked = threading.Event()
+
+    def handle(number: int, frame: Any) -> None:
+        asked.set()
+        signal.signal(signal.SIGINT, before)
+        say("stopping after this epoch; once more: at once")
+
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _standing(checkpoint: Path | None) -> str:
+    if checkpoint is None or not checkpoint.exists():
+        return "; nothing was kept (--checkpoint FILE keeps what is done)"
+    return f"; --checkpoint {checkpoint} --resume goes on"
+
+
+def _why(outcome: Outcome) -> str:
+    return {"epochs": "is kept", "patience": "is kept, no later one is better", "asked": "is kept, interrupted"}[
+        outcome.stopped
+    ]
+
+
+def document(training: Training, table: Table, outcome: Outcome) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "data": {"source": table.title, **training.data, "parts": training.rows},
+        "settings": describe(training.settings),
+        "network": training.network.description() | {"parameters": training.network.parameter_count},
+        "flops_per_epoch": training.flops,
+        "epochs": [record.as_dict() for record in outcome.records],
+        "best_epoch": outcome.best_epoch,
+        "stopped": outcome.stopped,
+        "scores": outcome.scores,
+    }

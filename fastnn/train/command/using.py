@@ -1,0 +1,129 @@
+"""What `fastnn evaluate` and `fastnn predict-on` do between their options and the library."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from numpy.typing import NDArray
+
+from fastnn.atomic import replacing
+from fastnn.bench.command import STDOUT, hand_out, result_files
+from fastnn.bench.progress import say
+from fastnn.bench.table import console
+from fastnn.tables import batches, open_source, read_as
+from fastnn.train.command.screen import classes_table, scores_table
+from fastnn.train.command.training import use_threads
+from fastnn.train.model import Model
+from fastnn.train.scores import confusion, scores
+
+SCHEMA = "fastnn-evaluate/1"
+# What tells two numbers of a type apart.
+DIGITS = {"float32": 9, "float64": 17}
+Write = Callable[[str], object]
+
+
+def run_evaluate(
+    model_file: Path, data: str, header: bool | None, delimiter: str | None, threads: int | None, json_file: str | None
+) -> None:
+    """click.UsageError: a file that is no model, or data without its columns."""
+    try:
+        files = result_files(json_file, None)
+        use_threads(threads)
+        model = Model.load(model_file)
+        source = open_source(data, header=header, delimiter=delimiter)
+        table = read_as(source, model.columns, model.target, model.network.dtype)
+        model.scaling.apply(table.x)
+        found = scores(model, table.x, table.y)
+    except (ValueError, OSError, ModuleNotFoundError) as error:
+        raise click.UsageError(str(error)) from error
+    classes = model.target.classes
+    matrix = None if classes is None else confusion(model, table.x, table.y)
+    document: dict[str, Any] = {"schema": SCHEMA, "source": table.title, "target": model.target.name, "scores": found}
+    if matrix is not None:
+        document |= {"classes": classes, "confusion": matrix.tolist()}
+    people = console(sys.stderr if hand_out(document, json_file, files) else sys.stdout)
+    people.print(scores_table({table.title: found}))
+    if classes is not None:
+        people.print()
+        people.print(classes_table(matrix, classes))
+
+
+def run_predict_on(
+    model_file: Path, data: str, header: bool | None, delimiter: str | None, threads: int | None, probabilities: bool,
+    json_lines: bool, output: str,
+) -> None:  # fmt: skip
+    """click.UsageError: a file that is no model, or data without its columns; a file is then left as it was."""
+    try:
+        result_files(output, None)
+        use_threads(threads)
+        model = Model.load(model_file)
+        if probabilities and model.target.classes is None:
+            raise ValueError(f"--probabilities is of classes; the model gives numbers, {model.target.name!r}")
+        source = open_source(data, header=header, delimiter=delimiter)
+        with _opened(output) as write:
+            rows = _write_predictions(model, batches(source, model.columns, model.network.dtype),
+                                      probabilities, json_lines, write)  # fmt: skip
+    except (ValueError, OSError, ModuleNotFoundError) as error:
+        raise click.UsageError(str(error)) from error
+    if output != STDOUT:
+        say(f"{rows:,} rows predicted; written: {output}")
+
+
+@contextmanager
+def _opened(output: str) -> Iterator[Write]:
+    """stdout, or a file that is replaced whole at the end."""
+    if output == STDOUT:
+        yield sys.stdout.write
+        return
+    with replacing(output) as file:
+        yield lambda text: file.write(text.encode())
+
+
+def _write_predictions(
+    model: Model, parts: Iterator[NDArray[Any]], probabilities: bool, json_lines: bool, write: Write
+) -> int:
+    """How many rows there were."""
+    classes = model.target.classes if probabilities and model.target.classes else ()
+    names = ["prediction", *(f"probability of {name}" for name in classes)]
+    form = _json_lines if json_lines else _csv_lines
+    if not json_lines:
+        write(_csv_lines(names, [names]))
+    rows = 0
+    for x in parts:
+        columns = [_predicted(model, x)]
+        if probabilities:
+            columns.extend(_rounded(model, share) for share in model.predict_proba(x).T)
+        write(form(names, zip(*columns, strict=True)))
+        rows += len(x)
+    return rows
+
+
+def _predicted(model: Model, x: NDArray[Any]) -> list[Any]:
+    """Names of classes, or numbers."""
+    found = model.predict(x)
+    classes = model.target.classes
+    return _rounded(model, found) if classes is None else [classes[label] for label in found]
+
+
+def _rounded(model: Model, values: NDArray[Any]) -> list[float]:
+    """As many digits as tell two numbers of the network's type apart."""
+    digits = DIGITS[model.network.dtype.name]
+    return [float(f"{value:.{digits}g}") for value in values]
+
+
+def _csv_lines(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def _json_lines(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    return "".join(json.dumps(dict(zip(names, row, strict=True))) + "\n" for row in rows)

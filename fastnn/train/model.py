@@ -1,0 +1,114 @@
+"""A trained network with all that must be known to use it on a table: columns, scaling, classes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.io import FileError, content, save
+from fastnn.losses import CrossEntropy
+from fastnn.models import load
+from fastnn.network import Network
+from fastnn.tables import Column, Scaling, Target
+from fastnn.tables.columns import column_of, describe, target_of
+
+KEY = "table"
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """x of its methods holds a table's columns as `fastnn.tables` gives them; standardised is what the network takes.
+
+    scaling: of x; target_scaling: of numbers to predict.
+    """
+
+    network: Network
+    columns: tuple[Column, ...]
+    target: Target
+    scaling: Scaling
+    target_scaling: Scaling
+
+    def standardised(self, x: NDArray[Any]) -> NDArray[Any]:
+        """A copy of x (N, inputs) as the network takes it."""
+        x = np.array(x, self.network.dtype)
+        self.scaling.apply(x)
+        return x
+
+    def encoded(self, y: NDArray[Any]) -> NDArray[Any]:
+        """A target (N,) as the network's loss takes it: labels, -1 and 1, 0 and 1, or standardised numbers (N, 1)."""
+        loss = self.network.loss_function
+        if isinstance(loss, CrossEntropy):
+            return y
+        if self.target.classes is not None:
+            signs: NDArray[Any] = np.array([loss.negative, 1], self.network.dtype)[y][:, None]
+            return signs
+        scaled = y[:, None].astype(np.float64)
+        self.target_scaling.apply(scaled)
+        return scaled.astype(self.network.dtype)
+
+    def predict(self, x: NDArray[Any]) -> NDArray[Any]:
+        """For x (N, inputs), classes from 0 (N,) int64, or numbers (N,) float64."""
+        return self.decoded(self.network.predict(self.standardised(x)))
+
+    def decoded(self, prediction: NDArray[Any]) -> NDArray[Any]:
+        """What the network's prediction means."""
+        if isinstance(self.network.loss_function, CrossEntropy):
+            return prediction
+        if self.target.classes is not None:
+            return (prediction[:, 0] == 1).astype(np.int64)
+        numbers: NDArray[np.float64] = self.target_scaling.undo(prediction)[:, 0]
+        return numbers
+
+    def predict_proba(self, x: NDArray[Any]) -> NDArray[Any]:
+        """For x (N, inputs), the probability of each class (N, classes). ValueError: the loss gives none."""
+        found = self.network.predict_proba(self.standardised(x))
+        return found if found.shape[1] > 1 else np.concatenate([1 - found, found], axis=1)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """A file that fastnn.load reads too, as the bare network; atomically."""
+        about = {
+            "columns": [describe(column) for column in self.columns],
+            "target": describe(self.target),
+            "scaling": _as_lists(self.scaling),
+            "target_scaling": _as_lists(self.target_scaling),
+        }
+        save(self.network, path, {KEY: json.dumps(about)})
+
+    @staticmethod
+    def load(path: str | PathLike[str]) -> Model:
+        """The model that `save` wrote. FileError, FileNotFoundError."""
+        network = load(path)
+        text = content(path)[0].get(KEY)
+        if text is None:
+            raise FileError(f"{path} holds a network and not what its inputs are; expected a file of `fastnn train`")
+        try:
+            about = json.loads(text)
+            model = Model(
+                network,
+                tuple(column_of(each) for each in about["columns"]),
+                target_of(about["target"]),
+                Scaling(*(np.array(values, np.float64) for values in about["scaling"])),
+                Scaling(*(np.array(values, np.float64) for values in about["target_scaling"])),
+            )
+            model._check()
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise FileError(f"{path}: what it says of its table is broken ({error!r})") from error
+        return model
+
+    def _check(self) -> None:
+        """ValueError: sizes that do not belong together."""
+        widths = sum(column.width for column in self.columns), *(len(each) for each in _as_lists(self.scaling))
+        if set(widths) != {self.network.inputs}:
+            raise ValueError(f"columns and scaling have {widths} inputs; the network has {self.network.inputs}")
+        outputs = self.target.count if isinstance(self.network.loss_function, CrossEntropy) else 1
+        if outputs != self.network.outputs or len(self.target_scaling.means) != 1:
+            raise ValueError(f"the target needs {outputs} outputs; the network has {self.network.outputs}")
+
+
+def _as_lists(scaling: Scaling) -> list[list[float]]:
+    return [scaling.means.tolist(), scaling.scales.tolist()]

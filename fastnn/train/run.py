@@ -1,0 +1,125 @@
+"""train: a whole run, with its checkpoint and its history."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from fastnn._jit import check_threading_layer
+from fastnn.atomic import sweep
+from fastnn.tables import Table
+from fastnn.train.checkpoint import Checkpoint
+from fastnn.train.model import Model
+from fastnn.train.records import HistoryFile, Record
+from fastnn.train.settings import Settings
+from fastnn.train.training import Training
+
+# A checkpoint is written at most so often, and takes at most this share of the time.
+SECONDS = 1.0
+SHARE = 0.1
+
+Place = str | PathLike[str]
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """The model of the best epoch (from 1; of the last, where no part is held out), what each epoch was, and scores.
+
+    stopped: "epochs", "patience", or "asked" where `after` said so.
+    """
+
+    model: Model
+    records: list[Record]
+    best_epoch: int
+    stopped: str
+    scores: dict[str, dict[str, Any]]
+
+
+class _Pace:
+    """When a checkpoint is due."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self._next = seconds, time.perf_counter() + seconds
+
+    def write(self, training: Training, place: Place, now: bool = False) -> None:
+        start = time.perf_counter()
+        if now or start >= self._next:
+            training.checkpoint().write(place)
+            end = time.perf_counter()
+            self._next = end + max(self.seconds, (end - start) / SHARE)
+
+
+def train(
+    table: Table,
+    settings: Settings | None = None,
+    *,
+    checkpoint: Place | None = None,
+    resume: bool = False,
+    history: Place | None = None,
+    overwrite: bool = False,
+    after: Callable[[Record], object] | None = None,
+    checkpoint_seconds: float = SECONDS,
+) -> Outcome:
+    """Train a network on a table, which it takes over (see Training).
+
+    checkpoint: a file that says after some epochs, and at the end, where the training stands. resume: go on from it,
+    if it is there; the end is the same to the bit. history: a file of JSON lines, one an epoch. overwrite: both may be
+    there, of another run. after(record): called after each epoch; True stops, and the checkpoint stands.
+
+    ValueError: settings that do not suit, a checkpoint of another run. FileExistsError. NonFiniteLoss: the checkpoint
+    of an epoch before stands.
+    """
+    training = Training(table, settings or Settings())
+    return run(
+        training, checkpoint=checkpoint, resume=resume, history=history, overwrite=overwrite, after=after,
+        checkpoint_seconds=checkpoint_seconds,
+    )  # fmt: skip
+
+
+def run(
+    training: Training,
+    *,
+    checkpoint: Place | None = None,
+    resume: bool = False,
+    history: Place | None = None,
+    overwrite: bool = False,
+    after: Callable[[Record], object] | None = None,
+    checkpoint_seconds: float = SECONDS,
+) -> Outcome:
+    """As `train`, of a Training that stands ready."""
+    if checkpoint is not None and Path(checkpoint).exists():
+        if resume:
+            training.resume(Checkpoint.read(checkpoint))
+        elif not overwrite:
+            raise FileExistsError(f"{checkpoint} is there already; resume it, name another file, or overwrite it")
+    for place in (checkpoint, history):
+        if resume and place is not None:
+            sweep(place)
+    file = None if history is None else HistoryFile(history, training.records, resume, overwrite)
+    asked = False
+    try:
+        pace = _Pace(checkpoint_seconds)
+        for record in training:
+            if file is not None:
+                file.append(record)
+            asked = after is not None and after(record) is True
+            if checkpoint is not None:
+                pace.write(training, checkpoint, now=asked or training.is_over)
+            if asked:
+                break
+    finally:
+        if file is not None:
+            file.close()
+    check_threading_layer()
+    return _outcome(training, asked)
+
+
+def _outcome(training: Training, asked: bool) -> Outcome:
+    best = training.best.epoch + 1 if training.best is not None and training.best.epoch >= 0 else training.epoch
+    whole = training.epoch >= training.settings.epochs
+    stopped = "epochs" if whole else "patience" if training.is_over else "asked"
+    return Outcome(training.finish(), training.records, best, stopped, training.scores())

@@ -1,0 +1,96 @@
+"""Trainings that are killed and resumed, each in a process of its own: forked, so that none compiles or imports.
+
+python tests/kills.py 20 prints what test_train_resume.py asserts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import fastnn
+from fastnn.cli import main
+
+EPOCHS = 1000
+OPTIONS = ["--layers", "16-8", "--epochs", str(EPOCHS), "--schedule", "cosine", "--warmup", "5", "--clip-norm", "1",
+           "--label-smoothing", "0.1", "--threads", "1", "--checkpoint-seconds", "0"]  # fmt: skip
+# Reading digits takes 20 ms here, and an epoch with its checkpoint 1 ms.
+LONGEST = 0.15
+
+
+def files(folder: Path) -> list[str]:
+    places = {"-o": "model.safetensors", "--checkpoint": "run.checkpoint", "--history": "run.jsonl"}
+    return [text for flag, name in places.items() for text in (flag, str(folder / name))]
+
+
+def start(folder: Path, *more: str) -> int:
+    """The id of a process that trains."""
+    child = os.fork()
+    if child:
+        return child
+    status = 70
+    try:
+        quiet = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(quiet, 1)
+        os.dup2(quiet, 2)
+        main(["train", "digits", *OPTIONS, *files(folder), *more])
+    except SystemExit as end:
+        status = int(end.code or 0)
+    finally:
+        os._exit(status)
+
+
+def killed(folder: Path, kills: int, rng: random.Random) -> list[int]:
+    """Trains to the end through so many kills at random moments; epochs done at each."""
+    done = []
+    while True:
+        child = start(folder, "--resume")
+        if len(done) < kills:
+            time.sleep(rng.uniform(0, LONGEST))
+            os.kill(child, signal.SIGKILL)
+        status = os.waitpid(child, 0)[1]
+        if os.WIFEXITED(status):
+            assert os.WEXITSTATUS(status) == 0
+            return done
+        done.append(epochs_of(folder))
+
+
+def epochs_of(folder: Path) -> int:
+    history = folder / "run.jsonl"
+    return history.read_bytes().count(b"\n") if history.exists() else 0
+
+
+def history_without_times(folder: Path) -> list[Any]:
+    lines = [json.loads(line) for line in (folder / "run.jsonl").read_text().splitlines()]
+    timed = ("seconds", "samples_per_s", "gflops")
+    return [{name: value for name, value in line.items() if name not in timed} for line in lines]
+
+
+def report(kills: int, seed: int) -> dict[str, Any]:
+    fastnn.set_num_threads(1)
+    fastnn.mlp(64, 16, 8, 10).fit([[0.5] * 64] * 4, [0, 1, 2, 3], epochs=1)  # loads the kernels, starts no thread
+    with tempfile.TemporaryDirectory() as name:
+        whole, parts = Path(name, "whole"), Path(name, "parts")
+        for folder in (whole, parts):
+            folder.mkdir()
+        assert os.waitpid(start(whole), 0)[1] == 0
+        done = killed(parts, kills, random.Random(seed))
+        return {
+            "kills": len(done),
+            "epochs_at_kills": done,
+            "same_model": (whole / "model.safetensors").read_bytes() == (parts / "model.safetensors").read_bytes(),
+            "same_history": history_without_times(whole) == history_without_times(parts),
+            "epochs": epochs_of(parts),
+            "files": sorted(path.name for path in parts.iterdir()),
+        }
+
+
+if __name__ == "__main__":
+    print(json.dumps(report(int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0)))
