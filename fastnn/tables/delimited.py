@@ -42,6 +42,8 @@ class Delimited:
                 done += batch.num_rows
         except pyarrow.ArrowInvalid as error:
             raise self._fault(done, columns, as_text) or DataError(f"{self.title}: {error}") from error
+        finally:
+            pyarrow.default_memory_pool().release_unused()
 
     def _stream(self, columns: Sequence[str], as_text: Sequence[str]) -> Any:
         import pyarrow

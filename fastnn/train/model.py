@@ -45,8 +45,8 @@ class Model:
         if isinstance(loss, CrossEntropy):
             return y
         if self.target.classes is not None:
-            signs: NDArray[Any] = np.array([loss.negative, 1], self.network.dtype)[y][:, None]
-            return signs
+            signs = np.array([loss.negative, 1], self.network.dtype)
+            return np.take(signs, y)[:, None]
         scaled = y[:, None].astype(np.float64)
         self.target_scaling.apply(scaled)
         return scaled.astype(self.network.dtype)
@@ -60,7 +60,7 @@ class Model:
         if isinstance(self.network.loss_function, CrossEntropy):
             return prediction
         if self.target.classes is not None:
-            return (prediction[:, 0] == 1).astype(np.int64)
+            return np.where(prediction[:, 0] == 1, 1, 0)
         numbers: NDArray[np.float64] = self.target_scaling.undo(prediction)[:, 0]
         return numbers
 
