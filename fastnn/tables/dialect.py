@@ -37,7 +37,7 @@ def is_number(cell: str) -> bool:
         float(cell)
     except ValueError:
         return False
-    return not {"_", "\n"} & set(cell)
+    return cell.isascii() and not {"_", "\n"} & set(cell)
 
 
 def rows(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:

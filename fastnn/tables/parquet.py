@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from fastnn.tables.errors import DataError, require_pyarrow
 from fastnn.tables.source import Values
@@ -55,13 +56,13 @@ class Parquet:
         except (pyarrow.ArrowInvalid, OSError) as error:
             raise DataError(f"{self.title}: {error}") from error
 
-    def _values(self, array: object, text: bool) -> Values:
+    def _values(self, array: Any, text: bool) -> Values:
         import pyarrow
 
         if not text:
-            numbers: Values = array.cast(pyarrow.float64(), safe=False).to_numpy(zero_copy_only=False)  # type: ignore[attr-defined]
+            numbers: Values = array.cast(pyarrow.float64(), safe=False).to_numpy(zero_copy_only=False)
             return numbers
-        return ["" if value is None else str(value) for value in array.to_pylist()]  # type: ignore[attr-defined]
+        return ["" if value is None else str(value) for value in array.to_pylist()]
 
     def locate(self, row: int, column: str) -> tuple[str, str]:
         before = 0
@@ -69,4 +70,4 @@ class Parquet:
             if row < before + batch.num_rows:
                 return f"row {row + 1}", str(batch.column(0)[row - before])
             before += batch.num_rows
-        raise IndexError(row)
+        raise IndexError(f"row {row} of {before}")

@@ -130,8 +130,6 @@ def _fill(encoder: Encoder, labels: Labels, dtype: np.dtype[Any]) -> NDArray[Any
         encoder.encode(x[row : row + rows], batch[:-1], row)
         labels.add(batch[-1])
         row += rows
-    if not row:
-        raise DataError(f"{source.title} holds no row")
     return x[:row]
 
 

@@ -28,7 +28,7 @@ def _setting(flag: str, told: str, kind: Any = None, **more: Any) -> click.Optio
 
 
 def _choice(names: Any) -> dict[str, Any]:
-    return {"kind": click.Choice(list(names)), "metavar": "|".join(names) if len(names) < 6 else "NAME"}
+    return {"kind": click.Choice(list(names)), "metavar": "|".join(names) if len("|".join(names)) < 45 else "NAME"}
 
 
 HEADER = click.Option(
@@ -51,7 +51,9 @@ READING = [
 SETTINGS = [
     _setting("--layers", "Units of the hidden layers, such as 64-32; none for none.", metavar="A-B"),
     _setting("--activation", f"Of the hidden layers: {', '.join(TRAINABLE)}.", **_choice(TRAINABLE)),
-    _setting("--loss", f"By default of the task: {', '.join(OBJECTIVES)}.", **_choice(OBJECTIVES)),
+    _setting(
+        "--loss", f"{', '.join(OBJECTIVES)}; by default the first for classes, mse for numbers.", **_choice(OBJECTIVES)
+    ),
     _setting("--label-smoothing", "Share of the truth that is spread over all classes.", float, metavar="SHARE"),
     _setting("--class-weight", "balanced: each class counts as much as any other.", **_choice(CLASS_WEIGHTS)),
     _setting("--optimizer", "How weights are updated.", **_choice(OPTIMIZERS)),
