@@ -73,22 +73,41 @@ def history_without_times(folder: Path) -> list[Any]:
     return [{name: value for name, value in line.items() if name not in timed} for line in lines]
 
 
+def interrupted(folder: Path, after: int) -> int:
+    """Exit status of a training that is asked to stop after so many epochs, by Ctrl-C."""
+    child = start(folder)
+    while epochs_of(folder) < after:
+        time.sleep(0.001)
+    os.kill(child, signal.SIGINT)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
 def report(kills: int, seed: int) -> dict[str, Any]:
     fastnn.set_num_threads(1)
     fastnn.mlp(64, 16, 8, 10).fit([[0.5] * 64] * 4, [0, 1, 2, 3], epochs=1)  # loads the kernels, starts no thread
     with tempfile.TemporaryDirectory() as name:
-        whole, parts = Path(name, "whole"), Path(name, "parts")
-        for folder in (whole, parts):
+        whole, parts, stopped = (Path(name, each) for each in ("whole", "parts", "stopped"))
+        for folder in (whole, parts, stopped):
             folder.mkdir()
         assert os.waitpid(start(whole), 0)[1] == 0
         done = killed(parts, kills, random.Random(seed))
+        status = interrupted(stopped, after=30)
+        at, kept = epochs_of(stopped), (stopped / "model.safetensors").read_bytes()
+        assert os.waitpid(start(stopped, "--resume"), 0)[1] == 0
+        model = (whole / "model.safetensors").read_bytes()
         return {
             "kills": len(done),
             "epochs_at_kills": done,
-            "same_model": (whole / "model.safetensors").read_bytes() == (parts / "model.safetensors").read_bytes(),
+            "same_model": (parts / "model.safetensors").read_bytes() == model,
             "same_history": history_without_times(whole) == history_without_times(parts),
             "epochs": epochs_of(parts),
             "files": sorted(path.name for path in parts.iterdir()),
+            "interrupted": {
+                "status": status,
+                "epochs": at,
+                "kept_a_model": len(kept) == len(model) and kept != model,
+                "same_model": (stopped / "model.safetensors").read_bytes() == model,
+            },
         }
 
 

@@ -29,6 +29,7 @@ from fastnn import (
     mlp,
     progress,
 )
+from fastnn.early_stopping import BestEpoch
 from fastnn.optimizers import OPTIMIZERS, Optimizer
 from fastnn.reference import optimizer as reference
 
@@ -216,6 +217,60 @@ def test_a_callback_sees_each_epoch_and_stops_by_returning_true() -> None:
 
 def test_a_callback_that_returns_nothing_does_not_stop() -> None:
     assert len(net_of().fit(X, LABELS, epochs=3, callback=lambda epoch, history: None).loss) == 3
+
+
+@pytest.mark.parametrize("metric", ["val_loss", "val_accuracy", "loss", "accuracy"])
+def test_patience_ends_a_run_with_the_parameters_of_the_best_epoch(metric: str) -> None:
+    kept: list[bytes] = []
+    net = net_of()
+    history = net.fit(
+        X[8:], LABELS[8:], epochs=300, batch=BATCH, optimizer=Adam(0.1), seed=0, validation=(X[:8], LABELS[:8]),
+        patience=5, metric=metric, callback=lambda epoch, history: kept.append(net.parameters.tobytes()),
+    )  # fmt: skip
+    values = getattr(history, metric)
+    best = int(np.argmax(values) if "accuracy" in metric else np.argmin(values))
+    assert history.best_epoch == best
+    assert len(values) == min(best + 6, 300)
+    assert net.parameters.tobytes() == kept[best]
+    assert kept[best] != kept[-1] or metric == "loss"  # which goes on falling
+
+
+def test_the_best_epoch_is_kept_where_patience_lasts() -> None:
+    net = net_of()
+    history = net.fit(X, LABELS, epochs=4, optimizer=Adam(0.01), seed=0, patience=50, metric="loss")
+    assert len(history.loss) == 4
+    assert history.best_epoch == int(np.argmin(history.loss))
+    assert net_of().fit(X, LABELS, epochs=4, seed=0).best_epoch is None
+
+
+def test_a_score_that_is_nan_is_never_the_best() -> None:
+    best = BestEpoch("val_loss", patience=2)
+    for epoch, score in enumerate([np.nan, np.nan]):
+        best.see(epoch, score, np.zeros(2))
+    assert best.epoch == -1
+    assert best.parameters is None
+    assert best.is_over(1)
+    best.see(2, 3.0, np.ones(2))
+    best.see(3, np.nan, np.zeros(2))
+    best.see(4, 3.0, np.zeros(2))
+    assert (best.epoch, best.score) == (2, 3.0)
+    assert best.parameters is not None
+    assert best.parameters.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"patience": 0}, "patience is 0"),
+        ({"patience": 2, "metric": "f1"}, "metric is 'f1'"),
+        ({"patience": 2}, "metric is val_loss, and there is no validation data"),
+    ],
+)
+def test_patience_that_cannot_be_is_refused(options: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        net_of().fit(X, LABELS, **options)
+    with pytest.raises(ValueError, match="mse has no classes"):
+        net_of("mse", 2).fit(X, NUMBERS, patience=2, metric="accuracy")
 
 
 def test_no_epochs_change_nothing() -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from processes import run_python
 from safetensors.numpy import load_file, save_file
 
 from fastnn import (
@@ -33,7 +34,7 @@ from fastnn import (
     save,
 )
 from fastnn.atomic import write_atomically
-from fastnn.io import FORMAT
+from fastnn.io import FORMAT, content
 from fastnn.kernels.activation import NAMES
 
 Array = npt.NDArray[Any]
@@ -115,6 +116,18 @@ def test_the_file_is_a_safetensors_file_of_named_tensors(tmp_path: Path) -> None
     assert set(tensors) == set(net.named_parameters)
     for name, values in net.named_parameters.items():
         np.testing.assert_array_equal(tensors[name], values)
+
+
+def test_equal_networks_are_equal_bytes_in_any_process(tmp_path: Path) -> None:
+    metadata = {name: name for name in "abcdefgh"}
+    source = f"""
+import json, fastnn
+fastnn.save(fastnn.mlp(3, 4, 2, seed=0), {str(tmp_path / "net")!r}, {metadata})
+print(json.dumps(open({str(tmp_path / "net")!r}, "rb").read().hex()))
+"""
+    assert len({run_python(source) for _ in range(3)}) == 1
+    assert load(tmp_path / "net").parameters.tobytes() == mlp(3, 4, 2, seed=0).parameters.tobytes()
+    assert content(tmp_path / "net")[0].items() >= metadata.items()
 
 
 def test_training_goes_on_after_loading(tmp_path: Path) -> None:
