@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from fastnn.checks import FLOAT64, require_memory
 from fastnn.data import Dataset
+from fastnn.tables.chunks import chunks
 from fastnn.tables.errors import DataError, listed
 from fastnn.tables.source import Values
 
-BATCH_ROWS = 4096
 TARGET = "y"
 
 
@@ -41,8 +41,8 @@ class Arrays:
 
     def batches(self, columns: Sequence[str], as_text: Sequence[str]) -> Iterator[list[Values]]:
         arrays = [(self._column(name), name in as_text) for name in columns]
-        for at in range(0, self.rows, BATCH_ROWS):
-            yield [_values(array[at : at + BATCH_ROWS], text) for array, text in arrays]
+        for rows in chunks(self.rows, len(columns)):
+            yield [_values(array[rows], text) for array, text in arrays]
 
     def locate(self, row: int, column: str) -> tuple[str, str]:
         return f"row {row + 1}", str(self._column(column)[row])

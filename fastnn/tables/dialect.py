@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -74,24 +75,33 @@ def _delimiter(path: Path) -> str:
     """That which parts the first lines into most columns, of those that part them all alike."""
     best, most = DELIMITERS[0], 1
     for delimiter in DELIMITERS:
-        widths = {len(cells) for _, cells in islice(rows(path, delimiter), LINES_LOOKED_AT)}
+        widths = _widths(path, delimiter)
         if len(widths) == 1 and (width := widths.pop()) > most:
             best, most = delimiter, width
     return best if most > 1 else _commonest(path)
 
 
+def _widths(path: Path, delimiter: str) -> set[int]:
+    """Cells of the first rows; none where the wrong delimiter makes one cell of a very long line."""
+    with suppress(DataError):
+        return {len(cells) for _, cells in islice(rows(path, delimiter), LINES_LOOKED_AT)}
+    return set()
+
+
 def _commonest(path: Path) -> str:
     """Of the first line, where rows are not all of one length."""
-    first = next((cells for _, cells in rows(path, "\0")), [""])[0]
+    with path.open(encoding="utf-8-sig", errors="surrogateescape") as file:
+        first = next((line for line in file if line.strip()), "")
     return max(DELIMITERS, key=first.count)
 
 
 def _check_names(path: Path, names: tuple[str, ...]) -> None:
+    first: dict[str, int] = {}
     for index, name in enumerate(names):
         if not name:
             raise DataError(f"{path}: column {index + 1} has no name in the header")
-        if name in names[:index]:
+        if first.setdefault(name, index) < index:
             raise DataError(
-                f"{path}: columns {names.index(name) + 1} and {index + 1} are both called {name!r}; "
+                f"{path}: columns {first[name] + 1} and {index + 1} are both called {name!r}; "
                 "give each a name of its own"
             )

@@ -21,7 +21,8 @@ def fault(source: Source, row: int, column: str, what: str) -> DataError:
 
 def require_columns(source: Source, names: Sequence[str]) -> None:
     """DataError: some are not there."""
-    if missing := [name for name in names if name not in source.columns]:
+    there = set(source.columns)
+    if missing := [name for name in names if name not in there]:
         raise DataError(f"{source.title} has no column {listed(missing)}; it has {listed(source.columns)}")
 
 

@@ -6,10 +6,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from fastnn.tables.chunks import chunk_rows
 from fastnn.tables.errors import DataError, require_pyarrow
 from fastnn.tables.source import Values
-
-BATCH_ROWS = 8192
 
 
 class Parquet:
@@ -29,9 +28,9 @@ class Parquet:
             raise DataError(f"{path} is no parquet file: {error}") from error
         self.columns = tuple(self._file.schema_arrow.names)
         self.rows = self._file.metadata.num_rows
-        twice = [name for name in self.columns if self.columns.count(name) > 1]
-        if twice:
-            raise DataError(f"{path} has several columns {twice[0]!r}; give each a name of its own")
+        if len(set(self.columns)) < len(self.columns):
+            twice = next(name for name in self.columns if self.columns.count(name) > 1)
+            raise DataError(f"{path} has several columns {twice!r}; give each a name of its own")
         if not self.rows:
             raise DataError(f"{path} holds no row")
 
@@ -51,7 +50,7 @@ class Parquet:
         import pyarrow
 
         try:
-            for batch in self._file.iter_batches(BATCH_ROWS, columns=list(columns)):
+            for batch in self._file.iter_batches(chunk_rows(len(columns)), columns=list(columns)):
                 yield [self._values(batch.column(name), name in as_text) for name in columns]
         except (pyarrow.ArrowInvalid, OSError) as error:
             raise DataError(f"{self.title}: {error}") from error
@@ -66,7 +65,7 @@ class Parquet:
 
     def locate(self, row: int, column: str) -> tuple[str, str]:
         before = 0
-        for batch in self._file.iter_batches(BATCH_ROWS, columns=[column]):
+        for batch in self._file.iter_batches(columns=[column]):
             if row < before + batch.num_rows:
                 return f"row {row + 1}", str(batch.column(0)[row - before])
             before += batch.num_rows

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-CHUNK = 8192
+from fastnn.tables.chunks import chunks
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,9 +35,8 @@ class Scaling:
 
     def apply(self, x: NDArray[Any]) -> None:
         """Standardise x (N, width) in place."""
-        for at in range(0, len(x), CHUNK):
-            part = x[at : at + CHUNK]
-            part[...] = (part - self.means) / self.scales
+        for rows in chunks(*x.shape):
+            x[rows] = (x[rows] - self.means) / self.scales
 
     def undo(self, x: NDArray[Any]) -> NDArray[np.float64]:
         """What x (N, width) was before, as float64."""
@@ -45,5 +44,5 @@ class Scaling:
 
 
 def _parts(x: NDArray[Any]) -> Iterator[NDArray[np.float64]]:
-    """x as float64, some thousand rows at a time."""
-    return (x[at : at + CHUNK].astype(np.float64) for at in range(0, len(x), CHUNK))
+    """x as float64, some rows at a time."""
+    return (x[rows].astype(np.float64) for rows in chunks(*x.shape))

@@ -24,6 +24,11 @@ def scores(model: Model, x: NDArray[Any], y: NDArray[Any]) -> dict[str, Any]:
     return result | {"rmse": error**0.5, "r2": 1 - error / spread if spread else None}
 
 
+def as_json(found: dict[str, Any]) -> dict[str, Any]:
+    """Scores with None for what is not finite."""
+    return {name: value if value is None or np.isfinite(value) else None for name, value in found.items()}
+
+
 def confusion(model: Model, x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.int64]:
     """Of standardised x and labels y: rows of each class (first axis) by the class that was predicted."""
     count = model.target.count

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.checks import require_memory
+from fastnn.tables.chunks import chunks
 
-CHUNK = 8192
 PARTS = ("train", "validation", "test")
 Rows = NDArray[np.int64]
 
@@ -43,11 +43,11 @@ def _cuts(count: int, shares: tuple[float, float, float]) -> list[int]:
 def gather(array: NDArray[Any], parts: tuple[Rows, Rows, Rows]) -> list[NDArray[Any]]:
     """Moves the rows of each part together, in place, and gives a view of each."""
     train, held = parts[0], np.concatenate(parts[1:])
-    require_memory(held.size * (array.size // len(array)), array.dtype, "what is held out, while it is moved,")
+    width = array.size // len(array)
+    require_memory(held.size * width, array.dtype, "what is held out, while it is moved,")
     kept = array[held]
     # A row moves to where an earlier one was: what is still to be moved lies behind.
-    for at in range(0, len(train), CHUNK):
-        rows = train[at : at + CHUNK]
-        array[at : at + len(rows)] = array[rows]
+    for rows in chunks(len(train), width):
+        array[rows] = array[train[rows]]
     array[len(train) : len(train) + len(held)] = kept
     return np.split(array, np.cumsum([len(rows) for rows in parts])[:2])

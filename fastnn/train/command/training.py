@@ -22,6 +22,7 @@ from fastnn.tables import Table, open_source, read
 from fastnn.train.command.configuration import READING, SETTINGS, joined
 from fastnn.train.command.screen import epochs_shown, scores_table
 from fastnn.train.run import Outcome, run
+from fastnn.train.scores import as_json
 from fastnn.train.settings import describe, settings_of
 from fastnn.train.training import Training
 from fastnn.trainer import NonFiniteLoss
@@ -122,8 +123,8 @@ def _interruptible() -> Iterator[threading.Event]:
         say("stopping after this epoch; once more: at once")
 
     before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread():
-        yield asked
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield asked  # SIGINT is another's, or ignored, as it is behind nohup
         return
     signal.signal(signal.SIGINT, handle)
     try:
@@ -154,5 +155,5 @@ def document(training: Training, table: Table, outcome: Outcome) -> dict[str, An
         "epochs": [record.as_dict() for record in outcome.records],
         "best_epoch": outcome.best_epoch,
         "stopped": outcome.stopped,
-        "scores": outcome.scores,
+        "scores": {part: as_json(found) for part, found in outcome.scores.items()},
     }

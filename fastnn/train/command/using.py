@@ -22,7 +22,7 @@ from fastnn.tables import batches, open_source, read_as
 from fastnn.train.command.screen import classes_table, scores_table
 from fastnn.train.command.training import use_threads
 from fastnn.train.model import Model
-from fastnn.train.scores import confusion, scores
+from fastnn.train.scores import as_json, confusion, scores
 
 SCHEMA = "fastnn-evaluate/1"
 # What tells two numbers of a type apart.
@@ -46,7 +46,12 @@ def run_evaluate(
         raise click.UsageError(str(error)) from error
     classes = model.target.classes
     matrix = None if classes is None else confusion(model, table.x, table.y)
-    document: dict[str, Any] = {"schema": SCHEMA, "source": table.title, "target": model.target.name, "scores": found}
+    document: dict[str, Any] = {
+        "schema": SCHEMA,
+        "source": table.title,
+        "target": model.target.name,
+        "scores": as_json(found),
+    }
     if matrix is not None:
         document |= {"classes": classes, "confusion": matrix.tolist()}
     people = console(sys.stderr if hand_out(document, json_file, files) else sys.stdout)
@@ -71,6 +76,8 @@ def run_predict_on(
         with _opened(output) as write:
             rows = _write_predictions(model, batches(source, model.columns, model.network.dtype),
                                       probabilities, json_lines, write)  # fmt: skip
+    except BrokenPipeError:
+        raise  # click ends quietly
     except (ValueError, OSError, ModuleNotFoundError) as error:
         raise click.UsageError(str(error)) from error
     if output != STDOUT:
