@@ -19,6 +19,10 @@ from fastnn.functional import (
     mse,
     softmax,
 )
+from fastnn.interchange.onnx_export import to_onnx
+from fastnn.interchange.onnx_import import from_onnx
+from fastnn.interchange.state_dict import from_state_dict, load_state_dict, save_state_dict, state_dict
+from fastnn.interchange.torch_modules import from_torch, to_torch
 from fastnn.io import FileError, save
 from fastnn.layers import Activation, Dense, Dropout, LayerNorm, Residual, RMSNorm
 from fastnn.losses import (
@@ -70,14 +74,22 @@ __all__ = [
     "binary_cross_entropy_with_logits",
     "cross_entropy",
     "fit",
+    "from_onnx",
+    "from_state_dict",
+    "from_torch",
     "get_num_threads",
     "hinge",
     "load",
+    "load_state_dict",
     "log_softmax",
     "matmul",
     "mlp",
     "mse",
     "save",
+    "save_state_dict",
     "set_num_threads",
     "softmax",
+    "state_dict",
+    "to_onnx",
+    "to_torch",
 ]

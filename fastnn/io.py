@@ -57,7 +57,7 @@ def read(path: str | PathLike[str], build: Callable[[dict[str, Any]], Built]) ->
 
     FileError where the file is anything but what save wrote; FileNotFoundError where it is not there.
     """
-    metadata, tensors = content(path)
+    metadata, tensors = read_tensors(path)
     if metadata.get("format") != FORMAT:
         raise FileError(f"{path}: format is {metadata.get('format')!r}; expected {FORMAT!r}, a file of Network.save")
     try:
@@ -68,8 +68,8 @@ def read(path: str | PathLike[str], build: Callable[[dict[str, Any]], Built]) ->
     return network
 
 
-def content(path: str | PathLike[str]) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
-    """Metadata and tensors of a safetensors file. FileError, FileNotFoundError."""
+def read_tensors(path: str | PathLike[str]) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
+    """The metadata and tensors of a safetensors file, whoever wrote it. FileError, FileNotFoundError."""
     from safetensors import SafetensorError, safe_open
 
     try:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.io import FileError, content, write
+from fastnn.io import FileError, read_tensors, write
 
 FORMAT = "fastnn-checkpoint/1"
 VECTORS = ("parameters", "state", "control", "records", "best")
@@ -44,7 +44,7 @@ class Checkpoint:
     @staticmethod
     def read(path: str | PathLike[str]) -> Checkpoint:
         """FileError, FileNotFoundError."""
-        metadata, tensors = content(path)
+        metadata, tensors = read_tensors(path)
         if metadata.get("format") != FORMAT:
             raise FileError(
                 f"{path}: format is {metadata.get('format')!r}; expected {FORMAT!r}, a file of --checkpoint"

@@ -1,0 +1,125 @@
+"""ONNX models of multilayer perceptrons, read into networks: one walk over the nodes, from the input to the output."""
+
+from __future__ import annotations
+
+from math import prod
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any
+
+from fastnn.interchange.chain import Chain
+from fastnn.interchange.extra import imported
+from fastnn.interchange.onnx_operators import OPERATORS, Node, Unreadable, Walk
+from fastnn.io import FileError
+from fastnn.losses import BinaryCrossEntropyWithLogits, CrossEntropy, Loss, as_loss
+from fastnn.network import Network
+
+
+def from_onnx(path: str | PathLike[str], loss: str | Loss = "cross_entropy", *, output: str | None = None) -> Network:
+    """The multilayer perceptron that an ONNX file holds, as to_onnx, torch.onnx and others write it, in float32 or 64.
+
+    Read are Gemm, MatMul, Add of a bias, Relu, LeakyRelu, PRelu, Elu, Tanh, Sigmoid, Gelu, Softplus, Swish, the nodes
+    that make up silu, gelu, softplus and step, Identity, Cast, Dropout (left out, as in inference), Transpose, and
+    Flatten or Reshape of the input. A Softmax or LogSoftmax at the end is left out where the loss is a cross-entropy,
+    and so is a Sigmoid before binary_cross_entropy_with_logits: the network gives logits, predict_proba the rest.
+
+    output: which of the graph's outputs, where it has several; nodes that it does not need are not looked at.
+
+    Raises FileError, which names the node and its operator, for anything else; FileNotFoundError where it is not there;
+    ModuleNotFoundError without onnx.
+    """
+    onnx, loss = imported("onnx"), as_loss(loss)
+    model = _model(onnx, path)
+    try:
+        graph = model.graph
+        wanted = _output(graph, output)
+        walk = _start(onnx, graph)
+        for proto in _needed(graph, wanted):
+            _take(onnx, walk, proto)
+        _finish(walk, wanted, loss)
+        return walk.chain.network(loss)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise FileError(f"{fspath(path)}: {error}") from error
+
+
+def _model(onnx: Any, path: str | PathLike[str]) -> Any:
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{fspath(path)}: no such file")
+    try:
+        onnx.checker.check_model(fspath(path))
+        return onnx.load(path)
+    except Exception as error:  # protobuf's, onnx's and the operating system's have no base in common
+        raise FileError(f"{fspath(path)}: not a readable ONNX model ({str(error).strip()})") from error
+
+
+def _output(graph: Any, output: str | None) -> str:
+    names = [value.name for value in graph.output]
+    if output is None and len(names) == 1:
+        output = names[0]
+    if output is None or output not in names:
+        raise ValueError(f"output is {output!r}; expected one of the graph's outputs, {', '.join(names)}")
+    return output
+
+
+def _start(onnx: Any, graph: Any) -> Walk:
+    """With the constants, and the one input."""
+    values = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    inputs = [value for value in graph.input if value.name not in values]
+    if len(inputs) != 1:
+        raise ValueError(f"the graph has {len(inputs)} inputs; expected one")
+    sizes = [size.dim_value for size in inputs[0].type.tensor_type.shape.dim][1:]
+    # A size that is not known is 0, and so is the product; a shape that is not known is taken for rows.
+    walk = Walk(Chain((prod(sizes) if sizes else 0) or None), values, flat=len(sizes) < 2)
+    values[inputs[0].name] = walk.end
+    return walk
+
+
+def _needed(graph: Any, output: str) -> list[Any]:
+    """The nodes that the output depends on, in the order of the file, in which each comes after those it needs."""
+    wanted: set[str] = {output}
+    needed: list[Any] = []
+    for node in reversed(graph.node):
+        if wanted & set(node.output):
+            wanted |= set(node.input)
+            needed.append(node)
+    return needed[::-1]
+
+
+def _take(onnx: Any, walk: Walk, node: Any) -> None:
+    """Go over one node. Unreadable, which names it."""
+    said = f"node {node.name or node.output[0]!r} ({node.op_type})"
+    try:
+        walk.values[node.output[0]] = _value(onnx, walk, node)
+    except Unreadable:
+        raise
+    except (ValueError, TypeError) as error:
+        raise Unreadable(f"{said}: {error}") from error
+    walk.nodes[node.output[0]] = said
+
+
+def _value(onnx: Any, walk: Walk, node: Any) -> Any:
+    if node.op_type not in OPERATORS or node.domain not in ("", "ai.onnx"):
+        raise ValueError(f"no layer of fastnn does this; expected {', '.join(OPERATORS)}")
+    unknown = [name for name in node.input if name and name not in walk.values]
+    if unknown:
+        raise ValueError(f"its input {unknown[0]} is none that fastnn computes")
+    attributes = {item.name: onnx.helper.get_attribute_value(item) for item in node.attribute}
+    if node.op_type == "Constant" and "value" in attributes:
+        attributes["value"] = onnx.numpy_helper.to_array(attributes["value"])
+    inputs = [walk.values[name] if name else None for name in node.input]
+    return OPERATORS[node.op_type](walk, Node(list(node.input), inputs, attributes))
+
+
+def _finish(walk: Walk, output: str, loss: Loss) -> None:
+    """Settle the output: logits, where the file goes on to probabilities that predict_proba gives."""
+    tree = walk.values[output]
+    last = tree[0] if isinstance(tree, tuple) else None
+    if last in ("softmax", "log_softmax"):
+        if not isinstance(loss, CrossEntropy):
+            raise ValueError(f"{walk.nodes[output]} is at the end, and the loss {loss.name}; expected cross_entropy")
+        walk.values[output] = tree[2]
+    if last == "sigmoid" and isinstance(loss, BinaryCrossEntropyWithLogits):
+        walk.values[output] = tree[2]
+    walk.settle(output)
+    if walk.columns:
+        raise ValueError("the output is transposed; expected rows")

@@ -1,0 +1,309 @@
+"""What each ONNX operator means to a chain of layers. A new one is a function and a row of OPERATORS.
+
+A node's inputs and output are constants (arrays) or trees (see formula.py), whose leaves are the data at some point of
+the chain. Elementwise nodes make trees grow; a node that needs rows of numbers has the tree before it settled into
+activations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.checks import FLOAT32, FLOAT64
+from fastnn.interchange.chain import Chain
+from fastnn.interchange.formula import Tree, call, outermost, product, total
+from fastnn.interchange.onnx_export import shortest
+from fastnn.kernels.activation import NAMES
+
+Array = NDArray[Any]
+
+
+class Unreadable(ValueError):
+    """A node that is no layer of fastnn; the message names it."""
+
+
+class End:
+    """The data at the end of the chain, a leaf of trees. Once the chain grows, it has another end."""
+
+
+@dataclass
+class Walk:
+    """The chain so far, and what each tensor is.
+
+    nodes: who made a tensor, in words. flat: whether the data are rows (N, features) yet. columns: whether they are
+    transposed, (features, N).
+    """
+
+    chain: Chain
+    values: dict[str, Any]
+    flat: bool
+    columns: bool = False
+    nodes: dict[str, str] = field(default_factory=dict)
+    end: End = field(default_factory=End)
+
+    def settle(self, name: str) -> End:
+        """The tensor as the end of the chain: the activations that its tree is are appended."""
+        tree, activations = self.values[name], []
+        while isinstance(tree, tuple):
+            found = tree if tree[0] in NAMES else outermost(tree)
+            if found is None:
+                raise Unreadable(f"{self.nodes[name]} ends a formula that is none of fastnn's activations")
+            *activation, tree = found
+            activations.append(activation)
+        if tree is not self.end:
+            raise Unreadable(f"{self.nodes.get(name, name)} is taken once more, after other layers; expected a chain")
+        for activation in reversed(activations):
+            self.chain.activation(*activation)
+        return self.grown()
+
+    def grown(self) -> End:
+        self.end = End()
+        return self.end
+
+
+@dataclass(frozen=True)
+class Node:
+    """names: of its input tensors, "" for one that is left out. inputs: what they are."""
+
+    names: list[str]
+    inputs: list[Any]
+    attributes: dict[str, Any]
+
+    def constant(self, index: int) -> Array | None:
+        """An input that is a constant; None where it is left out."""
+        value = self.inputs[index] if index < len(self.inputs) else None
+        if value is None or isinstance(value, np.ndarray):
+            return value
+        raise ValueError(f"its input {self.names[index]} depends on the data; expected a constant")
+
+    def scalar(self, index: int) -> float:
+        value = self.constant(index)
+        if value is None or value.size != 1:
+            shape = "is left out" if value is None else f"has shape {value.shape}"
+            raise ValueError(f"its input {index} {shape}; expected one number")
+        return float(value.reshape(()))
+
+    def tree(self, index: int = 0) -> Tree:
+        if isinstance(self.inputs[index], np.ndarray):
+            raise ValueError(f"its input {self.names[index]} is a constant; expected data")
+        return self.inputs[index]
+
+    def parts(self) -> list[Tree | float]:
+        """Two inputs of an elementwise operator: trees, and constants of one number."""
+        return [
+            self.scalar(index) if isinstance(value, np.ndarray) else value for index, value in enumerate(self.inputs)
+        ]
+
+
+Operator = Callable[[Walk, Node], Any]
+# ONNX's numbers of them.
+FLOATS = {1: FLOAT32, 11: FLOAT64}
+
+# Layers ---------------------------------------------------------------------------------------------------------------
+
+
+def _dense(walk: Walk, node: Node, weight: Array | None, bias: Array | None, columns: bool = False) -> End:
+    if weight is None:
+        raise ValueError("it has no weight")
+    walk.settle(node.names[0])
+    if not walk.flat or walk.columns != columns:
+        raise ValueError("it takes no rows (N, features); expected a Flatten(axis=1) before it, or no Transpose")
+    walk.columns = False
+    walk.chain.dense(weight, bias)
+    return walk.grown()
+
+
+def _matmul(walk: Walk, node: Node) -> End:
+    node.tree(0)
+    return _dense(walk, node, node.constant(1), None)
+
+
+def _gemm(walk: Walk, node: Node) -> End:
+    node.tree(0)
+    of = node.attributes.get
+    weight, bias = node.constant(1), node.constant(2)
+    if weight is not None:
+        weight = _times(weight.T if of("transB", 0) else weight, of("alpha", 1.0))
+        if bias is not None:
+            bias = _row(_times(bias, of("beta", 1.0)), weight.shape[-1])
+    return _dense(walk, node, weight, bias, columns=bool(of("transA", 0)))
+
+
+def _times(values: Array, factor: float) -> Array:
+    return values if factor == 1.0 else values * values.dtype.type(factor)
+
+
+def _row(values: Array, width: int) -> Array:
+    """A constant that is added to rows, as (width,)."""
+    if values.shape[:-1] not in ((), (1,)) or values.size not in (1, width):
+        raise ValueError(f"it adds a constant of shape {values.shape}; expected a bias ({width},)")
+    return np.broadcast_to(values.reshape(-1), (width,))
+
+
+def _add(walk: Walk, node: Node) -> Tree:
+    """A bias, where it follows a product and has its width; else a term of a formula."""
+    constants = [value for value in node.inputs if isinstance(value, np.ndarray)]
+    trees = [value for value in node.inputs if not isinstance(value, np.ndarray)]
+    if len(constants) == 1 and trees[0] is walk.end and walk.chain.width is not None and not walk.columns:
+        (bias,) = constants
+        if (bias.size > 1 or walk.chain.width == 1) and walk.chain.add_bias(_row(bias, walk.chain.width)):
+            return walk.grown()
+    return total(*node.parts())
+
+
+# Elementwise ----------------------------------------------------------------------------------------------------------
+
+
+def _function(name: str) -> Operator:
+    return lambda walk, node: call(name, node.tree())
+
+
+def _function_of_alpha(name: str, default: float) -> Operator:
+    return lambda walk, node: call(name, node.tree(), shortest(node.attributes.get("alpha", default)))
+
+
+def _prelu(walk: Walk, node: Node) -> Tree:
+    return call("leaky_relu", node.tree(), node.scalar(1))
+
+
+def _gelu(walk: Walk, node: Node) -> Tree:
+    kinds = {b"none": "gelu", b"tanh": "gelu_tanh"}
+    return call(kinds[node.attributes.get("approximate", b"none")], node.tree())
+
+
+def _swish(walk: Walk, node: Node) -> Tree:
+    if node.attributes.get("alpha", 1.0) != 1.0:
+        raise ValueError("expected alpha 1")
+    return call("silu", node.tree())
+
+
+def _greater_or_equal(walk: Walk, node: Node) -> Tree:
+    if node.scalar(1) != 0:
+        raise ValueError("expected a comparison with 0, which makes a step")
+    return call("step", node.tree())
+
+
+def _subtract(walk: Walk, node: Node) -> Tree:
+    minuend, subtrahend = node.parts()
+    return total(minuend, product(-1.0, subtrahend))
+
+
+def _divide(walk: Walk, node: Node) -> Tree:
+    divisor = node.scalar(1)
+    if divisor == 0:
+        raise ValueError("it divides by 0")
+    return product(node.tree(), 1 / divisor)
+
+
+def _power(walk: Walk, node: Node) -> Tree:
+    exponent = node.scalar(1)
+    if exponent not in (2, 3):
+        raise ValueError(f"its exponent is {exponent:g}; expected 2 or 3")
+    return product(*[node.tree()] * int(exponent))
+
+
+def _softmax(name: str) -> Operator:
+    def read(walk: Walk, node: Node) -> Tree:
+        # On rows the last axis is 1, and the default of either version of the operator.
+        if node.attributes.get("axis", -1) not in (-1, 1) or walk.columns:
+            raise ValueError("expected the last axis")
+        return call(name, node.tree())
+
+    return read
+
+
+# The same numbers -----------------------------------------------------------------------------------------------------
+
+
+def _same(walk: Walk, node: Node) -> Any:
+    return node.inputs[0]
+
+
+def _cast(walk: Walk, node: Node) -> Any:
+    """Between floats, of data: the network has the dtype of its weights."""
+    dtype = FLOATS.get(node.attributes["to"])
+    if dtype is None:
+        raise ValueError("expected a cast to float32 or float64")
+    return node.inputs[0].astype(dtype) if isinstance(node.inputs[0], np.ndarray) else node.inputs[0]
+
+
+def _dropout(walk: Walk, node: Node) -> Tree:
+    training = node.constant(2)
+    if training is not None and training.any():
+        raise ValueError("it is in training mode; fastnn has no dropout")
+    return node.tree()
+
+
+def _flatten(walk: Walk, node: Node) -> Tree:
+    if node.attributes.get("axis", 1) != 1 or walk.columns:
+        raise ValueError("expected axis 1")
+    walk.flat = True
+    return node.tree()
+
+
+def _reshape(walk: Walk, node: Node) -> Tree:
+    """To rows, as far as that can be told: what comes must have as many features."""
+    shape = node.constant(1)
+    if isinstance(node.inputs[0], np.ndarray) and shape is not None:
+        return node.inputs[0].reshape(shape)
+    if shape is None or shape.size != 2 or shape[1] not in (-1, walk.chain.width) or walk.columns:
+        raise ValueError(f"it makes the shape {shape}; expected (N, features)")
+    if shape[0] == -1 == shape[1]:
+        raise ValueError("it makes a shape of two unknown sizes")
+    walk.flat = True
+    return node.tree()
+
+
+def _transpose(walk: Walk, node: Node) -> Any:
+    order = node.attributes.get("perm")
+    if isinstance(node.inputs[0], np.ndarray):
+        return node.inputs[0].transpose(order)
+    if order not in (None, [1, 0]) or not walk.flat:
+        raise ValueError(f"its perm is {order}; expected [1, 0]")
+    walk.settle(node.names[0])
+    walk.columns = not walk.columns
+    return walk.grown()
+
+
+def _constant(walk: Walk, node: Node) -> Array:
+    (value,) = node.attributes.values()
+    return np.asarray(value)
+
+
+OPERATORS: dict[str, Operator] = {
+    "Gemm": _gemm,
+    "MatMul": _matmul,
+    "Add": _add,
+    "Relu": _function("relu"),
+    "LeakyRelu": _function_of_alpha("leaky_relu", 0.01),
+    "PRelu": _prelu,
+    "Elu": _function_of_alpha("elu", 1.0),
+    "Tanh": _function("tanh"),
+    "Sigmoid": _function("sigmoid"),
+    "Gelu": _gelu,
+    "Softplus": _function("softplus"),
+    "Swish": _swish,
+    "Erf": _function("erf"),
+    "Exp": _function("exp"),
+    "Log": _function("log"),
+    "GreaterOrEqual": _greater_or_equal,
+    "Mul": lambda walk, node: product(*node.parts()),
+    "Sub": _subtract,
+    "Div": _divide,
+    "Neg": lambda walk, node: product(-1.0, node.tree()),
+    "Pow": _power,
+    "Softmax": _softmax("softmax"),
+    "LogSoftmax": _softmax("log_softmax"),
+    "Identity": _same,
+    "Cast": _cast,
+    "Dropout": _dropout,
+    "Flatten": _flatten,
+    "Reshape": _reshape,
+    "Transpose": _transpose,
+    "Constant": _constant,
+}
