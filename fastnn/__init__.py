@@ -4,7 +4,9 @@ Networks are data, kernels are compiled once. `mlp` and `Network` build a networ
 the flat arrays that `fastnn.training.train_step` takes inside your own @njit code.
 """
 
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
 
 from numba import get_num_threads, set_num_threads
 
@@ -19,10 +21,6 @@ from fastnn.functional import (
     mse,
     softmax,
 )
-from fastnn.interchange.onnx_export import to_onnx
-from fastnn.interchange.onnx_import import from_onnx
-from fastnn.interchange.state_dict import from_state_dict, load_state_dict, save_state_dict, state_dict
-from fastnn.interchange.torch_modules import from_torch, to_torch
 from fastnn.io import FileError, save
 from fastnn.layers import Activation, Dense, Dropout, LayerNorm, Residual, RMSNorm
 from fastnn.losses import (
@@ -37,6 +35,12 @@ from fastnn.models import load, mlp
 from fastnn.network import Network
 from fastnn.optimizers import SGD, Adam, AdamW, Cosine, InverseScaling, Momentum, Nesterov, Schedule, StepDecay
 from fastnn.trainer import NonFiniteLoss, Trainer
+
+if TYPE_CHECKING:
+    from fastnn.interchange.onnx_export import to_onnx
+    from fastnn.interchange.onnx_import import from_onnx
+    from fastnn.interchange.state_dict import from_state_dict, load_state_dict, save_state_dict, state_dict
+    from fastnn.interchange.torch_modules import from_torch, to_torch
 
 try:
     __version__ = version("fastnn")
@@ -93,3 +97,25 @@ __all__ = [
     "to_onnx",
     "to_torch",
 ]
+
+# Imported when they are asked for: 7 of the 270 ms of `import fastnn`, which few need.
+_INTERCHANGE = {
+    "from_onnx": "onnx_import",
+    "from_state_dict": "state_dict",
+    "from_torch": "torch_modules",
+    "load_state_dict": "state_dict",
+    "save_state_dict": "state_dict",
+    "state_dict": "state_dict",
+    "to_onnx": "onnx_export",
+    "to_torch": "torch_modules",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _INTERCHANGE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"fastnn.interchange.{_INTERCHANGE[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

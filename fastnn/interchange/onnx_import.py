@@ -99,7 +99,7 @@ def _take(onnx: Any, walk: Walk, node: Any) -> None:
 
 def _value(onnx: Any, walk: Walk, node: Any) -> Any:
     if node.op_type not in OPERATORS or node.domain not in ("", "ai.onnx"):
-        raise ValueError(f"no layer of fastnn does this; expected {', '.join(OPERATORS)}")
+        raise ValueError(f"no layer of fastnn does what it does; expected {', '.join(OPERATORS)}")
     unknown = [name for name in node.input if name and name not in walk.values]
     if unknown:
         raise ValueError(f"its input {unknown[0]} is none that fastnn computes")

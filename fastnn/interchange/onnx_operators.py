@@ -188,6 +188,19 @@ def _greater_or_equal(walk: Walk, node: Node) -> Tree:
     return call("step", node.tree())
 
 
+def _greater(walk: Walk, node: Node) -> Tree:
+    return call("above", node.tree(), node.scalar(1))
+
+
+def _where(walk: Walk, node: Node) -> Tree:
+    """torch.onnx's softplus: where(x > threshold, x, softplus(x)), which is softplus from a threshold of 20 on."""
+    condition, x, otherwise = node.inputs
+    is_softplus = otherwise == ("softplus", None, x) and condition[0::2] == ("above", x) and condition[1] >= 20
+    if not is_softplus:
+        raise ValueError("it chooses between other values than those of torch's Softplus")
+    return otherwise
+
+
 def _subtract(walk: Walk, node: Node) -> Tree:
     minuend, subtrahend = node.parts()
     return total(minuend, product(-1.0, subtrahend))
@@ -293,6 +306,8 @@ OPERATORS: dict[str, Operator] = {
     "Log": _function("log"),
     "GreaterOrEqual": _greater_or_equal,
     "Mul": lambda walk, node: product(*node.parts()),
+    "Greater": _greater,
+    "Where": _where,
     "Sub": _subtract,
     "Div": _divide,
     "Neg": lambda walk, node: product(-1.0, node.tree()),
