@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastnn.arrays import as_numpy
+
 Array = NDArray[Any]
 
 # Bytes that no machine is asked about before they are taken.
@@ -62,21 +64,38 @@ def as_number(value: object, name: str, low: float = -np.inf, high: float = np.i
 
 
 def as_numeric(values: ArrayLike, name: str) -> Array:
-    if isinstance(values, np.ma.MaskedArray):
-        raise TypeError(f"{name} is a masked array; fill or drop the masked entries first")
-    array = np.asarray(values)
+    """An array of real numbers of any layout: NumPy's, or a view of another library's where that gives one."""
+    array = values if type(values) is np.ndarray else as_numpy(values, name)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} has dtype {array.dtype}; expected real numbers")
     return array
 
 
+def as_contiguous(array: Array, dtype: np.dtype[Any]) -> Array:
+    """C-contiguous, aligned, of that dtype: the array itself or a view where it is so, else a copy.
+
+    For kernels to read. They are compiled for arrays that may be written, so an array that may not, such as one of jax,
+    pandas or a file mapped read-only, is given as a view that says otherwise.
+    """
+    array = np.require(array, dtype, ["C", "A"])
+    return array if array.flags.writeable else np.asarray(_Unlocked(array))
+
+
+class _Unlocked:
+    """Memory that may not be written, described as if it might. Whoever takes it keeps the array alive."""
+
+    def __init__(self, array: Array) -> None:
+        self._array = array
+        self.__array_interface__ = array.__array_interface__ | {"data": (array.ctypes.data, False)}
+
+
 def as_rows(values: ArrayLike, width: int, dtype: np.dtype[Any], name: str) -> Array:
-    """(N, width), C-contiguous, aligned, writeable, of that dtype: the array itself where it is so, else a copy."""
+    """(N, width) as kernels read it, see as_contiguous."""
     array = as_numeric(values, name)
     if array.ndim != 2 or array.shape[1] != width:
         hint = f"; for one row pass {name}[None, :]" if array.shape == (width,) else ""
         raise ValueError(f"{name} has shape {array.shape}; expected (N, {width}){hint}")
-    return np.require(array, dtype, ["C", "A", "W"])
+    return as_contiguous(array, dtype)
 
 
 def as_labels(values: ArrayLike, rows: int, classes: int, ignore_index: int, name: str) -> NDArray[np.int64]:
@@ -93,7 +112,7 @@ def as_labels(values: ArrayLike, rows: int, classes: int, ignore_index: int, nam
             f"{name}[{wrong[0]}] is {array[wrong[0]]}; expected 0..{classes - 1}"
             f"{'' if ignore_index in range(classes) else f' or {ignore_index} (ignored)'}"
         )
-    return np.require(array, np.int64, ["C", "A", "W"])
+    return as_contiguous(array, np.dtype(np.int64))
 
 
 def require_memory(

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn._jit import DEBUG, DISABLED, most_threads
-from fastnn.checks import FLOAT32, FLOAT64, as_choice, as_labels, as_number, as_numeric, as_rows
+from fastnn.checks import FLOAT32, FLOAT64, as_choice, as_contiguous, as_labels, as_number, as_numeric, as_rows
 from fastnn.kernels import activation as functions
 from fastnn.kernels import loss as losses
 from fastnn.kernels import matmul as products
@@ -118,7 +118,7 @@ def _apply(kind: int, x: ArrayLike, out: NDArray[Any] | None, alpha: float = 0.0
     array: Any = x
     if not _is_ready(array):
         array = as_numeric(x, "x")
-        array = np.require(array, _dtype_of(array), ["C", "A", "W"])
+        array = as_contiguous(array, _dtype_of(array))
     if out is None:
         out = np.empty_like(array)
     elif out is not array:
@@ -253,8 +253,8 @@ def _elementwise(prediction: ArrayLike, target: ArrayLike, loss: Loss, reduction
     if prediction.shape != target.shape:
         raise ValueError(f"prediction has shape {prediction.shape}, target {target.shape}; expected the same")
     dtype = _dtype_of(prediction)
-    flat = np.require(prediction.reshape(-1), dtype, ["C", "A", "W"])
-    goal = np.require(target.reshape(-1), dtype, ["C", "A", "W"])
+    flat = as_contiguous(prediction.reshape(-1), dtype)
+    goal = as_contiguous(target.reshape(-1), dtype)
     loss.require_target(goal, "target")
     kind = losses.NAMES.index(loss.name)
     if reduction == "none":

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastnn import tape, training
 from fastnn._jit import DEBUG, DISABLED
-from fastnn.checks import aligned_zeros, as_count, as_numeric, require_memory
+from fastnn.checks import aligned_zeros, as_contiguous, as_count, as_numeric, require_memory
 from fastnn.kernels.dropout import SEEDS
 from fastnn.layers import Layer, Operation, Residual
 from fastnn.losses import CrossEntropy, Loss, Perceptron
@@ -84,7 +84,7 @@ def as_order(order: ArrayLike, rows: int) -> NDArray[np.int64]:
         raise TypeError(f"order is {order.dtype} {order.shape}; expected whole numbers, one a row to train on")
     if order.size and not (order.min() >= 0 and order.max() < rows):
         raise ValueError(f"order spans {order.min()}..{order.max()}; expected rows of x, 0..{rows - 1}")
-    return np.require(order, np.int64, ["C", "A", "W"])
+    return as_contiguous(order, np.dtype(np.int64))
 
 
 def _as_seed(seed: int) -> int:

@@ -23,7 +23,8 @@ def from_onnx(path: str | PathLike[str], loss: str | Loss = "cross_entropy", *, 
     Flatten or Reshape of the input. A Softmax or LogSoftmax at the end is left out where the loss is a cross-entropy,
     and so is a Sigmoid before binary_cross_entropy_with_logits: the network gives logits, predict_proba the rest.
 
-    output: which of the graph's outputs, where it has several; nodes that it does not need are not looked at.
+    output: which tensor is the output, where the graph has several; nodes that it does not need are not looked at.
+    Files of scikit-learn's MLPClassifier, by skl2onnx without zipmap, have "probabilities".
 
     Raises FileError, which names the node and its operator, for anything else; FileNotFoundError where it is not there;
     ModuleNotFoundError without onnx.
@@ -56,7 +57,7 @@ def _output(graph: Any, output: str | None) -> str:
     names = [value.name for value in graph.output]
     if output is None and len(names) == 1:
         output = names[0]
-    if output is None or output not in names:
+    if output is None or not any(output in node.output for node in graph.node):
         raise ValueError(f"output is {output!r}; expected one of the graph's outputs, {', '.join(names)}")
     return output
 

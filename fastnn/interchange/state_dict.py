@@ -130,8 +130,8 @@ def _groups(source: Source, order: Sequence[str] | None) -> dict[str, dict[str, 
 
 
 def _array(values: Any, name: str) -> Array:
-    # A parameter of a module that trains is as good as any tensor.
-    return as_numeric(values.detach() if hasattr(values, "detach") else values, name)
+    """Of a torch parameter too, which may be trained, and on any device."""
+    return as_numeric(values.detach().cpu() if hasattr(values, "detach") else values, name)
 
 
 def _in_order(names: list[str], order: Sequence[str] | None) -> list[str]:
