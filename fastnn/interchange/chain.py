@@ -82,6 +82,6 @@ class Chain:
     def _require_dtype(self, parameters: dict[str, Array]) -> None:
         for name, values in parameters.items():
             dtype = as_dtype(values.dtype)
-            if self._dtype not in (None, dtype):
+            if self._dtype is not None and self._dtype != dtype:  # NumPy's float64 equals None
                 raise ValueError(f"the {name} is {dtype} and what came before {self._dtype}; a network has one dtype")
             self._dtype = dtype
