@@ -170,6 +170,18 @@ def test_what_draws_is_imported_when_a_picture_is_asked_for(name: str) -> None:
     assert not {module.partition(".")[0] for module in imports(name, deferred=False)} & drawers
 
 
+@pytest.mark.parametrize("name", [name for name in SOURCES if not name.startswith("fastnn.bench.peers")])
+def test_other_libraries_are_imported_when_a_format_of_theirs_is_asked_for(name: str) -> None:
+    others = {"torch", "onnx", "onnxruntime", "jax", "pandas", "polars"}
+    assert not {module.partition(".")[0] for module in imports(name, deferred=False)} & others
+
+
+@pytest.mark.parametrize("name", [name for name in CORE if name != "fastnn"])
+def test_the_formats_of_others_stand_above_the_library(name: str) -> None:
+    if not name.startswith("fastnn.interchange"):
+        assert not [module for module in ours(imports(name)) if module.startswith("fastnn.interchange")]
+
+
 @pytest.mark.parametrize("name", [name for name in SOURCES if name not in ("fastnn.cli", "fastnn.__main__")])
 def test_nothing_imports_the_command_line(name: str) -> None:
     assert "fastnn.cli" not in imports(name)

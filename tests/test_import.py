@@ -41,7 +41,21 @@ def test_importing_adds_fastnn_to_numba(imported: Any) -> None:
 
 @pytest.mark.parametrize(
     "package",
-    ["sklearn", "scipy", "pandas", "torch", "jax", "rich", "click", "psutil", "safetensors", "mlxtend", "matplotlib"],
+    [
+        "sklearn",
+        "scipy",
+        "pandas",
+        "torch",
+        "jax",
+        "rich",
+        "click",
+        "psutil",
+        "safetensors",
+        "mlxtend",
+        "matplotlib",
+        "onnx",
+        "polars",
+    ],
 )
 def test_importing_leaves_out(package: str, imported: Any) -> None:
     assert package not in added_packages(imported)
@@ -50,7 +64,7 @@ def test_importing_leaves_out(package: str, imported: Any) -> None:
 def test_importing_leaves_out_what_few_need_of_fastnn_itself(imported: Any) -> None:
     added = set(imported[1])
     assert "fastnn.kernels.loss" in added
-    unwanted = {"fastnn.cli", "fastnn.bench", "fastnn.machine", "fastnn.data", "fastnn.reference"}
+    unwanted = {"fastnn.cli", "fastnn.bench", "fastnn.machine", "fastnn.data", "fastnn.reference", "fastnn.interchange"}
     assert not added & unwanted
 
 

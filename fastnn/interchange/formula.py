@@ -38,6 +38,8 @@ def _merged(kind: str, neutral: float, merge: Callable[[float, float], float], p
             trees += part[2:]
         else:
             trees.append(part)
+    if not trees:
+        return constant
     if constant == neutral and len(trees) == 1:
         return trees[0]
     return _bounded((kind, _rounded(constant), *sorted(trees, key=repr)))

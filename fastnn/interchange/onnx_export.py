@@ -25,8 +25,8 @@ def to_onnx(network: Network, path: str | PathLike[str], *, probabilities: bool 
     """Write the network as an ONNX model, atomically: "input" (batch, inputs) to "output" (batch, outputs).
 
     The batch may be of any size. probabilities: end in what predict_proba gives, a Softmax or a Sigmoid, for networks
-    trained on logits. Weights are kept to the bit, alpha as float32. ONNX Runtime runs float64 models with identity,
-    step, sigmoid, tanh, relu and silu; for the others it has no float64 code.
+    trained on logits. Weights are kept to the bit, alpha as float32. ONNX Runtime (1.32) runs float64 models with
+    identity, step, sigmoid, tanh, relu, silu and, to 3e-8, gelu_tanh; for the others it has no float64 code.
 
     Raises ValueError where there are no probabilities, where a float64 network has an alpha that float32 cannot keep,
     or above 2 GiB; ModuleNotFoundError without onnx.

@@ -56,7 +56,7 @@ class Walk:
             *activation, tree = found
             activations.append(activation)
         if tree is not self.end:
-            raise Unreadable(f"{self.nodes.get(name, name)} is taken once more, after other layers; expected a chain")
+            raise ValueError(f"{name} is taken once more, after other layers; expected a chain")
         for activation in reversed(activations):
             self.chain.activation(*activation)
         return self.grown()
@@ -94,7 +94,9 @@ class Node:
         return self.inputs[index]
 
     def parts(self) -> list[Tree | float]:
-        """Two inputs of an elementwise operator: trees, and constants of one number."""
+        """Two inputs of an elementwise operator: trees, and at most one constant of one number."""
+        if all(isinstance(value, np.ndarray) for value in self.inputs):
+            raise ValueError("its inputs are constants; expected data")
         return [
             self.scalar(index) if isinstance(value, np.ndarray) else value for index, value in enumerate(self.inputs)
         ]
