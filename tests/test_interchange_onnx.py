@@ -162,6 +162,21 @@ def test_broken_files_are_named(content: bytes, tmp_path: Path) -> None:
         from_onnx(tmp_path / "absent.onnx")
 
 
+def test_a_damaged_file_is_refused_or_read_and_nothing_else(tmp_path: Path) -> None:
+    to_onnx(every_way("gelu_tanh"), tmp_path / "net.onnx", probabilities=True)
+    content = (tmp_path / "net.onnx").read_bytes()
+    rng, refused = np.random.default_rng(0), 0
+    for _ in range(300):
+        damaged = bytearray(content)
+        damaged[rng.integers(400)] = rng.integers(256)  # where the graph is described
+        (tmp_path / "net.onnx").write_bytes(damaged)
+        try:
+            from_onnx(tmp_path / "net.onnx")
+        except FileError:
+            refused += 1
+    assert refused > 100
+
+
 def test_every_prefix_of_a_file_is_refused(tmp_path: Path) -> None:
     to_onnx(mlp(3, 4, 2, seed=0), tmp_path / "net.onnx")
     content = (tmp_path / "net.onnx").read_bytes()

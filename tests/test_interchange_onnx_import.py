@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -263,6 +262,7 @@ BAD: dict[str, tuple[list[Any], str]] = {
         [FIRST, node("Tanh", "z", "t"), node("Sigmoid", "z", "s"), node("Mul", "t s", "y")], r"\(Mul\) ends a formula",
     ),
     "another gelu": ([FIRST, node("Mul", "z k", "m"), node("Sigmoid", "m", "s"), node("Mul", "z s", "y")], "ends a"),
+    "an unknown gelu": ([FIRST, node("Gelu", "z", "y", approximate="sigmoid")], "is b'sigmoid'; expected"),
     "a softmax amid": ([FIRST, node("Softmax", "z", "s"), node("MatMul", "s v", "y")], r"\(Softmax\) ends"),
     "a softmax over rows": ([FIRST, node("Softmax", "z", "y", axis=0)], r"\(Softmax\): expected the last axis"),
     "a weight that is data": ([node("MatMul", "x x", "y")], r"\(MatMul\): its input x depends on the data"),
@@ -343,54 +343,3 @@ def test_a_formula_is_found_to_six_digits_of_its_constants() -> None:
     for scale, found in ((2.0**0.5, "gelu"), (2.0**0.5 + 1e-8, "gelu"), (1.4143, None), (1.41, None)):
         tree = formula.product(0.5, x, formula.total(1.0, formula.call("erf", formula.product(1 / scale, x))))
         assert (formula.outermost(tree) or [None])[0] == found
-
-
-# Exporters ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("dynamo", "opset"), [(False, 13), (False, 20), (True, 20)])
-def test_what_torch_exports_is_read(dynamo: bool, opset: int, tmp_path: Path) -> None:
-    torch: Any = pytest.importorskip("torch")
-    if dynamo:
-        pytest.importorskip("onnxscript")
-    nn = torch.nn
-    activations = [nn.ReLU(), nn.LeakyReLU(0.2), nn.ELU(0.7), nn.Tanh(), nn.Sigmoid(), nn.GELU(), nn.GELU("tanh")]
-    parts = [
-        part for act in [*activations, nn.SiLU(), nn.Softplus()] for part in (nn.Linear(6, 6), act, nn.Dropout(0.3))
-    ]
-    torch.manual_seed(0)
-    module = nn.Sequential(nn.Flatten(), *parts, nn.Linear(6, 3, bias=False), nn.Softmax(1)).eval()
-    x = torch.randn(7, 2, 3)
-    export(torch, module, x, tmp_path / "module.onnx", dynamo, opset)
-    net = from_onnx(tmp_path / "module.onnx")
-    names = ["relu", "leaky_relu", "elu", "tanh", "sigmoid", "gelu", "gelu_tanh", "silu", "softplus", "identity"]
-    assert [layer.activation for layer in net.layers] == names
-    assert [layer.alpha for layer in net.layers][1:3] == [0.2, 0.7]
-    np.testing.assert_allclose(net.predict_proba(x.reshape(7, 6)), module(x).detach(), atol=1e-6)
-
-
-def export(torch: Any, module: Any, x: Any, path: Path, dynamo: bool, opset: int) -> None:
-    rows = {"dynamic_shapes": ({0: torch.export.Dim("n")},)} if dynamo else {"dynamic_axes": {"x": {0: "n"}}}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporters deprecate one another
-        torch.onnx.export(module, (x,), path, dynamo=dynamo, opset_version=opset, input_names=["x"], **rows)
-
-
-@pytest.mark.parametrize("activation", ["relu", "tanh", "logistic"])
-def test_what_skl2onnx_makes_of_scikit_learns_networks_is_read(activation: str, tmp_path: Path) -> None:
-    skl2onnx: Any = pytest.importorskip("skl2onnx")
-    from sklearn.neural_network import MLPClassifier, MLPRegressor
-
-    x, labels = normal(60, 4).astype("f4"), np.arange(60) % 3
-    for model, options, end in (
-        (MLPClassifier((7,), activation=activation, max_iter=1), {"zipmap": False}, {"output": "probabilities"}),
-        (MLPRegressor(hidden_layer_sizes=(7,), activation=activation, max_iter=1), None, {"loss": "mse"}),
-    ):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            model.fit(x, labels)
-        made = skl2onnx.to_onnx(model, x[:1], options=options)
-        (tmp_path / "model.onnx").write_bytes(made.SerializeToString())
-        net = from_onnx(tmp_path / "model.onnx", **end)
-        right = model.predict_proba(x) if options else model.predict(x)[:, None]
-        np.testing.assert_allclose(net.predict_proba(x) if options else net(x), right, atol=1e-5)

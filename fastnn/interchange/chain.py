@@ -9,12 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.checks import as_dtype
-from fastnn.layers import Activation as Elementwise
-from fastnn.layers import Dense, Layer
+from fastnn.layers import Activation, Dense, Layer
 from fastnn.losses import Loss
 from fastnn.network import Network
 
 Array = NDArray[Any]
+
+
+def plain_layers(network: Network) -> tuple[Dense | Activation, ...]:
+    """The layers that every format has a word for. ValueError, which names the first that is none of them."""
+    layers: list[Dense | Activation] = []
+    for index, layer in enumerate(network.layers):
+        if type(layer) is not Dense and type(layer) is not Activation:
+            raise ValueError(f"layer {index} is {layer!r}; only Dense and Activation go to other formats yet")
+        layers.append(layer)
+    return tuple(layers)
 
 
 class Chain:
@@ -62,7 +71,7 @@ class Chain:
         if isinstance(last, Dense) and last.activation == "identity":
             self.layers[-1] = replace(last, activation=name, alpha=alpha)
         else:
-            self._append(Elementwise(name, alpha), {})
+            self._append(Activation(name, alpha), {})
 
     def network(self, loss: str | Loss) -> Network:
         """ValueError where there is no Dense, or the loss cannot follow."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from fastnn.atomic import write_atomically
 from fastnn.checks import FLOAT32
+from fastnn.interchange.chain import plain_layers
 from fastnn.interchange.extra import imported
 from fastnn.layers import Dense, Layer
 from fastnn.losses import BinaryCrossEntropyWithLogits, CrossEntropy, Loss
@@ -28,15 +29,15 @@ def to_onnx(network: Network, path: str | PathLike[str], *, probabilities: bool 
     trained on logits. Weights are kept to the bit, alpha as float32. ONNX Runtime (1.32) runs float64 models with
     identity, step, sigmoid, tanh, relu, silu and, to 3e-8, gelu_tanh; for the others it has no float64 code.
 
-    Raises ValueError where there are no probabilities, where a float64 network has an alpha that float32 cannot keep,
-    or above 2 GiB; ModuleNotFoundError without onnx.
+    Raises ValueError for layers other than Dense and Activation, where there are no probabilities, where a float64
+    network has an alpha that float32 cannot keep, or above 2 GiB; ModuleNotFoundError without onnx.
     """
     onnx = imported("onnx")
     last = _probabilities(network.loss_function) if probabilities else None
     if network.parameter_count * network.dtype.itemsize > MOST_BYTES:
         raise ValueError(f"the network has {network.parameter_count:,} parameters; an ONNX file holds at most 2 GiB")
     graph = _Graph(onnx, network.dtype)
-    for index, layer in enumerate(network.layers):
+    for index, layer in enumerate(plain_layers(network)):
         _require_alpha(layer, index, network.dtype)
         graph.layer(network, layer, index)
     if last:

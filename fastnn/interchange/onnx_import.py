@@ -9,7 +9,8 @@ from typing import Any
 
 from fastnn.interchange.chain import Chain
 from fastnn.interchange.extra import imported
-from fastnn.interchange.onnx_operators import OPERATORS, Node, Unreadable, Walk
+from fastnn.interchange.onnx_operators import OPERATORS
+from fastnn.interchange.onnx_walk import Node, Unreadable, Walk
 from fastnn.io import FileError
 from fastnn.losses import BinaryCrossEntropyWithLogits, CrossEntropy, Loss, as_loss
 from fastnn.network import Network
@@ -39,7 +40,7 @@ def from_onnx(path: str | PathLike[str], loss: str | Loss = "cross_entropy", *, 
             _take(onnx, walk, proto)
         _finish(walk, wanted, loss)
         return walk.chain.network(loss)
-    except (ValueError, TypeError, OverflowError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
         raise FileError(f"{fspath(path)}: {error}") from error
 
 

@@ -1,107 +1,22 @@
 """What each ONNX operator means to a chain of layers. A new one is a function and a row of OPERATORS.
 
-A node's inputs and output are constants (arrays) or trees (see formula.py), whose leaves are the data at some point of
-the chain. Elementwise nodes make trees grow; a node that needs rows of numbers has the tree before it settled into
-activations.
+An operator takes the walk and a node, and gives what the node's output is: a constant or a tree, see onnx_walk.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.checks import FLOAT32, FLOAT64
-from fastnn.interchange.chain import Chain
-from fastnn.interchange.formula import Tree, call, outermost, product, total
+from fastnn.interchange.formula import Tree, call, product, total
 from fastnn.interchange.onnx_export import shortest
-from fastnn.kernels.activation import NAMES
+from fastnn.interchange.onnx_walk import End, Node, Walk
 
 Array = NDArray[Any]
-
-
-class Unreadable(ValueError):
-    """A node that is no layer of fastnn; the message names it."""
-
-
-class End:
-    """The data at the end of the chain, a leaf of trees. Once the chain grows, it has another end."""
-
-
-@dataclass
-class Walk:
-    """The chain so far, and what each tensor is.
-
-    nodes: who made a tensor, in words. flat: whether the data are rows (N, features) yet. columns: whether they are
-    transposed, (features, N).
-    """
-
-    chain: Chain
-    values: dict[str, Any]
-    flat: bool
-    columns: bool = False
-    nodes: dict[str, str] = field(default_factory=dict)
-    end: End = field(default_factory=End)
-
-    def settle(self, name: str) -> End:
-        """The tensor as the end of the chain: the activations that its tree is are appended."""
-        tree, activations = self.values[name], []
-        while isinstance(tree, tuple):
-            found = tree if tree[0] in NAMES else outermost(tree)
-            if found is None:
-                raise Unreadable(f"{self.nodes[name]} ends a formula that is none of fastnn's activations")
-            *activation, tree = found
-            activations.append(activation)
-        if tree is not self.end:
-            raise ValueError(f"{name} is taken once more, after other layers; expected a chain")
-        for activation in reversed(activations):
-            self.chain.activation(*activation)
-        return self.grown()
-
-    def grown(self) -> End:
-        self.end = End()
-        return self.end
-
-
-@dataclass(frozen=True)
-class Node:
-    """names: of its input tensors, "" for one that is left out. inputs: what they are."""
-
-    names: list[str]
-    inputs: list[Any]
-    attributes: dict[str, Any]
-
-    def constant(self, index: int) -> Array | None:
-        """An input that is a constant; None where it is left out."""
-        value = self.inputs[index] if index < len(self.inputs) else None
-        if value is None or isinstance(value, np.ndarray):
-            return value
-        raise ValueError(f"its input {self.names[index]} depends on the data; expected a constant")
-
-    def scalar(self, index: int) -> float:
-        value = self.constant(index)
-        if value is None or value.size != 1:
-            shape = "is left out" if value is None else f"has shape {value.shape}"
-            raise ValueError(f"its input {index} {shape}; expected one number")
-        return float(value.reshape(()))
-
-    def tree(self, index: int = 0) -> Tree:
-        if isinstance(self.inputs[index], np.ndarray):
-            raise ValueError(f"its input {self.names[index]} is a constant; expected data")
-        return self.inputs[index]
-
-    def parts(self) -> list[Tree | float]:
-        """Two inputs of an elementwise operator: trees, and at most one constant of one number."""
-        if all(isinstance(value, np.ndarray) for value in self.inputs):
-            raise ValueError("its inputs are constants; expected data")
-        return [
-            self.scalar(index) if isinstance(value, np.ndarray) else value for index, value in enumerate(self.inputs)
-        ]
-
-
 Operator = Callable[[Walk, Node], Any]
 # ONNX's numbers of them.
 FLOATS = {1: FLOAT32, 11: FLOAT64}
@@ -109,9 +24,7 @@ FLOATS = {1: FLOAT32, 11: FLOAT64}
 # Layers ---------------------------------------------------------------------------------------------------------------
 
 
-def _dense(walk: Walk, node: Node, weight: Array | None, bias: Array | None, columns: bool = False) -> End:
-    if weight is None:
-        raise ValueError("it has no weight")
+def _dense(walk: Walk, node: Node, weight: Array, bias: Array | None, columns: bool = False) -> End:
     walk.settle(node.names[0])
     if not walk.flat or walk.columns != columns:
         raise ValueError("it takes no rows (N, features); expected a Flatten(axis=1) before it, or no Transpose")
@@ -128,11 +41,10 @@ def _matmul(walk: Walk, node: Node) -> End:
 def _gemm(walk: Walk, node: Node) -> End:
     node.tree(0)
     of = node.attributes.get
-    weight, bias = node.constant(1), node.constant(2)
-    if weight is not None:
-        weight = _times(weight.T if of("transB", 0) else weight, of("alpha", 1.0))
-        if bias is not None:
-            bias = _row(_times(bias, of("beta", 1.0)), weight.shape[-1])
+    weight, bias = node.constant(1), node.optional(2)
+    weight = _times(weight.T if of("transB", 0) else weight, of("alpha", 1.0))
+    if bias is not None:
+        bias = _row(_times(bias, of("beta", 1.0)), weight.shape[-1])
     return _dense(walk, node, weight, bias, columns=bool(of("transA", 0)))
 
 
@@ -173,9 +85,14 @@ def _prelu(walk: Walk, node: Node) -> Tree:
     return call("leaky_relu", node.tree(), node.scalar(1))
 
 
+GELUS = {b"none": "gelu", b"tanh": "gelu_tanh"}
+
+
 def _gelu(walk: Walk, node: Node) -> Tree:
-    kinds = {b"none": "gelu", b"tanh": "gelu_tanh"}
-    return call(kinds[node.attributes.get("approximate", b"none")], node.tree())
+    kind = node.attributes.get("approximate", b"none")
+    if kind not in GELUS:
+        raise ValueError(f"its approximation is {kind!r}; expected none or tanh")
+    return call(GELUS[kind], node.tree())
 
 
 def _swish(walk: Walk, node: Node) -> Tree:
@@ -248,7 +165,7 @@ def _cast(walk: Walk, node: Node) -> Any:
 
 
 def _dropout(walk: Walk, node: Node) -> Tree:
-    training = node.constant(2)
+    training = node.optional(2)
     if training is not None and training.any():
         raise ValueError("it is in training mode; fastnn has no dropout")
     return node.tree()
@@ -264,9 +181,9 @@ def _flatten(walk: Walk, node: Node) -> Tree:
 def _reshape(walk: Walk, node: Node) -> Tree:
     """To rows, as far as that can be told: what comes must have as many features."""
     shape = node.constant(1)
-    if isinstance(node.inputs[0], np.ndarray) and shape is not None:
+    if isinstance(node.inputs[0], np.ndarray):
         return node.inputs[0].reshape(shape)
-    if shape is None or shape.size != 2 or shape[1] not in (-1, walk.chain.width) or walk.columns:
+    if shape.size != 2 or shape[1] not in (-1, walk.chain.width) or walk.columns:
         raise ValueError(f"it makes the shape {shape}; expected (N, features)")
     if shape[0] == -1 == shape[1]:
         raise ValueError("it makes a shape of two unknown sizes")

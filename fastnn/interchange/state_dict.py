@@ -16,10 +16,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastnn.atomic import write_atomically
 from fastnn.checks import as_choice, as_numeric
-from fastnn.interchange.chain import Chain
+from fastnn.interchange.chain import Chain, plain_layers
 from fastnn.io import read_tensors
 from fastnn.kernels.activation import NAMES
-from fastnn.layers import Dense
+from fastnn.layers import Activation, Dense
 from fastnn.losses import Loss
 from fastnn.network import Network
 
@@ -35,7 +35,8 @@ def state_dict(network: Network) -> dict[str, Array]:
     """
     views = network.named_parameters
     tensors = {}
-    for (index, layer), place in zip(enumerate(network.layers), _places(network), strict=True):
+    layers = plain_layers(network)
+    for index, (layer, place) in enumerate(zip(layers, _places(layers), strict=True)):
         for name in layer.parameter_shapes(1):
             tensors[f"{place}.{name}"] = np.array(views[f"{index}.{name}"].T, order="C")
     return tensors
@@ -56,10 +57,10 @@ def load_state_dict(network: Network, source: Source, order: Sequence[str] | Non
     "fc2.weight"; otherwise order gives the names, such as ["hidden", "out"].
 
     Values are rounded to the network's dtype. Raises ValueError, TypeError, for a file FileError, before anything is
-    overwritten.
+    overwritten; layers other than Dense and Activation are a ValueError too.
     """
     groups = _groups(source, order)
-    wanted = [index for index, layer in enumerate(network.layers) if layer.parameter_shapes(1)]
+    wanted = [index for index, layer in enumerate(plain_layers(network)) if layer.parameter_shapes(1)]
     if len(groups) != len(wanted):
         raise ValueError(f"the state dict has the layers {', '.join(groups)}; expected {len(wanted)} with parameters")
     vector = np.array(network.parameters)
@@ -106,9 +107,9 @@ def from_state_dict(
     return chain.network(loss)
 
 
-def _places(network: Network) -> list[int]:
+def _places(layers: Sequence[Dense | Activation]) -> list[int]:
     """Of each layer's own module in a torch.nn.Sequential, where an activation fused into a Dense comes after it."""
-    sizes = [1 + (isinstance(layer, Dense) and layer.activation != "identity") for layer in network.layers]
+    sizes = [1 + (isinstance(layer, Dense) and layer.activation != "identity") for layer in layers]
     return [sum(sizes[:index]) for index in range(len(sizes))]
 
 

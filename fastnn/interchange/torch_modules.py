@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.interchange.chain import Chain
+from fastnn.interchange.chain import Chain, plain_layers
 from fastnn.interchange.extra import imported
 from fastnn.interchange.state_dict import state_dict
 from fastnn.layers import Dense
@@ -123,12 +123,13 @@ def to_torch(network: Network) -> Any:
 
     A Dense becomes a Linear and, where it has one, its activation after it; state_dict(network) has the same names.
 
-    Raises ValueError for the activation step, which torch has no module for; ModuleNotFoundError without torch.
+    Raises ValueError for the activation step, which torch has no module for, and for layers other than Dense and
+    Activation; ModuleNotFoundError without torch.
     """
     torch = imported("torch")
     modules: list[Any] = []
     width, dtype = network.inputs, getattr(torch, network.dtype.name)
-    for index, layer in enumerate(network.layers):
+    for index, layer in enumerate(plain_layers(network)):
         if layer.activation not in WRITERS:
             raise ValueError(f"layer {index} has the activation {layer.activation}, which torch has no module for")
         if isinstance(layer, Dense):

@@ -1,0 +1,100 @@
+"""An ONNX graph as it is walked: what each tensor is, and the chain of layers so far.
+
+A tensor is a constant (an array) or a tree (see formula.py), whose leaves are the data at some point of the chain.
+Elementwise nodes make trees grow; a node that needs rows of numbers has the tree before it settled into activations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.interchange.chain import Chain
+from fastnn.interchange.formula import Tree, outermost
+from fastnn.kernels.activation import NAMES
+
+Array = NDArray[Any]
+
+
+class Unreadable(ValueError):
+    """A node that is no layer of fastnn; the message names it."""
+
+
+class End:
+    """The data at the end of the chain, a leaf of trees. Once the chain grows, it has another end."""
+
+
+@dataclass
+class Walk:
+    """The chain so far, and what each tensor is.
+
+    nodes: who made a tensor, in words. flat: whether the data are rows (N, features) yet. columns: whether they are
+    transposed, (features, N).
+    """
+
+    chain: Chain
+    values: dict[str, Any]
+    flat: bool
+    columns: bool = False
+    nodes: dict[str, str] = field(default_factory=dict)
+    end: End = field(default_factory=End)
+
+    def settle(self, name: str) -> End:
+        """The tensor as the end of the chain: the activations that its tree is are appended."""
+        tree, activations = self.values[name], []
+        while isinstance(tree, tuple):
+            found = tree if tree[0] in NAMES else outermost(tree)
+            if found is None:
+                raise Unreadable(f"{self.nodes[name]} ends a formula that is none of fastnn's activations")
+            *activation, tree = found
+            activations.append(activation)
+        if tree is not self.end:
+            raise ValueError(f"{name} is taken once more, after other layers; expected a chain")
+        for activation in reversed(activations):
+            self.chain.activation(*activation)
+        return self.grown()
+
+    def grown(self) -> End:
+        self.end = End()
+        return self.end
+
+
+@dataclass(frozen=True)
+class Node:
+    """names: of its input tensors, "" for one that is left out. inputs: what they are."""
+
+    names: list[str]
+    inputs: list[Any]
+    attributes: dict[str, Any]
+
+    def optional(self, index: int) -> Array | None:
+        """A constant input; None where it is left out."""
+        return self.constant(index) if index < len(self.inputs) and self.names[index] else None
+
+    def constant(self, index: int) -> Array:
+        value = self.inputs[index]
+        if not isinstance(value, np.ndarray):
+            raise ValueError(f"its input {self.names[index]} depends on the data; expected a constant")
+        return value
+
+    def scalar(self, index: int) -> float:
+        value = self.constant(index)
+        if value.size != 1:
+            raise ValueError(f"its input {index} has shape {value.shape}; expected one number")
+        return float(value.reshape(()))
+
+    def tree(self, index: int = 0) -> Tree:
+        if isinstance(self.inputs[index], np.ndarray):
+            raise ValueError(f"its input {self.names[index]} is a constant; expected data")
+        return self.inputs[index]
+
+    def parts(self) -> list[Tree | float]:
+        """Two inputs of an elementwise operator: trees, and at most one constant of one number."""
+        if all(isinstance(value, np.ndarray) for value in self.inputs):
+            raise ValueError("its inputs are constants; expected data")
+        return [
+            self.scalar(index) if isinstance(value, np.ndarray) else value for index, value in enumerate(self.inputs)
+        ]

@@ -1,0 +1,63 @@
+"""ONNX files that PyTorch and scikit-learn export are read into networks that compute the same."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from example_networks import normal
+
+from fastnn import from_onnx
+
+pytest.importorskip("onnx")
+
+
+@pytest.mark.parametrize(("dynamo", "opset"), [(False, 13), (False, 20), (True, 20)])
+def test_what_torch_exports_is_read(dynamo: bool, opset: int, tmp_path: Path) -> None:
+    torch: Any = pytest.importorskip("torch")
+    if dynamo:
+        pytest.importorskip("onnxscript")
+    nn = torch.nn
+    activations = [nn.ReLU(), nn.LeakyReLU(0.2), nn.ELU(0.7), nn.Tanh(), nn.Sigmoid(), nn.GELU(), nn.GELU("tanh")]
+    parts = [
+        part for act in [*activations, nn.SiLU(), nn.Softplus()] for part in (nn.Linear(6, 6), act, nn.Dropout(0.3))
+    ]
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Flatten(), *parts, nn.Linear(6, 3, bias=False), nn.Softmax(1)).eval()
+    x = torch.randn(7, 2, 3)
+    export(torch, module, x, tmp_path / "module.onnx", dynamo, opset)
+    net = from_onnx(tmp_path / "module.onnx")
+    names = ["relu", "leaky_relu", "elu", "tanh", "sigmoid", "gelu", "gelu_tanh", "silu", "softplus", "identity"]
+    assert [layer.activation for layer in net.layers] == names
+    assert [layer.alpha for layer in net.layers][1:3] == [0.2, 0.7]
+    np.testing.assert_allclose(net.predict_proba(x.reshape(7, 6)), module(x).detach(), atol=1e-6)
+
+
+def export(torch: Any, module: Any, x: Any, path: Path, dynamo: bool, opset: int) -> None:
+    rows = {"dynamic_shapes": ({0: torch.export.Dim("n")},)} if dynamo else {"dynamic_axes": {"x": {0: "n"}}}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporters deprecate one another
+        torch.onnx.export(module, (x,), path, dynamo=dynamo, opset_version=opset, input_names=["x"], **rows)
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh", "logistic"])
+def test_what_skl2onnx_makes_of_scikit_learns_networks_is_read(activation: str, tmp_path: Path) -> None:
+    skl2onnx: Any = pytest.importorskip("skl2onnx")
+    from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+    x, labels = normal(60, 4).astype("f4"), np.arange(60) % 3
+    for model, options, end in (
+        (MLPClassifier((7,), activation=activation, max_iter=1), {"zipmap": False}, {"output": "probabilities"}),
+        (MLPRegressor(hidden_layer_sizes=(7,), activation=activation, max_iter=1), None, {"loss": "mse"}),
+    ):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model.fit(x, labels)
+        made = skl2onnx.to_onnx(model, x[:1], options=options)
+        (tmp_path / "model.onnx").write_bytes(made.SerializeToString())
+        net = from_onnx(tmp_path / "model.onnx", **end)
+        right = model.predict_proba(x) if options else model.predict(x)[:, None]
+        np.testing.assert_allclose(net.predict_proba(x) if options else net(x), right, atol=1e-5)
