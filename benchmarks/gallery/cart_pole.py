@@ -95,14 +95,15 @@ def play(lengths, tape, population, starts, observed, workspaces):
 
 
 @njit(nogil=True)
-def _draw(starts, rng):
+def draw(starts, rng):
+    """Starts (S, 4) of episodes, all of them anew."""
     for j in range(len(starts)):
         for k in range(4):
             starts[j, k] = rng.uniform(-START, START)
 
 
 @njit(nogil=True)
-def _scatter(population, centre, places, rng):
+def scatter(population, centre, places, rng):
     """Offspring around the centre, in pairs on opposite sides of it."""
     for i in range(0, len(population), 2):
         for j in places:
@@ -132,8 +133,8 @@ def evolve(centre, tape, population, places, weights, observed, workspaces, gene
     probation = np.zeros((1, PROBATION), np.int64)
     episodes = passes = 0
     for generation in range(generations):
-        _draw(starts, rng)
-        _scatter(population, centre, places, rng)
+        draw(starts, rng)
+        scatter(population, centre, places, rng)
         play(lengths, tape, population, starts, observed, workspaces)
         for i in range(len(population)):
             fitness[i] = 0
@@ -142,7 +143,7 @@ def evolve(centre, tape, population, places, weights, observed, workspaces, gene
         _breed(centre, population, fitness, places, weights)
         episodes, passes = episodes + lengths.size, passes + fitness.sum()
         if fitness.max() == TRIALS * STEPS:
-            _draw(fresh, rng)
+            draw(fresh, rng)
             play(probation, tape, centre.reshape(1, centre.size), fresh, observed, workspaces)
             episodes, passes = episodes + PROBATION, passes + probation.sum()
             if probation.min() == STEPS:
