@@ -112,7 +112,7 @@ def scatter(population, centre, places, rng):
 
 
 @njit(nogil=True)
-def _breed(centre, population, fitness, places, weights):
+def breed(centre, population, fitness, places, weights):
     """The centre becomes the mean of the best, weighted by rank; of equals the first comes first."""
     for j in places:
         centre[j] = 0
@@ -140,7 +140,7 @@ def evolve(centre, tape, population, places, weights, observed, workspaces, gene
             fitness[i] = 0
             for j in range(TRIALS):
                 fitness[i] += lengths[i, j]
-        _breed(centre, population, fitness, places, weights)
+        breed(centre, population, fitness, places, weights)
         episodes, passes = episodes + lengths.size, passes + fitness.sum()
         if fitness.max() == TRIALS * STEPS:
             draw(fresh, rng)

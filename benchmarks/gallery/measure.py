@@ -4,8 +4,9 @@ First what each example learns, from many seeds. Then calls of it and of its twi
 blocks take turns, and the figure is the median of the pairwise ratios, with its interval. A twin's answer is checked
 before it is timed. On one thread all stay on one core.
 
-{"schema": "fastnn-gallery/1", "context": {...}, "learned": [...], "rows": [...]}; a row is a case of cases.py on a
-number of threads: "ours", and "peers" by their ways, as torch_twins.py names them.
+{"schema": "fastnn-gallery/1", "context": {...}, "learned": [...], "rows": [...]}. A row is a case of gallery_cases.py
+on a number of threads: "ours", and "peers" by their ways, as torch_twins.py names them, each with "ours" that took
+turns with it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import click
 import numpy as np
 import ode_surrogate
 import td_learning
-from cases import CASES, Case
+from gallery_cases import CASES, Case
 from rich.table import Table
 
 from fastnn import machine
