@@ -137,6 +137,7 @@ def main(seeds: int, pendulums: int) -> None:
                f"rad in the median of {seeds} seeds, {max(off):.4f} at most")  # fmt: skip
     for count in (1, pendulums):
         group = Pendulums(found[0], releases(count))
+        group.swing()  # memory is touched for the first time
         begin = time.perf_counter()
         group.swing()
         each = (time.perf_counter() - begin) / (STEPS * count)
