@@ -78,11 +78,14 @@ class Cosine(Schedule):
 class Optimizer:
     """learning_rate: of step 0. weight_decay: times the parameters, joined to the gradient (for AdamW: apart from it).
 
-    clip_norm: the gradient is scaled to at most this Euclidean norm. schedule: how the rate changes by step.
+    l2: half of it times the sum of the squared weights, over the rows of the batch, is added to what training makes
+    small; biases are spared, as in scikit-learn. clip_norm: the gradient is scaled to at most this Euclidean norm.
+    schedule: how the rate changes by step.
     """
 
     learning_rate: float = 0.01
     weight_decay: float = field(default=0.0, kw_only=True)
+    l2: float = field(default=0.0, kw_only=True)
     clip_norm: float | None = field(default=None, kw_only=True)
     schedule: Schedule = field(default_factory=Schedule, kw_only=True)
     name: ClassVar[str]
@@ -90,6 +93,7 @@ class Optimizer:
     def __post_init__(self) -> None:
         as_number(self.learning_rate, "learning_rate", 0.0)
         as_number(self.weight_decay, "weight_decay", 0.0)
+        as_number(self.l2, "l2", 0.0)
         if self.clip_norm is not None and as_number(self.clip_norm, "clip_norm", 0.0) == 0:
             raise ValueError("clip_norm is 0; expected a positive number, or None to leave gradients as they are")
         if not isinstance(self.schedule, Schedule):
@@ -110,6 +114,7 @@ class Optimizer:
         control[training.LEARNING_RATE] = self.learning_rate
         control[[training.FACTOR, training.BETA2, training.EPSILON]] = self.factors()
         control[training.WEIGHT_DECAY] = self.weight_decay
+        control[training.L2] = self.l2
         control[training.CLIP_NORM] = self.clip_norm or 0.0
         control[training.SCHEDULE] = SCHEDULES.index(self.schedule.name)
         control[[training.SPAN, training.SHAPE, training.FLOOR]] = self.schedule.slots()
@@ -147,12 +152,17 @@ class Nesterov(Momentum):
 
 @dataclass(frozen=True)
 class Adam(Optimizer):
-    """Adam with torch's bias corrections; epsilon stands outside the root."""
+    """Adam with torch's bias corrections; epsilon stands outside the root.
+
+    epsilon_hat: epsilon is added to the root before its bias correction, as in Keras and scikit-learn (the second form
+    of Kingma & Ba 2015, section 2).
+    """
 
     learning_rate: float = 0.001
     beta1: float = 0.9
     beta2: float = 0.999
     epsilon: float = 1e-8
+    epsilon_hat: bool = field(default=False, kw_only=True)
     name: ClassVar[str] = "adam"
 
     def __post_init__(self) -> None:
@@ -163,8 +173,16 @@ class Adam(Optimizer):
         # A number of float32 too: 0 would divide 0 by 0 wherever no gradient has come yet.
         as_number(self.epsilon, "epsilon", float(np.finfo(np.float32).tiny))
 
+        if not isinstance(self.epsilon_hat, bool):
+            raise TypeError(f"epsilon_hat is {self.epsilon_hat!r}; expected True or False")
+
     def factors(self) -> tuple[float, float, float]:
         return self.beta1, self.beta2, self.epsilon
+
+    def control(self) -> NDArray[np.float64]:
+        control = super().control()
+        control[training.EPSILON_HAT] = self.epsilon_hat
+        return control
 
 
 @dataclass(frozen=True)

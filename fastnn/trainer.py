@@ -171,6 +171,14 @@ class Trainer:
         return int(self.control[training.STEP])
 
     @property
+    def penalty(self) -> float:
+        """Half of l2 times the squared weights, summed over the batches of the last epoch.
+
+        Over the rows of the epoch it is what l2 added to the mean loss, which is reported without it.
+        """
+        return float(self._report[training.PENALTY])
+
+    @property
     def state_bytes(self) -> int:
         """Bytes of the optimizer's moments."""
         return self.state.nbytes
@@ -305,6 +313,6 @@ class Trainer:
             self._report, self.tape, self.params, self.grads, self.state, self.control, x, y, order, target,
             self.workspace, self.batch, steps,
         )  # fmt: skip
-        loss_sum, weight, rows, hits, made = self._report
+        loss_sum, weight, rows, hits, made = self._report[: training.PENALTY]
         mean = self.network.loss_function.reduction == "mean" and weight > 0
         return Epoch(float(loss_sum / weight if mean else loss_sum), int(rows), int(hits), int(made))

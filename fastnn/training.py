@@ -13,7 +13,7 @@ import numpy as np
 
 from fastnn._jit import by_type, kernel
 from fastnn.kernels.dropout import key_of
-from fastnn.kernels.optimizer import apply_rule, clip_norm, learning_rate_at, rule_of
+from fastnn.kernels.optimizer import apply_rule, clip_norm, decayed, learning_rate_at, rule_of, squared_norm
 from fastnn.simd.views import addressed, matrix, vector
 from fastnn.tape import (
     backward_and_update,
@@ -27,21 +27,34 @@ from fastnn.tape import (
     output,
     targets_in_range,
 )
-from fastnn.tape.columns import BATCH_AT, CAPACITY, COLUMNS, LOSS_MEAN
+from fastnn.tape.columns import (
+    BATCH_AT,
+    CAPACITY,
+    COLUMNS,
+    DENSE,
+    KIND,
+    LOSS_MEAN,
+    OPERATIONS,
+    WEIGHT,
+    WIDTH_IN,
+    WIDTH_OUT,
+)
 
 # Slots of control. FACTOR is the momentum or beta1; CLIP_NORM 0 does not clip; SPAN, SHAPE and FLOOR belong to the
-# schedule (see learning_rate_at); SEED and STEP, the steps that were made, tell what dropout drops in the next.
-(OPTIMIZER, LEARNING_RATE, FACTOR, BETA2, EPSILON, WEIGHT_DECAY, CLIP_NORM, SCHEDULE, SPAN, SHAPE, FLOOR, STEP,
- SEED) = range(13)  # fmt: skip
-CONTROL_SIZE = 13
+# schedule (see learning_rate_at); SEED and STEP, the steps that were made, tell what dropout drops in the next; L2 is
+# the penalty of weights (see join_penalty); EPSILON_HAT 1 adds Adam's epsilon to the root of a second moment that is not
+# corrected yet.
+(OPTIMIZER, LEARNING_RATE, FACTOR, BETA2, EPSILON, WEIGHT_DECAY, CLIP_NORM, SCHEDULE, SPAN, SHAPE, FLOOR, STEP, SEED,
+ L2, EPSILON_HAT) = range(15)  # fmt: skip
+CONTROL_SIZE = 15
 
 # From so many parameters on the update is fused with the gradient. At batch 1, fused and not: 26 parameters 311 and 213
 # ns, 1,210 0.81 and 0.82 us, 9,610 2.5 and 2.9, 669,706 174 and 202, 10 million 4.6 and 8.0 ms.
 FUSED_PARAMETERS = 2_000
 
 # Slots of an epoch's report.
-LOSS_SUM, WEIGHT, ROWS, HITS, STEPS = range(5)
-REPORT_SIZE = 5
+LOSS_SUM, WEIGHT_SUM, ROWS, HITS, STEPS, PENALTY = range(6)
+REPORT_SIZE = 6
 
 
 @kernel(inlined=True)
@@ -63,8 +76,10 @@ def _next_rule(control):
     """Counts a step, and returns its kind of update and the scalars of it."""
     rate = learning_rate(control)
     control[STEP] += 1
-    kind = int(control[OPTIMIZER])
-    return kind, rule_of(kind, control[STEP], rate, control[FACTOR], control[BETA2], control[EPSILON],
+    kind, epsilon = int(control[OPTIMIZER]), control[EPSILON]
+    if control[EPSILON_HAT] > 0:
+        epsilon /= math.sqrt(1 - control[BETA2] ** control[STEP])
+    return kind, rule_of(kind, control[STEP], rate, control[FACTOR], control[BETA2], epsilon,
                          control[WEIGHT_DECAY])  # fmt: skip
 
 
@@ -84,18 +99,43 @@ def gradient_of_step(tape, params, grads, control, x, y, workspace):
 
 
 @kernel
+def join_penalty(tape, params, grads, decay):
+    """grads += decay * params, of weights alone: what decay / 2 times the sum of their squares adds to the gradient."""
+    factor = params.dtype.type(decay)
+    for i in range(1, tape[0, OPERATIONS] + 1):
+        if tape[i, KIND] == DENSE:
+            at = tape[i, WEIGHT]
+            for j in range(at, at + tape[i, WIDTH_IN] * tape[i, WIDTH_OUT]):
+                grads[j] = decayed(grads[j], params[j], factor)
+
+
+@kernel
+def squared_weights(tape, params):
+    """The sum of the squares of all weights, without biases, in float64."""
+    total = 0.0
+    for i in range(1, tape[0, OPERATIONS] + 1):
+        if tape[i, KIND] == DENSE:
+            total += squared_norm(vector(params, tape[i, WEIGHT], tape[i, WIDTH_IN] * tape[i, WIDTH_OUT]))
+    return total
+
+
+@kernel
 def train_step(tape, params, grads, state, control, x, y, workspace):
     """Forward, loss, backward, update on one batch of at most CAPACITY rows; returns the loss before the update.
 
     A step whose loss is not finite changes no parameter, no moment and no count. What stands in grads afterwards is the
-    gradient only where it must be clipped as a whole; else weights may be updated while their gradient is in cache.
+    gradient only where it must be clipped as a whole or joined by a penalty, which the loss is without; else weights
+    may be updated while their gradient is in cache.
     """
     key = _key(control)
     value = forward_and_loss(tape, params, x, y, workspace, key)
     if not math.isfinite(value):
         return value
-    if control[CLIP_NORM] > 0 or params.size < FUSED_PARAMETERS or goes_in_chunks(tape, x.shape[0]):
+    whole = control[CLIP_NORM] > 0 or control[L2] > 0
+    if whole or params.size < FUSED_PARAMETERS or goes_in_chunks(tape, x.shape[0]):
         backward_with(tape, params, grads, x, workspace, key)
+        if control[L2] > 0:
+            join_penalty(tape, params, grads, control[L2] / x.shape[0])
         apply_gradient(params, grads, state, control)
     else:
         kind, rule = _next_rule(control)
@@ -180,9 +220,9 @@ def run_epoch(report, tape, params, grads, state, control, x, y, order, target, 
     """Trains on x[order], y[order] in batches, the last one short, at most `steps` of them, in one call.
 
     target is room for one batch of y, flat. Overwrites report: the sum of the batch losses times their weights, the sum
-    of the weights (see mean_weight), rows that count and right answers (see count_hits), batches done. A batch in which
-    every label is ignored, or weighs nothing, is passed over. Stops before the update of a step whose loss is not
-    finite, and reports that loss.
+    of the weights (see mean_weight), rows that count and right answers (see count_hits), batches done, and half of L2
+    times the squared weights, summed over the batches. A batch in which every label is ignored, or weighs nothing, is
+    passed over. Stops before the update of a step whose loss is not finite, and reports that loss.
     """
     report[:] = 0
     for at in range(0, order.size, batch):
@@ -196,6 +236,7 @@ def run_epoch(report, tape, params, grads, state, control, x, y, order, target, 
         if weight == 0:
             report[STEPS] += 1
             continue
+        penalty = 0.5 * control[L2] * squared_weights(tape, params) if control[L2] > 0 else 0.0
         value = train_step(tape, params, grads, state, control, x_batch, y_batch, workspace)
         if not math.isfinite(value):
             report[LOSS_SUM] = value
@@ -204,5 +245,6 @@ def run_epoch(report, tape, params, grads, state, control, x, y, order, target, 
         report[HITS] += hits
         report[ROWS] += counted
         report[LOSS_SUM] += value * weight if tape[0, LOSS_MEAN] > 0 else value
-        report[WEIGHT] += weight
+        report[WEIGHT_SUM] += weight
+        report[PENALTY] += penalty
         report[STEPS] += 1

@@ -153,6 +153,12 @@ def test_batches_that_weigh_nothing_are_passed_over_as_on_the_cpu(path: str) -> 
     assert_close(device.parameters, host.parameters)
 
 
+@pytest.mark.parametrize("rule", [SGD(l2=0.1), Adam(epsilon_hat=True)], ids=repr)
+def test_what_the_device_cannot_do_is_refused(rule: Any) -> None:
+    with pytest.raises(ValueError, match="l2 and epsilon_hat are of training on the CPU"):
+        pair(3, 4, 2)[1].trainer(rule, ROWS)
+
+
 def test_a_gradient_may_be_applied_again_and_counts_each_time(path: str) -> None:
     host, device = pair(3, 4, 2, dtype="float64")
     x, y = data(3, 2, "cross_entropy")

@@ -236,8 +236,9 @@ def test_run_epoch_is_callable_from_nopython_code() -> None:
     epochs(3, report, tape, params, grads, state, control, X, LABELS, order, target, workspace)
     for _ in range(3):
         last = outside.epoch(X, LABELS, order)
-    loss_sum, weight, *rest = report.tolist()
+    loss_sum, weight, *rest, penalty = report.tolist()
     assert [loss_sum / weight, *rest] == list(last)
+    assert penalty == 0
     assert inside.params.tobytes() == outside.params.tobytes()
 
 
