@@ -182,6 +182,14 @@ def test_the_formats_of_others_stand_above_the_library(name: str) -> None:
         assert not [module for module in ours(imports(name)) if module.startswith("fastnn.interchange")]
 
 
+@pytest.mark.parametrize("name", [name for name in SOURCES if not name.startswith("fastnn.sklearn")])
+def test_scikit_learn_is_imported_by_its_estimators_and_its_peer_alone(name: str) -> None:
+    """It takes a second; what else needs it asks for it then, and nothing asks for the estimators."""
+    assert not [module for module in imports(name) if module.startswith("fastnn.sklearn")]
+    if name != "fastnn.bench.peers.sklearn_peer":
+        assert not [module for module in imports(name, deferred=False) if module.partition(".")[0] == "sklearn"]
+
+
 @pytest.mark.parametrize("name", [name for name in SOURCES if name not in ("fastnn.cli", "fastnn.__main__")])
 def test_nothing_imports_the_command_line(name: str) -> None:
     assert "fastnn.cli" not in imports(name)
