@@ -6,6 +6,7 @@ import math
 import warnings
 from abc import abstractmethod
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -18,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 from fastnn.network import Network
 from fastnn.sklearn.settings import Settings, hidden_sizes
 from fastnn.sklearn.solver import Objective, build_network, change_rate, optimizer_for
+from fastnn.sklearn.threads import ThreadTrial
 from fastnn.trainer import Trainer
 
 Array = NDArray[Any]
@@ -185,13 +187,13 @@ class FastMLP(Settings):
 
     def _train(self, data: Data, rng: np.random.RandomState, incremental: bool) -> None:
         """Epochs, each one nopython call, until max_iter or one of the rules for stopping."""
-        order = np.arange(len(data.x))
+        order, trial = np.arange(len(data.x)), ThreadTrial()
         self.n_iter_ = 0
         try:
             for _ in range(1 if incremental else self.max_iter):
                 if self.shuffle:
                     order = order[rng.permutation(len(order))]
-                self._run_epoch(data, order)
+                self._run_epoch(data, order, trial)
                 if self._is_to_stop():
                     break
             else:
@@ -206,8 +208,8 @@ class FastMLP(Settings):
         if self._best_parameters is not None:
             self._network.parameters = self._best_parameters
 
-    def _run_epoch(self, data: Data, order: NDArray[np.int64]) -> None:
-        epoch = self._trainer.epoch(data.x, data.y, order)
+    def _run_epoch(self, data: Data, order: NDArray[np.int64], trial: ThreadTrial) -> None:
+        epoch = trial.run(partial(self._trainer.epoch, data.x, data.y, order))
         self.loss_ = self._objective.reported(epoch.loss, self._trainer.penalty / len(order))
         if not math.isfinite(self.loss_):
             raise ValueError(
