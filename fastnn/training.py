@@ -42,8 +42,8 @@ from fastnn.tape.columns import (
 
 # Slots of control. FACTOR is the momentum or beta1; CLIP_NORM 0 does not clip; SPAN, SHAPE and FLOOR belong to the
 # schedule (see learning_rate_at); SEED and STEP, the steps that were made, tell what dropout drops in the next; L2 is
-# the penalty of weights (see join_penalty); EPSILON_HAT 1 adds Adam's epsilon to the root of a second moment that is not
-# corrected yet.
+# the penalty of weights (see join_penalty); EPSILON_HAT 1 adds Adam's epsilon to the root of a second moment that is
+# not corrected yet.
 (OPTIMIZER, LEARNING_RATE, FACTOR, BETA2, EPSILON, WEIGHT_DECAY, CLIP_NORM, SCHEDULE, SPAN, SHAPE, FLOOR, STEP, SEED,
  L2, EPSILON_HAT) = range(15)  # fmt: skip
 CONTROL_SIZE = 15

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
@@ -14,8 +15,19 @@ import pytest
 from click.testing import CliRunner, Result
 
 import fastnn
-from fastnn import cli
-from fastnn.demo import activations, digits, learning_rate, losses, neuron, perceptron, spam, temperature, universal
+from fastnn import cli, data
+from fastnn.demo import (
+    activations,
+    digits,
+    gradients,
+    learning_rate,
+    losses,
+    neuron,
+    perceptron,
+    spam,
+    temperature,
+    universal,
+)
 from fastnn.demo.catalogue import SUMMARIES, entry
 from fastnn.demo.command import command
 from fastnn.demo.demonstration import Demonstration, Table, decimal
@@ -153,6 +165,36 @@ def test_units_of_relu_die_of_a_large_rate_and_leaky_ones_go_on_learning() -> No
     assert dead["relu", 0.1]["asleep"] < 8
     assert dead["relu", 2.0]["asleep"] > 32
     assert dead["leaky_relu", 2.0]["accuracy"] > dead["relu", 2.0]["accuracy"] + 0.5
+
+
+def test_the_gradient_of_sigmoids_vanishes_with_depth_and_that_of_tanh_does_not() -> None:
+    norms = numbers("gradients")["norms"]
+    first = [norms["sigmoid"][str(depth)][0] for depth in gradients.DEPTHS]
+    assert all(deeper < shallower / 4 for shallower, deeper in itertools.pairwise(first))
+    assert first[-1] < 1e-30
+    assert norms["tanh"]["64"][0] > 0.01
+    assert [len(norms["relu"][str(depth)]) for depth in gradients.DEPTHS] == list(gradients.DEPTHS)
+
+
+def test_the_norms_are_those_of_the_gradient_of_each_layers_weights() -> None:
+    network = gradients.build(gradients.plain, "tanh", 5, 3, seed=0)
+    x, y = data.digits().x[: gradients.ROWS], data.digits().y[: gradients.ROWS]
+    named = network.named(network.gradient(x, y))
+    expected = [math.sqrt((named[f"{layer}.weight"] ** 2).sum()) for layer in range(3)]
+    assert gradients.norms_of(network) == pytest.approx(expected, rel=1e-12)
+
+
+def test_residuals_and_norms_bring_the_gradient_of_sigmoids_back_and_let_them_learn() -> None:
+    found = {(each["activation"], each["cure"]): each for each in numbers("gradients")["cures"]}
+    assert found["sigmoid", "none"]["norm"] < 1e-9
+    assert found["sigmoid", "none"]["accuracy"] < 0.25
+    for cure in ("residual", "layer norm", "the last two"):
+        assert found["sigmoid", cure]["norm"] > 0.1
+        assert found["sigmoid", cure]["accuracy"] > 0.8
+    for activation in ("relu", "gelu"):
+        assert found[activation, "initial weights"]["norm"] > 100 * found[activation, "none"]["norm"]
+        assert found[activation, "initial weights"]["accuracy"] > found[activation, "none"]["accuracy"]
+    assert all(found[activation, "the last two"]["accuracy"] > 0.95 for activation in gradients.ACTIVATIONS)
 
 
 def test_a_prediction_of_070_costs_03567_and_knowing_nothing_of_100000_classes_115129() -> None:

@@ -16,6 +16,7 @@ SUMMARIES = {
     "perceptron": "It learns AND and OR, not XOR; hidden units do",
     "spam": "26 parameters find spam; a step by hand",
     "activations": "Nine of them, their slopes, units that die",
+    "gradients": "How they vanish in deep networks; what cures it",
     "losses": "What being wrong costs, and how steep that is",
     "learning-rate": "From too small to exploding; a schedule",
     "temperature": "The same logits, sharper or flatter; sampling",
