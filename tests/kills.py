@@ -18,11 +18,12 @@ from typing import Any
 import fastnn
 from fastnn.cli import main
 
-EPOCHS = 1000
+EPOCHS = 1500
 OPTIONS = ["--layers", "16-8", "--epochs", str(EPOCHS), "--schedule", "cosine", "--warmup", "5", "--clip-norm", "1",
            "--label-smoothing", "0.1", "--threads", "1", "--checkpoint-seconds", "0"]  # fmt: skip
-# Reading digits takes 20 ms here, and an epoch with its checkpoint 1 ms.
-LONGEST = 0.15
+# Reading digits takes 20 ms here, and an epoch 1 ms. Every second kill waits for a checkpoint first, however busy the
+# machine is; the others may come while data are read.
+LONGEST, AFTER_CHECKPOINT = 0.15, 0.05
 
 
 def files(folder: Path) -> list[str]:
@@ -53,13 +54,27 @@ def killed(folder: Path, kills: int, rng: random.Random) -> list[int]:
     while True:
         child = start(folder, "--resume")
         if len(done) < kills:
-            time.sleep(rng.uniform(0, LONGEST))
+            if len(done) % 2:
+                wait_for_checkpoint(folder)
+            time.sleep(rng.uniform(0, AFTER_CHECKPOINT if len(done) % 2 else LONGEST))
             os.kill(child, signal.SIGKILL)
         status = os.waitpid(child, 0)[1]
         if os.WIFEXITED(status):
             assert os.WEXITSTATUS(status) == 0
             return done
         done.append(epochs_of(folder))
+
+
+def wait_for_checkpoint(folder: Path) -> None:
+    """Until another one is written, or the training must have ended."""
+    before, until = checkpoint_time(folder), time.perf_counter() + 20
+    while checkpoint_time(folder) == before and time.perf_counter() < until:
+        time.sleep(0.001)
+
+
+def checkpoint_time(folder: Path) -> int:
+    file = folder / "run.checkpoint"
+    return file.stat().st_mtime_ns if file.exists() else 0
 
 
 def epochs_of(folder: Path) -> int:

@@ -344,6 +344,32 @@ def test_without_pyarrow_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp
         open_source(csv_of(tmp_path, HOUSES))
 
 
+def test_what_the_two_readers_disagree_on_is_told_in_the_words_of_pyarrow(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(delimited.Delimited, "_fault_of", lambda *arguments: None)
+    with pytest.raises(DataError, match="t.csv: CSV parse error: .*Expected 3 columns, got 2"):
+        table_of(tmp_path, "a,b,c\n1,2,3\n1,2\n")
+
+
+def test_a_row_far_down_a_parquet_file_is_named(tmp_path: Path) -> None:
+    x = np.ones((140_000, 1))
+    x[139_998] = np.inf
+    with pytest.raises(DataError, match="row 139999, column 'x0': 'inf' is not finite"):
+        read(open_source(write_parquet(tmp_path / "t", x, np.arange(140_000) % 2)))
+
+
+def test_lines_of_old_machines_are_lines(tmp_path: Path) -> None:
+    assert table_of(tmp_path, "a,b\r1,0\r2,1\n3,0\r\n4,1").x.tolist() == [[1], [2], [3], [4]]
+
+
+def test_very_long_lines_are_read(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(20, 9000))
+    np.testing.assert_array_equal(
+        read(open_source(write_csv(tmp_path / "t", x, np.arange(20) % 2)), dtype="float64").x, x
+    )
+
+
 # Memory ---------------------------------------------------------------------------------------------------------------
 
 

@@ -18,7 +18,7 @@ from processes import ROOT
 
 import fastnn
 from fastnn.cli import main
-from fastnn.train.command import screen, training
+from fastnn.train.command import screen, training, using
 from fastnn.train.records import Record
 
 MAILS = ["spam", "ham"]
@@ -208,6 +208,16 @@ def test_the_second_ctrl_c_is_at_once(capsys: pytest.CaptureFixture[str]) -> Non
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_a_signal_that_is_ignored_stays_so() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with training._interruptible() as asked:
+            signal.raise_signal(signal.SIGINT)
+            assert not asked.is_set()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_an_interrupted_run_keeps_what_it_has_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = "-o", tmp_path / "m", "--checkpoint", tmp_path / "c"
     arguments = ["train", "spam", "--layers", 4, "--epochs", 6, "--threads", 1, *files]
@@ -257,6 +267,13 @@ def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     assert told.out == ""
     assert "3/3" in told.err
     assert "12.5 GFLOP/s" in told.err
+
+
+def test_what_is_not_known_is_a_dash() -> None:
+    table = screen.scores_table({"test": {"rows": 2, "loss": 0.123456, "r2": None}})
+    assert [list(column.cells) for column in table.columns] == [["test"], ["2"], ["0.12346"], ["-"]]
+    table = screen.classes_table(np.array([[2, 0], [0, 0]]), ("a", "b"))
+    assert [list(column.cells) for column in table.columns][2:] == [["100.0%", "-"], ["100.0%", "-"]]
 
 
 # Using a model --------------------------------------------------------------------------------------------------------
@@ -320,6 +337,16 @@ def test_numbers_are_predicted_with_as_many_digits_as_they_have(tmp_path: Path) 
     refused = invoke("predict-on", out, file, "--probabilities")
     assert refused.exit_code == 2
     assert "the model gives numbers" in refused.stderr
+
+
+def test_a_reader_that_leaves_ends_it_quietly(mails: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def leave(*arguments: Any) -> None:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr(using, "_write_predictions", leave)
+    result = invoke("predict-on", model, mails)
+    assert "Usage" not in result.stderr
+    assert "Broken" not in result.stderr
 
 
 @pytest.mark.parametrize("command", ["evaluate", "predict-on"])

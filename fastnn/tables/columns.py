@@ -40,8 +40,8 @@ class Target:
 
 
 def describe(column: Column | Target) -> dict[str, Any]:
-    """As JSON can keep it."""
-    return asdict(column)
+    """As JSON can keep it; a target with its task, for those who read the file."""
+    return asdict(column) | ({"task": column.task} if isinstance(column, Target) else {})
 
 
 def _names(values: Any) -> tuple[str, ...] | None:

@@ -67,6 +67,6 @@ class Parquet:
         before = 0
         for batch in self._file.iter_batches(columns=[column]):
             if row < before + batch.num_rows:
-                return f"row {row + 1}", str(batch.column(0)[row - before])
+                break
             before += batch.num_rows
-        raise IndexError(f"row {row} of {before}")
+        return f"row {row + 1}", str(batch.column(0)[row - before])
