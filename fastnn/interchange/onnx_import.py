@@ -70,7 +70,7 @@ def _start(onnx: Any, graph: Any) -> Walk:
     if len(inputs) != 1:
         raise ValueError(f"the graph has {len(inputs)} inputs; expected one")
     sizes = [size.dim_value for size in inputs[0].type.tensor_type.shape.dim][1:]
-    # A size that is not known is 0, and so is the product; a shape that is not known is taken for rows.
+    # A size that is not known is 0, and so is the product.
     walk = Walk(Chain((prod(sizes) if sizes else 0) or None), values, flat=len(sizes) < 2)
     values[inputs[0].name] = walk.end
     return walk
