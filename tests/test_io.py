@@ -34,7 +34,7 @@ from fastnn import (
     save,
 )
 from fastnn.atomic import write_atomically
-from fastnn.io import FORMAT, content
+from fastnn.io import FORMAT, read_tensors
 from fastnn.kernels.activation import NAMES
 
 Array = npt.NDArray[Any]
@@ -127,7 +127,7 @@ print(json.dumps(open({str(tmp_path / "net")!r}, "rb").read().hex()))
 """
     assert len({run_python(source) for _ in range(2)}) == 1
     assert load(tmp_path / "net").parameters.tobytes() == mlp(3, 4, 2, seed=0).parameters.tobytes()
-    assert content(tmp_path / "net")[0].items() >= metadata.items()
+    assert read_tensors(tmp_path / "net")[0].items() >= metadata.items()
 
 
 def test_training_goes_on_after_loading(tmp_path: Path) -> None:
