@@ -27,6 +27,7 @@ from fastnn.cost import Cost, StepCost
 from fastnn.fitting import fit
 from fastnn.io import save
 from fastnn.kernels.activation import SIGMOID, activation_forward
+from fastnn.kernels.dropout import NO_KEY
 from fastnn.kernels.softmax import softmax
 from fastnn.layers import Layer, Residual, describe_layer, operations_of
 from fastnn.losses import (
@@ -306,7 +307,7 @@ class Network:
             return self._memory.gradient(x, y)
         plan, workspace = self._workspace(len(x), gradients=True)
         gradient = aligned_zeros(self.layout.size, self.dtype)
-        tape.loss_and_gradient(plan.tape, self.parameters, gradient, x, y, workspace)
+        tape.loss_and_gradient_with(plan.tape, self.parameters, gradient, x, y, workspace, NO_KEY)
         return gradient
 
     # Training -------------------------------------------------------------------------------------------------------

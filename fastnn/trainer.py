@@ -271,7 +271,11 @@ class Trainer:
         """Overwrite grads with the gradient of the loss on one batch; returns the loss."""
         x = self._batch(x)
         y = self.network.as_target(y, len(x))
-        return float(training.gradient_of_step(self.tape, self.params, self.grads, self.control, x, y, self.workspace))
+        return float(
+            tape.loss_and_gradient_with(
+                self.tape, self.params, self.grads, x, y, self.workspace, training.key_of_step(self.control)
+            )
+        )
 
     def apply(self) -> None:
         """One optimizer update from grads, whoever wrote them."""

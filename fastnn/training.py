@@ -12,17 +12,16 @@ import math
 import numpy as np
 
 from fastnn._jit import by_type, kernel
-from fastnn.kernels.dropout import key_of
+from fastnn.kernels.dropout import NO_KEY, key_of
 from fastnn.kernels.optimizer import apply_rule, clip_norm, decayed, learning_rate_at, rule_of, squared_norm
 from fastnn.simd.views import addressed, matrix, vector
 from fastnn.tape import (
     backward_and_update,
     backward_with,
     count_hits,
-    forward,
     forward_and_loss,
+    forward_with,
     goes_in_chunks,
-    loss_and_gradient_with,
     mean_weight,
     output,
     targets_in_range,
@@ -66,7 +65,7 @@ def learning_rate(control):
 
 
 @kernel(inlined=True)
-def _key(control):
+def key_of_step(control):
     """What dropout draws by in the next step."""
     return key_of(int(control[SEED]), int(control[STEP]))
 
@@ -90,12 +89,6 @@ def apply_gradient(params, grads, state, control):
         clip_norm(grads, control[CLIP_NORM])
     kind, rule = _next_rule(control)
     apply_rule(params, grads, state, kind, rule)
-
-
-@kernel(inlined=True)
-def gradient_of_step(tape, params, grads, control, x, y, workspace):
-    """The gradient that train_step would follow, to grads; returns the loss."""
-    return loss_and_gradient_with(tape, params, grads, x, y, workspace, _key(control))
 
 
 @kernel
@@ -127,7 +120,7 @@ def train_step(tape, params, grads, state, control, x, y, workspace):
     gradient only where it must be clipped as a whole or joined by a penalty, which the loss is without; else weights
     may be updated while their gradient is in cache.
     """
-    key = _key(control)
+    key = key_of_step(control)
     value = forward_and_loss(tape, params, x, y, workspace, key)
     if not math.isfinite(value):
         return value
@@ -178,7 +171,8 @@ def _framed_forward(frame, x):
     if rows > tape[0, CAPACITY]:
         return False
     params = addressed(frame, PARAMS, frame[SIZES + PARAMS], x.dtype)
-    forward(tape, params, x, addressed(frame, WORKSPACE, frame[SIZES + WORKSPACE], x.dtype))
+    workspace = addressed(frame, WORKSPACE, frame[SIZES + WORKSPACE], x.dtype)
+    forward_with(tape, params, x, workspace, NO_KEY + 0 * rows)
     return True
 
 
