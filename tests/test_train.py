@@ -395,7 +395,10 @@ def test_files_of_another_run_are_left_alone(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError, match="holds something else"):
         train(table_of(), QUICK, history=tmp_path / "h")
     with pytest.raises(FileExistsError, match="holds something else"):
-        train(table_of(), replace(QUICK, seed=4), checkpoint=tmp_path / "new", history=tmp_path / "c", resume=True)
+        train(table_of(), QUICK, checkpoint=tmp_path / "c", history=tmp_path / "c", resume=True)
+    with pytest.raises(FileExistsError, match="holds something else"):
+        train(table_of(), QUICK, checkpoint=tmp_path / "mistyped", history=tmp_path / "h", resume=True)
+    assert not (tmp_path / "mistyped").exists()
     assert [file.read_bytes() for file in kept.values()] == before
     train(table_of(), replace(QUICK, seed=4), **kept, overwrite=True)
     assert (tmp_path / "c").read_bytes() != before[0]
@@ -406,9 +409,9 @@ RECORDS = [Record(i + 1, 0.5, float("nan"), 0.25, float("inf"), 0.1, 10.0, 1.0) 
 
 def test_a_history_is_cut_where_the_checkpoint_stands(tmp_path: Path) -> None:
     file = HistoryFile(tmp_path / "h", [])
-    for record in RECORDS:
-        file.append(record)
-    file.close()
+    with file:
+        for record in RECORDS:
+            file.append(record)
     lines = (tmp_path / "h").read_text().splitlines(keepends=True)
     assert json.loads(lines[1]) == {
         "epoch": 2, "loss": 0.5, "val_loss": 0.25, "val_accuracy": None, "seconds": 0.1, "samples_per_s": 10.0,
@@ -417,7 +420,8 @@ def test_a_history_is_cut_where_the_checkpoint_stands(tmp_path: Path) -> None:
     with (tmp_path / "h").open("a") as torn:
         torn.write('{"epoch": 4, "lo')
     for count in (2, 0):
-        HistoryFile(tmp_path / "h", RECORDS[:count], resume=True).close()
+        with HistoryFile(tmp_path / "h", RECORDS[:count], resume=True):
+            pass
         assert (tmp_path / "h").read_text() == "".join(lines[:count])
     (tmp_path / "h").write_text("".join(lines[:1]))
     with pytest.raises(FileExistsError, match="holds something else"):
@@ -436,11 +440,11 @@ def test_a_checkpoint_is_written_when_it_is_due(tmp_path: Path) -> None:
     seen = []
 
     def look(record: Record) -> bool:
-        seen.append((tmp_path / "c").exists())
+        seen.append(len(Checkpoint.read(tmp_path / "c").records))
         return record.epoch == 3
 
     run(Training(table_of(), QUICK), checkpoint=tmp_path / "c", after=look, checkpoint_seconds=1000)
-    assert seen == [False, False, False]
+    assert seen == [0, 0, 0]
     assert len(Checkpoint.read(tmp_path / "c").records) == 3
 
 

@@ -59,24 +59,27 @@ def _is_history(content: bytes) -> bool:
 
 
 class HistoryFile:
-    """A line an epoch, written at once. ValueError: a file that is not of this run."""
+    """A line an epoch, written at once, from `with` on. FileExistsError: the file is not of this run."""
 
     def __init__(
         self, path: str | PathLike[str], records: Sequence[Record], resume: bool = False, overwrite: bool = False
     ) -> None:
         """records: of a run that goes on; later lines of the file are cut off, a kill may have come after them."""
         self.path = Path(path)
-        known = "".join(map(_line, records)).encode()
+        self._known = known = "".join(map(_line, records)).encode()
         if self.path.exists() and not overwrite:
             found = self.path.read_bytes()
             if found and not (resume and found.startswith(known) and _is_history(found)):
                 raise FileExistsError(f"{self.path} holds something else; name another file, or overwrite it")
-        write_atomically(self.path, known)
+
+    def __enter__(self) -> HistoryFile:
+        write_atomically(self.path, self._known)
         self._file = self.path.open("a", encoding="utf-8")
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
 
     def append(self, record: Record) -> None:
         self._file.write(_line(record))
         self._file.flush()
-
-    def close(self) -> None:
-        self._file.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -23,6 +24,7 @@ SECONDS = 1.0
 SHARE = 0.1
 
 Place = str | PathLike[str]
+After = Callable[[Record], object]
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +63,7 @@ def train(
     resume: bool = False,
     history: Place | None = None,
     overwrite: bool = False,
-    after: Callable[[Record], object] | None = None,
+    after: After | None = None,
     checkpoint_seconds: float = SECONDS,
 ) -> Outcome:
     """Train a network on a table, which it takes over (see Training).
@@ -87,35 +89,42 @@ def run(
     resume: bool = False,
     history: Place | None = None,
     overwrite: bool = False,
-    after: Callable[[Record], object] | None = None,
+    after: After | None = None,
     checkpoint_seconds: float = SECONDS,
 ) -> Outcome:
     """As `train`, of a Training that stands ready."""
-    if checkpoint is not None and Path(checkpoint).exists():
-        if resume:
-            training.resume(Checkpoint.read(checkpoint))
-        elif not overwrite:
-            raise FileExistsError(f"{checkpoint} is there already; resume it, name another file, or overwrite it")
+    there = checkpoint is not None and Path(checkpoint).exists()
+    goes_on = there and resume
+    if checkpoint is not None and goes_on:
+        training.resume(Checkpoint.read(checkpoint))
+    elif there and not overwrite:
+        raise FileExistsError(f"{checkpoint} is there already; resume it, name another file, or overwrite it")
+    file = None if history is None else HistoryFile(history, training.records, goes_on, overwrite)
     for place in (checkpoint, history):
         if resume and place is not None:
             sweep(place)
-    file = None if history is None else HistoryFile(history, training.records, resume, overwrite)
-    asked = False
-    try:
-        pace = _Pace(checkpoint_seconds)
-        for record in training:
-            if file is not None:
-                file.append(record)
-            asked = after is not None and after(record) is True
-            if checkpoint is not None:
-                pace.write(training, checkpoint, now=asked or training.is_over)
-            if asked:
-                break
-    finally:
-        if file is not None:
-            file.close()
+    if checkpoint is not None and not goes_on:
+        training.checkpoint().write(checkpoint)  # without it, lines of a history are another run's
+    with file or nullcontext():
+        asked = _train(training, checkpoint, file, after, checkpoint_seconds)
     check_threading_layer()
     return _outcome(training, asked)
+
+
+def _train(
+    training: Training, checkpoint: Place | None, file: HistoryFile | None, after: After | None, seconds: float
+) -> bool:
+    """Whether `after` asked to stop."""
+    pace = _Pace(seconds)
+    for record in training:
+        if file is not None:
+            file.append(record)
+        asked = after is not None and after(record) is True
+        if checkpoint is not None:
+            pace.write(training, checkpoint, now=asked or training.is_over)
+        if asked:
+            return True
+    return False
 
 
 def _outcome(training: Training, asked: bool) -> Outcome:

@@ -71,9 +71,10 @@ def _places(
         raise ValueError("--resume goes on with the files of a run, --overwrite replaces them; choose one")
     if resume and checkpoint is None:
         raise ValueError("--resume needs to know from where: --checkpoint FILE")
+    replaced = overwrite or (resume and checkpoint is not None and checkpoint.exists())
     for file in (output, checkpoint, history):
         result_files(None if file is None else str(file), None)
-        if file is not None and file.exists() and not (resume or overwrite):
+        if file is not None and file.exists() and not replaced:
             raise ValueError(f"{file} is there already; --overwrite replaces it, or name another file")
     return result_files(json_file, None)
 
