@@ -187,7 +187,8 @@ class FastMLP(Settings):
 
     def _train(self, data: Data, rng: np.random.RandomState, incremental: bool) -> None:
         """Epochs, each one nopython call, until max_iter or one of the rules for stopping."""
-        order, trial = np.arange(len(data.x)), ThreadTrial()
+        order = np.arange(len(data.x))
+        trial = ThreadTrial(len(order) * self._network.parameter_count)
         self.n_iter_ = 0
         try:
             for _ in range(1 if incremental else self.max_iter):

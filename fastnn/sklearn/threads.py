@@ -1,7 +1,8 @@
-"""One thread or all, by the clock: the results are the same bits, so the first epochs may try both.
+"""One thread or all, by the clock: the results are the same bits, so epochs may try both.
 
-Threads pay for 64-100-10 at batch 200 where cores are close, by up to 12 %; where a hypervisor has moved them apart, so
-that a word between them takes 0.5 us for 0.1, an epoch of the digits takes 904 us on two and 552 on one.
+Threads pay for 64-100-10 at batch 200 where cores are close, by up to 17 %: an epoch of the digits in float64 takes 460
+us on two and 554 on one. Where a hypervisor has moved the cores apart, and a word between them takes 0.5 us for 0.1, it
+takes 904 us on two; where another process has one of the cores, now and then 80 ms.
 """
 
 from __future__ import annotations
@@ -14,27 +15,29 @@ from numba import get_num_threads, set_num_threads
 
 Result = TypeVar("Result")
 
-# Epochs on each, in turn; the fastest of each counts, since the first of all may compile.
-TRIALS = 3
-# Longer epochs, in seconds, are left to all threads: one of sixteen would take too long to try.
-LONGEST_TRIED = 0.02
+# Epochs on each to begin with, in turn. The first does not count: it may compile.
+TRIALS = 2
+# Rows times parameters of an epoch, a third of its multiply-adds: 20 ms on one thread of 50 GFLOP/s. Longer ones are
+# left to all threads, since one of many would take too long to try.
+MOST_WORK = 170_000_000
 
 
 class ThreadTrial:
-    """Runs epochs, the first of them on one thread and on all in turn, the others on what was faster."""
+    """Runs epochs of so much work on one thread or on all, whichever took less time on average so far."""
 
-    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(self, work: int, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
-        self._all = get_num_threads()
-        self._times: dict[int, list[float]] = {self._all: [], 1: []}
+        self._all = int(get_num_threads())
+        choices = {1, self._all} if work <= MOST_WORK else {self._all}
+        self._epochs = dict.fromkeys(choices, 0)
+        self._seconds = dict.fromkeys(choices, 0.0)
 
     def threads(self) -> int:
         """Of the next epoch."""
-        alone, shared = self._times[1], self._times[self._all]
-        if len(alone) >= TRIALS:
-            return min(self._times, key=lambda threads: min(self._times[threads][:TRIALS]))
-        tries = min(shared, default=LONGEST_TRIED) < LONGEST_TRIED
-        return 1 if tries and len(alone) < len(shared) else self._all
+        least_tried = min(self._epochs, key=lambda threads: self._epochs[threads])
+        if self._epochs[least_tried] < TRIALS:
+            return least_tried
+        return min(self._seconds, key=lambda threads: self._seconds[threads] / (self._epochs[threads] - 1))
 
     def run(self, epoch: Callable[[], Result]) -> Result:
         threads = self.threads()
@@ -42,7 +45,9 @@ class ThreadTrial:
         try:
             start = self._clock()
             result = epoch()
-            self._times[threads].append(self._clock() - start)
+            if self._epochs[threads]:
+                self._seconds[threads] += self._clock() - start
+            self._epochs[threads] += 1
         finally:
             set_num_threads(self._all)
         return result
