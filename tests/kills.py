@@ -20,7 +20,7 @@ from fastnn.cli import main
 
 EPOCHS = 1500
 OPTIONS = ["--layers", "16-8", "--epochs", str(EPOCHS), "--schedule", "cosine", "--warmup", "5", "--clip-norm", "1",
-           "--label-smoothing", "0.1", "--threads", "1", "--checkpoint-seconds", "0"]  # fmt: skip
+           "--label-smoothing", "0.1", "--dropout", "0.1", "--threads", "1", "--checkpoint-seconds", "0"]  # fmt: skip
 # Reading digits takes 20 ms here, and an epoch 1 ms. Every second kill waits for a checkpoint first, however busy the
 # machine is; the others may come while data are read.
 LONGEST, AFTER_CHECKPOINT = 0.15, 0.05

@@ -86,6 +86,8 @@ def test_a_split_is_written_in_several_ways(given: Any, shares: tuple[float, ...
         ({"split": "0/0.5/0.5"}, "the first of them above 0"),
         ({"split": "much"}, "split is 'much'"),
         ({"split": [1]}, "expected shares of training, validation and test"),
+        ({"dropout": 1.0}, "leaves nothing"),
+        ({"dropout": -0.5}, "dropout is -0.5"),
         ({"momentum": 0.5}, "momentum is for the optimizers momentum and nesterov; adam has none"),
         ({"warmup": 2}, "warmup is for the schedule cosine; constant has none"),
         ({"decay": 0.5, "schedule": "cosine"}, "decay is for the schedule step"),
@@ -303,6 +305,16 @@ def test_the_last_layer_suits_the_loss() -> None:
     ]  # fmt: skip
 
 
+def test_dropout_stands_behind_each_hidden_layer_and_is_drawn_from_the_seed() -> None:
+    layers = layers_of(Settings(layers=(5, 4), dropout=0.25), 3, fastnn.CrossEntropy())
+    assert [type(layer).__name__ for layer in layers] == ["Dense", "Dropout", "Dense", "Dropout", "Dense"]
+    assert [layer.rate for layer in layers if isinstance(layer, fastnn.Dropout)] == [0.25, 0.25]
+    settings = replace(QUICK, dropout=0.25)
+    losses = [[record.loss for record in Training(table_of(), each)] for each in (settings, settings, QUICK)]
+    assert losses[0] == losses[1]
+    assert losses[0] != losses[2]
+
+
 def test_a_loss_that_is_not_finite_leaves_the_checkpoint_of_an_epoch_before(tmp_path: Path) -> None:
     settings = replace(QUICK, optimizer="nesterov", learning_rate=0.2, epochs=40)
     training = Training(table_of(classes=0), settings)
@@ -324,7 +336,7 @@ def stop_after(epochs: int) -> Any:
 @pytest.mark.parametrize(
     "more",
     [{}, {"schedule": "cosine", "warmup": 2.0}, {"optimizer": "nesterov", "patience": 3, "learning_rate": 0.02},
-     {"split": (0.9, 0.0, 0.1)}],
+     {"split": (0.9, 0.0, 0.1), "dropout": 0.3}],
 )  # fmt: skip
 def test_a_run_that_stopped_goes_on_to_the_same_bits(more: dict[str, Any], classes: int, tmp_path: Path) -> None:
     settings = replace(QUICK, epochs=12, **more)

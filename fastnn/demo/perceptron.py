@@ -121,6 +121,7 @@ def _rule(lines: Mapping[str, Line]) -> tuple[Block, ...]:
     return (
         Table(columns=("gate", "corrections", "mistakes at the end", "the line where it turns"), rows=rows),
         *(plane(gate, lines[gate]) for gate in ("AND", "OR")),
+        "A sum of 0 counts as 1: a corner on the line is above it.",
         f"No line has (0, 1) and (1, 0) on one side and (0, 0) and (1, 1) on the other: after {EPOCHS} epochs the rule "
         f"is still correcting, {lines['XOR'].mistakes} times in the last.",
     )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.layers import Dense, Layer
+from fastnn.layers import Dense, Dropout, Layer
 from fastnn.losses import LOSSES, CrossEntropy, Loss
 from fastnn.network import Network
 from fastnn.optimizers import OPTIMIZERS, Cosine, InverseScaling, Optimizer, Schedule, StepDecay
@@ -26,9 +26,11 @@ def network_of(settings: Settings, inputs: int, target: Target, y: NDArray[Any])
 
 
 def layers_of(settings: Settings, outputs: int, loss: Loss) -> list[Layer]:
-    """Hidden layers, and one of so many outputs."""
+    """Hidden layers, each with dropout behind it where that is asked for, and one of so many outputs."""
     last = "sigmoid" if loss.name == "binary_cross_entropy" else "identity"
-    return [*(Dense(units, settings.activation) for units in settings.layers), Dense(outputs, last)]
+    behind: list[Layer] = [Dropout(settings.dropout)] if settings.dropout else []
+    hidden = (layer for units in settings.layers for layer in (Dense(units, settings.activation), *behind))
+    return [*hidden, Dense(outputs, last)]
 
 
 def loss_of(settings: Settings, target: Target, y: NDArray[Any]) -> Loss:

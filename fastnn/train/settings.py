@@ -23,17 +23,19 @@ SEED_LIMIT = 2**32
 
 @dataclass(frozen=True)
 class Settings:
-    """layers: units of each hidden layer. loss: None is cross_entropy for classes and mse for numbers.
+    """layers: units of each hidden layer. dropout: share of what each of them says that a step leaves out.
 
-    learning_rate, weight_decay, momentum: None is the optimizer's own. warmup, decay_every: in epochs. split: shares of
-    the rows for training, validation and test. standardise: inputs, and numbers to predict, to mean 0 and deviation 1
-    of the training part. patience: epochs without a better `metric`; None trains them all.
+    loss: None is cross_entropy for classes and mse for numbers. learning_rate, weight_decay, momentum: None is the
+    optimizer's own. warmup, decay_every: in epochs. split: shares of the rows for training, validation and test.
+    standardise: inputs, and numbers to predict, to mean 0 and deviation 1 of the training part. patience: epochs
+    without a better `metric`; None trains them all.
 
     ValueError, TypeError: a value that cannot be.
     """
 
     layers: tuple[int, ...] = (64,)
     activation: str = "relu"
+    dropout: float = 0.0
     loss: str | None = None
     label_smoothing: float = 0.0
     class_weight: str = "none"
@@ -79,6 +81,8 @@ class Settings:
         if as_count(self.seed, "seed", least=0) >= SEED_LIMIT:
             raise ValueError(f"seed is {self.seed}; expected less than {SEED_LIMIT}")
         as_number(self.label_smoothing, "label_smoothing", 0.0, 1.0)
+        if as_number(self.dropout, "dropout", 0.0, 1.0) == 1:
+            raise ValueError("dropout is 1, which leaves nothing; expected less")
         as_number(self.warmup, "warmup", 0.0, self.epochs)
         # The optimizers and schedules check the others, and only those that are theirs.
 

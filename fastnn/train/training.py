@@ -1,7 +1,7 @@
 """A training that stops after any epoch and goes on from there to the same bits.
 
-Nothing hangs on what was before but parameters, moments and the number of steps: the split follows from the seed, and
-the order of epoch e from (seed, e).
+Nothing hangs on what was before but parameters, moments and the number of steps: the split follows from the seed, the
+order of epoch e from (seed, e), and what dropout leaves out of a step from (seed, step).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from fastnn.checks import require_memory
 from fastnn.early_stopping import BestEpoch
 from fastnn.fitting import trained
+from fastnn.kernels.dropout import SEEDS
 from fastnn.tables import Column, Scaling, Table
 from fastnn.tables.columns import describe as describe_column
 from fastnn.train.building import network_of, optimizer_of
@@ -48,7 +49,7 @@ class Training:
         self.network = self.model.network
         self.batch = min(settings.batch, self.rows["train"])
         steps = -(-self.rows["train"] // self.batch)
-        self.trainer = Trainer(self.network, optimizer_of(settings, steps), self.batch)
+        self.trainer = Trainer(self.network, optimizer_of(settings, steps), self.batch, settings.seed % SEEDS)
         self.flops = self._flops(steps)
         self.records: list[Record] = []
         self.best = self._best()

@@ -51,6 +51,7 @@ READING = [
 SETTINGS = [
     _setting("--layers", "Units of the hidden layers, such as 64-32; none for none.", metavar="A-B"),
     _setting("--activation", f"Of the hidden layers: {', '.join(TRAINABLE)}.", **_choice(TRAINABLE)),
+    _setting("--dropout", "Share of each hidden layer that a step leaves out.", float, metavar="SHARE"),
     _setting(
         "--loss", f"{', '.join(OBJECTIVES)}; by default the first for classes, mse for numbers.", **_choice(OBJECTIVES)
     ),
