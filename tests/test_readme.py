@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import click
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -38,7 +40,8 @@ def test_the_figures_are_those_of_the_kept_results(monkeypatch: pytest.MonkeyPat
     from readme_table import tables
 
     files = re.findall(r"`(bench_results/[\w.-]+\.json)`", README)
-    kernels, steps, peers, predictions = (json.loads((ROOT / file).read_text(encoding="utf-8")) for file in files)
+    read = (json.loads((ROOT / file).read_text(encoding="utf-8")) for file in files)
+    kernels, steps, peers, predictions, gallery, estimators = read
     results.validate(steps)
     results.validate(peers)
     for fit in peers["fits"]:
@@ -50,6 +53,34 @@ def test_the_figures_are_those_of_the_kept_results(monkeypatch: pytest.MonkeyPat
     assert f"held\n{found['intervals_held']:.0%} of the time".replace("%", " %") in README
     for table in tables(kernels, steps):
         assert table in README
+    for example, cells in gallery_cells(gallery).items():
+        assert re.search(rf"^\| `{example}.py` \|[^|]*\| {re.escape(' | '.join(cells))} \|$", README, re.MULTILINE)
+    assert estimators_sentence(estimators) in README.replace("\n", " ")
+
+
+def gallery_cells(document: dict[str, Any]) -> dict[str, list[str]]:
+    """Of each example on one thread: step by step with modules and without, batched where it can be, and compiled."""
+    found = {}
+    rows = [row for row in document["rows"] if row["threads"] == 1]
+    for example in dict.fromkeys(row["example"] for row in rows):
+        tried = [row["peers"] for row in rows if row["example"] == example]
+        many = next((peers for peers in tried if "batched" in peers), tried[0])
+        ways = (tried[0]["loop"], tried[0]["bare"], many.get("batched"), many["compiled"])
+        ratios = [way and way["ratio"]["median"] for way in ways]
+        found[example] = ["-" if each is None else f"{each:.{1 if each < 9.95 else 0}f}x" for each in ratios]
+    return found
+
+
+def estimators_sentence(document: dict[str, Any]) -> str:
+    spans = []
+    for dtype in ("float64", "float32"):
+        rows = [row for row in document["rows"] if (row["case"], row["dtype"]) == ("digits", dtype)]
+        assert all(np.mean(row["ours_scores"]) == np.mean(row["sklearn_scores"]) for row in rows)
+        spans += [f"{ends(row['ratio']['median'] for row in rows):.1f}" for ends in (min, max)]
+    return (
+        f"is {spans[0].removesuffix('.0')} to {spans[1]} times as fast as scikit-learn's in float64 and "
+        f"{spans[2]} to {spans[3]} times in float32"
+    )
 
 
 def test_the_table_of_models_on_paper_is_what_the_command_prints() -> None:
@@ -63,7 +94,7 @@ def test_the_table_of_models_on_paper_is_what_the_command_prints() -> None:
 def test_the_commands_of_the_table_exist() -> None:
     from fastnn.cli import main
 
-    named = set(re.findall(r"^\| `fastnn (\w+)`", README, re.MULTILINE))
+    named = set(re.findall(r"^\| `fastnn ([\w-]+)`", README, re.MULTILINE))
     assert named == set(main.list_commands(click.Context(main)))
 
 
