@@ -78,7 +78,7 @@ def estimators_sentence(document: dict[str, Any]) -> str:
         assert all(np.mean(row["ours_scores"]) == np.mean(row["sklearn_scores"]) for row in rows)
         spans += [f"{ends(row['ratio']['median'] for row in rows):.1f}" for ends in (min, max)]
     return (
-        f"is {spans[0].removesuffix('.0')} to {spans[1]} times as fast as scikit-learn's in float64 and "
+        f"is {spans[0]} to {spans[1]} times as fast as scikit-learn's in float64 and "
         f"{spans[2]} to {spans[3]} times in float32"
     )
 

@@ -12,6 +12,8 @@ from fastnn.tables.columns import Column
 from fastnn.tables.errors import DataError, listed
 from fastnn.tables.source import Source, Values
 
+NOTHING = "nothing there; fill it, or leave the row out"
+
 
 def fault(source: Source, row: int, column: str, what: str) -> DataError:
     """what may hold {cell}, for what stands there."""
@@ -51,9 +53,9 @@ class Encoder:
     def _encode_names(self, block: NDArray[Any], name: str, values: Values, codes: dict[str, int], row: int) -> None:
         found = np.array([codes.get(value, -1) for value in values])
         if (found < 0).any():
-            what = missing_or("{cell} is none of the names that the column had in training: " + listed(list(codes)))
             at = int(np.argmax(found < 0))
-            raise fault(self.source, row + at, name, what(values[at]))
+            unknown = "{cell} is none of the names that the column had in training: " + listed(list(codes))
+            raise fault(self.source, row + at, name, unknown if str(values[at]).strip() else NOTHING)
         block[...] = 0
         block[np.arange(len(found)), found] = 1
 
@@ -65,10 +67,6 @@ class Encoder:
             self.encode(out, batch, row)
             row += len(out)
             yield out
-
-
-def missing_or(what: str) -> Any:
-    return lambda value: "nothing there; fill it, or leave the row out" if not str(value).strip() else what
 
 
 def require_finite(source: Source, column: str, values: NDArray[Any], dtype: np.dtype[Any], row: int) -> None:

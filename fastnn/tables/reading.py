@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fastnn.checks import as_dtype, require_memory
 from fastnn.tables.columns import Column, Target
 from fastnn.tables.dialect import is_number
-from fastnn.tables.encoding import Encoder, fault, require_columns
+from fastnn.tables.encoding import NOTHING, Encoder, fault, require_columns
 from fastnn.tables.errors import DataError, listed
 from fastnn.tables.source import Source
 from fastnn.tables.targets import Labels, choose
@@ -106,7 +106,7 @@ def _check_names(source: Source, name: str, kinds: dict[str, int], wanted: bool)
     """DataError: a missing name, or numbers among names."""
     for kind, row in kinds.items():
         if not kind.strip():
-            raise fault(source, row, name, "nothing there; fill it, or leave the row out")
+            raise fault(source, row, name, NOTHING)
         if not wanted and is_number(kind):
             raise fault(
                 source, row, name,

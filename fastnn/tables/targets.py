@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fastnn.checks import as_choice
 from fastnn.tables.columns import REGRESSION, TASKS, Target
-from fastnn.tables.encoding import fault, require_columns, require_finite
+from fastnn.tables.encoding import NOTHING, fault, require_columns, require_finite
 from fastnn.tables.errors import DataError, listed
 from fastnn.tables.source import Source, Values
 
@@ -44,9 +44,7 @@ class Labels:
     def add(self, values: Values) -> None:
         if self.as_text:
             if "" in values:
-                raise fault(
-                    self.source, self._rows + list(values).index(""), self.name, "nothing there; leave the row out"
-                )
+                raise fault(self.source, self._rows + list(values).index(""), self.name, NOTHING)
             part = np.array([self._codes.setdefault(value, len(self._codes)) for value in values], np.int64)
             if len(self._codes) > MOST:
                 raise DataError(
@@ -90,7 +88,8 @@ class Labels:
                 raise fault(self.source, 0, self.name, "{cell} is text; the model gives numbers")
             return values
         kinds, codes = np.unique(values, return_inverse=True)
-        names = [list(self._codes)[kind] for kind in kinds] if self.as_text else [f"{kind:.15g}" for kind in kinds]
+        texts = list(self._codes)
+        names = [texts[kind] if self.as_text else f"{kind:.15g}" for kind in kinds]
         known = {name: i for i, name in enumerate(target.classes)}
         labels = np.array([known.get(name, -1) for name in names], np.int64)[codes]
         if (labels < 0).any():
