@@ -127,4 +127,5 @@ def report(kills: int, seed: int) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # behind an ampersand it is ignored
     print(json.dumps(report(int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0)))

@@ -35,6 +35,14 @@ def _all_threads_again() -> Iterator[None]:
     fastnn.set_num_threads(before)
 
 
+@pytest.fixture(autouse=True)
+def _ctrl_c_is_heard() -> Iterator[None]:
+    """Behind nohup or an ampersand it is ignored, and this process has inherited that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def mails(tmp_path: Path) -> Path:
     """200 mails: two numbers, a name, and what they are."""
