@@ -90,7 +90,7 @@ def _rows(
         is_fork = layer.kind == columns.FORK
         output = source if is_fork else values.take(capacity * outputs)
         row[columns.KIND] = layer.kind
-        row[columns.INPUT], row[columns.OUTPUT] = source, output
+        row[columns.INPUT], row[columns.OUTPUT] = source, max(output, 0)  # nobody reads a fork's
         row[columns.PRE] = values.take(capacity * outputs) if layer.keeps_values() else output
         row[columns.DINPUT] = d_source if trained else -1
         row[columns.DOUTPUT] = values.take(capacity * outputs) if gradients else -1

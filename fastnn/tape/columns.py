@@ -19,7 +19,7 @@ COLUMNS = 19
 (KIND, INPUT, OUTPUT, PRE, DINPUT, DOUTPUT, WEIGHT, BIAS, BIAS_SIZE, WIDTH_IN, WIDTH_OUT, ACTIVATION, ALPHA,
  SIDE) = range(14)  # fmt: skip
 
-# Kinds of operations. From LAYER_NORM on they are those of fastnn.tape.operations.
+# Kinds of operations. Those behind ELEMENTWISE are the work of fastnn.tape.operations.
 DENSE, ELEMENTWISE, LAYER_NORM, RMS_NORM, DROPOUT, FORK, ADD = range(7)
 NORMS = (LAYER_NORM, RMS_NORM)
 
