@@ -33,7 +33,9 @@ def test_layers_that_the_formats_have_no_word_for_are_refused(use: Any, package:
         pytest.importorskip(package)
     net = Network(3, [Dense(4), Another("tanh")], seed=0)
     before = net.parameters.tobytes()
-    with pytest.raises(ValueError, match=r"layer 1 is Another\(.*; only Dense and Activation go to other formats yet"):
+    with pytest.raises(
+        ValueError, match=r"layer 1 is Another\(.*; this format has words for Dense, Activation, Dropout, LayerNorm"
+    ):
         use(net, tmp_path / "net")
     assert net.parameters.tobytes() == before
     assert not (tmp_path / "net").exists()

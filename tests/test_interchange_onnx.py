@@ -11,7 +11,19 @@ import numpy.typing as npt
 import pytest
 from example_networks import normal, with_biases
 
-from fastnn import Activation, Dense, FileError, Network, from_onnx, mlp, to_onnx
+from fastnn import (
+    Activation,
+    Dense,
+    Dropout,
+    FileError,
+    LayerNorm,
+    Network,
+    Residual,
+    RMSNorm,
+    from_onnx,
+    mlp,
+    to_onnx,
+)
 from fastnn.interchange import onnx_export
 from fastnn.kernels.activation import NAMES
 
@@ -72,6 +84,29 @@ def test_onnxruntime_computes_what_the_network_does(name: str, tmp_path: Path) -
         np.testing.assert_allclose(found, network(x), rtol=1e-5, atol=1e-5)
         if network.dtype == np.float64 and "gelu_tanh" not in name:  # whose constants it keeps as float32
             np.testing.assert_allclose(found, network(x), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_norms_go_and_dropout_stays_behind(dtype: str, tmp_path: Path) -> None:
+    layers = [Dropout(0.5), LayerNorm(1e-3), Dense(9, "tanh"), Dropout(0.1), LayerNorm(), Dense(3)]
+    network = with_biases(Network(6, layers, seed=0, dtype=dtype))
+    to_onnx(network, tmp_path / "net.onnx")
+    x = normal(33, 6).astype(dtype)
+    np.testing.assert_allclose(run(tmp_path / "net.onnx", x), network(x), rtol=1e-5, atol=1e-5)
+
+
+def test_dropout_alone_is_the_identity(tmp_path: Path) -> None:
+    network = Network(6, [Dropout(0.5)], loss="mse", seed=0)
+    to_onnx(network, tmp_path / "net.onnx")
+    x = normal(33, 6).astype(np.float32)
+    assert (run(tmp_path / "net.onnx", x) == x).all()
+
+
+@pytest.mark.parametrize("layer", [RMSNorm(), Residual(Dense(6))])
+def test_layers_without_an_operator_are_named(layer: Any, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="layer 1 is R.*; this format has words for Dense, .*LayerNorm"):
+        to_onnx(Network(6, [Dense(6), layer], loss="mse", seed=0), tmp_path / "net.onnx")
+    assert not (tmp_path / "net.onnx").exists()
 
 
 @pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)

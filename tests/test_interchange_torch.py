@@ -11,7 +11,7 @@ from example_networks import deep, normal
 from reference_networks import assert_within, expected
 
 import fastnn
-from fastnn import Activation, Dense, Network, from_torch, mlp, state_dict, to_torch
+from fastnn import Activation, Dense, Dropout, Network, from_torch, load_state_dict, mlp, state_dict, to_torch
 from fastnn.kernels.activation import NAMES
 
 torch: Any = pytest.importorskip("torch")
@@ -52,7 +52,8 @@ def test_a_module_and_its_network_give_the_same_within_rounding(name: str, dtype
     right = expected(net, x, np.zeros(20, np.int64))
     assert_within(net(x), right.output, right.output_error)
     assert_within(output_of(module, x.reshape(20, 2, 3), dtype), right.output, right.output_error)
-    assert [layer.activation for layer in net.layers] == ["tanh", name, name, "tanh", "identity"]
+    assert [layer.activation for layer in net.layers] == ["tanh", name, name, "tanh", "identity", "identity"]
+    assert net.layers[4] == Dropout(0.5)
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -154,7 +155,9 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "half": (lambda: nn.Linear(3, 2).half(), "its weight is torch.float16; expected float32 or float64"),
     "two dtypes": (lambda: nn.Linear(3, 2).double(), "the weight is float64 and what came before float32"),
     "widths": (lambda: nn.Linear(4, 2), "the weight takes 4 inputs and 3 features come"),
-    "dropout in training": (lambda: nn.Dropout(0.1), r"module 1.0 is Dropout\(p=0.1.*call eval\(\) to leave it out"),
+    "a norm of other features": (lambda: nn.LayerNorm(4), r"module 1.0 is LayerNorm.*and 3 features come"),
+    "a norm of two dimensions": (lambda: nn.LayerNorm((3, 1)), "expected one dimension to normalise"),
+    "a norm without weights": (lambda: nn.RMSNorm(3, elementwise_affine=False), "with weights"),
     "flatten amid": (nn.Flatten, r"expected Flatten\(1\), before all layers"),
     "softplus of another slope": (lambda: nn.Softplus(2), "expected beta=1"),
     "softplus with an early threshold": (lambda: nn.Softplus(1, 5), "a threshold of at least 20"),
@@ -178,8 +181,34 @@ def test_what_is_no_module_or_has_no_layer_is_refused() -> None:
         to_torch(mlp(3, 1, output_activation="step", loss="perceptron"))
 
 
-def test_dropout_of_nothing_may_be_in_training() -> None:
+def test_dropout_of_nothing_is_left_out() -> None:
     assert len(from_torch(nn.Sequential(nn.Linear(3, 2), nn.Dropout(0.0))).layers) == 1
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_norms_and_dropout_come_and_go_with_their_weights(dtype: str) -> None:
+    torch.manual_seed(1)
+    kind, parts = getattr(torch, dtype), [nn.LayerNorm(6, eps=1e-3), nn.Linear(6, 9), nn.ReLU(), nn.Dropout(0.25)]
+    module = nn.Sequential(*parts, nn.RMSNorm(9), nn.Linear(9, 5), nn.LayerNorm(5, bias=False), nn.Linear(5, 3))
+    for parameter in module.parameters():
+        nn.init.uniform_(parameter, 0.5, 1.5)
+    module = module.to(kind).eval()
+    net = from_torch(module)
+    assert [type(layer).__name__ for layer in net.layers] == [
+        "LayerNorm", "Dense", "Dropout", "RMSNorm", "Dense", "LayerNorm", "Dense",
+    ]  # fmt: skip
+    x = normal(20, 6).astype(dtype)
+    right = expected(net, x, np.zeros(20, np.int64))
+    assert_within(net(x), right.output, right.output_error)
+    assert_within(output_of(module, x, dtype), right.output, right.output_error)
+    again = to_torch(net)
+    assert not again.training
+    assert (output_of(again, x, dtype) == output_of(module, x, dtype)).all()
+    assert (from_torch(again).parameters == net.parameters).all()
+    copy = net.copy()
+    copy.initialize(5)
+    load_state_dict(copy, module.state_dict() | {"6.bias": np.zeros(5, dtype)})
+    assert (copy.parameters == net.parameters).all()
 
 
 def test_files_of_safetensors_for_torch_go_both_ways(tmp_path: Any) -> None:

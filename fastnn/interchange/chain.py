@@ -9,19 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.checks import as_dtype
-from fastnn.layers import Activation, Dense, Layer
+from fastnn.layers import Activation, Dense, Dropout, Layer, Residual
 from fastnn.losses import Loss
 from fastnn.network import Network
 
 Array = NDArray[Any]
 
 
-def plain_layers(network: Network) -> tuple[Dense | Activation, ...]:
-    """The layers that every format has a word for. ValueError, which names the first that is none of them."""
-    layers: list[Dense | Activation] = []
+def layers_among(network: Network, kinds: tuple[type[Layer], ...]) -> tuple[Layer, ...]:
+    """The network's layers. ValueError, which names the first that is none of the kinds a format has a word for."""
+    layers: list[Layer] = []
     for index, layer in enumerate(network.layers):
-        if type(layer) is not Dense and type(layer) is not Activation:
-            raise ValueError(f"layer {index} is {layer!r}; only Dense and Activation go to other formats yet")
+        if isinstance(layer, Residual) or type(layer) not in kinds:
+            names = ", ".join(kind.__name__ for kind in kinds)
+            raise ValueError(f"layer {index} is {layer!r}; this format has words for {names}")
         layers.append(layer)
     return tuple(layers)
 
@@ -52,6 +53,22 @@ class Chain:
         self.inputs = inputs if self.inputs is None else self.inputs
         self.width = units
         self._append(Dense(units, bias=bias is not None), parameters)
+
+    def norm(self, layer: Layer, parameters: dict[str, Array]) -> None:
+        """A LayerNorm or RMSNorm with its weight (I,) and bias (I,). ValueError where they do not fit what comes."""
+        shapes = {name: values.shape for name, values in parameters.items()}
+        width = parameters["weight"].size if self.width is None else self.width
+        if shapes != dict(layer.parameter_shapes(width)):
+            raise ValueError(f"it holds {shapes} and {width} features come")
+        self._require_dtype(parameters)
+        self.inputs = width if self.inputs is None else self.inputs
+        self.width = width
+        self._append(layer, parameters)
+
+    def dropout(self, rate: float) -> None:
+        """Left out where the rate is 0."""
+        if rate:
+            self._append(Dropout(rate), {})
 
     def add_bias(self, bias: Array) -> bool:
         """Whether the last layer took it: a Dense that has none yet, nor an activation."""

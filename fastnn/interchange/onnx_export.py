@@ -10,14 +10,16 @@ import numpy as np
 
 from fastnn.atomic import write_atomically
 from fastnn.checks import FLOAT32
-from fastnn.interchange.chain import plain_layers
+from fastnn.interchange.chain import layers_among
 from fastnn.interchange.extra import imported
-from fastnn.layers import Dense, Layer
+from fastnn.layers import Activation, Dense, Dropout, Layer, LayerNorm
 from fastnn.losses import BinaryCrossEntropyWithLogits, CrossEntropy, Loss
 from fastnn.network import Network
 
 # The first opset with Gelu, and the file format of its time: runtimes since 2023 read them.
 OPSET, IR_VERSION = 20, 9
+# The layers that ONNX has operators for in that opset.
+OPERATORS = Dense, Activation, Dropout, LayerNorm
 # What protobuf can write: larger models keep their weights in files beside them.
 MOST_BYTES = 2**31 - 2**20
 
@@ -29,17 +31,21 @@ def to_onnx(network: Network, path: str | PathLike[str], *, probabilities: bool 
     trained on logits. Weights are kept to the bit, alpha as float32. ONNX Runtime (1.32) runs float64 models with
     identity, step, sigmoid, tanh, relu, silu and, to 3e-8, gelu_tanh; for the others it has no float64 code.
 
-    Raises ValueError for layers other than Dense and Activation, where there are no probabilities, where a float64
-    network has an alpha that float32 cannot keep, or above 2 GiB; ModuleNotFoundError without onnx.
+    Dropout is left out, as nothing is trained there. Raises ValueError for RMSNorm and Residual, where there are no
+    probabilities, where a float64 network has an alpha that float32 cannot keep, or above 2 GiB; ModuleNotFoundError
+    without onnx.
     """
     onnx = imported("onnx")
     last = _probabilities(network.loss_function) if probabilities else None
     if network.parameter_count * network.dtype.itemsize > MOST_BYTES:
         raise ValueError(f"the network has {network.parameter_count:,} parameters; an ONNX file holds at most 2 GiB")
     graph = _Graph(onnx, network.dtype)
-    for index, layer in enumerate(plain_layers(network)):
-        _require_alpha(layer, index, network.dtype)
-        graph.layer(network, layer, index)
+    for index, layer in enumerate(layers_among(network, OPERATORS)):
+        if not isinstance(layer, Dropout):
+            _require_alpha(layer, index, network.dtype)
+            graph.layer(network, layer, index)
+    if not graph.nodes:
+        graph.node("Identity", name="identity")
     if last:
         graph.node(last, name=last.lower())
     model = graph.model(network)
@@ -93,7 +99,11 @@ class _Graph:
             names = [f"{index}.{name}" for name in layer.parameter_shapes(1)]
             constants = [self.constant(name, network.named_parameters[name]) for name in names]
             self.node("Gemm" if layer.bias else "MatMul", *constants, name=f"{index}.dense")
-        if layer.activation != "identity" or not isinstance(layer, Dense):
+        elif isinstance(layer, LayerNorm):
+            constants = [self.constant(f"{index}.{name}", network.named_parameters[f"{index}.{name}"])
+                         for name in ("weight", "bias")]  # fmt: skip
+            self.node("LayerNormalization", *constants, name=f"{index}.norm", axis=-1, epsilon=layer.epsilon)
+        if isinstance(layer, Activation) or layer.activation != "identity":
             ACTIVATIONS[layer.activation](self, f"{index}.{layer.activation}", layer.alpha)
 
     def model(self, network: Network) -> Any:

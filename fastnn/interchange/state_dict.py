@@ -16,14 +16,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastnn.atomic import write_atomically
 from fastnn.checks import as_choice, as_numeric
-from fastnn.interchange.chain import Chain, plain_layers
+from fastnn.interchange.chain import Chain, layers_among
 from fastnn.io import read_tensors
 from fastnn.kernels.activation import NAMES
-from fastnn.layers import Activation, Dense
+from fastnn.layers import Activation, Dense, Dropout, Layer, LayerNorm, RMSNorm
 from fastnn.losses import Loss
 from fastnn.network import Network
 
 Array = NDArray[Any]
+# The layers that are modules of torch.nn as well.
+MODULES = Dense, Activation, Dropout, LayerNorm, RMSNorm
 Source = Mapping[str, ArrayLike] | str | PathLike[str]
 
 
@@ -35,7 +37,7 @@ def state_dict(network: Network) -> dict[str, Array]:
     """
     views = network.named_parameters
     tensors = {}
-    layers = plain_layers(network)
+    layers = layers_among(network, MODULES)
     for index, (layer, place) in enumerate(zip(layers, _places(layers), strict=True)):
         for name in layer.parameter_shapes(1):
             tensors[f"{place}.{name}"] = np.array(views[f"{index}.{name}"].T, order="C")
@@ -57,10 +59,10 @@ def load_state_dict(network: Network, source: Source, order: Sequence[str] | Non
     "fc2.weight"; otherwise order gives the names, such as ["hidden", "out"].
 
     Values are rounded to the network's dtype. Raises ValueError, TypeError, for a file FileError, before anything is
-    overwritten; layers other than Dense and Activation are a ValueError too.
+    overwritten; a Residual is a ValueError too.
     """
     groups = _groups(source, order)
-    wanted = [index for index, layer in enumerate(plain_layers(network)) if layer.parameter_shapes(1)]
+    wanted = [index for index, layer in enumerate(layers_among(network, MODULES)) if layer.parameter_shapes(1)]
     if len(groups) != len(wanted):
         raise ValueError(f"the state dict has the layers {', '.join(groups)}; expected {len(wanted)} with parameters")
     vector = np.array(network.parameters)
@@ -107,7 +109,7 @@ def from_state_dict(
     return chain.network(loss)
 
 
-def _places(layers: Sequence[Dense | Activation]) -> list[int]:
+def _places(layers: Sequence[Layer]) -> list[int]:
     """Of each layer's own module in a torch.nn.Sequential, where an activation fused into a Dense comes after it."""
     sizes = [1 + (isinstance(layer, Dense) and layer.activation != "identity") for layer in layers]
     return [sum(sizes[:index]) for index in range(len(sizes))]

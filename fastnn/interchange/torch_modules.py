@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.interchange.chain import Chain, plain_layers
+from fastnn.interchange.chain import Chain, layers_among
 from fastnn.interchange.extra import imported
-from fastnn.interchange.state_dict import state_dict
-from fastnn.layers import Dense
+from fastnn.interchange.state_dict import MODULES, state_dict
+from fastnn.layers import Activation, Dense, Dropout, Layer, LayerNorm, RMSNorm
 from fastnn.losses import Loss
 from fastnn.network import Network
 
@@ -22,9 +22,10 @@ DTYPES = ("torch.float32", "torch.float64")
 def from_torch(module: Any, loss: str | Loss = "cross_entropy") -> Network:
     """A network with the weights of a torch.nn.Sequential, copied, and its outputs up to rounding.
 
-    module: of Linear, Identity, Dropout, Flatten, ReLU, LeakyReLU, ELU, Tanh, Sigmoid, GELU, SiLU and Softplus, nested
-    as you like; float32 or float64, on any device. Dropout is left out, so a module in training mode that has one is
-    refused: call module.eval() first. Softplus is exact above torch's threshold, where torch is linear, 2e-9 off.
+    module: of Linear, Identity, Dropout, LayerNorm, RMSNorm, Flatten, ReLU, LeakyReLU, ELU, Tanh, Sigmoid, GELU, SiLU
+    and Softplus, nested as you like; float32 or float64, on any device. Outputs are those of module.eval(): a Dropout
+    acts in training alone, with draws of its own. Softplus is exact above torch's threshold, where torch is linear,
+    2e-9 off.
 
     Raises ValueError, which names the module by its path, for any other; ModuleNotFoundError without torch.
     """
@@ -67,9 +68,14 @@ def _array(parameter: Any) -> np.ndarray[Any, Any]:
     return parameter.detach().cpu().numpy()  # type: ignore[no-any-return]
 
 
-def _read_dropout(chain: Chain, module: Any) -> None:
-    if module.training and module.p > 0:
-        raise ValueError("fastnn has no dropout, and this one is in training mode; call eval() to leave it out")
+def _read_norm(chain: Chain, module: Any, kind: type[LayerNorm] | type[RMSNorm]) -> None:
+    if len(module.normalized_shape) != 1 or module.weight is None:
+        raise ValueError("expected one dimension to normalise, with weights (elementwise_affine=True)")
+    weight = _array(module.weight)
+    epsilon = float(np.finfo(weight.dtype).eps) if module.eps is None else module.eps
+    bias = getattr(module, "bias", None)
+    biases = {"bias": np.zeros_like(weight) if bias is None else _array(bias)} if kind is LayerNorm else {}
+    chain.norm(kind(epsilon), {"weight": weight, **biases})
 
 
 def _read_flatten(chain: Chain, module: Any) -> None:
@@ -90,7 +96,9 @@ def _read_softplus(chain: Chain, module: Any) -> None:
 READERS: dict[str, Callable[[Chain, Any], None]] = {
     "Linear": _read_linear,
     "Identity": lambda chain, module: None,
-    "Dropout": _read_dropout,
+    "Dropout": lambda chain, module: chain.dropout(module.p),
+    "LayerNorm": lambda chain, module: _read_norm(chain, module, LayerNorm),
+    "RMSNorm": lambda chain, module: _read_norm(chain, module, RMSNorm),
     "Flatten": _read_flatten,
     "ReLU": lambda chain, module: chain.activation("relu"),
     "LeakyReLU": lambda chain, module: chain.activation("leaky_relu", module.negative_slope),
@@ -121,24 +129,35 @@ WRITERS: dict[str, Callable[[Any, float | None], Any]] = {
 def to_torch(network: Network) -> Any:
     """A torch.nn.Sequential on the CPU with the network's layers, dtype and weights, copied; (out, in), as in torch.
 
-    A Dense becomes a Linear and, where it has one, its activation after it; state_dict(network) has the same names.
+    A Dense becomes a Linear and, where it has one, its activation after it; state_dict(network) has the same names. It
+    comes as eval() leaves it, without dropout: call train() to go on training.
 
-    Raises ValueError for the activation step, which torch has no module for, and for layers other than Dense and
-    Activation; ModuleNotFoundError without torch.
+    Raises ValueError for the activation step and for Residual, which torch has no modules for; ModuleNotFoundError
+    without torch.
     """
     torch = imported("torch")
     modules: list[Any] = []
     width, dtype = network.inputs, getattr(torch, network.dtype.name)
-    for index, layer in enumerate(plain_layers(network)):
+    for index, layer in enumerate(layers_among(network, MODULES)):
         if layer.activation not in WRITERS:
             raise ValueError(f"layer {index} has the activation {layer.activation}, which torch has no module for")
-        if isinstance(layer, Dense):
-            # Without initial weights, which would move torch's random numbers.
-            linear = torch.nn.utils.skip_init(torch.nn.Linear, width, layer.units, bias=layer.bias, dtype=dtype)
-            modules.append(linear)
-        if layer.activation != "identity" or not isinstance(layer, Dense):
-            modules.append(WRITERS[layer.activation](torch.nn, layer.alpha))
+        modules += _written(layer, width, torch, dtype)
         width = layer.output_width(width)
     found = torch.nn.Sequential(*modules)
     found.load_state_dict({name: torch.from_numpy(values) for name, values in state_dict(network).items()})
-    return found
+    return found.eval()
+
+
+def _written(layer: Layer, width: int, torch: Any, dtype: Any) -> list[Any]:
+    """One module, or for a Dense with an activation two."""
+    nn = torch.nn
+    if isinstance(layer, Dropout):
+        return [nn.Dropout(layer.rate)]
+    if isinstance(layer, LayerNorm | RMSNorm):
+        return [getattr(nn, type(layer).__name__)(width, layer.epsilon, dtype=dtype)]
+    own = [] if layer.activation == "identity" else [WRITERS[layer.activation](nn, layer.alpha)]
+    if isinstance(layer, Activation):
+        return own or [nn.Identity()]
+    assert isinstance(layer, Dense)
+    # Without initial weights, which would move torch's random numbers.
+    return [nn.utils.skip_init(nn.Linear, width, layer.units, bias=layer.bias, dtype=dtype), *own]
