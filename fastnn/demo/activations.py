@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 
 from fastnn import data
 from fastnn.demo.demonstration import Block, Demonstration, Section, Table
+from fastnn.demo.looking_inside import first_layer
 from fastnn.demo.parameters import SEED
 from fastnn.kernels.activation import DEFAULT_ALPHA, NAMES, activation_backward, activation_forward
-from fastnn.layers import Dense
 from fastnn.models import mlp
-from fastnn.network import Network
 from fastnn.optimizers import SGD
 from fastnn.report.picture import Axis, Picture, Series
 from fastnn.trainer import NonFiniteLoss
@@ -77,17 +76,9 @@ def death(name: str, rate: float, seed: int) -> dict[str, object]:
         network.fit(digits.x, digits.y, epochs=EPOCHS, batch=BATCH, optimizer=SGD(rate), seed=seed)
     except NonFiniteLoss:
         return {"activation": name, "rate": rate, "asleep": None, "accuracy": None}
-    sums = first_sums(network)(digits.x)
+    sums = first_layer(network, "identity")(digits.x)
     asleep = int((sums.max(axis=0) <= 0).sum())
     return {"activation": name, "rate": rate, "asleep": asleep, "accuracy": network.accuracy(digits.x, digits.y)}
-
-
-def first_sums(network: Network) -> Network:
-    """The first layer without its activation."""
-    found = Network(network.inputs, [Dense(network.operations[0].outputs)], loss="mse", initialize=False)
-    for name, view in found.named_parameters.items():
-        view[...] = network.named_parameters[name]
-    return found
 
 
 def _table(chosen: Sequence[str], values: Mapping[str, tuple[NDArray[np.float64], ...]], which: int) -> Table:

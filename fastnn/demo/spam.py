@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fastnn import data
 from fastnn.demo.demonstration import Demonstration, Section, Table
+from fastnn.demo.looking_inside import first_layer
 from fastnn.demo.parameters import ACTIVATION, SEED
 from fastnn.models import mlp
 from fastnn.network import Network
@@ -132,8 +133,8 @@ def weights(network: Network) -> tuple[Table, Table]:
 def passed(network: Network, words: str, mail: Sequence[float]) -> Section:
     """What each unit says of one mail."""
     first = network.operations[0].layer
-    sums = hidden_values(network, "identity")([mail])[0]
-    values = hidden_values(network, first.activation)([mail])[0]
+    sums = first_layer(network, "identity")([mail])[0]
+    values = first_layer(network, first.activation)([mail])[0]
     logits, probabilities = network([mail])[0], network.predict_proba([mail])[0]
     rows = [(f"hidden {j + 1}", f"{sums[j]:.4f}", f"{values[j]:.4f}") for j in range(HIDDEN)]
     rows += [(name, f"{logits[k]:.4f}", f"{probabilities[k]:.4f}") for k, name in enumerate(CLASSES)]
@@ -142,11 +143,3 @@ def passed(network: Network, words: str, mail: Sequence[float]) -> Section:
         f"{words}: {answer}",
         (Table(columns=("unit", "sum", f"{first.activation}, at last softmax"), rows=tuple(rows)),),
     )
-
-
-def hidden_values(network: Network, activation: str) -> Network:
-    """The first layer alone, with that activation."""
-    found = mlp(len(FEATURES), HIDDEN, output_activation=activation, loss="mse", initializer="zeros")
-    for name, view in found.named_parameters.items():
-        view[...] = network.named_parameters[name]
-    return found
