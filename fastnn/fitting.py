@@ -100,17 +100,17 @@ class _Rewind:
         self._orders[-1].append(order.copy())
         self._batches += -(-len(order) // trainer.batch)
 
-    def back(self, trainer: AnyTrainer, x: Any, y: Any, made: int) -> None:
-        """To the parameters whose loss was last finite: those before the last update, `made` steps into this epoch.
+    def back(self, trainer: AnyTrainer, x: Any, y: Any) -> None:
+        """To the parameters whose loss was last finite: those before the last update.
 
-        The very first loss has nothing before it, and changed nothing.
+        The very first loss has nothing before it, and changed nothing. A batch of ignored labels is no update.
         """
-        orders = [order for orders in self._orders for order in orders]
-        left = sum(-(-len(order) // trainer.batch) for order in orders[:-1]) + made - 1
+        wanted = trainer.steps - 1
         trainer.restore(self._snapshots[0])
-        for order in orders:
-            if left > 0:
-                left -= trainer.epoch(x, y, order, left).steps
+        for order in (order for orders in self._orders for order in orders):
+            at = 0
+            while trainer.steps < wanted and at < len(order):
+                at += trainer.batch * trainer.epoch(x, y, order[at:], wanted - trainer.steps).steps
 
 
 def trained(
@@ -130,7 +130,7 @@ def trained(
         # The last update of an epoch may leave the finite before any loss tells.
         finite = np.isfinite(report.loss)
         if not (finite and trainer.is_finite()):
-            rewind.back(trainer, x, y, report.steps)
+            rewind.back(trainer, x, y)
             raise NonFiniteLoss(np.nan if finite else report.loss, trainer.steps, epoch)
         yield report, time.perf_counter() - start - compiling.seconds
 

@@ -268,14 +268,14 @@ class Trainer:
         return {name: value for name, value in self.__dict__.items() if name not in DERIVED}
 
     def gradient(self, x: ArrayLike, y: ArrayLike) -> float:
-        """Overwrite grads with the gradient of the loss on one batch; returns the loss."""
+        """Overwrite grads with the gradient of the loss on one batch and of the penalty l2; returns the loss."""
         x = self._batch(x)
         y = self.network.as_target(y, len(x))
-        return float(
-            tape.loss_and_gradient_with(
-                self.tape, self.params, self.grads, x, y, self.workspace, training.key_of_step(self.control)
-            )
-        )
+        key = training.key_of_step(self.control)
+        loss = tape.loss_and_gradient_with(self.tape, self.params, self.grads, x, y, self.workspace, key)
+        if self.control[training.L2] > 0:
+            training.join_penalty(self.tape, self.params, self.grads, self.control[training.L2] / len(x))
+        return float(loss)
 
     def apply(self) -> None:
         """One optimizer update from grads, whoever wrote them."""

@@ -424,3 +424,26 @@ def test_a_last_update_that_leaves_the_finite_is_taken_back() -> None:
     with pytest.raises(NonFiniteLoss, match="after 0 steps"):
         net.fit(X, LABELS, epochs=1, batch=ROWS, optimizer=SGD(1e39))
     assert net.parameters.tobytes() == before
+
+
+def test_a_batch_that_is_passed_over_is_no_update_to_go_back_by() -> None:
+    """The second batch is ignored: the first update, which made the parameters infinite, is the one to undo."""
+    net = Network(1, [Dense(2, bias=False)], dtype="float64", seed=0, loss=CrossEntropy(ignore_index=-1))
+    net.named_parameters["0.weight"][...] = 1e-201
+    with pytest.raises(NonFiniteLoss) as caught:
+        net.fit([[1e200], [1.0]], [0, -1], epochs=1, batch=1, optimizer=SGD(1e150), shuffle=False)
+    assert caught.value.step == 0
+    assert (net.named_parameters["0.weight"] == 1e-201).all()
+
+
+def test_going_back_passes_over_what_training_passed_over() -> None:
+    """Updates by rows 0, 2, 5, 6 and 8; the loss of row 9 is not finite, so that of row 8 is the one to undo."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(12, 3)), np.array([0, -1, 1, -1, -1, 0, 1, -1, 0, 1, -1, 0])
+    x[9] = np.nan
+    nets = [Network(3, [Dense(2)], dtype="float64", seed=0, loss=CrossEntropy(ignore_index=-1)) for _ in range(2)]
+    with pytest.raises(NonFiniteLoss) as caught:
+        nets[0].fit(x, y, epochs=1, batch=1, optimizer=SGD(0.5), shuffle=False)
+    nets[1].fit(x[:8], y[:8], epochs=1, batch=1, optimizer=SGD(0.5), shuffle=False)
+    assert caught.value.step == 4
+    assert (nets[0].parameters == nets[1].parameters).all()

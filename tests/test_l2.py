@@ -119,3 +119,13 @@ def test_epsilon_hat_joins_the_root_before_its_correction(kind: type[Adam], name
         parameters, state = reference.UPDATES[name](parameters, gradient, state, step, 0.1, **options)
         trainer.step(X, LABELS)
         np.testing.assert_allclose(network.parameters, parameters, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_gradient_and_its_update_are_a_step_with_the_penalty(name: str) -> None:
+    nets = built(name), built(name)
+    whole, parts = (Trainer(net, SGD(0.1, l2=5.0), BATCH) for net in nets)
+    loss = whole.step(X[:BATCH], LABELS[:BATCH])
+    assert parts.gradient(X[:BATCH], LABELS[:BATCH]) == loss
+    parts.apply()
+    np.testing.assert_allclose(nets[1].parameters, nets[0].parameters, rtol=1e-12, atol=1e-15)

@@ -306,3 +306,13 @@ import fastnn.sklearn
 print(json.dumps([before, "sklearn" in sys.modules]))
 """
     assert run_python(source) == [False, True]
+
+
+@pytest.mark.parametrize("rows", [150, 50])
+def test_partial_fit_goes_on_with_the_optimizer_that_it_began_with(rows: int) -> None:
+    classifier = FastMLPClassifier((8,), solver="adam", random_state=0).partial_fit(IRIS, SPECIES, [0, 1, 2])
+    classifier.set_params(solver="sgd", learning_rate="invscaling")
+    classifier.partial_fit(IRIS[:rows], SPECIES[:rows])
+    other = FastMLPClassifier((8,), solver="adam", random_state=0).partial_fit(IRIS, SPECIES, [0, 1, 2])
+    other.partial_fit(IRIS[:rows], SPECIES[:rows])
+    assert all((mine == theirs).all() for mine, theirs in zip(classifier.coefs_, other.coefs_, strict=True))

@@ -167,7 +167,7 @@ def _cast(walk: Walk, node: Node) -> Any:
 def _dropout(walk: Walk, node: Node) -> Tree:
     training = node.optional(2)
     if training is not None and training.any():
-        raise ValueError("it is in training mode; fastnn has no dropout")
+        raise ValueError("it is in training mode; export the model for inference")
     return node.tree()
 
 

@@ -17,6 +17,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from fastnn.network import Network
+from fastnn.optimizers import Adam
 from fastnn.sklearn.settings import Settings, hidden_sizes
 from fastnn.sklearn.solver import Objective, build_network, change_rate, optimizer_for
 from fastnn.sklearn.threads import ThreadTrial
@@ -165,7 +166,8 @@ class FastMLP(Settings):
         before = self._trainer if incremental and hasattr(self, "_trainer") else None
         if before is not None and before.batch == batch:
             return
-        self._trainer = Trainer(self._network, optimizer_for(self, self._objective.slope), batch)
+        optimizer = optimizer_for(self, self._objective.slope) if before is None else before.optimizer
+        self._trainer = Trainer(self._network, optimizer, batch)
         if before is None:
             self._rate = float(self.learning_rate_init)
         else:
@@ -225,7 +227,7 @@ class FastMLP(Settings):
         else:
             self._count_gain(-self.loss_)
             self.best_loss_ = -self._best
-        if self.solver == "sgd" and self.learning_rate == "invscaling":
+        if not self._adapts and self.learning_rate == "invscaling":
             self._set_rate(self.learning_rate_init / (self.t_ + 1) ** self.power_t)
 
     def _judge_held_out(self, score: float) -> None:
@@ -247,13 +249,18 @@ class FastMLP(Settings):
             return False
         what = "Validation score" if self.early_stopping else "Training loss"
         reason = f"{what} did not improve by tol={self.tol:f} for {self.n_iter_no_change} epochs in a row."
-        if self.solver == "adam" or self.learning_rate != "adaptive" or self._rate <= LEAST_RATE:
+        if self._adapts or self.learning_rate != "adaptive" or self._rate <= LEAST_RATE:
             self._say(f"{reason} Stopping.")
             return True
         self._epochs_without_gain = 0
         self._set_rate(self._rate / 5)
         self._say(f"{reason} Learning rate is {self._rate:f} now.")
         return False
+
+    @property
+    def _adapts(self) -> bool:
+        """Whether Adam trains: partial_fit goes on with the optimizer that it began with, whatever solver says now."""
+        return isinstance(self._trainer.optimizer, Adam)
 
     def _set_rate(self, rate: float) -> None:
         change_rate(self._trainer, rate / self._rate)
