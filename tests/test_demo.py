@@ -401,3 +401,32 @@ def test_decimals_have_no_zeros_at_the_end() -> None:
 def test_each_of_the_26_parameters_has_a_name_of_its_own() -> None:
     names = spam.names_of_parameters()
     assert len({(key, at) for key, at, _ in names}) == len({name for *_, name in names}) == 26
+
+
+def test_what_a_neuron_cannot_compute_is_refused() -> None:
+    for arguments in (("--inputs", "1e308", "--weights", "10"), ("--bias", "nan")):
+        result = run("neuron", *arguments, "--json", "-")
+        assert result.exit_code == 2
+        assert "not finite" in result.stderr
+        assert result.stdout == ""
+
+
+def test_temperatures_and_logits_beyond_any_use_are_refused() -> None:
+    assert "one of logits is 1e+308" in run("temperature", "--logits", "1e308,-1e308").stderr
+    assert "one of temperatures is -1.0" in run("temperature", "--temperatures", "-1,1").stderr
+
+
+def test_one_place_for_two_files_is_refused(tmp_path: Path) -> None:
+    file = str(tmp_path / "x.html")
+    result = run("neuron", "--html", file, "--json", file)
+    assert result.exit_code == 2
+    assert "named twice" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_hidden_units_that_never_learn_are_not_called_a_solution() -> None:
+    failed = shown("perceptron", hidden=1, seeds=2)
+    assert failed.numbers["hidden"]["learned"] == 0
+    assert any(
+        "The first of them, which failed" in block for block in failed.sections[2].blocks if isinstance(block, str)
+    )

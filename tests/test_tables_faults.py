@@ -13,7 +13,7 @@ import pytest
 from pyarrow import parquet
 from table_files import HOUSES, csv_of, table_of, write_csv, write_parquet
 
-from fastnn.tables import DataError, delimited, open_source, read
+from fastnn.tables import DataError, delimited, open_source, read, read_as
 
 # What is wrong, and where ---------------------------------------------------------------------------------------------
 
@@ -238,3 +238,26 @@ def test_reading_stops_where_others_take_the_memory(wide: Path, monkeypatch: pyt
     with_memory_of(monkeypatch, 2**40, 2**40, 2**40, 2**20)
     with pytest.raises(ValueError, match="the rest of .* needs"):
         read(open_source(wide))
+
+
+@pytest.mark.parametrize("missing", ["NA", "  ", "null"])
+def test_a_missing_label_is_no_class(missing: str, tmp_path: Path) -> None:
+    file = tmp_path / "data.csv"
+    file.write_text(f"a,label\n1,yes\n2,no\n3,{missing}\n4,yes\n5,no\n")
+    with pytest.raises(DataError, match="line 4, column 'label': nothing there"):
+        read(open_source(str(file)))
+
+
+def test_whole_numbers_of_classes_keep_all_their_digits(tmp_path: Path) -> None:
+    file = tmp_path / "data.csv"
+    file.write_text("a,label\n" + "".join(f"{i},{1234567890123456 + 2 * (i % 2)}\n" for i in range(8)))
+    table = read(open_source(str(file)))
+    assert table.target.classes == ("1234567890123456", "1234567890123458")
+    assert set(read_as(open_source(str(file)), table.columns, table.target).y) == {0, 1}
+
+
+def test_classes_beyond_what_is_exact_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "data.csv"
+    file.write_text("a,label\n" + "".join(f"{i},{2**60 + i % 2 * 1024}\n" for i in range(8)))
+    with pytest.raises(DataError, match=r"beyond 2\^53"):
+        read(open_source(str(file)))

@@ -279,7 +279,7 @@ def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
 
 def test_what_is_not_known_is_a_dash() -> None:
     table = screen.scores_table({"test": {"rows": 2, "loss": 0.123456, "r2": None}})
-    assert [list(column.cells) for column in table.columns] == [["test"], ["2"], ["0.12346"], ["-"]]
+    assert [[str(cell) for cell in column.cells] for column in table.columns] == [["test"], ["2"], ["0.12346"], ["-"]]
     table = screen.classes_table(np.array([[2, 0], [0, 0]]), ("a", "b"))
     assert [list(column.cells) for column in table.columns][2:] == [["100.0%", "-"], ["100.0%", "-"]]
 
@@ -374,3 +374,38 @@ def test_the_commands_run_as_programs(tmp_path: Path) -> None:
     finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert finished.returncode == 0, finished.stderr
     assert finished.stdout.startswith("part")
+
+
+@pytest.mark.parametrize("option", ["-o", "--history", "--checkpoint", "--json"])
+def test_training_never_writes_over_its_data(option: str, mails: Path) -> None:
+    before = mails.read_bytes()
+    result = invoke("train", mails, "--epochs", 1, "--overwrite", option, mails)
+    assert result.exit_code == 2
+    assert "named twice" in result.stderr
+    assert mails.read_bytes() == before
+
+
+def test_two_outputs_have_two_places(mails: Path, tmp_path: Path) -> None:
+    result = invoke("train", mails, "--epochs", 1, "-o", tmp_path / "m", "--history", tmp_path / "sub" / ".." / "m")
+    assert "named twice" in result.stderr
+    assert not (tmp_path / "m").exists()
+
+
+def test_using_a_model_never_writes_over_it_or_the_data(mails: Path, tmp_path: Path) -> None:
+    model = tmp_path / "m"
+    assert invoke("train", mails, "--epochs", 1, "--threads", 1, "-o", model).exit_code == 0
+    before = model.read_bytes(), mails.read_bytes()
+    for place in (model, mails):
+        assert invoke("evaluate", model, mails, "--json", place).exit_code == 2
+        assert invoke("predict-on", model, mails, "-o", place).exit_code == 2
+    assert (model.read_bytes(), mails.read_bytes()) == before
+
+
+def test_classes_may_have_brackets_in_their_names(tmp_path: Path) -> None:
+    file = tmp_path / "[x].csv"
+    file.write_text("a,label\n" + "".join(f"{i},{'[/b]' if i % 2 else '[red]'}\n" for i in range(40)))
+    assert invoke("train", file, "--epochs", 1, "--threads", 1, "-o", tmp_path / "m").exit_code == 0
+    result = invoke("evaluate", tmp_path / "m", file)
+    assert result.exit_code == 0, result.output
+    for name in ("[/b]", "[red]", "[x].csv"):
+        assert name in result.stdout

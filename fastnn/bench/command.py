@@ -135,6 +135,15 @@ def result_files(json_file: str | None, out: Path | None) -> list[Path]:
     return files
 
 
+def require_apart(written: Sequence[Path | str | None], read: Sequence[Path | str | None] = ()) -> None:
+    """ValueError where one file would be written twice, or is read too: nothing is lost."""
+    kept = {Path(file).resolve() for file in read if file is not None}
+    for file in (Path(file) for file in written if file is not None and str(file) != STDOUT):
+        if file.resolve() in kept:
+            raise ValueError(f"{file} is named twice, to be written and as another file; name a place of its own")
+        kept.add(file.resolve())
+
+
 def hand_out(document: Mapping[str, Any], json_file: str | None, files: Sequence[Path]) -> bool:
     """Writes a finished document to the files and, where that was asked for, to stdout: whether it was."""
     for file in files:

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from fastnn.atomic import write_atomically
-from fastnn.bench.command import STDOUT, result_files
+from fastnn.bench.command import STDOUT, require_apart, result_files
 from fastnn.bench.progress import say
 from fastnn.demo.catalogue import SUMMARIES, entry
 from fastnn.demo.demonstration import Demonstration
@@ -52,6 +52,7 @@ def run_demo(name: str, json_file: str | None, html_file: Path | None, settings:
     try:
         if html_file:
             extra.require(extra.ILLUSTRATED)
+        require_apart([json_file, html_file])
         files, pages = result_files(json_file, None), result_files(str(html_file) if html_file else None, None)
         shown = entry(name).show(**settings)
     except (ValueError, TypeError, ModuleNotFoundError) as error:

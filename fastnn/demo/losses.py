@@ -13,11 +13,10 @@ from fastnn.functional import binary_cross_entropy, cross_entropy, mse
 from fastnn.report.picture import Axis, Picture, Series
 
 OPTIONS = (
-    click.Option(
-        ["--prediction"], type=click.FloatRange(0, 1), default=0.7, show_default=True, help="Of a truth that is 1."
-    ),
+    click.Option(["--prediction"], type=click.FloatRange(0, 1, min_open=True), default=0.7, show_default=True,
+                 help="Of a truth that is 1."),
     click.Option(["--classes"], type=click.IntRange(min=2), default=100_000, show_default=True),
-)
+)  # fmt: skip
 
 PREDICTIONS = (0.001, 0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99, 0.999)
 CURVE = np.linspace(0.01, 1, 34)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import click
@@ -30,6 +31,8 @@ def show(inputs: Sequence[float], weights: Sequence[float], bias: float, activat
         raise ValueError(f"{len(inputs)} inputs and {len(weights)} weights; expected as many of one as of the other")
     products = [x * w for x, w in zip(inputs, weights, strict=True)]
     total, output = (fire(inputs, weights, bias, name) for name in ("identity", activation))
+    if not all(map(math.isfinite, (bias, *products, total, output))):
+        raise ValueError("a product or their sum is not finite; expected smaller inputs, weights and bias")
     cost = dense_forward(1, len(inputs), 1, activation, np.dtype(np.float64).itemsize)
     counts = Table(
         columns=("parameters", "multiply-adds", "FLOPs", "transcendentals"),

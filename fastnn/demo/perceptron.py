@@ -177,7 +177,7 @@ def _hidden(network: Network, learned: int, seeds: int) -> tuple[Block, ...]:
     )
     return (
         f"{learned} of {seeds} starts end with no error after {HIDDEN_STEPS:,} steps; {network.parameter_count} "
-        "parameters each. One of them:",
+        f"parameters each. {'One of them' if learned else 'The first of them, which failed'}:",
         Table(columns=("inputs", "truth", "output"), rows=rows),
         "Its output over the plane, from 0 (blank) to 1 (@), x1 to the right, x2 up, each from -0.25 to 1.25:",
         Drawing(shaded(network)),

@@ -8,7 +8,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.checks import as_count
+from fastnn.checks import as_count, as_number
 from fastnn.demo.demonstration import Demonstration, Section, Table, decimal
 from fastnn.demo.parameters import NUMBERS, SEED
 from fastnn.functional import softmax
@@ -21,6 +21,9 @@ OPTIONS = (
     SEED,
 )
 
+# Beyond it their differences would overflow.
+LARGEST = 1e100
+
 
 def show(logits: Sequence[float], temperatures: Sequence[float], samples: int, seed: int) -> Demonstration:
     """Temperature: softmax of logits / T, its entropy, and samples of it.
@@ -30,6 +33,9 @@ def show(logits: Sequence[float], temperatures: Sequence[float], samples: int, s
     """
     if len(logits) < 2:
         raise ValueError("logits holds one number; expected at least two choices")
+    for name, values, least in (("logits", logits, -LARGEST), ("temperatures", temperatures, 0.0)):
+        for value in values:
+            as_number(value, f"one of {name}", least, LARGEST)
     rng = np.random.default_rng(seed)
     shares = {float(each): probabilities(logits, each) for each in temperatures}
     drawn = {each: draw(share, samples, rng) for each, share in shares.items()}

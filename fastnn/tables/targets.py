@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fastnn.checks import as_choice
 from fastnn.tables.columns import REGRESSION, TASKS, Target
+from fastnn.tables.dialect import MISSING
 from fastnn.tables.encoding import NOTHING, fault, require_columns, require_finite
 from fastnn.tables.errors import DataError, listed
 from fastnn.tables.source import Source, Values
@@ -17,6 +18,8 @@ from fastnn.tables.source import Source, Values
 NAMES = ("y", "label", "target")
 # Whole numbers of no more values than this are classes, unless the user says otherwise.
 FEW = 20
+# Whole numbers up to here are exact in float64.
+EXACT = 2**53
 # More classes than this are no classes, but names of rows.
 MOST = 10_000
 
@@ -43,8 +46,9 @@ class Labels:
 
     def add(self, values: Values) -> None:
         if self.as_text:
-            if "" in values:
-                raise fault(self.source, self._rows + list(values).index(""), self.name, NOTHING)
+            if absent := {value for value in set(values) if value.strip() in MISSING}:
+                row = next(row for row, value in enumerate(values) if value in absent)
+                raise fault(self.source, self._rows + row, self.name, NOTHING)
             part = np.array([self._codes.setdefault(value, len(self._codes)) for value in values], np.int64)
             if len(self._codes) > MOST:
                 raise DataError(
@@ -78,7 +82,10 @@ class Labels:
                 f"{self.source.title}: column {self.name!r} holds {len(kinds):,} different numbers; "
                 f"expected at most {MOST:,} classes"
             )
-        return self._classes(np.searchsorted(kinds, values), [f"{kind:.15g}" for kind in kinds])
+        if np.abs(kinds).max() > EXACT:
+            row = int(np.argmax(np.abs(values) > EXACT))
+            raise fault(self.source, row, self.name, "{cell} is beyond 2^53, where numbers are not exact; use text")
+        return self._classes(np.searchsorted(kinds, values), [_number(kind) for kind in kinds])
 
     def as_trained(self, target: Target) -> NDArray[Any]:
         """y (N,) as a model knows it: its classes, or numbers. DataError: a class that it does not know."""
@@ -89,7 +96,7 @@ class Labels:
             return values
         kinds, codes = np.unique(values, return_inverse=True)
         texts = list(self._codes)
-        names = [texts[kind] if self.as_text else f"{kind:.15g}" for kind in kinds]
+        names = [texts[kind] if self.as_text else _number(kind) for kind in kinds]
         known = {name: i for i, name in enumerate(target.classes)}
         labels = np.array([known.get(name, -1) for name in names], np.int64)[codes]
         if (labels < 0).any():
@@ -119,6 +126,11 @@ class Labels:
                 f"{self.source.title}: column {self.name!r} holds {values[0]:g} in every row; nothing is to learn"
             )
         return values, Target(self.name)
+
+
+def _number(kind: float) -> str:
+    """As a class is named; what is no whole number is no class of any model."""
+    return str(int(kind)) if kind == round(kind) else repr(float(kind))
 
 
 def _in_order(codes: NDArray[np.int64], names: Sequence[str]) -> tuple[NDArray[np.int64], list[str]]:

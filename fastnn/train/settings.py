@@ -19,6 +19,8 @@ CLASS_WEIGHTS = ("none", "balanced")
 TRAINABLE = tuple(name for name in ACTIVATIONS if name != "step")
 OBJECTIVES = tuple(name for name in LOSSES if name != "perceptron")
 SEED_LIMIT = 2**32
+# Of what belongs to one schedule and may be said beside another.
+DEFAULTS = {"warmup": 0.0}
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,8 @@ class Settings:
         as_number(self.label_smoothing, "label_smoothing", 0.0, 1.0)
         if as_number(self.dropout, "dropout", 0.0, 1.0) == 1:
             raise ValueError("dropout is 1, which leaves nothing; expected less")
+        if self.decay_every is not None and as_number(self.decay_every, "decay_every", 0.0) == 0:
+            raise ValueError("decay_every is 0; expected epochs, more than 0")
         as_number(self.warmup, "warmup", 0.0, self.epochs)
         # The optimizers and schedules check the others, and only those that are theirs.
 
@@ -92,7 +96,7 @@ class Settings:
             raise ValueError(f"momentum is for the optimizers momentum and nesterov; {self.optimizer} has none")
         owners = {"warmup": "cosine", "decay_every": "step", "decay": "step", "power": "inverse_scaling"}
         for name, owner in owners.items():
-            if getattr(self, name) and self.schedule != owner:
+            if getattr(self, name) not in (None, DEFAULTS.get(name)) and self.schedule != owner:
                 raise ValueError(f"{name} is for the schedule {owner}; {self.schedule} has none")
         if self.split[1] == 0 and (self.patience is not None and self.metric.startswith("val_")):
             raise ValueError(f"{self.metric} needs a part for validation; split is {self.split}")

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from fastnn.bench.progress import say
 from fastnn.bench.table import si
@@ -58,7 +59,7 @@ def scores_table(scores: Mapping[str, Mapping[str, Any]]) -> Table:
     names = list(next(iter(scores.values())))
     table = _table(["part", *names])
     for part, values in scores.items():
-        table.add_row(part, *(_cell(name, values[name]) for name in names))
+        table.add_row(Text(part), *(_cell(name, values[name]) for name in names))
     return table
 
 
@@ -67,7 +68,7 @@ def classes_table(confusion: Any, classes: tuple[str, ...]) -> Table:
     table = _table(["class", "rows", "found", "right when said"])
     for i, name in enumerate(classes):
         right, rows, said = int(confusion[i, i]), int(confusion[i].sum()), int(confusion[:, i].sum())
-        table.add_row(name, f"{rows:,}", _share(right, rows), _share(right, said))
+        table.add_row(Text(name), f"{rows:,}", _share(right, rows), _share(right, said))
     return table
 
 

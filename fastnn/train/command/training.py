@@ -14,7 +14,7 @@ import click
 
 from fastnn import set_num_threads
 from fastnn.atomic import sweep
-from fastnn.bench.command import FAILED, INTERRUPTED, hand_out, result_files, thread_counts
+from fastnn.bench.command import FAILED, INTERRUPTED, hand_out, require_apart, result_files, thread_counts
 from fastnn.bench.compiling import announced
 from fastnn.bench.progress import say
 from fastnn.bench.table import console
@@ -40,6 +40,7 @@ def run_train(
     try:
         values = joined(options, config)
         settings = settings_of({name: value for name, value in values.items() if name in SETTINGS})
+        require_apart((output, checkpoint, history, json_file), (data, config))
         files = _places(json_file, output, checkpoint, history, resume, overwrite)
         use_threads(values.get("threads"))
         table = read_table(data, values, settings.dtype)

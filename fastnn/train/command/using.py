@@ -15,7 +15,7 @@ import click
 from numpy.typing import NDArray
 
 from fastnn.atomic import replacing
-from fastnn.bench.command import STDOUT, hand_out, result_files
+from fastnn.bench.command import STDOUT, hand_out, require_apart, result_files
 from fastnn.bench.progress import say
 from fastnn.bench.table import console
 from fastnn.tables import batches, open_source, read_as
@@ -35,6 +35,7 @@ def run_evaluate(
 ) -> None:
     """click.UsageError: a file that is no model, or data without its columns."""
     try:
+        require_apart([json_file], (model_file, data))
         files = result_files(json_file, None)
         use_threads(threads)
         model = Model.load(model_file)
@@ -67,6 +68,7 @@ def run_predict_on(
 ) -> None:  # fmt: skip
     """click.UsageError: a file that is no model, or data without its columns; a file is then left as it was."""
     try:
+        require_apart([output], (model_file, data))
         result_files(output, None)
         use_threads(threads)
         model = Model.load(model_file)
