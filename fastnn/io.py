@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from os import PathLike
 from typing import Any, Protocol, TypeVar
 
@@ -70,11 +71,23 @@ def read(path: str | PathLike[str], build: Callable[[dict[str, Any]], Built]) ->
 
 def read_tensors(path: str | PathLike[str]) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
     """The metadata and tensors of a safetensors file, whoever wrote it. FileError, FileNotFoundError."""
+    with _opened(path) as file:
+        return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+
+def read_metadata(path: str | PathLike[str]) -> dict[str, str]:
+    """Without the tensors. FileError, FileNotFoundError."""
+    with _opened(path) as file:
+        return file.metadata() or {}
+
+
+@contextmanager
+def _opened(path: str | PathLike[str]) -> Iterator[Any]:
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="numpy") as file:
-            return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            yield file
     except FileNotFoundError:
         raise
     except (SafetensorError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:

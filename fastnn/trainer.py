@@ -16,7 +16,7 @@ from fastnn import tape, training
 from fastnn._jit import DEBUG, DISABLED
 from fastnn.checks import aligned_zeros, as_contiguous, as_count, as_numeric, require_memory
 from fastnn.kernels.dropout import SEEDS
-from fastnn.layers import Layer, Operation, Residual
+from fastnn.layers import Operation
 from fastnn.losses import CrossEntropy, Loss, Perceptron
 from fastnn.lowering import ParameterLayout, Plan
 from fastnn.optimizers import Optimizer, as_optimizer
@@ -26,7 +26,6 @@ from fastnn.tape.columns import OUTPUT_AT
 class Trainable(Protocol):
     """What training asks of a fastnn.Network."""
 
-    layers: tuple[Layer | Residual, ...]
     operations: tuple[Operation, ...]
     layout: ParameterLayout
     dtype: np.dtype[Any]
@@ -274,7 +273,7 @@ class Trainer:
         key = training.key_of_step(self.control)
         loss = tape.loss_and_gradient_with(self.tape, self.params, self.grads, x, y, self.workspace, key)
         if self.control[training.L2] > 0:
-            training.join_penalty(self.tape, self.params, self.grads, self.control[training.L2] / len(x))
+            training.join_penalty(self.tape, self.params, self.grads, self.control, len(x))
         return float(loss)
 
     def apply(self) -> None:

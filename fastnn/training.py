@@ -92,9 +92,9 @@ def apply_gradient(params, grads, state, control):
 
 
 @kernel
-def join_penalty(tape, params, grads, decay):
-    """grads += decay * params, of weights alone: what decay / 2 times the sum of their squares adds to the gradient."""
-    factor = params.dtype.type(decay)
+def join_penalty(tape, params, grads, control, rows):
+    """grads += l2 / rows * params, of weights alone: the gradient of half of l2 times their squares, over the rows."""
+    factor = params.dtype.type(control[L2] / rows)
     for i in range(1, tape[0, OPERATIONS] + 1):
         if tape[i, KIND] == DENSE:
             at = tape[i, WEIGHT]
@@ -128,7 +128,7 @@ def train_step(tape, params, grads, state, control, x, y, workspace):
     if whole or params.size < FUSED_PARAMETERS or goes_in_chunks(tape, x.shape[0]):
         backward_with(tape, params, grads, x, workspace, key)
         if control[L2] > 0:
-            join_penalty(tape, params, grads, control[L2] / x.shape[0])
+            join_penalty(tape, params, grads, control, x.shape[0])
         apply_gradient(params, grads, state, control)
     else:
         kind, rule = _next_rule(control)

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from train_tables import INPUTS, QUICK, ROWS, table_of
+from train_tables import INPUTS, QUICK, ROWS, table_of, train
 
 import fastnn
 from fastnn import FileError, NonFiniteLoss
 from fastnn.early_stopping import BestEpoch
 from fastnn.tables import Column, Scaling, Target, open_source, read
-from fastnn.train import Checkpoint, Model, Settings, Training, confusion, run, scores, train
+from fastnn.train import Checkpoint, Model, Settings, Training, confusion, run, scores
 from fastnn.train.building import layers_of, optimizer_of
 from fastnn.train.splitting import split
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from train_tables import QUICK, ROWS, bits, table_of
+from train_tables import QUICK, ROWS, bits, table_of, train
 
 import fastnn
 from fastnn import FileError
-from fastnn.train import Checkpoint, Training, run, train
+from fastnn.train import Checkpoint, Training, run
 from fastnn.train.records import HistoryFile, Record
 
 # Standing and going on ------------------------------------------------------------------------------------------------

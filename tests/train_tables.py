@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from fastnn.tables import Column, Table, Target
-from fastnn.train import Outcome, Settings
+from fastnn.train import Outcome, Settings, Training, run
 
 ROWS, INPUTS = 120, 4
 QUICK = Settings(layers=(8,), epochs=6, batch=16, seed=3, dtype="float64")
@@ -27,3 +28,7 @@ def table_of(classes: int = 3, rows: int = ROWS, seed: int = 0) -> Table:
 def bits(outcome: Outcome, folder: Path) -> bytes:
     outcome.model.save(folder / "bits")
     return (folder / "bits").read_bytes()
+
+
+def train(table: Table, settings: Settings, **options: Any) -> Outcome:
+    return run(Training(table, settings), **options)

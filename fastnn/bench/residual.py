@@ -79,7 +79,8 @@ def _layers(trainer: Trainer | CudaTrainer) -> list[Layer]:
     network = trainer.network
     parameters = {name: block.astype(np.float64) for name, block in network.named_parameters.items()}
     layers = []
-    for index, layer in enumerate(network.layers):
+    for operation in network.operations:
+        layer, index = operation.layer, operation.name
         if not (isinstance(layer, Dense) and layer.bias and layer.activation in ("identity", "relu")):
             raise ValueError(f"layer {index} is {layer!r}; expected Dense with a bias and relu or no activation")
         layers.append(Layer(parameters[f"{index}.weight"], parameters[f"{index}.bias"], layer.activation))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from fastnn.report.picture import Picture
@@ -44,7 +44,7 @@ class Demonstration:
 
     title: str
     sections: tuple[Section, ...]
-    numbers: Mapping[str, Any] = field(default_factory=dict)
+    numbers: Mapping[str, Any]
 
 
 def decimal(value: float, digits: int = 4) -> str:

@@ -15,6 +15,7 @@ from fastnn.models import mlp
 from fastnn.optimizers import SGD, Adam, AdamW, Cosine, Momentum, Optimizer
 from fastnn.report.picture import Axis, Picture, Series
 from fastnn.trainer import NonFiniteLoss
+from fastnn.training import STEP, learning_rate
 
 OPTIONS = (
     click.Option(["--epochs"], type=click.IntRange(min=1), default=10, show_default=True, help="Of each training."),
@@ -38,7 +39,6 @@ class Run(NamedTuple):
     rate: float
     loss: float | None
     steps: int
-    losses: tuple[float, ...]
 
 
 def show(epochs: int, seed: int) -> Demonstration:
@@ -72,15 +72,11 @@ def show(epochs: int, seed: int) -> Demonstration:
 def train(name: str, optimizer: Optimizer, rate: float, epochs: int, seed: int) -> Run:
     digits = data.digits()
     network = mlp(*SIZES, seed=seed)
-    losses: list[float] = []
     try:
-        history = network.fit(
-            digits.x, digits.y, epochs=epochs, batch=BATCH, optimizer=optimizer, seed=seed,
-            callback=lambda epoch, history: losses.append(history.loss[-1]),
-        )  # fmt: skip
+        history = network.fit(digits.x, digits.y, epochs=epochs, batch=BATCH, optimizer=optimizer, seed=seed)
     except NonFiniteLoss as error:
-        return Run(name, rate, None, error.step, tuple(losses))
-    return Run(name, rate, losses[-1], history.steps, tuple(losses))
+        return Run(name, rate, None, error.step)
+    return Run(name, rate, history.loss[-1], history.steps)
 
 
 def verdict(run: Run, of_kind: Sequence[Run]) -> str:
@@ -116,8 +112,6 @@ def steps_of(epochs: int) -> int:
 
 def rates_of(optimizer: Optimizer, steps: int, points: int = 40) -> list[tuple[int, float]]:
     """The rate at some steps, as the kernel computes it."""
-    from fastnn.training import STEP, learning_rate
-
     control = optimizer.control()
     found = []
     for step in range(0, steps, max(1, steps // points)):

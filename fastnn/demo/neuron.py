@@ -8,11 +8,9 @@ from collections.abc import Sequence
 import click
 import numpy as np
 
-from fastnn.checks import as_choice
 from fastnn.cost import dense_forward
 from fastnn.demo.demonstration import Demonstration, Drawing, Section, Table, decimal
 from fastnn.demo.parameters import ACTIVATION, NUMBERS
-from fastnn.kernels.activation import NAMES
 from fastnn.layers import Dense
 from fastnn.network import Network
 
@@ -26,7 +24,6 @@ OPTIONS = (
 
 def show(inputs: Sequence[float], weights: Sequence[float], bias: float, activation: str) -> Demonstration:
     """One neuron: each input times its weight, the sum with a bias, an activation."""
-    as_choice(activation, NAMES, "activation")
     if len(inputs) != len(weights):
         raise ValueError(f"{len(inputs)} inputs and {len(weights)} weights; expected as many of one as of the other")
     products = [x * w for x, w in zip(inputs, weights, strict=True)]

@@ -8,6 +8,7 @@ from typing import Any
 import fastnn
 from fastnn.demo.demonstration import Block, Demonstration, Drawing, Table
 from fastnn.demo.terminal import is_numeric
+from fastnn.report.palette import GROUND
 
 FOLDER = Path(__file__).parent
 STYLE = FOLDER.parent / "report" / "style.css"
@@ -23,8 +24,9 @@ def page(shown: Demonstration) -> str:
     )  # fmt: skip
     sections = [{"title": each.title, "blocks": [_block(block) for block in each.blocks]} for each in shown.sections]
     html: str = environment.get_template("template.html").render(
-        title=shown.title, sections=sections, version=fastnn.__version__, style=STYLE.read_text(encoding="utf-8")
-    )
+        title=shown.title, sections=sections, version=fastnn.__version__, style=STYLE.read_text(encoding="utf-8"),
+        ground=GROUND,
+    )  # fmt: skip
     return html
 
 

@@ -9,10 +9,8 @@ from typing import Any, NamedTuple
 import click
 import numpy as np
 
-from fastnn.checks import as_choice, as_count
 from fastnn.demo.demonstration import Block, Demonstration, Drawing, Section, Table, decimal
 from fastnn.demo.parameters import ACTIVATION
-from fastnn.kernels.activation import NAMES
 from fastnn.models import mlp
 from fastnn.network import Network
 from fastnn.optimizers import SGD
@@ -50,11 +48,10 @@ def show(hidden: int, activation: str, seeds: int) -> Demonstration:
 
     Rosenblatt's rule with the step function, gradient descent with the sigmoid, then a network with hidden units.
     """
-    as_choice(activation, NAMES, "activation")
     lines = {gate: rosenblatt(labels) for gate, labels in GATES.items()}
     sigmoids = {gate: descend(labels) for gate, labels in GATES.items()}
     gradient = gradient_at_zero(GATES["XOR"])
-    networks = [hidden_network(hidden, activation, seed) for seed in range(as_count(seeds, "seeds"))]
+    networks = [hidden_network(hidden, activation, seed) for seed in range(seeds)]
     learned = [network.accuracy(CORNERS, GATES["XOR"]) == 1 for network in networks]
     solver = networks[learned.index(True)] if any(learned) else networks[0]
     return Demonstration(

@@ -8,7 +8,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.checks import as_count, as_number
+from fastnn.checks import as_number
 from fastnn.demo.demonstration import Demonstration, Section, Table, decimal
 from fastnn.demo.parameters import NUMBERS, SEED
 from fastnn.functional import softmax
@@ -79,7 +79,7 @@ def probabilities(logits: Sequence[float], temperature: float) -> NDArray[np.flo
 def draw(shares: NDArray[np.float64], samples: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """How often each was chosen: where a uniform number falls among the running sums."""
     edges = np.cumsum(shares)
-    chosen = np.searchsorted(edges, rng.uniform(0, edges[-1], as_count(samples, "samples")), side="right")
+    chosen = np.searchsorted(edges, rng.uniform(0, edges[-1], samples), side="right")
     return np.bincount(chosen, minlength=len(shares))
 
 

@@ -1,14 +1,15 @@
 """Training as people expect it: a table in, a model out that knows its columns; resumed to the same bits.
 
 table = fastnn.tables.read(fastnn.tables.open_source("data.csv"), target="label")
-outcome = fastnn.train.train(table, fastnn.train.Settings(layers=(64, 32), patience=5))
+training = fastnn.train.Training(table, fastnn.train.Settings(layers=(64, 32), patience=5))
+outcome = fastnn.train.run(training, checkpoint="run.checkpoint")
 outcome.model.save("model.safetensors")
 """
 
 from fastnn.train.checkpoint import Checkpoint
 from fastnn.train.model import Model
 from fastnn.train.records import Record
-from fastnn.train.run import Outcome, run, train
+from fastnn.train.run import Outcome, run
 from fastnn.train.scores import confusion, scores
 from fastnn.train.settings import Settings, settings_of
 from fastnn.train.training import Training
@@ -24,5 +25,4 @@ __all__ = [
     "run",
     "scores",
     "settings_of",
-    "train",
 ]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.io import FileError, read_tensors, save
+from fastnn.io import FileError, read_metadata, save
 from fastnn.losses import CrossEntropy
 from fastnn.models import load
 from fastnn.network import Network
@@ -83,7 +83,7 @@ class Model:
     def load(path: str | PathLike[str]) -> Model:
         """The model that `save` wrote. FileError, FileNotFoundError."""
         network = load(path)
-        text = read_tensors(path)[0].get(KEY)
+        text = read_metadata(path).get(KEY)
         if text is None:
             raise FileError(f"{path} holds a network and not what its inputs are; expected a file of `fastnn train`")
         try:

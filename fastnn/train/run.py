@@ -12,11 +12,9 @@ from typing import Any
 
 from fastnn._jit import check_threading_layer
 from fastnn.atomic import sweep
-from fastnn.tables import Table
 from fastnn.train.checkpoint import Checkpoint
 from fastnn.train.model import Model
 from fastnn.train.records import HistoryFile, Record
-from fastnn.train.settings import Settings
 from fastnn.train.training import Training
 
 # A checkpoint is written at most so often, and takes at most this share of the time.
@@ -55,33 +53,6 @@ class _Pace:
             self._next = end + max(self.seconds, (end - start) / SHARE)
 
 
-def train(
-    table: Table,
-    settings: Settings | None = None,
-    *,
-    checkpoint: Place | None = None,
-    resume: bool = False,
-    history: Place | None = None,
-    overwrite: bool = False,
-    after: After | None = None,
-    checkpoint_seconds: float = SECONDS,
-) -> Outcome:
-    """Train a network on a table, which it takes over (see Training).
-
-    checkpoint: a file that says after some epochs, and at the end, where the training stands. resume: go on from it,
-    if it is there; the end is the same to the bit. history: a file of JSON lines, one an epoch. overwrite: both may be
-    there, of another run. after(record): called after each epoch; True stops, and the checkpoint stands.
-
-    ValueError: settings that do not suit, a checkpoint of another run. FileExistsError. NonFiniteLoss: the checkpoint
-    of an epoch before stands.
-    """
-    training = Training(table, settings or Settings())
-    return run(
-        training, checkpoint=checkpoint, resume=resume, history=history, overwrite=overwrite, after=after,
-        checkpoint_seconds=checkpoint_seconds,
-    )  # fmt: skip
-
-
 def run(
     training: Training,
     *,
@@ -92,7 +63,14 @@ def run(
     after: After | None = None,
     checkpoint_seconds: float = SECONDS,
 ) -> Outcome:
-    """As `train`, of a Training that stands ready."""
+    """Train to the end.
+
+    checkpoint: a file that says after some epochs, and at the end, where the training stands. resume: go on from it,
+    if it is there; the end is the same to the bit. history: a file of JSON lines, one an epoch. overwrite: both may be
+    there, of another run. after(record): called after each epoch; True stops, and the checkpoint stands.
+
+    ValueError: a checkpoint of another run. FileExistsError. NonFiniteLoss: the checkpoint of an epoch before stands.
+    """
     there = checkpoint is not None and Path(checkpoint).exists()
     goes_on = there and resume
     if checkpoint is not None and goes_on:

@@ -19,8 +19,6 @@ CLASS_WEIGHTS = ("none", "balanced")
 TRAINABLE = tuple(name for name in ACTIVATIONS if name != "step")
 OBJECTIVES = tuple(name for name in LOSSES if name != "perceptron")
 SEED_LIMIT = 2**32
-# Of what belongs to one schedule and may be said beside another.
-DEFAULTS = {"warmup": 0.0}
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,7 @@ class Settings:
             raise ValueError(f"momentum is for the optimizers momentum and nesterov; {self.optimizer} has none")
         owners = {"warmup": "cosine", "decay_every": "step", "decay": "step", "power": "inverse_scaling"}
         for name, owner in owners.items():
-            if getattr(self, name) not in (None, DEFAULTS.get(name)) and self.schedule != owner:
+            if getattr(self, name) != getattr(Settings, name) and self.schedule != owner:
                 raise ValueError(f"{name} is for the schedule {owner}; {self.schedule} has none")
         if self.split[1] == 0 and (self.patience is not None and self.metric.startswith("val_")):
             raise ValueError(f"{self.metric} needs a part for validation; split is {self.split}")

@@ -1,0 +1,72 @@
+"""What a large csv file costs `fastnn train` and `fastnn predict-on`: seconds, and the most memory at once.
+
+python benchmarks/large_csv.py writes a file of 1 GB in a temporary folder, trains on it for an epoch, and removes it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import click
+import numpy as np
+
+COLUMNS, CHUNK_ROWS = 50, 20_000
+# One step in 256 rows: reading is what is measured.
+TRAIN = ("--epochs", "1", "--batch", "256", "--layers", "64-32", "--threads", "1")
+
+
+@click.command()
+@click.option("--gigabytes", type=click.FloatRange(0.0001), default=1.0, show_default=True)
+def main(gigabytes: float) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        file, model = Path(folder, "large.csv"), Path(folder, "model.safetensors")
+        rows = write(file, int(gigabytes * 1e9))
+        array = rows * COLUMNS * np.dtype(np.float32).itemsize
+        click.echo(
+            f"{file.stat().st_size / 1e6:,.0f} MB, {rows:,} rows of {COLUMNS} numbers: {array / 1e6:,.0f} MB of float32"
+        )
+        commands = {
+            "train": ("train", str(file), "-o", str(model), *TRAIN),
+            "predict-on": ("predict-on", str(model), str(file), "-o", str(Path(folder, "predicted.csv"))),
+        }
+        for name, arguments in commands.items():
+            seconds, peak = measured(arguments)
+            click.echo(f"{name}: {seconds:.1f} s, {peak / 1e6:,.0f} MB at most")
+
+
+def write(file: Path, size: int) -> int:
+    """A csv file of at least that many bytes: numbers of four digits, and a class that two of them tell. Its rows."""
+    import pyarrow
+    from pyarrow import csv
+
+    rng, rows = np.random.default_rng(0), 0
+    names = [f"x{column}" for column in range(COLUMNS)]
+    with file.open("wb") as out:
+        while out.tell() < size:
+            x = rng.integers(0, 10_000_000, (CHUNK_ROWS, COLUMNS)) / 1e6
+            label = np.where(x[:, 0] > x[:, 1], "more", "less")
+            table = pyarrow.table([*x.T, label], names=[*names, "label"])
+            csv.write_csv(table, out, csv.WriteOptions(include_header=rows == 0))
+            rows += CHUNK_ROWS
+    return rows
+
+
+def measured(arguments: tuple[str, ...]) -> tuple[float, int]:
+    """Seconds, and bytes of memory at most, of the command in a process of its own."""
+    start = time.perf_counter()
+    process = subprocess.Popen([sys.executable, "-m", "fastnn.cli", *arguments], stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise click.ClickException(f"fastnn {arguments[0]} ended with {process.returncode}")
+    # Kibibytes on Linux, bytes on macOS.
+    return time.perf_counter() - start, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+if __name__ == "__main__":
+    main()
