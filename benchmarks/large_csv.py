@@ -5,7 +5,6 @@ python benchmarks/large_csv.py writes a file of 1 GB in a temporary folder, trai
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,8 @@ import click
 import numpy as np
 
 COLUMNS, CHUNK_ROWS = 50, 20_000
+# The first argument of the process that is measured.
+RUN = "run"
 # One step in 256 rows: reading is what is measured.
 TRAIN = ("--epochs", "1", "--batch", "256", "--layers", "64-32", "--threads", "1")
 
@@ -27,7 +28,7 @@ def main(gigabytes: float) -> None:
         small, file = Path(folder, "small.csv"), Path(folder, "large.csv")
         write(small, 1)
         for arguments in commands(small).values():
-            measured(arguments)  # compiles what the cache has not: 2 GB at once, which are not of the file
+            measured(arguments)  # compiles what the cache has not
         rows = write(file, int(gigabytes * 1e9))
         size, array = file.stat().st_size, rows * COLUMNS * np.dtype(np.float32).itemsize
         click.echo(f"{size / 1e6:,.0f} MB, {rows:,} rows of {COLUMNS} numbers: {array / 1e6:,.0f} MB of float32")
@@ -65,14 +66,37 @@ def write(file: Path, size: int) -> int:
 def measured(arguments: tuple[str, ...]) -> tuple[float, int]:
     """Seconds, and bytes of memory at most, of the command in a process of its own."""
     start = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", "fastnn.cli", *arguments], stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+    process = subprocess.run(
+        [sys.executable, __file__, RUN, *arguments], stdout=subprocess.PIPE, text=True, check=False
+    )
+    seconds = time.perf_counter() - start
     if process.returncode:
         raise click.ClickException(f"fastnn {arguments[0]} ended with {process.returncode}")
-    # Kibibytes on Linux, bytes on macOS.
-    return time.perf_counter() - start, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return seconds, int(process.stdout.splitlines()[-1])
+
+
+def run(arguments: list[str]) -> None:
+    """The command in this process, and the most memory that it took, on the last line."""
+    from fastnn.cli import main as fastnn
+
+    try:
+        fastnn(arguments)
+    finally:
+        print(f"\n{most_memory()}")
+
+
+def most_memory() -> int:
+    """Bytes. What Linux calls ru_maxrss may be that of the process that started this one: it outlives exec."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        return 1024 * int(status.read_text().partition("VmHWM:")[2].split()[0])
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == [RUN]:
+        run(sys.argv[2:])
+    else:
+        main()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from processes import ROOT
@@ -31,3 +32,12 @@ def test_a_command_that_fails_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
     with pytest.raises(ClickException, match="fastnn train ended with 2"):
         large_csv.measured(("train", str(tmp_path / "nothing.csv")))
+
+
+def test_the_memory_is_that_of_the_command_and_not_of_who_started_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import large_csv
+
+    ballast = np.ones(60_000_000)  # 480 MB
+    _, peak = large_csv.measured(("--version",))
+    assert 20e6 < peak < ballast.nbytes
