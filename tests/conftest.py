@@ -4,5 +4,29 @@ NUMBA_ENABLE_CUDASIM=0 pytest tests/test_cuda.py -m "gpu or not gpu"
 """
 
 import os
+import sys
+from collections.abc import Iterator
+
+import pytest
 
 os.environ.setdefault("NUMBA_ENABLE_CUDASIM", "1")
+
+
+@pytest.fixture
+def quick_turns() -> Iterator[None]:
+    """Simulated threads wait for one another all the time, each wait as long as a turn of Python's."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.fixture(params=("fused", "tiled"))
+def path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each path on the device, whatever the sizes would choose; and parts of the gradient for a few rows each."""
+    from fastnn.cuda import run
+
+    if request.param == "tiled":
+        monkeypatch.setattr(run, "fused_plan", lambda network: None)
+        monkeypatch.setattr(run, "PART_ROWS", 3)
+    return str(request.param)

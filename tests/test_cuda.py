@@ -6,12 +6,12 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from device_cases import ROWS, TOLERANCE, assert_close, data, pair
 
 import fastnn
 from fastnn import SGD, Adam, CrossEntropy, Dense, Network, mlp
@@ -31,54 +31,10 @@ from fastnn.optimizers import OPTIMIZERS, Cosine
 from fastnn.trainer import NonFiniteLoss
 
 # Simulated numbers are NumPy's, which warns where a device has inf and NaN.
-pytestmark = pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")
-
-# Sums on the device have their own order; float64 leaves errors of the code and nothing else to be seen.
-TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
-PATHS = ("fused", "tiled")
-ROWS = 7
-
-
-@pytest.fixture(autouse=True)
-def _threads_take_turns_quickly() -> Iterator[None]:
-    """Simulated threads wait for one another all the time, each wait as long as a turn of Python's."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(before)
-
-
-@pytest.fixture(params=PATHS)
-def path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Each path, whatever the sizes would choose; and parts of the gradient for a few rows each."""
-    if request.param == "tiled":
-        monkeypatch.setattr(run, "fused_plan", lambda network: None)
-        monkeypatch.setattr(run, "PART_ROWS", 3)
-    return str(request.param)
-
-
-def data(inputs: int, outputs: int, loss: str, rows: int = ROWS, dtype: str = "float64") -> tuple[Any, Any]:
-    rng = np.random.default_rng(3)
-    x = rng.standard_normal((rows, inputs)).astype(dtype)
-    labels = rng.integers(0, outputs, rows)
-    if loss == "cross_entropy":
-        return x, labels
-    if loss == "hinge":
-        return x, np.where(rng.random((rows, outputs)) < 0.5, -1.0, 1.0).astype(dtype)
-    if loss == "mse":
-        return x, rng.standard_normal((rows, outputs)).astype(dtype)
-    return x, (rng.random((rows, outputs)) < 0.5).astype(dtype)
-
-
-def pair(*sizes: int, **options: Any) -> tuple[Network, Network]:
-    """The same network on the CPU and on the device."""
-    host = mlp(*sizes, seed=1, **options)
-    return host, host.to("cuda")
-
-
-def assert_close(found: Any, expected: Any, dtype: str = "float64") -> None:
-    found, expected = np.asarray(found, np.float64), np.asarray(expected, np.float64)
-    np.testing.assert_allclose(found, expected, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
+pytestmark = [
+    pytest.mark.usefixtures("quick_turns"),
+    pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning"),
+]
 
 
 def test_the_paths_are_what_they_are_called(path: str) -> None:

@@ -51,17 +51,19 @@ for number in (float32, float64):
     compiled(f"copy {number}", ceilings.copy, f, f)
     for target in (whole, m):
         kernels = tiled.make_kernels(number, GPU, target.ndim == 1)
-        compiled(f"gather {number}", kernels.gather, f, i, m, whole, i, i, doubles, b)
+        compiled(f"gather {number}", kernels.gather, f, i, m, whole, doubles, i, doubles, b)
         compiled(f"forward {number}", kernels.forward, f, i, i, i, f, i, i, i, i, i, i, i, d)
         compiled(f"elementwise {number}", kernels.elementwise, f, i, i, i, i, d)
         compiled(f"gradient {number}", kernels.gradient, f, i, i, f, i, i, i, i, i, i)
         compiled(f"bias_gradient {number}", kernels.bias_gradient, f, i, i, f, i, i, i, i)
         compiled(f"backward {number}", kernels.backward, f, i, i, f, i, i, i, i, i, i, i, d)
         compiled(f"elementwise_backward {number}", kernels.elementwise_backward, f, i, i, i, i, i, i, d)
-        compiled(f"lose {number}", kernels.lose, f, i, i, i, doubles, target, whole, i, i, i, i, i, doubles, i, i, i, d)
+        compiled(f"lose {number}", kernels.lose, f, i, i, i, doubles, target, whole, doubles, i, i, i, i, doubles, i, i,
+                 i, d)
         for kept in {rows // GPU.down for rows in GPU.fused_rows}:
             rows = fused.make_rows(number, GPU, kept, target.ndim == 1)
-            compiled(f"rows {kept} {number}", rows, whole2, doubles, f, f, doubles, f, m, target, whole, i, i, i, b)
+            compiled(f"rows {kept} {number}", rows, whole2, doubles, f, f, doubles, f, m, target, whole, doubles, i, i,
+                     b)
 print(json.dumps(found))
 """.replace("whole2", "array(int64, 2)")
 
@@ -75,3 +77,17 @@ def test_every_kernel_compiles_and_keeps_the_sums_of_a_product_in_registers() ->
     found = json.loads(done.stdout)
     gradient = found["gradient float32"]
     assert gradient == {"fma": 64, "local": 0}
+
+
+@pytest.mark.skipif(find_spec("numba_cuda") is None, reason="numba-cuda is not installed")
+def test_what_records_steps_is_there() -> None:
+    from cuda import core
+    from cuda.core.graph import Graph, GraphBuilder
+
+    for owner, names in (
+        (core.Device, ("create_graph_builder", "set_current")),
+        (core.Stream, ("from_handle",)),
+        (GraphBuilder, ("begin_building", "stream", "end_building", "complete")),
+        (Graph, ("launch",)),
+    ):
+        assert not [name for name in names if not hasattr(owner, name)]

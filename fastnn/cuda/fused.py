@@ -5,7 +5,7 @@ tape for that many rows (see fastnn.tape), and what they add to the gradient goe
 two launches, this one and optimizer.update.
 
     tape     of a batch of `kept * down` rows; INPUT < 0 is the rows' place at BATCH_AT
-    order    rows of x and y, those of the step from first_row on
+    order    rows of x and y, those of the step from where ledger says on
     parts    (blocks, params.size), zero between parameters; tallies (blocks, TALLY): overwritten where `trains`
     out      (rows, O): the network's output, or empty
 """
@@ -18,6 +18,7 @@ from numba import float64
 
 from fastnn.cuda.activation import activate, inward
 from fastnn.cuda.geometry import Geometry
+from fastnn.cuda.ledger import first_row
 from fastnn.cuda.loss import TALLY, labels_row, targets_row
 from fastnn.cuda.optimizer import EXTRAS, SMOOTHING, begin_step
 from fastnn.cuda.target import cuda, device, kernel
@@ -207,7 +208,7 @@ def make_rows(number: Any, g: Geometry, kept: int, of_labels: bool) -> Any:
     lose = _make_lose(of_labels)
 
     @kernel
-    def rows_kernel(tape, doubles, params, parts, tallies, out, x, y, order, first_row, rows, staged_at, trains):
+    def rows_kernel(tape, doubles, params, parts, tallies, out, x, y, order, ledger, rows, staged_at, trains):
         room = cuda.shared.array(0, number)
         tally = cuda.shared.array(tally_size, float64)
         own = cuda.threadIdx.y * across + cuda.threadIdx.x
@@ -215,11 +216,11 @@ def make_rows(number: Any, g: Geometry, kept: int, of_labels: bool) -> Any:
         inputs, outputs, operations = tape[1, WIDTH_IN], tape[0, OUTPUT_WIDTH], tape[0, OPERATIONS]
         if trains and block == 0 and own == 0:
             begin_step(doubles)
-        total = 0.0
+        total, first = 0.0, first_row(ledger)
         for begin in range(block * block_rows, rows, cuda.gridDim.x * block_rows):
             count = min(block_rows, rows - begin)
             for j in range(own, count * inputs, threads):
-                room[tape[0, BATCH_AT] + j] = x[order[first_row + begin + j // inputs], j % inputs]
+                room[tape[0, BATCH_AT] + j] = x[order[first + begin + j // inputs], j % inputs]
             cuda.syncthreads()
             for i in range(1, operations + 1):
                 forward(tape, doubles, params, room, staged_at, i, count, own)
@@ -228,7 +229,7 @@ def make_rows(number: Any, g: Geometry, kept: int, of_labels: bool) -> Any:
                     out[begin * outputs + j] = room[tape[0, OUTPUT_AT] + j]
             if trains:
                 if own < count:
-                    lose(tape, doubles, room, tally, y, order[first_row + begin + own], own)
+                    lose(tape, doubles, room, tally, y, order[first + begin + own], own)
                 cuda.syncthreads()
                 if own < TALLY:
                     for r in range(count):

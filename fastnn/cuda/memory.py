@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn.cuda import ledger
 from fastnn.cuda.run import Data, Run, doubles_of, run_for
 from fastnn.cuda.target import cuda, require_device
 from fastnn.trainer import Trainable
@@ -40,6 +41,7 @@ class Memory:
             self._run = run_for(self.network, self.params, capacity, doubles_of(self.network, np.zeros(CONTROL_SIZE)))
             # All rows one after the other; and labels that a forward pass does not read.
             self._rows = cuda.to_device(np.arange(capacity))
+            self._ledger = cuda.to_device(ledger.blank(0))
         return self._run
 
     def infer(self, x: NDArray[Any]) -> NDArray[Any]:
@@ -48,19 +50,22 @@ class Memory:
         for begin in range(0, len(x), INFERENCE_ROWS):
             part = x[begin : begin + INFERENCE_ROWS]
             result = cuda.device_array(part.shape[0] * self.network.outputs, self.network.dtype)
-            self.run(len(part)).forward(Data(cuda.to_device(part), self._rows, self._rows), 0, len(part), result)
+            run = self.run(len(part))
+            run.forward(Data(cuda.to_device(part), self._rows, self._rows, self._ledger), len(part), result)
             out[begin : begin + len(part)] = result.copy_to_host().reshape(len(part), -1)
         return out
 
     def gradient(self, x: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
         """The gradient of the loss on all rows as one batch."""
         run = self.run(len(x))
-        run.find_gradient(upload(x, y), 0, len(x))
+        run.find_gradient(upload(x, y), len(x))
         gradient: NDArray[Any] = run.gradient.copy_to_host()
         return gradient
 
 
 def upload(x: NDArray[Any], y: NDArray[Any], order: Any = None) -> Data:
-    """Rows as the kernels read them; without an order, which lies on the device, all of them one after the other."""
+    """Rows as the kernels read them, for one step; without an order, which lies on the device, all of them one after
+    the other."""
     rows = cuda.to_device(np.arange(len(x))) if order is None else order
-    return Data(cuda.to_device(np.ascontiguousarray(x)), cuda.to_device(np.ascontiguousarray(y)), rows)
+    x, y = np.ascontiguousarray(x), np.ascontiguousarray(y)
+    return Data(cuda.to_device(x), cuda.to_device(y), rows, cuda.to_device(ledger.blank(1)))

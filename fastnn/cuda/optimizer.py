@@ -4,7 +4,7 @@
                loss divides by, is the gradient
     tallies    (blocks, TALLY) float64 of the loss; see fastnn.cuda.loss
     doubles    settings and counters (see the slots below), then what a network adds
-    ledger     (steps, TALLY) float64: the totals of every step of a call
+    ledger     float64: the totals of every step of a call; see fastnn.cuda.ledger
 
 Each sum is over a fixed order, so results are the same from run to run. A step whose loss is not finite moves
 nothing, and no later step of the same call does. Formulas: fastnn.kernels.optimizer.
@@ -18,6 +18,7 @@ from typing import Any
 from numba import float64
 
 from fastnn.cuda.functions import shared
+from fastnn.cuda.ledger import place_of, turn
 from fastnn.cuda.loss import DIVISOR, LOSS, TALLY
 from fastnn.cuda.target import cuda, device, kernel, place
 from fastnn.kernels import optimizer as cpu
@@ -163,9 +164,9 @@ def make_update(threads: int) -> Any:
     _, column_total = _make_totals(threads)
 
     @kernel
-    def update(params, state, parts, count, summed_already, squares, doubles, tallies, blocks, mean, ledger, index):
+    def update(params, state, parts, count, summed_already, squares, doubles, tallies, blocks, mean, ledger, rows):
         """Moves the parameters by a gradient in `count` parts, or by one that sum_gradient made and that may be
-        clipped. Keeps the step's totals in ledger[index]."""
+        clipped. Writes down the totals of the step, which had so many rows."""
         room = cuda.shared.array(threads, float64)
         rule = cuda.shared.array(RULE, float64)
         loss = column_total(room, tallies, blocks, TALLY, LOSS)
@@ -175,7 +176,7 @@ def make_update(threads: int) -> Any:
             for column in range(TALLY):
                 total = column_total(room, tallies, blocks, TALLY, column)
                 if cuda.threadIdx.x == 0:
-                    ledger[index * TALLY + column] = total
+                    ledger[place_of(ledger) + column] = total
         value = loss / divisor if mean and divisor != 0 else loss
         goes = doubles[STOPPED] == 0 and divisor != 0 and math.isfinite(value)
         scale = 1.0 if summed_already or not mean or divisor == 0 else 1.0 / divisor
@@ -192,6 +193,7 @@ def make_update(threads: int) -> Any:
                 g = summed(parts, count, params.size, j) * factor
                 _move(params, state, j, g, int(doubles[OPTIMIZER]), rule)
         if first and cuda.threadIdx.x == 0:
+            turn(ledger, rows)
             if goes:
                 doubles[NEXT_STEP] = doubles[STEP] + 1
             elif divisor != 0:

@@ -69,13 +69,15 @@ def doubles_of(network: Trainable, control: NDArray[np.float64]) -> NDArray[np.f
     return doubles
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Data:
-    """Rows on the device: x (N, I), y labels (N,) or targets (N, O), order (n,) of those to take."""
+    """Rows on the device: x (N, I), y labels (N,) or targets (N, O), order (n,) of those to take, a batch after the
+    other; ledger (see fastnn.cuda.ledger). The same where all of them lie at the same places."""
 
     x: Any
     y: Any
     order: Any
+    ledger: Any
 
 
 def _values_end(tape: NDArray[np.int64]) -> int:
@@ -119,6 +121,7 @@ class Run:
         self.network, self.params, self.capacity = network, params, capacity
         self.doubles = cuda.to_device(doubles)
         self.state: Any = None
+        self.stream: Any = 0  # or what records launches
         self.size, self.itemsize = network.layout.size, network.dtype.itemsize
         self.mean = network.loss_function.reduction == "mean"
         self._none = cuda.to_device(np.zeros(0, network.dtype))
@@ -135,39 +138,45 @@ class Run:
         self._parts = cuda.to_device(np.zeros(parts * self.size, self.network.dtype))
         self._tallies = cuda.to_device(np.zeros(tallies * TALLY))
 
-    def rows(self, data: Data, first: int, rows: int, out: Any, trains: bool) -> tuple[int, int]:
-        """Forward to out (flat, or empty) and, where it trains, backward; returns the parts and tallies it made."""
+    def launch(self, kernel: Any, grid: Any, block: Any, *arguments: Any, shared_bytes: int = 0) -> None:
+        launcher(kernel, grid, block, shared_bytes, self.stream)(*arguments)
+
+    def rows(self, data: Data, rows: int, out: Any, trains: bool) -> tuple[int, int]:
+        """Forward to out (flat, or empty) and, where it trains, backward, on the next rows of data; returns the parts
+        and tallies it made."""
         raise NotImplementedError
 
-    def forward(self, data: Data, first: int, rows: int, out: Any) -> None:
-        self.rows(data, first, rows, out, False)
+    def forward(self, data: Data, rows: int, out: Any) -> None:
+        self.rows(data, rows, out, False)
 
-    def find_gradient(self, data: Data, first: int, rows: int) -> int:
-        """Loss and gradient of one batch; the gradient replaces the first part. Returns the tallies."""
-        parts, tallies = self.rows(data, first, rows, self._none, True)
-        launcher(sum_gradient, self._update_blocks, G.update_threads)(
-            self.gradient, self._squares, self._parts, parts, self._tallies, tallies, self.mean
-        )
+    def find_gradient(self, data: Data, rows: int) -> int:
+        """Loss and gradient of the next batch; the gradient replaces the first part. Returns the tallies."""
+        parts, tallies = self.rows(data, rows, self._none, True)
+        self.launch(
+            sum_gradient, self._update_blocks, G.update_threads,
+            self.gradient, self._squares, self._parts, parts, self._tallies, tallies, self.mean,
+        )  # fmt: skip
         return tallies
 
-    def step(self, data: Data, first: int, rows: int, clips: bool, ledger: Any, index: int) -> None:
-        """One training step; its totals go to ledger[index]."""
+    def step(self, data: Data, rows: int, clips: bool) -> None:
+        """One training step on the next rows of data."""
         parts = 1
         if clips:
-            tallies = self.find_gradient(data, first, rows)
+            tallies = self.find_gradient(data, rows)
         else:
-            parts, tallies = self.rows(data, first, rows, self._none, True)
-        self.move(parts, clips, tallies, ledger, index)
+            parts, tallies = self.rows(data, rows, self._none, True)
+        self.move(parts, clips, tallies, data.ledger, rows)
 
     def begin(self) -> None:
         """A step whose gradient is there already."""
-        launcher(next_step, 1, 1)(self.doubles)
+        self.launch(next_step, 1, 1, self.doubles)
 
-    def move(self, parts: int, is_gradient: bool, tallies: int, ledger: Any, index: int) -> None:
+    def move(self, parts: int, is_gradient: bool, tallies: int, ledger: Any, rows: int) -> None:
         """The update of a step; see fastnn.cuda.optimizer."""
-        launcher(update, self._update_blocks, G.update_threads)(
+        self.launch(
+            update, self._update_blocks, G.update_threads,
             self.params, self.state, self._parts, parts, is_gradient, self._squares, self.doubles, self._tallies,
-            tallies, self.mean, ledger, index,
+            tallies, self.mean, ledger, rows,
         )  # fmt: skip
 
     def totals(self, tallies: int) -> NDArray[np.float64]:
@@ -192,12 +201,13 @@ class FusedRun(Run):
         self._blocks = min(-(-capacity // self._block_rows), most)
         self._take_parts(self._blocks, self._blocks)
 
-    def rows(self, data: Data, first: int, rows: int, out: Any, trains: bool) -> tuple[int, int]:
+    def rows(self, data: Data, rows: int, out: Any, trains: bool) -> tuple[int, int]:
         blocks = min(self._blocks, -(-rows // self._block_rows))
         kernel = _rows_kernel(self.itemsize, self._block_rows // G.down, data.y.ndim == 1)
-        launcher(kernel, blocks, (G.across, G.down), self._found.shared_bytes)(
-            self._tape, self.doubles, self.params, self._parts, self._tallies, out, data.x, data.y, data.order, first,
-            rows, self._found.staged_at, trains,
+        self.launch(
+            kernel, blocks, (G.across, G.down),
+            self._tape, self.doubles, self.params, self._parts, self._tallies, out, data.x, data.y, data.order,
+            data.ledger, rows, self._found.staged_at, trains, shared_bytes=self._found.shared_bytes,
         )  # fmt: skip
         return blocks, blocks
 
@@ -237,10 +247,13 @@ class TiledRun(Run):
         at = int(self._rows()[i, columns.INPUT])
         return at if at >= 0 else self._batch_at
 
-    def rows(self, data: Data, first: int, rows: int, out: Any, trains: bool) -> tuple[int, int]:
+    def rows(self, data: Data, rows: int, out: Any, trains: bool) -> tuple[int, int]:
         kernels = _tiled_kernels(self.itemsize, data.y.ndim == 1)
-        work, flat = self._workspace, (_blocks_of(rows * self.network.inputs), G.threads)
-        launcher(kernels.gather, *flat)(work, self._batch_at, data.x, data.order, first, rows, self.doubles, trains)
+        work = self._workspace
+        self.launch(
+            kernels.gather, _blocks_of(rows * self.network.inputs), G.threads,
+            work, self._batch_at, data.x, data.order, data.ledger, rows, self.doubles, trains,
+        )  # fmt: skip
         for i, row in enumerate(self._rows()):
             self._forward(kernels, i, row, rows)
         if out.size > 0:
@@ -248,7 +261,7 @@ class TiledRun(Run):
             out.copy_to_device(work[at : at + rows * self.network.outputs])
         if not trains:
             return 0, 0
-        tallies = self._lose(kernels, data, first, rows)
+        tallies = self._lose(kernels, data, rows)
         parts = max(1, min(self._most_parts, rows // PART_ROWS))
         for i in range(len(self._rows()) - 1, -1, -1):
             self._backward(kernels, i, self._rows()[i], rows, parts)
@@ -258,24 +271,27 @@ class TiledRun(Run):
         inputs, outputs, kind = int(row[columns.WIDTH_IN]), int(row[columns.WIDTH_OUT]), int(row[columns.ACTIVATION])
         work, alpha, x_at, y_at = self._workspace, float(self._alphas[i]), self._source(i), int(row[columns.OUTPUT])
         if not _is_dense(row):
-            launcher(kernels.elementwise, _blocks_of(rows * outputs), G.threads)(
-                work, x_at, y_at, rows * outputs, kind, alpha
-            )
+            self.launch(
+                kernels.elementwise, _blocks_of(rows * outputs), G.threads,
+                work, x_at, y_at, rows * outputs, kind, alpha,
+            )  # fmt: skip
             return
-        launcher(kernels.forward, _grid(rows, outputs), (G.tile_across, G.tile_down))(
+        self.launch(
+            kernels.forward, _grid(rows, outputs), (G.tile_across, G.tile_down),
             work, x_at, int(row[columns.PRE]), y_at, self.params, int(row[columns.WEIGHT]), int(row[columns.BIAS]),
             int(row[columns.BIAS_SIZE]), rows, outputs, inputs, kind, alpha,
         )  # fmt: skip
 
-    def _lose(self, kernels: tiled.Kernels, data: Data, first: int, rows: int) -> int:
+    def _lose(self, kernels: tiled.Kernels, data: Data, rows: int) -> int:
         header, count = self._tape[0], len(self._rows())
         z_at, y_at, kind, alpha = self._before(count)
         weights_at = EXTRAS + count if header[columns.CLASS_WEIGHTS] > 0 else -1
         blocks = -(-rows // G.threads)
-        launcher(kernels.lose, blocks, G.threads)(
-            self._workspace, int(header[columns.DOUTPUT_AT]), y_at, z_at, self._tallies, data.y, data.order, first,
-            rows, self.network.outputs, int(header[columns.LOSS]), int(header[columns.IGNORE_INDEX]), self.doubles,
-            weights_at, SMOOTHING, kind, alpha,
+        self.launch(
+            kernels.lose, blocks, G.threads,
+            self._workspace, int(header[columns.DOUTPUT_AT]), y_at, z_at, self._tallies, data.y, data.order,
+            data.ledger, rows, self.network.outputs, int(header[columns.LOSS]), int(header[columns.IGNORE_INDEX]),
+            self.doubles, weights_at, SMOOTHING, kind, alpha,
         )  # fmt: skip
         return blocks
 
@@ -286,26 +302,30 @@ class TiledRun(Run):
         if _is_dense(row):
             terms = -(-rows // parts)
             across, down = _grid(inputs, outputs)
-            launcher(kernels.gradient, (across, down, parts), block)(
+            self.launch(
+                kernels.gradient, (across, down, parts), block,
                 self._parts, self.size, int(row[columns.WEIGHT]), work, self._source(i), dz_at, inputs, outputs, rows,
                 terms,
             )  # fmt: skip
             if row[columns.BIAS_SIZE] > 0:
-                launcher(kernels.bias_gradient, (-(-outputs // G.tile_across), 1, parts), block)(
-                    self._parts, self.size, int(row[columns.BIAS]), work, dz_at, outputs, rows, terms
-                )
+                self.launch(
+                    kernels.bias_gradient, (-(-outputs // G.tile_across), 1, parts), block,
+                    self._parts, self.size, int(row[columns.BIAS]), work, dz_at, outputs, rows, terms,
+                )  # fmt: skip
         if dx_at < 0:
             return
         z_at, y_at, kind, alpha = self._before(i)
         if _is_dense(row):
-            launcher(kernels.backward, _grid(rows, inputs), block)(
+            self.launch(
+                kernels.backward, _grid(rows, inputs), block,
                 work, dx_at, dz_at, self.params, int(row[columns.WEIGHT]), z_at, y_at, rows, inputs, outputs, kind,
                 alpha,
             )  # fmt: skip
         else:
-            launcher(kernels.elementwise_backward, _blocks_of(rows * inputs), G.threads)(
-                work, dx_at, dz_at, z_at, y_at, rows * inputs, kind, alpha
-            )
+            self.launch(
+                kernels.elementwise_backward, _blocks_of(rows * inputs), G.threads,
+                work, dx_at, dz_at, z_at, y_at, rows * inputs, kind, alpha,
+            )  # fmt: skip
 
 
 def _is_dense(row: NDArray[np.int64]) -> bool:

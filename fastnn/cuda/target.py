@@ -79,16 +79,39 @@ def device(function: Any) -> Any:
     return function if SIMULATED else cuda.jit(device=True)(function)
 
 
-def launcher(kernel: Any, grid: Any, block: Any, shared_bytes: int = 0) -> Any:
+class Recorder:
+    """What the simulator has for a graph: launches with this as their stream are kept, and made by `launch`."""
+
+    default_stream = 0
+
+    def __init__(self) -> None:
+        self.stream = self
+        self._launches: list[tuple[Any, ...]] = []
+
+    def launcher(self, *configuration: Any) -> Any:
+        return lambda *arguments: self._launches.append((configuration, arguments))
+
+    def end(self) -> Recorder:
+        return self
+
+    def launch(self, stream: Any) -> None:
+        for configuration, arguments in self._launches:
+            kernel, grid, block, shared_bytes = configuration
+            _configure(kernel, grid, block, shared_bytes, stream)(*arguments)
+
+
+def launcher(kernel: Any, grid: Any, block: Any, shared_bytes: int = 0, stream: Any = 0) -> Any:
     """The kernel for blocks and threads, to be called with its arguments."""
-    # The simulator keeps the sizes in the kernel itself.
-    return (_configure if SIMULATED else _kept_launcher)(kernel, grid, block, shared_bytes)
+    if isinstance(stream, Recorder):
+        return stream.launcher(kernel, grid, block, shared_bytes)
+    # The simulator keeps the sizes in the kernel itself; and a stream that records is not to be kept.
+    return (_configure if SIMULATED or stream else _kept_launcher)(kernel, grid, block, shared_bytes, stream)
 
 
-def _configure(kernel: Any, grid: Any, block: Any, shared_bytes: int) -> Any:
+def _configure(kernel: Any, grid: Any, block: Any, shared_bytes: int, stream: Any) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # numba finds the grids of small networks small
-        return kernel[grid, block, 0, shared_bytes]
+        return kernel[grid, block, stream, shared_bytes]
 
 
 _kept_launcher = lru_cache(maxsize=1024)(_configure)

@@ -15,6 +15,7 @@ from numba import float64
 from fastnn.cuda.activation import activate, inward
 from fastnn.cuda.functions import fma
 from fastnn.cuda.geometry import Geometry
+from fastnn.cuda.ledger import first_row
 from fastnn.cuda.loss import TALLY, labels_row, targets_row
 from fastnn.cuda.optimizer import begin_step
 from fastnn.cuda.target import cuda, device, kernel, place
@@ -184,7 +185,7 @@ def _make_lose(g: Geometry, of_labels: bool) -> Any:
     loss_row = labels_row if of_labels else targets_row
 
     @kernel
-    def lose(workspace, g_at, y_at, z_at, tallies, y, order, first_row, rows, classes, loss, ignored, doubles,
+    def lose(workspace, g_at, y_at, z_at, tallies, y, order, ledger, rows, classes, loss, ignored, doubles,
              weights_at, smoothing_at, kind, alpha):  # fmt: skip
         """Losses of all rows, a thread a row, and the gradient before the last activation; a tally a block."""
         room = cuda.shared.array(tally_size, float64)
@@ -192,8 +193,9 @@ def _make_lose(g: Geometry, of_labels: bool) -> Any:
         begin = cuda.blockIdx.x * threads
         r = begin + own
         if r < rows:
-            loss_row(room, own * TALLY, workspace, g_at + r * classes, workspace, y_at + r * classes, classes, y,
-                     order[first_row + r], loss, ignored, doubles, weights_at, doubles[smoothing_at])  # fmt: skip
+            row = order[first_row(ledger) + r]
+            loss_row(room, own * TALLY, workspace, g_at + r * classes, workspace, y_at + r * classes, classes, y, row,
+                     loss, ignored, doubles, weights_at, doubles[smoothing_at])  # fmt: skip
             for j in range(r * classes, (r + 1) * classes):
                 workspace[g_at + j] = inward(workspace[g_at + j], workspace[z_at + j], workspace[y_at + j], kind, alpha)
         cuda.syncthreads()
@@ -207,13 +209,13 @@ def _make_lose(g: Geometry, of_labels: bool) -> Any:
 
 
 @kernel
-def gather(workspace, at, x, order, first_row, rows, doubles, trains):
-    """workspace[at:] = x[order[first_row:first_row + rows]]; a training step begins."""
+def gather(workspace, at, x, order, ledger, rows, doubles, trains):
+    """workspace[at:] = x[order[first:first + rows]], from where ledger says; a training step begins."""
     if trains and cuda.blockIdx.x == 0 and cuda.threadIdx.x == 0:
         begin_step(doubles)
-    width = x.shape[1]
+    width, first = x.shape[1], first_row(ledger)
     for j in range(cuda.grid(1), rows * width, cuda.gridsize(1)):
-        workspace[at + j] = x[order[first_row + j // width], j % width]
+        workspace[at + j] = x[order[first + j // width], j % width]
 
 
 @kernel

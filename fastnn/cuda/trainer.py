@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn.checks import as_count
-from fastnn.cuda.loss import COUNTED, DIVISOR, HITS, LOSS, TALLY
+from fastnn.cuda import ledger
+from fastnn.cuda.graph import Replay
+from fastnn.cuda.loss import COUNTED, DIVISOR, HITS, LOSS
 from fastnn.cuda.memory import Memory, upload
 from fastnn.cuda.optimizer import NEXT_STEP, STOPPED
 from fastnn.cuda.run import Data, doubles_of, run_for
@@ -43,6 +45,8 @@ class CudaTrainer:
         self._tallies: int | None = None  # of a gradient that waits to be applied
         self._stopped = False
         self._rows = cuda.to_device(np.arange(self.batch))
+        self._replay = Replay(self._run, self._clips())
+        self._laid: Data | None = None  # the rows of the last epoch
 
     @property
     def path(self) -> str:
@@ -129,11 +133,14 @@ class CudaTrainer:
         data, rows = self._one_batch(x, y)
         self._go_on()
         self._tallies = None
-        ledger = cuda.to_device(np.zeros(TALLY))
-        self._run.step(data, 0, rows, self._clips(), ledger, 0)
-        value = self._value(ledger.copy_to_host())
+        self._run.step(data, rows, self._clips())
+        value = self._value(self._seen(data, 1)[0])
         self._stopped = not math.isfinite(value)
         return value
+
+    def _seen(self, data: Data, steps: int) -> NDArray[np.float64]:
+        """What so many steps wrote down, (steps, TALLY)."""
+        return ledger.tallies_of(data.ledger.copy_to_host(), steps)
 
     def _value(self, totals: NDArray[np.float64]) -> float:
         """The loss of a step by its totals."""
@@ -144,7 +151,7 @@ class CudaTrainer:
     def gradient(self, x: ArrayLike, y: ArrayLike) -> float:
         """Overwrite grads with the gradient of the loss on one batch; returns the loss."""
         data, rows = self._one_batch(x, y)
-        self._tallies = self._run.find_gradient(data, 0, rows)
+        self._tallies = self._run.find_gradient(data, rows)
         return self._value(self._run.totals(self._tallies))
 
     def apply(self) -> None:
@@ -154,33 +161,44 @@ class CudaTrainer:
         self._go_on()
         self._stopped = True  # for all that is known here
         self._run.begin()
-        self._run.move(1, True, self._tallies, cuda.to_device(np.zeros(TALLY)), 0)
+        self._run.move(1, True, self._tallies, cuda.to_device(ledger.blank(1)), 0)
 
     def epoch(self, x: Any, y: Any, order: ArrayLike, steps: int | None = None) -> Epoch:
         """Train on x[order], y[order] in batches, at most `steps` of them, without a wait between two of them."""
-        if not is_on_device(x):
+        stays = is_on_device(x)
+        if not stays:
             x, y = self.hold(x, y)
         order = as_order(order, x.shape[0])
         most = -(-len(order) // self.batch)
         steps = most if steps is None else min(as_count(steps, "steps", least=0), most)
         self._go_on()
         self._tallies = None
-        data = Data(x, y, cuda.to_device(order))
-        ledger = cuda.to_device(np.zeros(max(steps, 1) * TALLY))
-        for index in range(steps):
-            rows = min(self.batch, len(order) - index * self.batch)
-            self._run.step(data, index * self.batch, rows, self._clips(), ledger, index)
-        return self._report(ledger.copy_to_host().reshape(-1, TALLY)[:steps])
+        data = self._lay(x, y, order, steps)
+        full = min(steps, len(order) // self.batch)
+        make = self._replay.steps if stays else self._replay.make
+        make(data, self.batch, full)
+        make(data, len(order) - full * self.batch, steps - full)
+        return self._report(self._seen(data, steps))
 
-    def _report(self, ledger: NDArray[np.float64]) -> Epoch:
+    def _lay(self, x: Any, y: Any, order: NDArray[np.int64], steps: int) -> Data:
+        """The rows of an epoch, at the places of those of the last one where they are the same and find room there."""
+        blank, laid = ledger.blank(steps), self._laid
+        if laid and laid.x is x and laid.y is y and laid.order.size >= len(order) and laid.ledger.size >= blank.size:
+            laid.order[: len(order)].copy_to_device(order)
+            laid.ledger[: blank.size].copy_to_device(blank)
+            return laid
+        self._laid = Data(x, y, cuda.to_device(order), cuda.to_device(blank))
+        return self._laid
+
+    def _report(self, totals: NDArray[np.float64]) -> Epoch:
         """What the steps saw, up to the first whose loss is not finite; batches that weigh nothing are passed over."""
-        counts = ledger[:, DIVISOR] != 0
-        bad = counts & ~np.isfinite(ledger[:, LOSS])
+        counts = totals[:, DIVISOR] != 0
+        bad = counts & ~np.isfinite(totals[:, LOSS])
         self._stopped = bool(bad.any())
-        done = int(np.argmax(bad)) if self._stopped else len(ledger)
-        seen = ledger[:done][counts[:done]]
+        done = int(np.argmax(bad)) if self._stopped else len(totals)
+        seen = totals[:done][counts[:done]]
         rows, hits = int(seen[:, COUNTED].sum()), int(seen[:, HITS].sum())
         if self._stopped:
-            return Epoch(float(ledger[done, LOSS]), rows, hits, done)
+            return Epoch(float(totals[done, LOSS]), rows, hits, done)
         total, weight = float(seen[:, LOSS].sum()), float(seen[:, DIVISOR].sum())
         return Epoch(total / weight if self._run.mean and weight > 0 else total, rows, hits, done)

@@ -1,0 +1,99 @@
+"""Steps on the device as graphs: recorded once, replayed for all that follow."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import nullcontext
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from device_cases import assert_close, data, pair
+
+from fastnn import SGD
+from fastnn.cuda import graph, run
+
+pytestmark = pytest.mark.usefixtures("quick_turns")
+
+
+@pytest.mark.parametrize("clip_norm", [None, 0.1])
+def test_steps_on_rows_that_stay_are_recorded_once_and_then_replayed(
+    path: str, clip_norm: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(graph, "MANY", 2)
+    launched: list[int] = []
+    step = run.Run.step
+
+    def noted(self: run.Run, data: run.Data, rows: int, clips: bool) -> None:
+        launched.append(rows)
+        step(self, data, rows, clips)
+
+    monkeypatch.setattr(run.Run, "step", noted)
+    host, device = pair(3, 2, dtype="float64")
+    x, y = data(3, 2, "cross_entropy", rows=9)
+    ours, theirs = (network.trainer(SGD(0.1, clip_norm=clip_norm), 2) for network in (device, host))
+    held = ours.hold(x, y)
+    # One step of four full ones by its own launches, then graphs of two and of one; and the last, short one.
+    for seed, expected in enumerate([[2, 2, 2, 2, 1], [1], []]):
+        order = np.random.default_rng(seed).permutation(9)
+        assert ours.epoch(*held, order).loss == pytest.approx(theirs.epoch(x, y, order).loss, rel=1e-12)
+        assert launched == expected
+        launched.clear()
+    assert ours.steps == 15
+    assert_close(device.parameters, host.parameters)
+    # Other rows, or an order that finds no room, make new ones.
+    order = np.tile(np.arange(9), 2)
+    for rows in (held, ours.hold(-x, y)):
+        assert ours.epoch(*rows, order).rows == 18
+        assert launched
+        launched.clear()
+
+
+@pytest.mark.parametrize("recorder", ["none", "fails"])
+def test_steps_are_launched_one_by_one_where_nothing_records(recorder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def start_recording() -> None:
+        if recorder == "fails":
+            raise RuntimeError("no capture")
+
+    monkeypatch.setattr(graph, "start_recording", start_recording)
+    host, device = pair(3, 2, dtype="float64")
+    x, y = data(3, 2, "cross_entropy", rows=8)
+    ours, theirs = device.trainer(SGD(0.1), 2), host.trainer(SGD(0.1), 2)
+    with (
+        pytest.warns(RuntimeWarning, match="one by one: no graph, no capture") if recorder == "fails" else nullcontext()
+    ):
+        ours.epoch(*ours.hold(x, y), np.arange(8))
+    theirs.epoch(x, y, np.arange(8))
+    assert ours.steps == 4
+    assert_close(device.parameters, host.parameters)
+
+
+def test_a_device_records_on_a_stream_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the calls that cuda.core has: tests/test_cuda_compiles.py asks for their names."""
+    said = []
+
+    class Builder:
+        stream = "its stream"
+
+        def begin_building(self) -> Builder:
+            said.append("begin")
+            return self
+
+        def end_building(self) -> Builder:
+            said.append("end")
+            return self
+
+        def complete(self) -> str:
+            return "graph"
+
+    device = SimpleNamespace(set_current=lambda: said.append("current"), create_graph_builder=Builder)
+    core = SimpleNamespace(Device=lambda number: device, Stream=SimpleNamespace(from_handle=lambda handle: handle))
+    monkeypatch.setattr(graph, "SIMULATED", False)
+    monkeypatch.setattr(graph, "cuda", SimpleNamespace(get_current_device=lambda: SimpleNamespace(id=0)))
+    monkeypatch.setitem(sys.modules, "cuda", SimpleNamespace(core=core))
+    monkeypatch.setitem(sys.modules, "cuda.core", core)
+    recorder = graph.start_recording()
+    assert (recorder.stream, recorder.default_stream, recorder.end()) == ("its stream", 0, "graph")
+    assert said == ["current", "begin", "end"]
+    monkeypatch.setitem(sys.modules, "cuda.core", None)
+    assert graph.start_recording() is None
