@@ -13,7 +13,8 @@ class Geometry:
 
     fused_rows: rows of a batch that a block of the fused kernel may take, each a multiple of `down`, largest first.
     fused_columns: columns of a product that each of its threads may keep, fewest first. tile: rows and columns of a
-    product that each thread of the tiled kernels keeps, tile_across of them side by side. fused_terms, tile_terms: of a
+    product that each thread of the tiled kernels keeps, tile_across threads side by side; vector: of them that lie
+    together. fused_terms, tile_terms: of a
     sum, staged in shared memory together. update_threads: of a block of the update. shared_bytes: of a block.
     """
 
@@ -23,6 +24,7 @@ class Geometry:
     fused_columns: tuple[int, int, int]
     fused_terms: int
     tile: tuple[int, int]
+    vector: int
     tile_across: int
     tile_terms: int
     update_threads: int
@@ -47,8 +49,8 @@ class Geometry:
 
 # 48 kB is what a block has without asking the driver for more. 256 threads of 8 x 8 sums make tiles of 128 x 128, each
 # element of which is read 128 times from shared memory for once from the device's.
-GPU = Geometry(32, 8, (32, 16, 8), (1, 2, 4), 16, (8, 8), 16, 8, 256, 48 * 1024)
+GPU = Geometry(32, 8, (32, 16, 8), (1, 2, 4), 16, (8, 8), 4, 16, 8, 256, 48 * 1024)
 # Simulated threads are Python's: few, and the same code.
-SIMULATOR = Geometry(2, 2, (4, 2), (1, 2, 3), 3, (2, 2), 2, 3, 4, 48 * 1024)
+SIMULATOR = Geometry(2, 2, (4, 2), (1, 2, 3), 3, (2, 2), 1, 2, 2, 4, 48 * 1024)
 
 GEOMETRY = SIMULATOR if SIMULATED else GPU

@@ -6,37 +6,37 @@ NUMBA_ENABLE_CUDASIM=1 in the environment kernels run as Python threads, on any 
 
 from __future__ import annotations
 
+import sys
 import warnings
 from functools import lru_cache
 from threading import Lock
 from typing import Any
 
 import numba
+import numpy as np
 from numba import cuda as numba_cuda
 
 SIMULATED = bool(getattr(numba.config, "ENABLE_CUDASIM", False))
 
 
-class _Allocations(dict[Any, Any]):
-    """Shared arrays of a simulated block: whoever asks first makes one, and the others wait for it.
+class _SharedArrays:
+    """Shared arrays of a simulated block, each known by the line that makes it: whoever asks first does, and the others
+    find it. By itself the simulator looks, makes and keeps in three steps, between which threads may change."""
 
-    The simulator looks, makes and keeps in three steps, between which threads may change: two had arrays of their own.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, simulators: Any) -> None:
+        self._simulators = simulators
+        self._arrays: dict[tuple[str, int], Any] = {}
         self._lock = Lock()
 
-    def get(self, key: Any, default: Any = None) -> Any:
-        self._lock.acquire()
-        found = super().get(key)
-        if found is not None:
-            self._lock.release()
-        return found
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        super().__setitem__(key, value)
-        self._lock.release()
+    def array(self, shape: Any, dtype: Any, alignment: int | None = None) -> Any:
+        if shape == 0:
+            return self._simulators.array(0, dtype)
+        caller = sys._getframe(1)
+        with self._lock:
+            key = (caller.f_code.co_filename, caller.f_lineno)
+            if key not in self._arrays:
+                self._arrays[key] = np.empty(shape, str(dtype))
+            return self._arrays[key]
 
 
 class _Simulated:
@@ -54,8 +54,9 @@ class _Simulated:
         found = getattr(numba_cuda if kernel._kernel_context is None else kernel._kernel_context, name)
         if name == "shared":
             with self._lock:
-                if not isinstance(found._allocations, _Allocations):
-                    found._allocations = _Allocations()
+                if not hasattr(found, "ours"):
+                    found.ours = _SharedArrays(found)
+            return found.ours
         return found
 
 

@@ -13,13 +13,12 @@ from typing import Any
 from numba import float64
 
 from fastnn.cuda.activation import activate, inward
-from fastnn.cuda.functions import fma
 from fastnn.cuda.geometry import Geometry
 from fastnn.cuda.ledger import first_row
 from fastnn.cuda.loss import TALLY, labels_row, targets_row
 from fastnn.cuda.optimizer import begin_step
-from fastnn.cuda.target import cuda, device, kernel, place
-from fastnn.cuda.tile import PADDING
+from fastnn.cuda.product import make_places, make_tile
+from fastnn.cuda.target import cuda, kernel
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,70 +35,13 @@ class Kernels:
     elementwise_backward: Any
 
 
-def _make_stage(number: Any, size: int, terms: int, threads: int) -> Any:
-    """The device function that brings some terms of so many rows, or columns, to shared memory."""
-    row, turns = size + PADDING, -(-terms * size // threads)
-
-    @device
-    def stage(staged, a, at, step, term_step, first, end, begin, last, own):
-        """staged[p * row + i] = element begin + p of row first + i of a, whose elements lie term_step apart, its rows
-        `step`; 0 for rows from `end` and terms from `last` on."""
-        # A literal number of turns, so that they are unrolled: 216 registers of a product where they were not, 158 so.
-        for turn in range(turns):
-            s = own + turn * threads
-            # Neighbours read neighbours, whichever way the matrix lies.
-            p, i = (s % terms, s // terms) if term_step == 1 else (s // size, s % size)
-            if p < terms and i < size:
-                inside = first + i < end and begin + p < last
-                source = at + (first + i) * step + (begin + p) * term_step
-                staged[place(p * row + i)] = a[place(source)] if inside else number(0)
-
-    return stage
-
-
-def _make_tile(number: Any, g: Geometry) -> Any:
-    """The device function that makes a thread's sums of one tile."""
-    across, down = g.tile_across, g.tile_down
-    rows, columns = g.tile
-    tile_rows, tile_columns, terms, threads = g.tile_rows, g.tile_columns, g.tile_terms, g.threads
-    x_row, w_row = tile_rows + PADDING, tile_columns + PADDING
-    x_size, w_size = terms * x_row, terms * w_row
-    stage_x, stage_w = (_make_stage(number, size, terms, threads) for size in (tile_rows, tile_columns))
-
-    @device
-    def tile(sums, x, x_at, row_x, column_x, w, w_at, row_w, column_w, i0, m, j0, n, k0, k1):
-        """sums[a * columns + b] += terms k0..k1 of row i0 + ty + a * down and column j0 + tx + b * across of x @ w;
-        x[i, p] lies at x_at + i * row_x + p * column_x and w[p, j] at w_at + p * row_w + j * column_w."""
-        # A line each: the simulator knows an array by the line that makes it.
-        xs = cuda.shared.array(x_size, number)
-        ws = cuda.shared.array(w_size, number)
-        factors = cuda.local.array(rows, number)
-        elements = cuda.local.array(columns, number)
-        tx, ty = cuda.threadIdx.x, cuda.threadIdx.y
-        own = ty * across + tx
-        for begin in range(k0, k1, terms):
-            cuda.syncthreads()
-            stage_x(xs, x, x_at, row_x, column_x, i0, m, begin, k1, own)
-            stage_w(ws, w, w_at, column_w, row_w, j0, n, begin, k1, own)
-            cuda.syncthreads()
-            for p in range(terms):
-                for a in range(rows):
-                    factors[a] = xs[place(p * x_row + ty + a * down)]
-                for b in range(columns):
-                    elements[b] = ws[place(p * w_row + tx + b * across)]
-                for a in range(rows):
-                    for b in range(columns):
-                        sums[a * columns + b] = fma(factors[a], elements[b], sums[a * columns + b])
-
-    return tile
-
-
 def _make_products(number: Any, g: Geometry) -> dict[str, Any]:
     """The kernels that multiply, in blocks of (tile_across, tile_down)."""
-    across, down = g.tile_across, g.tile_down
     kept_rows, kept_columns = g.tile
     tile_rows, tile_columns, kept = g.tile_rows, g.tile_columns, kept_rows * kept_columns
-    tile = _make_tile(number, g)
+    row_of, column_of = make_places(g)
+    tile, gradient_tile = make_tile(number, g, True, False), make_tile(number, g, False, False)
+    backward_tile = make_tile(number, g, True, True)
 
     @kernel
     def forward(workspace, x_at, z_at, y_at, params, w_at, b_at, b_size, m, n, k, kind, alpha):
@@ -107,14 +49,14 @@ def _make_products(number: Any, g: Geometry) -> dict[str, Any]:
         i0, j0 = cuda.blockIdx.y * tile_rows, cuda.blockIdx.x * tile_columns
         sums = cuda.local.array(kept, number)
         for b in range(kept_columns):
-            j = j0 + cuda.threadIdx.x + b * across
+            j = j0 + column_of(b)
             start = params[b_at + j] if j < b_size else number(0)
             for a in range(kept_rows):
                 sums[a * kept_columns + b] = start
-        tile(sums, workspace, x_at, k, 1, params, w_at, n, 1, i0, m, j0, n, 0, k)
+        tile(sums, workspace, x_at, k, params, w_at, n, i0, m, j0, n, 0, k)
         for a in range(kept_rows):
             for b in range(kept_columns):
-                i, j = i0 + cuda.threadIdx.y + a * down, j0 + cuda.threadIdx.x + b * across
+                i, j = i0 + row_of(a), j0 + column_of(b)
                 if i < m and j < n:
                     z = sums[a * kept_columns + b]
                     workspace[z_at + i * n + j] = z
@@ -128,10 +70,10 @@ def _make_products(number: Any, g: Geometry) -> dict[str, Any]:
         for s in range(kept):
             sums[s] = number(0)
         k0, k1 = min(part * terms, k), min((part + 1) * terms, k)
-        tile(sums, workspace, x_at, 1, m, workspace, dz_at, n, 1, i0, m, j0, n, k0, k1)
+        gradient_tile(sums, workspace, x_at, m, workspace, dz_at, n, i0, m, j0, n, k0, k1)
         for a in range(kept_rows):
             for b in range(kept_columns):
-                i, j = i0 + cuda.threadIdx.y + a * down, j0 + cuda.threadIdx.x + b * across
+                i, j = i0 + row_of(a), j0 + column_of(b)
                 if i < m and j < n:
                     parts[part * size + at + i * n + j] = sums[a * kept_columns + b]
 
@@ -142,10 +84,10 @@ def _make_products(number: Any, g: Geometry) -> dict[str, Any]:
         sums = cuda.local.array(kept, number)
         for s in range(kept):
             sums[s] = number(0)
-        tile(sums, workspace, dz_at, k, 1, params, w_at, 1, k, i0, m, j0, n, 0, k)
+        backward_tile(sums, workspace, dz_at, k, params, w_at, k, i0, m, j0, n, 0, k)
         for a in range(kept_rows):
             for b in range(kept_columns):
-                i, j = i0 + cuda.threadIdx.y + a * down, j0 + cuda.threadIdx.x + b * across
+                i, j = i0 + row_of(a), j0 + column_of(b)
                 if i < m and j < n:
                     at = i * n + j
                     dx = inward(sums[a * kept_columns + b], workspace[z_at + at], workspace[y_at + at], kind, alpha)
