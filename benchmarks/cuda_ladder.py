@@ -21,7 +21,7 @@ from typing import Any
 
 import click
 import numba
-from cuda_peers import PEERS
+from cuda_peers import PEERS, set_precision
 
 from fastnn.bench import results
 from fastnn.bench.case import Case, optimizer_for
@@ -30,6 +30,7 @@ from fastnn.bench.progress import say
 from fastnn.bench.rows import finite
 from fastnn.bench.table import si
 from fastnn.machine import thread_limit
+from fastnn.precision import ROUNDOFF
 
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
@@ -81,20 +82,26 @@ def _cpu_seconds(rung: Rung, batch: int, budget: float) -> float:
         return seconds_of(Case(rung, batch, threads, "float32", "sgd").run("epoch"), budget)
 
 
-def residual_of(rung: Rung, batch: int) -> float:
+def _case(rung: Rung, batch: int, precision: str | None) -> Case:
+    return Case(rung, batch, 1, "float32", "sgd", "cuda", precision)
+
+
+def residual_of(rung: Rung, batch: int, precision: str | None) -> float:
     """Against the float64 reference, on at most CHECKED_ROWS rows: that of 100 million parameters takes long."""
-    return Case(rung, min(batch, CHECKED_ROWS), 1, "float32", "sgd", "cuda").check().worst
+    return _case(rung, min(batch, CHECKED_ROWS), precision).check().worst
 
 
-def row_of(rung: Rung, batch: int, budget: float, peers: list[str], ceilings: dict[str, float]) -> Row:
+def row_of(
+    rung: Rung, batch: int, budget: float, peers: list[str], ceilings: dict[str, float], precision: str | None
+) -> Row:  # fmt: skip
     """One network at one batch: its error, its step, and the others'."""
     row: Row = {"name": rung.name, "params": rung.params, "batch": batch, "peers": {}, "absent": {}}
     try:
-        residual = residual_of(rung, batch)
+        residual = residual_of(rung, batch, precision)
         row["residual"] = finite(residual)
         if not residual <= 1:
             return row | {"verdict": "refused", "reason": f"residual {residual:.3g}"}
-        case = Case(rung, batch, 1, "float32", "sgd", "cuda")
+        case = _case(rung, batch, precision)
         ours = seconds_of(case.run("epoch"), budget)
     except Exception as error:  # a network that fails must not end the others
         return row | {"verdict": "refused", "reason": _first_line(error)}
@@ -121,10 +128,9 @@ def _first_line(error: Exception) -> str:
 
 
 def _matmul_rate(budget: float, n: int = 4096) -> float:
-    """FLOP/s of PyTorch's own float32 product, tensor cores off."""
+    """FLOP/s of PyTorch's own product of float32 matrices, in the precision that is set."""
     import torch
 
-    torch.backends.cuda.matmul.allow_tf32 = False
     a, b = (torch.rand(n, n, device="cuda") for _ in range(2))
     out = torch.empty_like(a)
 
@@ -156,7 +162,10 @@ def begins_to_win(rows: list[Row]) -> dict[str, int | None]:
 @click.option(
     "--batch", "batches", multiple=True, type=int, default=BATCHES, show_default=True, help="Rows of a batch."
 )
-def main(file: Path, seconds: float, minutes: float, max_params: float, batches: tuple[int, ...]) -> None:
+@click.option("--precision", type=click.Choice(sorted(ROUNDOFF)), help="Of products, here and in the peers' float32.")
+def main(
+    file: Path, seconds: float, minutes: float, max_params: float, batches: tuple[int, ...], precision: str | None
+) -> None:
     """Exit status: 0, 1 where a network was wrong, 2 without a GPU."""
     from fastnn.cuda import ceilings as device
     from fastnn.cuda.target import DeviceUnavailable, description
@@ -168,11 +177,13 @@ def main(file: Path, seconds: float, minutes: float, max_params: float, batches:
     end = time.monotonic() + 60 * minutes
     ceilings = {"flops_per_s": found.flops_per_s, "copy": found.levels[0].bandwidth["copy"]}
     peers = [name for name in PEERS if find_spec(name.partition("_")[0])]
+    set_precision(peers, precision)
     if "torch" in peers:
         ceilings["matmul"] = _matmul_rate(seconds)
     rungs = list(dict.fromkeys([*select((), max_params), *select(FUSED, max_params)]))
     document: Row = {
-        "schema": SCHEMA, "context": results.context([1], "float32") | {"gpu": description(), "peers": peers},
+        "schema": SCHEMA, "context": results.context([1], "float32")
+        | {"gpu": description(), "peers": peers, "precision": precision},
         "ceilings": ceilings, "rows": [], "left_out": [],
     }  # fmt: skip
     for batch in batches:
@@ -180,7 +191,7 @@ def main(file: Path, seconds: float, minutes: float, max_params: float, batches:
             if time.monotonic() > end:
                 document["left_out"].append([rung.name, batch])
                 continue
-            row = row_of(rung, batch, seconds, peers, ceilings)
+            row = row_of(rung, batch, seconds, peers, ceilings, precision)
             document["rows"].append(row)
             document["wins_from"] = begins_to_win(document["rows"])
             results.write(file, document)

@@ -17,6 +17,19 @@ Step = tuple[Callable[[], Any], Callable[[], Any]]
 WARM_UP, COMPILED_WARM_UP = 3, 5
 
 
+def set_precision(names: Sequence[str], precision: str | None) -> None:
+    """What peers may multiply float32 matrices with from now on: tensor cores only where that is asked for."""
+    if "torch" in names:
+        import torch
+
+        torch.set_float32_matmul_precision({"tf32": "high", "bf16": "medium"}.get(precision or "", "highest"))
+    if "jax" in names:
+        import jax
+
+        wanted = {"tf32": "tensorfloat32", "bf16": "bfloat16"}.get(precision or "", "highest")
+        jax.config.update("jax_default_matmul_precision", wanted)
+
+
 def _torch_step(weights: Arrays, biases: Arrays, x: NDArray[Any], labels: NDArray[Any], rate: float) -> Any:
     """PyTorch, and a function that makes one step with its data on the device."""
     import torch
@@ -84,9 +97,9 @@ def jax(weights: Arrays, biases: Arrays, x: NDArray[Any], labels: NDArray[Any], 
     def loss(parameters: Any, inputs: Any, targets: Any) -> Any:
         y = inputs
         for w, b in parameters[:-1]:
-            y = jax.nn.relu(jnp.matmul(y, w, precision="highest") + b)
+            y = jax.nn.relu(jnp.matmul(y, w) + b)
         w, b = parameters[-1]
-        log_p = jax.nn.log_softmax(jnp.matmul(y, w, precision="highest") + b)
+        log_p = jax.nn.log_softmax(jnp.matmul(y, w) + b)
         return -jnp.mean(jnp.take_along_axis(log_p, targets[:, None], axis=1))
 
     def moved(parameters: Any, inputs: Any, targets: Any) -> Any:

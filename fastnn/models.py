@@ -37,6 +37,7 @@ def mlp(
     seed: int | np.random.Generator | None = None,
     initializer: str = "auto",
     device: str = "cpu",
+    precision: str | None = None,
 ) -> Network:
     """A multilayer perceptron by its sizes: mlp(3, 4, 2) has 3 inputs, 4 hidden units and 2 outputs."""
     if not units:
@@ -44,4 +45,4 @@ def mlp(
     as_choice(activation, NAMES, "activation")
     hidden = [Dense(size, activation, initializer=initializer) for size in units[:-1]]
     last = Dense(units[-1], output_activation, initializer=initializer)
-    return Network(inputs, [*hidden, last], loss=loss, dtype=dtype, seed=seed, device=device)
+    return Network(inputs, [*hidden, last], loss=loss, dtype=dtype, seed=seed, device=device, precision=precision)

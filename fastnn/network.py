@@ -41,6 +41,7 @@ from fastnn.losses import (
 )
 from fastnn.lowering import Plan, layout_parameters, lower
 from fastnn.optimizers import Optimizer
+from fastnn.precision import require_precision
 from fastnn.summary import layer_row, operation_row, summary_table
 from fastnn.trainer import Trainer, require_gradient
 
@@ -67,6 +68,8 @@ class Network:
     float32 or float64, of parameters, data and results. seed: an int, a numpy.random.Generator, or None for fresh ones.
 
     initialize: False leaves all parameters 0. device: "cpu", or "cuda", where parameters and training lie on a GPU.
+    precision: of products there: None is that of dtype, "tf32" and "bf16" are of tensor cores, which round what they
+    multiply to 11 and 8 significant bits.
 
     parameters: the flat vector of all weights and biases, each block padded with zeros to 64 bytes; named_parameters:
     views into it. Changing either changes the network. On a GPU both are copies that cannot be written; assign to
@@ -83,6 +86,7 @@ class Network:
         seed: int | np.random.Generator | None = None,
         initialize: bool = True,
         device: str = "cpu",
+        precision: str | None = None,
     ) -> None:
         self.device = as_choice(device, DEVICES, "device")
         self.inputs = as_count(inputs, "inputs")
@@ -92,6 +96,8 @@ class Network:
         self.operations = operations_of(self.layers, self.inputs)
         self._loss_function = as_loss(loss)
         self.dtype = as_dtype(dtype)
+        require_precision(precision, device, self.dtype)
+        self.precision = precision
         self.outputs = self.operations[-1].outputs
         self.loss_function.require([operation.layer.activation for operation in self.operations], self.outputs)
         self.layout = layout_parameters(self.operations, self.dtype.itemsize)
@@ -177,11 +183,12 @@ class Network:
         """A network of the same layers with parameters of its own."""
         return copy(self)
 
-    def to(self, device: str) -> Network:
-        """A copy on "cpu" or "cuda". DeviceUnavailable without a GPU."""
+    def to(self, device: str, precision: str | None = None) -> Network:
+        """A copy on "cpu" or "cuda", its products there of that precision. DeviceUnavailable without a GPU."""
         found = Network(
-            self.inputs, self.layers, loss=self.loss_function, dtype=self.dtype, initialize=False, device=device
-        )
+            self.inputs, self.layers, loss=self.loss_function, dtype=self.dtype, initialize=False, device=device,
+            precision=precision,
+        )  # fmt: skip
         found.parameters = self.parameters
         return found
 

@@ -31,6 +31,7 @@ class Trainable(Protocol):
     dtype: np.dtype[Any]
     inputs: int
     outputs: int
+    precision: str | None
 
     @property
     def loss_function(self) -> Loss: ...

@@ -39,7 +39,8 @@ found = {}
 
 def compiled(name, kernel, *signature):
     ptx, _ = cuda.compile_ptx(kernel.py_func, signature, cc=(9, 0))
-    found[name] = {"fma": ptx.count("fma.rn.f32"), "local": ptx.count("ld.local")}
+    counted = {"fma": "fma.rn.f32", "local": "ld.local", "vector": "ld.shared.v4", "mma": "mma.sync"}
+    found[name] = {what: ptx.count(text) for what, text in counted.items()}
 
 for number in (float32, float64):
     f, m = array(number), array(number, 2)
@@ -49,6 +50,12 @@ for number in (float32, float64):
     compiled(f"update {number}", update, f, f, f, i, b, doubles, doubles, doubles, i, b, doubles, i)
     compiled(f"multiply_add {number}", ceilings._make_fma(number), f, number)
     compiled(f"copy {number}", ceilings.copy, f, f)
+    if number == float32:
+        for precision in ("tf32", "bf16"):
+            kernels = tiled.make_kernels(number, GPU, True, precision)
+            compiled(f"forward {precision}", kernels.forward, f, i, i, i, f, i, i, i, i, i, i, i, d)
+            compiled(f"gradient {precision}", kernels.gradient, f, i, i, f, i, i, i, i, i, i)
+            compiled(f"backward {precision}", kernels.backward, f, i, i, f, i, i, i, i, i, i, i, d)
     for target in (whole, m):
         kernels = tiled.make_kernels(number, GPU, target.ndim == 1)
         compiled(f"gather {number}", kernels.gather, f, i, m, whole, doubles, i, doubles, b)
@@ -75,8 +82,12 @@ def test_every_kernel_compiles_and_keeps_the_sums_of_a_product_in_registers() ->
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    gradient = found["gradient float32"]
-    assert gradient == {"fma": 64, "local": 0}
+    # Two terms of 8 x 8 sums, whose factors are read four at a time.
+    assert found["gradient float32"] == {"fma": 128, "local": 0, "vector": 8, "mma": 0}
+    for precision in ("tf32", "bf16"):
+        # Two turns of 4 x 4 fragments.
+        assert found[f"gradient {precision}"] == {"fma": 0, "local": 0, "vector": 0, "mma": 32}
+        assert found[f"forward {precision}"]["mma"] == found[f"backward {precision}"]["mma"] == 32
 
 
 @pytest.mark.skipif(find_spec("numba_cuda") is None, reason="numba-cuda is not installed")

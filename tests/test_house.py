@@ -81,10 +81,11 @@ def test_only_jit_calls_numbas_compilers(name: str) -> None:
     assert not (numba_names | called) & COMPILERS
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in SOURCES if name != "fastnn._jit" and not name.startswith("fastnn.simd")]
-)
-def test_llvmlite_is_for_jit_and_simd(name: str) -> None:
+WRITTEN_IN_LLVM = ("fastnn._jit", "fastnn.simd", "fastnn.cuda.mma")
+
+
+@pytest.mark.parametrize("name", [name for name in SOURCES if not name.startswith(WRITTEN_IN_LLVM)])
+def test_llvmlite_is_for_what_is_written_in_llvm(name: str) -> None:
     assert not any(module.partition(".")[0] == "llvmlite" for module in imports(name))
     # Numba's code generation is LLVM too.
     assert not any(module.startswith(("numba.core", "numba.np")) for module in imports(name) - {"numba.core"})

@@ -84,12 +84,13 @@ class Case:
     """
 
     def __init__(
-        self, rung: Rung, batch: int, threads: int, dtype: str, optimizer: str, device: str = "cpu"
+        self, rung: Rung, batch: int, threads: int, dtype: str, optimizer: str, device: str = "cpu",
+        precision: str | None = None,
     ) -> None:  # fmt: skip
         self.rung, self.batch, self.threads = rung, batch, threads
         self.optimizer_name = optimizer
         self.data = dataset_for(rung)
-        self.network = fastnn.mlp(*rung.sizes, dtype=dtype, seed=SEED, device=device)
+        self.network = fastnn.mlp(*rung.sizes, dtype=dtype, seed=SEED, device=device, precision=precision)
         self.trainer = self.network.trainer(optimizer_for(optimizer, batch), batch)
         self.initial = self.network.parameters.copy()
         rows = max(len(self.data.x) // batch, 1) * batch

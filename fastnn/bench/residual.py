@@ -5,6 +5,7 @@ The reference is the float64 twin on the same rounded inputs. Limits follow a fi
     u           unit roundoff
     local       a chain of K fused multiply-adds with terms |x| |w|: c u (|x| |w| + |b|). c = K always holds, 4 sqrt(K)
                 with near certainty, since roundings are independent (Higham & Mary 2019, SIAM J. Sci. Comput. 41)
+    operands    tensor cores round what they multiply, each number by its own; 4 of their deviations, 2 u at most
     inherited   errors of the operands, independent too: the root of the sum of their squares through the product
     kinks       where |z| is below its own limit the slope of relu may be 0 or 1
 """
@@ -20,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.layers import Dense
+from fastnn.precision import ROUNDOFF
 from fastnn.reference import dense, loss
 from fastnn.reference.network import Layer
 from fastnn.reference.softmax import softmax
@@ -51,6 +53,14 @@ class Residual:
 
 
 @dataclass(frozen=True, slots=True)
+class _Units:
+    """Unit roundoff of sums, and of what is multiplied; 0 where that is not rounded."""
+
+    sums: float
+    operands: float
+
+
+@dataclass(frozen=True, slots=True)
 class _Value:
     """A float64 array and the limit of its error in the kernels."""
 
@@ -64,10 +74,10 @@ def residual(trainer: Trainer | CudaTrainer, x: NDArray[Any], y: NDArray[np.int6
     output = trainer.forward(x).copy()
     value = trainer.gradient(x, y)
     gradients = trainer.network.named(trainer.grads)
-    units = UNIT_ROUNDOFF[trainer.network.dtype.name]
+    units = _Units(UNIT_ROUNDOFF[trainer.network.dtype.name], ROUNDOFF.get(trainer.network.precision or "", 0.0))
 
     sources, logits = _forward(layers, _exact(x.astype(np.float64)), units)
-    expected, dlogits = _loss(logits, y, units, LOSS_LIMIT[trainer.network.dtype.name])
+    expected, dlogits = _loss(logits, y, units.sums, LOSS_LIMIT[trainer.network.dtype.name])
     worst = 0.0
     for index, parts in _backward(layers, sources, dlogits, units):
         for name, part in parts.items():
@@ -103,9 +113,14 @@ def _chain(terms: int) -> float:
     return min(float(terms), 4.0 * math.sqrt(terms))
 
 
-def _product(a: _Value, b: _Value, exact: Array, units: float, start: Array | float = 0.0) -> _Value:
+def _product(a: _Value, b: _Value, exact: Array, units: _Units, start: Array | float = 0.0) -> _Value:
     """The limit of a @ b + start, whose value is known."""
-    local = _chain(a.exact.shape[1]) * units * (np.abs(a.exact) @ np.abs(b.exact) + np.abs(start))
+    terms, sizes = a.exact.shape[1], np.abs(a.exact) @ np.abs(b.exact)
+    if units.operands:  # and sums are cut off, not rounded
+        rounded = units.operands * np.minimum(2.0 * sizes, 4.0 * np.sqrt(2.0 * (a.exact**2 @ b.exact**2)))
+        local = rounded + terms * units.sums * (sizes + np.abs(start))
+    else:
+        local = _chain(terms) * units.sums * (sizes + np.abs(start))
     squares = np.zeros_like(local)
     if a.limit.any():
         squares += a.limit**2 @ b.exact**2
@@ -114,7 +129,7 @@ def _product(a: _Value, b: _Value, exact: Array, units: float, start: Array | fl
     return _Value(exact, local + np.sqrt(squares))
 
 
-def _forward(layers: Sequence[Layer], x: _Value, units: float) -> tuple[list[tuple[_Value, _Value]], _Value]:
+def _forward(layers: Sequence[Layer], x: _Value, units: _Units) -> tuple[list[tuple[_Value, _Value]], _Value]:
     """Input and pre-activation of each layer, and the logits."""
     sources = []
     for layer in layers:
@@ -138,7 +153,7 @@ def _loss(logits: _Value, y: NDArray[np.int64], units: float, relative: float) -
 
 
 def _backward(
-    layers: Sequence[Layer], sources: Sequence[tuple[_Value, _Value]], dy: _Value, units: float
+    layers: Sequence[Layer], sources: Sequence[tuple[_Value, _Value]], dy: _Value, units: _Units
 ) -> list[tuple[int, dict[str, _Value]]]:
     """Gradients of each layer's weight and bias, last layer first."""
     gradients = []
@@ -150,7 +165,7 @@ def _backward(
         )
         ones = _exact(np.ones((1, len(dz.exact))))
         weight = _product(_Value(x.exact.T, x.limit.T), dz, dw, units)
-        bias = _product(ones, dz, db[None, :], units)
+        bias = _product(ones, dz, db[None, :], _Units(units.sums, 0.0))
         gradients.append((index, {"weight": weight, "bias": _Value(db, bias.limit[0])}))
         if dx is not None:
             dy = _product(dz, _exact(layer.w.T), dx, units)

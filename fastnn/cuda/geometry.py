@@ -8,6 +8,18 @@ from fastnn.cuda.target import SIMULATED
 
 
 @dataclass(frozen=True, slots=True)
+class TensorGeometry:
+    """lanes: of a warp. fragments: rows and columns of them that a warp has. warps: of a block, down and across. words:
+    of each row that are staged together, `side` of which neighbours bring where terms lie side by side."""
+
+    lanes: int
+    fragments: tuple[int, int]
+    warps: tuple[int, int]
+    words: int
+    side: int
+
+
+@dataclass(frozen=True, slots=True)
 class Geometry:
     """A block has across x down threads; threads of a warp lie side by side in a row.
 
@@ -29,6 +41,7 @@ class Geometry:
     tile_terms: int
     update_threads: int
     shared_bytes: int
+    tensor: TensorGeometry
 
     @property
     def threads(self) -> int:
@@ -49,8 +62,10 @@ class Geometry:
 
 # 48 kB is what a block has without asking the driver for more. 256 threads of 8 x 8 sums make tiles of 128 x 128, each
 # element of which is read 128 times from shared memory for once from the device's.
-GPU = Geometry(32, 8, (32, 16, 8), (1, 2, 4), 16, (8, 8), 4, 16, 8, 256, 48 * 1024)
+GPU = Geometry(32, 8, (32, 16, 8), (1, 2, 4), 16, (8, 8), 4, 16, 8, 256, 48 * 1024,
+               TensorGeometry(32, (4, 4), (2, 4), 16, 4))  # fmt: skip
 # Simulated threads are Python's: few, and the same code.
-SIMULATOR = Geometry(2, 2, (4, 2), (1, 2, 3), 3, (2, 2), 1, 2, 2, 4, 48 * 1024)
+SIMULATOR = Geometry(2, 2, (4, 2), (1, 2, 3), 3, (4, 2), 2, 2, 2, 4, 48 * 1024,
+                     TensorGeometry(4, (1, 1), (1, 1), 2, 2))  # fmt: skip
 
 GEOMETRY = SIMULATOR if SIMULATED else GPU

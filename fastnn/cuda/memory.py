@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.cuda import ledger
+from fastnn.cuda.mma import require_tensor_cores
 from fastnn.cuda.run import Data, Run, doubles_of, run_for
 from fastnn.cuda.target import cuda, require_device
 from fastnn.trainer import Trainable
@@ -22,6 +23,8 @@ class Memory:
 
     def __init__(self, network: Trainable, values: NDArray[Any]) -> None:
         require_device()
+        if network.precision:
+            require_tensor_cores()
         self.network = network
         self.params = cuda.to_device(values)
         self._run: Run | None = None

@@ -1,6 +1,7 @@
 """What is launched for a network: forward passes and steps on rows of data that lie on the device.
 
-The path is chosen once: fused where every layer is narrow and a block's rows fit its shared memory, else tiled.
+The path is chosen once: fused where every layer is narrow and a block's rows fit its shared memory, else tiled, which
+also has the tensor cores.
 Kernels are compiled for a type of number and a kind of target, whatever the network.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from math import prod
 from typing import Any, ClassVar
 
 import numba
@@ -42,8 +44,8 @@ def _rows_kernel(itemsize: int, kept: int, of_labels: bool) -> Any:
 
 
 @cache
-def _tiled_kernels(itemsize: int, of_labels: bool) -> tiled.Kernels:
-    return tiled.make_kernels(_number(itemsize), G, of_labels)
+def _tiled_kernels(itemsize: int, of_labels: bool, precision: str | None) -> tiled.Kernels:
+    return tiled.make_kernels(_number(itemsize), G, of_labels, precision)
 
 
 def _number(itemsize: int) -> Any:
@@ -222,16 +224,30 @@ class TiledRun(Run):
         tape = network.plan(capacity).tape
         self._tape = tape
         self._alphas = doubles[EXTRAS : EXTRAS + len(network.operations)]
+        self._precision = network.precision
+        self._tile = self._kernels(True).tile
         batch_at = _values_end(tape)
         self._batch_at = batch_at
         self._workspace = cuda.device_array(batch_at + capacity * network.inputs, network.dtype)
         largest = max(
-            (_tiles(int(row[columns.WIDTH_IN]), int(row[columns.WIDTH_OUT])) for row in self._rows() if _is_dense(row)),
+            (
+                prod(self._grid(int(row[columns.WIDTH_IN]), int(row[columns.WIDTH_OUT])))
+                for row in self._rows()
+                if _is_dense(row)
+            ),
             default=1,
         )
         wanted = -(-description()["multiprocessors"] // largest)
         self._most_parts = max(1, min(wanted, MOST_PARTS, capacity // PART_ROWS))
         self._take_parts(self._most_parts, -(-capacity // G.threads))
+
+    def _kernels(self, of_labels: bool) -> tiled.Kernels:
+        return _tiled_kernels(self.itemsize, of_labels, self._precision)
+
+    def _grid(self, rows: int, width: int) -> tuple[int, int]:
+        """Blocks across and down of a product, a tile a block."""
+        tile_rows, tile_columns = self._tile
+        return -(-width // tile_columns), -(-rows // tile_rows)
 
     def _rows(self) -> NDArray[np.int64]:
         return self._tape[1 : 1 + int(self._tape[0, columns.OPERATIONS])]
@@ -248,7 +264,7 @@ class TiledRun(Run):
         return at if at >= 0 else self._batch_at
 
     def rows(self, data: Data, rows: int, out: Any, trains: bool) -> tuple[int, int]:
-        kernels = _tiled_kernels(self.itemsize, data.y.ndim == 1)
+        kernels = self._kernels(data.y.ndim == 1)
         work = self._workspace
         self.launch(
             kernels.gather, _blocks_of(rows * self.network.inputs), G.threads,
@@ -277,7 +293,7 @@ class TiledRun(Run):
             )  # fmt: skip
             return
         self.launch(
-            kernels.forward, _grid(rows, outputs), (G.tile_across, G.tile_down),
+            kernels.forward, self._grid(rows, outputs), (G.tile_across, G.tile_down),
             work, x_at, int(row[columns.PRE]), y_at, self.params, int(row[columns.WEIGHT]), int(row[columns.BIAS]),
             int(row[columns.BIAS_SIZE]), rows, outputs, inputs, kind, alpha,
         )  # fmt: skip
@@ -301,7 +317,7 @@ class TiledRun(Run):
         block = (G.tile_across, G.tile_down)
         if _is_dense(row):
             terms = -(-rows // parts)
-            across, down = _grid(inputs, outputs)
+            across, down = self._grid(inputs, outputs)
             self.launch(
                 kernels.gradient, (across, down, parts), block,
                 self._parts, self.size, int(row[columns.WEIGHT]), work, self._source(i), dz_at, inputs, outputs, rows,
@@ -317,7 +333,7 @@ class TiledRun(Run):
         z_at, y_at, kind, alpha = self._before(i)
         if _is_dense(row):
             self.launch(
-                kernels.backward, _grid(rows, inputs), block,
+                kernels.backward, self._grid(rows, inputs), block,
                 work, dx_at, dz_at, self.params, int(row[columns.WEIGHT]), z_at, y_at, rows, inputs, outputs, kind,
                 alpha,
             )  # fmt: skip
@@ -332,16 +348,6 @@ def _is_dense(row: NDArray[np.int64]) -> bool:
     return bool(row[columns.KIND] == columns.DENSE)
 
 
-def _grid(rows: int, width: int) -> tuple[int, int]:
-    """Blocks across and down of a product, a tile a block."""
-    return -(-width // G.tile_columns), -(-rows // G.tile_rows)
-
-
-def _tiles(rows: int, width: int) -> int:
-    across, down = _grid(rows, width)
-    return across * down
-
-
 def _blocks_of(elements: int) -> int:
     """Blocks for a loop over so many elements, each thread in strides."""
     return max(1, min(-(-elements // G.threads), 32 * int(description()["multiprocessors"])))
@@ -349,7 +355,7 @@ def _blocks_of(elements: int) -> int:
 
 def run_for(network: Trainable, params: Any, capacity: int, doubles: NDArray[np.float64]) -> Run:
     """The path for a network."""
-    found = fused_plan(network)
+    found = None if network.precision else fused_plan(network)
     if found is None:
         return TiledRun(network, params, capacity, doubles)
     return FusedRun(network, params, capacity, doubles, found)

@@ -17,13 +17,14 @@ from fastnn.cuda.geometry import Geometry
 from fastnn.cuda.ledger import first_row
 from fastnn.cuda.loss import TALLY, labels_row, targets_row
 from fastnn.cuda.optimizer import begin_step
-from fastnn.cuda.product import make_places, make_tile
+from fastnn.cuda.product import Tiling, make_tile, scalar_tiling
 from fastnn.cuda.target import cuda, kernel
+from fastnn.cuda.tensor import tensor_tiling
 
 
 @dataclass(frozen=True, slots=True)
 class Kernels:
-    """What the launches of fastnn.cuda.run name."""
+    """What the launches of fastnn.cuda.run name; tile: rows and columns that a block of a product makes."""
 
     gather: Any
     forward: Any
@@ -33,15 +34,16 @@ class Kernels:
     bias_gradient: Any
     backward: Any
     elementwise_backward: Any
+    tile: tuple[int, int]
 
 
-def _make_products(number: Any, g: Geometry) -> dict[str, Any]:
+def _make_products(number: Any, tiling: Tiling) -> dict[str, Any]:
     """The kernels that multiply, in blocks of (tile_across, tile_down)."""
-    kept_rows, kept_columns = g.tile
-    tile_rows, tile_columns, kept = g.tile_rows, g.tile_columns, kept_rows * kept_columns
-    row_of, column_of = make_places(g)
-    tile, gradient_tile = make_tile(number, g, True, False), make_tile(number, g, False, False)
-    backward_tile = make_tile(number, g, True, True)
+    kept_rows, kept_columns = tiling.kept
+    tile_rows, tile_columns, kept = tiling.rows, tiling.columns, kept_rows * kept_columns
+    row_of, column_of = tiling.row_of, tiling.column_of
+    tile, gradient_tile = make_tile(number, tiling, True, False), make_tile(number, tiling, False, False)
+    backward_tile = make_tile(number, tiling, True, True)
 
     @kernel
     def forward(workspace, x_at, z_at, y_at, params, w_at, b_at, b_size, m, n, k, kind, alpha):
@@ -174,9 +176,11 @@ def elementwise_backward(workspace, dx_at, dz_at, z_at, y_at, count, kind, alpha
         workspace[dx_at + j] = inward(workspace[dz_at + j], workspace[z_at + j], workspace[y_at + j], kind, alpha)
 
 
-def make_kernels(number: Any, g: Geometry, of_labels: bool) -> Kernels:
-    """The kernels for one type of number and one kind of target."""
+def make_kernels(number: Any, g: Geometry, of_labels: bool, precision: str | None = None) -> Kernels:
+    """The kernels for one type of number and one kind of target; products on tensor cores with a precision."""
+    tiling = tensor_tiling(g, precision) if precision else scalar_tiling(number, g)
     return Kernels(
         gather=gather, elementwise=elementwise, elementwise_backward=elementwise_backward,
-        lose=_make_lose(g, of_labels), bias_gradient=_make_bias_gradient(number, g), **_make_products(number, g),
+        lose=_make_lose(g, of_labels), bias_gradient=_make_bias_gradient(number, g), **_make_products(number, tiling),
+        tile=(tiling.rows, tiling.columns),
     )  # fmt: skip
