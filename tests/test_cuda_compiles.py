@@ -67,9 +67,9 @@ for number in (float32, float64):
         compiled(f"elementwise_backward {number}", kernels.elementwise_backward, f, i, i, i, i, i, i, d)
         compiled(f"lose {number}", kernels.lose, f, i, i, i, doubles, target, whole, doubles, i, i, i, i, doubles, i, i,
                  i, d)
-        for kept in {rows // GPU.down for rows in GPU.fused_rows}:
-            rows = fused.make_rows(number, GPU, kept, target.ndim == 1)
-            compiled(f"rows {kept} {number}", rows, whole2, doubles, f, f, doubles, f, m, target, whole, doubles, i, i,
+        for block_rows in GPU.fused_rows:
+            rows = fused.make_rows(number, GPU, block_rows, target.ndim == 1)
+            compiled(f"rows {block_rows} {number}", rows, whole2, doubles, f, f, doubles, f, m, target, whole, doubles, i, i,
                      b)
 print(json.dumps(found))
 """.replace("whole2", "array(int64, 2)")
@@ -82,6 +82,10 @@ def test_every_kernel_compiles_and_keeps_the_sums_of_a_product_in_registers() ->
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
+    for rows in (32, 16, 8):
+        # The gradient's sums, and those of both products, of 1, 2 and 4 columns; no others' than exp's take local memory.
+        assert found[f"rows {rows} float32"]["local"] == 0
+        assert found[f"rows {rows} float32"]["vector"] >= 15
     # Two terms of 8 x 8 sums, whose factors are read four at a time.
     assert found["gradient float32"] == {"fma": 128, "local": 0, "vector": 8, "mma": 0}
     for precision in ("tf32", "bf16"):

@@ -1,10 +1,11 @@
 """Small networks: a whole step but its update in one kernel, for networks whose rows fit shared memory.
 
-A block takes a few rows through the network and back: their values and gradients lie in shared memory, laid out by a
-tape for that many rows (see fastnn.tape), and what they add to the gradient goes to the block's own part. So a step is
-two launches, this one and optimizer.update.
+A block takes a few rows through the network and back: their values lie in shared memory by features (see
+fastnn.cuda.tile), at the places that a tape of fastnn.cuda.room says, each layer's gradient in the end where its output
+was; and what they add to the gradient goes to the block's own part. So a step is two launches, this one and
+optimizer.update.
 
-    tape     of a batch of `kept * down` rows; INPUT < 0 is the rows' place at BATCH_AT
+    tape     of fastnn.cuda.room; INPUT < 0 is the rows' place at BATCH_AT
     order    rows of x and y, those of the step from where ledger says on
     parts    (blocks, params.size), zero between parameters; tallies (blocks, TALLY): overwritten where `trains`
     out      (rows, O): the network's output, or empty
@@ -21,8 +22,9 @@ from fastnn.cuda.geometry import Geometry
 from fastnn.cuda.ledger import first_row
 from fastnn.cuda.loss import TALLY, labels_row, targets_row
 from fastnn.cuda.optimizer import EXTRAS, SMOOTHING, begin_step
-from fastnn.cuda.target import cuda, device, kernel
-from fastnn.cuda.tile import make_gradient, make_product
+from fastnn.cuda.product import ALIGNMENT
+from fastnn.cuda.target import cuda, device, kernel, place
+from fastnn.cuda.tile import make_gradient, make_product, stride_of
 from fastnn.tape.columns import (
     ACTIVATION,
     BATCH_AT,
@@ -47,9 +49,6 @@ from fastnn.tape.columns import (
     WIDTH_OUT,
 )
 
-# Rows of a weight's gradient that a thread keeps.
-GRADIENT_ROWS = 4
-
 
 @device
 def source_of(tape, i):
@@ -66,150 +65,154 @@ def previous_inward(dx, tape, doubles, i, room, at):
     return inward(dx, z, y, tape[i - 1, ACTIVATION], doubles[EXTRAS + i - 2])
 
 
-def _make_dense(number: Any, g: Geometry, kept: int, columns: int) -> tuple[Any, Any]:
-    """Forward and the gradient of the input, for threads that keep so many rows and columns."""
-    across, down, width, kept_sums = g.across, g.down, g.across * columns, kept * columns
-    product = make_product(number, across, down, kept, columns, g.fused_terms)
+def _make_dense(number: Any, g: Geometry, rows: int, columns: int, terms: int) -> tuple[Any, Any]:
+    """Forward and the gradient of the input, for threads that keep so many columns."""
+    vector, stride, width, kept_sums = g.vector, stride_of(rows), g.across * columns, g.vector * columns
+    product, turned_product = (make_product(number, g, rows, columns, terms, turned) for turned in (False, True))
 
     @device
-    def forward(tape, doubles, params, room, staged_at, i, count):
+    def forward(tape, doubles, params, room, staged_at, i):
         tx, ty = cuda.threadIdx.x, cuda.threadIdx.y
         inputs, outputs = tape[i, WIDTH_IN], tape[i, WIDTH_OUT]
         sums = cuda.local.array(kept_sums, number)
         for first in range(0, outputs, width):
             for b in range(columns):
-                c = first + tx + b * across
+                c = first + tx * columns + b
                 start = params[tape[i, BIAS] + c] if c < tape[i, BIAS_SIZE] else number(0)
-                for a in range(kept):
+                for a in range(vector):
                     sums[a * columns + b] = start
-            product(sums, room, source_of(tape, i), inputs, params, tape[i, WEIGHT], outputs, False, room, staged_at,
-                    count, first, outputs, inputs)  # fmt: skip
-            for a in range(kept):
-                for b in range(columns):
-                    r, c = ty + a * down, first + tx + b * across
-                    if r < count and c < outputs:
-                        z = sums[a * columns + b]
-                        room[tape[i, PRE] + r * outputs + c] = z
-                        room[tape[i, OUTPUT] + r * outputs + c] = activate(
-                            z, tape[i, ACTIVATION], doubles[EXTRAS + i - 1]
-                        )
+            product(sums, room, source_of(tape, i), params, tape[i, WEIGHT], outputs, staged_at, first, outputs, inputs)
+            for b in range(columns):
+                c = first + tx * columns + b
+                if c < outputs:
+                    for a in range(vector):
+                        at, z = c * stride + ty * vector + a, sums[a * columns + b]
+                        room[place(tape[i, PRE] + at)] = z
+                        room[place(tape[i, OUTPUT] + at)] = activate(z, tape[i, ACTIVATION], doubles[EXTRAS + i - 1])
 
     @device
-    def backward(tape, doubles, params, room, staged_at, i, count):
+    def backward(tape, doubles, params, room, staged_at, i):
         tx, ty = cuda.threadIdx.x, cuda.threadIdx.y
         inputs, outputs = tape[i, WIDTH_IN], tape[i, WIDTH_OUT]
         sums = cuda.local.array(kept_sums, number)
         for first in range(0, inputs, width):
-            for s in range(kept * columns):
+            for s in range(kept_sums):
                 sums[s] = number(0)
-            product(sums, room, tape[i, DOUTPUT], outputs, params, tape[i, WEIGHT], outputs, True, room, staged_at,
-                    count, first, inputs, outputs)  # fmt: skip
-            for a in range(kept):
-                for b in range(columns):
-                    r, c = ty + a * down, first + tx + b * across
-                    if r < count and c < inputs:
-                        at = r * inputs + c
+            turned_product(sums, room, tape[i, DOUTPUT], params, tape[i, WEIGHT], outputs, staged_at, first, inputs,
+                           outputs)  # fmt: skip
+            for b in range(columns):
+                c = first + tx * columns + b
+                if c < inputs:
+                    for a in range(vector):
+                        at = c * stride + ty * vector + a
                         dx = previous_inward(sums[a * columns + b], tape, doubles, i, room, at)
-                        room[tape[i, DINPUT] + at] = dx
+                        room[place(tape[i, DINPUT] + at)] = dx
 
     return forward, backward
 
 
-def _make_dense_of_any_width(number: Any, g: Geometry, kept: int) -> Any:
-    """Forward and the gradient of the input, by as few columns a thread as a width wants."""
-    few, some, most = (_make_dense(number, g, kept, columns) for columns in g.fused_columns)
+def _make_dense_of_any_width(number: Any, g: Geometry, rows: int) -> Any:
+    """Forward, the gradient of the input and that of the weight, by as few columns a thread as a width wants."""
+    sizes = tuple(zip(g.fused_columns, g.fused_terms, strict=True))
+    few, some, most = (
+        (*_make_dense(number, g, rows, columns, terms), make_gradient(number, g, rows, columns))
+        for columns, terms in sizes
+    )
     few_columns, some_columns = (g.across * columns for columns in g.fused_columns[:2])
 
     def by_width(of_few: Any, of_some: Any, of_most: Any) -> Any:
         @device
-        def run(width, tape, doubles, params, room, staged_at, i, count):
+        def run(width, *arguments):
             if width <= few_columns:
-                of_few(tape, doubles, params, room, staged_at, i, count)
+                of_few(*arguments)
             elif width <= some_columns:
-                of_some(tape, doubles, params, room, staged_at, i, count)
+                of_some(*arguments)
             else:
-                of_most(tape, doubles, params, room, staged_at, i, count)
+                of_most(*arguments)
 
         return run
 
     return tuple(by_width(*functions) for functions in zip(few, some, most, strict=True))
 
 
-def _make_forward(threads: int, dense_forward: Any) -> Any:
+def _make_forward(threads: int, stride: int, dense_forward: Any) -> Any:
     @device
-    def forward(tape, doubles, params, room, staged_at, i, count, own):
+    def forward(tape, doubles, params, room, staged_at, i, own):
         """Operation i on the block's rows."""
         outputs = tape[i, WIDTH_OUT]
         if tape[i, KIND] != DENSE:
-            for j in range(own, count * outputs, threads):
+            for j in range(own, outputs * stride, threads):
                 z = room[source_of(tape, i) + j]
                 room[tape[i, OUTPUT] + j] = activate(z, tape[i, ACTIVATION], doubles[EXTRAS + i - 1])
         else:
-            dense_forward(outputs, tape, doubles, params, room, staged_at, i, count)
+            dense_forward(outputs, tape, doubles, params, room, staged_at, i)
         cuda.syncthreads()
 
     return forward
 
 
-def _make_backward(number: Any, g: Geometry, dense_backward: Any) -> Any:
-    threads = g.threads
-    add_gradient = make_gradient(number, g.across, g.down, GRADIENT_ROWS, g.fused_columns[-1])
+def _make_backward(number: Any, threads: int, rows: int, dense_backward: Any, add_gradient: Any) -> Any:
+    stride = stride_of(rows)
 
     @device
-    def backward(tape, doubles, params, parts, part_at, room, staged_at, i, count, own, grows):
+    def backward(tape, doubles, params, parts, part_at, room, staged_at, i, own, grows):
         """Adds to the gradients of operation i, and finds that of its input where anybody wants it."""
         inputs, outputs = tape[i, WIDTH_IN], tape[i, WIDTH_OUT]
         dense = tape[i, KIND] == DENSE
         if dense:
-            add_gradient(parts, part_at + tape[i, WEIGHT], room, source_of(tape, i), room, tape[i, DOUTPUT], count,
-                         inputs, outputs, grows)  # fmt: skip
+            add_gradient(outputs, parts, part_at + tape[i, WEIGHT], room, source_of(tape, i), tape[i, DOUTPUT], inputs,
+                         outputs, grows)  # fmt: skip
             for j in range(own, tape[i, BIAS_SIZE], threads):
                 total = number(0)
-                for r in range(count):
-                    total += room[tape[i, DOUTPUT] + r * outputs + j]
+                for r in range(rows):
+                    total += room[place(tape[i, DOUTPUT] + j * stride + r)]
                 at = part_at + tape[i, BIAS] + j
                 parts[at] = parts[at] + total if grows else total
         if tape[i, DINPUT] >= 0:
+            # The gradient of the input overwrites what the weight's was made of: products wait for all threads first.
             if not dense:
-                for j in range(own, count * inputs, threads):
+                for j in range(own, inputs * stride, threads):
                     dx = previous_inward(room[tape[i, DOUTPUT] + j], tape, doubles, i, room, j)
                     room[tape[i, DINPUT] + j] = dx
             else:
-                dense_backward(inputs, tape, doubles, params, room, staged_at, i, count)
+                dense_backward(inputs, tape, doubles, params, room, staged_at, i)
         cuda.syncthreads()
 
     return backward
 
 
-def _make_lose(of_labels: bool) -> Any:
+def _make_lose(of_labels: bool, stride: int) -> Any:
     loss_row = labels_row if of_labels else targets_row
 
     @device
-    def lose(tape, doubles, room, tally, y, row, r):
-        """Loss of row r of the block, row `row` of y, and the gradient before the last activation."""
+    def lose(tape, doubles, room, tally, y, order, at, r, count):
+        """Loss of row r of the block, row order[at] of y, and the gradient before the last activation; 0 from `count`
+        rows on, which the batch lacks."""
         operations, outputs = tape[0, OPERATIONS], tape[0, OUTPUT_WIDTH]
         weights_at = EXTRAS + operations if tape[0, CLASS_WEIGHTS] > 0 else -1
-        g_at, z_at = tape[0, DOUTPUT_AT] + r * outputs, tape[0, OUTPUT_AT] + r * outputs
-        loss_row(tally, r * TALLY, room, g_at, room, z_at, outputs, y, row, tape[0, LOSS], tape[0, IGNORE_INDEX],
-                 doubles, weights_at, doubles[SMOOTHING])  # fmt: skip
-        for j in range(outputs):
-            room[g_at + j] = previous_inward(room[g_at + j], tape, doubles, operations + 1, room, r * outputs + j)
+        g_at, z_at = tape[0, DOUTPUT_AT] + r, tape[0, OUTPUT_AT] + r
+        if r < count:
+            loss_row(tally, r * TALLY, room, g_at, room, z_at, outputs, stride, y, order[at], tape[0, LOSS],
+                     tape[0, IGNORE_INDEX], doubles, weights_at, doubles[SMOOTHING])  # fmt: skip
+        for j in range(0, outputs * stride, stride):
+            dz = previous_inward(room[g_at + j], tape, doubles, operations + 1, room, r + j) if r < count else 0
+            room[g_at + j] = dz
 
     return lose
 
 
-def make_rows(number: Any, g: Geometry, kept: int, of_labels: bool) -> Any:
-    """The kernel for one type of number and one kind of target."""
-    across, threads = g.across, g.threads
-    block_rows = kept * g.down
+def make_rows(number: Any, g: Geometry, block_rows: int, of_labels: bool) -> Any:
+    """The kernel for one type of number, blocks of so many rows, and one kind of target."""
+    across, threads, stride = g.across, g.across * block_rows // g.vector, stride_of(block_rows)
     tally_size = block_rows * TALLY
-    dense_forward, dense_backward = _make_dense_of_any_width(number, g, kept)
-    forward, backward = _make_forward(threads, dense_forward), _make_backward(number, g, dense_backward)
-    lose = _make_lose(of_labels)
+    dense_forward, dense_backward, add_gradient = _make_dense_of_any_width(number, g, block_rows)
+    forward = _make_forward(threads, stride, dense_forward)
+    backward = _make_backward(number, threads, block_rows, dense_backward, add_gradient)
+    lose = _make_lose(of_labels, stride)
 
     @kernel
     def rows_kernel(tape, doubles, params, parts, tallies, out, x, y, order, ledger, rows, staged_at, trains):
-        room = cuda.shared.array(0, number)
+        room = cuda.shared.array(0, number, alignment=ALIGNMENT)
         tally = cuda.shared.array(tally_size, float64)
         own = cuda.threadIdx.y * across + cuda.threadIdx.x
         block = cuda.blockIdx.x
@@ -219,17 +222,19 @@ def make_rows(number: Any, g: Geometry, kept: int, of_labels: bool) -> Any:
         total, first = 0.0, first_row(ledger)
         for begin in range(block * block_rows, rows, cuda.gridDim.x * block_rows):
             count = min(block_rows, rows - begin)
-            for j in range(own, count * inputs, threads):
-                room[tape[0, BATCH_AT] + j] = x[order[first + begin + j // inputs], j % inputs]
+            for j in range(own, block_rows * inputs, threads):
+                r, c = j // inputs, j % inputs
+                value = x[order[first + begin + r], c] if r < count else number(0)
+                room[tape[0, BATCH_AT] + c * stride + r] = value
             cuda.syncthreads()
             for i in range(1, operations + 1):
-                forward(tape, doubles, params, room, staged_at, i, count, own)
+                forward(tape, doubles, params, room, staged_at, i, own)
             if out.size > 0:
                 for j in range(own, count * outputs, threads):
-                    out[begin * outputs + j] = room[tape[0, OUTPUT_AT] + j]
+                    out[begin * outputs + j] = room[tape[0, OUTPUT_AT] + j % outputs * stride + j // outputs]
             if trains:
-                if own < count:
-                    lose(tape, doubles, room, tally, y, order[first + begin + own], own)
+                if own < block_rows:
+                    lose(tape, doubles, room, tally, y, order, first + begin + own, own, count)
                 cuda.syncthreads()
                 if own < TALLY:
                     for r in range(count):
@@ -237,7 +242,7 @@ def make_rows(number: Any, g: Geometry, kept: int, of_labels: bool) -> Any:
                 grows = begin >= cuda.gridDim.x * block_rows
                 for back in range(operations):
                     i = operations - back
-                    backward(tape, doubles, params, parts, block * params.size, room, staged_at, i, count, own, grows)
+                    backward(tape, doubles, params, parts, block * params.size, room, staged_at, i, own, grows)
             cuda.syncthreads()
         if trains and own < TALLY:
             tallies[block * TALLY + own] = total

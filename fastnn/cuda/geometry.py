@@ -21,22 +21,22 @@ class TensorGeometry:
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """A block has across x down threads; threads of a warp lie side by side in a row.
+    """A block has `across` threads side by side, which make a warp.
 
-    fused_rows: rows of a batch that a block of the fused kernel may take, each a multiple of `down`, largest first.
-    fused_columns: columns of a product that each of its threads may keep, fewest first. tile: rows and columns of a
-    product that each thread of the tiled kernels keeps, tile_across threads side by side; vector: of them that lie
-    together. fused_terms, tile_terms: of a
-    sum, staged in shared memory together. update_threads: of a block of the update. shared_bytes: of a block.
+    vector: neighbouring numbers that a thread reads of shared memory at once. fused_rows: of a batch that a block of the
+    fused kernel may take, `vector` a thread, most first. fused_columns: of a product that each of its threads may keep,
+    fewest first, and fused_terms of its sums that are staged together. A block of the other kernels is `down` deep.
+    tile: rows and columns of a product that each thread of the tiled ones keeps, tile_across threads side by side, and
+    tile_terms. update_threads: of a block of the update. shared_bytes: of a block.
     """
 
     across: int
     down: int
+    vector: int
     fused_rows: tuple[int, ...]
     fused_columns: tuple[int, int, int]
-    fused_terms: int
+    fused_terms: tuple[int, int, int]
     tile: tuple[int, int]
-    vector: int
     tile_across: int
     tile_terms: int
     update_threads: int
@@ -62,10 +62,10 @@ class Geometry:
 
 # 48 kB is what a block has without asking the driver for more. 256 threads of 8 x 8 sums make tiles of 128 x 128, each
 # element of which is read 128 times from shared memory for once from the device's.
-GPU = Geometry(32, 8, (32, 16, 8), (1, 2, 4), 16, (8, 8), 4, 16, 8, 256, 48 * 1024,
+GPU = Geometry(32, 8, 4, (32, 16, 8), (1, 2, 4), (16, 16, 8), (8, 8), 16, 8, 256, 48 * 1024,
                TensorGeometry(32, (4, 4), (2, 4), 16, 4))  # fmt: skip
 # Simulated threads are Python's: few, and the same code.
-SIMULATOR = Geometry(2, 2, (4, 2), (1, 2, 3), 3, (4, 2), 2, 2, 2, 4, 48 * 1024,
+SIMULATOR = Geometry(2, 2, 2, (8, 4), (1, 2, 4), (4, 2, 2), (4, 2), 2, 2, 4, 48 * 1024,
                      TensorGeometry(4, (1, 1), (1, 1), 2, 2))  # fmt: skip
 
 GEOMETRY = SIMULATOR if SIMULATED else GPU

@@ -20,16 +20,13 @@ from fastnn.cuda import fused, tiled
 from fastnn.cuda.geometry import GEOMETRY as G
 from fastnn.cuda.loss import TALLY
 from fastnn.cuda.optimizer import EXTRAS, NEXT_STEP, SMOOTHING, make_sum_gradient, make_update, next_step
+from fastnn.cuda.room import Room, room_for
 from fastnn.cuda.target import cuda, description, launcher
-from fastnn.cuda.tile import PADDING
 from fastnn.losses import CrossEntropy
-from fastnn.lowering import Plan
 from fastnn.tape import columns
 from fastnn.trainer import Trainable
 from fastnn.training import CONTROL_SIZE, STEP
 
-# Widest layer of a fused network.
-FUSED_WIDTH = 128
 # Blocks of the fused kernel for a multiprocessor, each with a part of the gradient of its own.
 BLOCKS_EACH = 2
 # The same of the update, whose threads take parameters in strides.
@@ -39,8 +36,8 @@ PART_ROWS, MOST_PARTS = 256, 8
 
 
 @cache
-def _rows_kernel(itemsize: int, kept: int, of_labels: bool) -> Any:
-    return fused.make_rows(_number(itemsize), G, kept, of_labels)
+def _rows_kernel(itemsize: int, rows: int, of_labels: bool) -> Any:
+    return fused.make_rows(_number(itemsize), G, rows, of_labels)
 
 
 @cache
@@ -85,33 +82,6 @@ class Data:
 def _values_end(tape: NDArray[np.int64]) -> int:
     """Elements of a workspace that the fused kernel needs: all but the CPU's scratch, which lies behind the values."""
     return int(tape[0, columns.SCRATCH_AT])
-
-
-@dataclass(frozen=True)
-class FusedPlan:
-    """The plan of a block's rows, where its staged weights begin, and its bytes of dynamic shared memory."""
-
-    plan: Plan
-    staged_at: int
-    shared_bytes: int
-
-
-def fused_plan(network: Trainable) -> FusedPlan | None:
-    """None for a network that is too large."""
-    if max(network.inputs, *(operation.outputs for operation in network.operations)) > FUSED_WIDTH:
-        return None
-    itemsize = network.dtype.itemsize
-    staged = G.fused_terms * (G.across * G.fused_columns[-1] + PADDING)
-    for rows in G.fused_rows:
-        plan = network.plan(rows)
-        values = _values_end(plan.tape)
-        tape = plan.tape.copy()
-        tape[0, columns.BATCH_AT] = values
-        staged_at = values + rows * network.inputs
-        size = (staged_at + staged) * itemsize
-        if size + rows * TALLY * 8 <= G.shared_bytes:
-            return FusedPlan(Plan(tape, rows, network.dtype), staged_at, size)
-    return None
 
 
 class Run:
@@ -193,23 +163,23 @@ class FusedRun(Run):
     path = "fused"
 
     def __init__(
-        self, network: Trainable, params: Any, capacity: int, doubles: NDArray[np.float64], found: FusedPlan
+        self, network: Trainable, params: Any, capacity: int, doubles: NDArray[np.float64], room: Room
     ) -> None:
         super().__init__(network, params, capacity, doubles)
-        self._found = found
-        self._block_rows = found.plan.capacity
-        self._tape = cuda.to_device(found.plan.tape)
-        most = BLOCKS_EACH * description()["multiprocessors"]
-        self._blocks = min(-(-capacity // self._block_rows), most)
+        self._room = room
+        self._tape = cuda.to_device(room.tape)
+        most = BLOCKS_EACH * G.fused_rows[0] // room.rows * description()["multiprocessors"]
+        self._blocks = min(-(-capacity // room.rows), most)
         self._take_parts(self._blocks, self._blocks)
 
     def rows(self, data: Data, rows: int, out: Any, trains: bool) -> tuple[int, int]:
-        blocks = min(self._blocks, -(-rows // self._block_rows))
-        kernel = _rows_kernel(self.itemsize, self._block_rows // G.down, data.y.ndim == 1)
+        room = self._room
+        blocks = min(self._blocks, -(-rows // room.rows))
+        kernel = _rows_kernel(self.itemsize, room.rows, data.y.ndim == 1)
         self.launch(
-            kernel, blocks, (G.across, G.down),
+            kernel, blocks, (G.across, room.rows // G.vector),
             self._tape, self.doubles, self.params, self._parts, self._tallies, out, data.x, data.y, data.order,
-            data.ledger, rows, self._found.staged_at, trains, shared_bytes=self._found.shared_bytes,
+            data.ledger, rows, room.staged_at, trains, shared_bytes=room.shared_bytes,
         )  # fmt: skip
         return blocks, blocks
 
@@ -355,7 +325,7 @@ def _blocks_of(elements: int) -> int:
 
 def run_for(network: Trainable, params: Any, capacity: int, doubles: NDArray[np.float64]) -> Run:
     """The path for a network."""
-    found = None if network.precision else fused_plan(network)
-    if found is None:
+    room = None if network.precision else room_for(network, capacity, int(description()["multiprocessors"]))
+    if room is None:
         return TiledRun(network, params, capacity, doubles)
-    return FusedRun(network, params, capacity, doubles, found)
+    return FusedRun(network, params, capacity, doubles, room)

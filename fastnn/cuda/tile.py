@@ -1,10 +1,8 @@
-"""Products inside a block of the fused kernel: rows in shared memory times a weight in the device's.
+"""Products inside a block of the fused kernel: values in shared memory times a weight in the device's.
 
-    across, down  threads of the block, tx and ty of this one
-    y[r, c] = start[c] + sum over p of x[r, p] * w[p, c]     each sum one chain of fused multiply-adds in the order of p
-
-Thread (ty, tx) keeps rows ty + a * down and columns tx + b * across, so that the threads of a warp read one element of
-x and neighbouring elements of w. The weight is staged in shared memory, some terms at a time.
+Values of a layer lie by features: that of row r and feature c at c * stride + r, a feature a multiple of 16 bytes after
+the last. A thread takes `vector` neighbouring rows, which it reads at once, and a few columns; the threads of a warp
+share the rows. Each sum is one chain of fused multiply-adds in the order of its terms.
 """
 
 from __future__ import annotations
@@ -12,75 +10,116 @@ from __future__ import annotations
 from typing import Any
 
 from fastnn.cuda.functions import fma
+from fastnn.cuda.geometry import Geometry
+from fastnn.cuda.staging import Words, make_staging
 from fastnn.cuda.target import cuda, device, place
 
-# Elements more in a staged row: what neighbours write transposed lies in different banks, and rows begin on 16 bytes.
+# Elements more from one staged term, or one feature, to the next: what neighbours touch lies in different banks.
 PADDING = 4
+# Rows of a weight's gradient that a thread keeps.
+GRADIENT_ROWS = 4
 
 
-def make_product(number: Any, across: int, down: int, kept: int, columns: int, terms: int) -> Any:
-    """The device function for threads that keep `kept` rows and so many columns."""
-    width, threads = across * columns, across * down
-    row, turns = width + PADDING, -(-terms * width // threads)
+def stride_of(rows: int) -> int:
+    """From one feature to the next, for blocks of so many rows."""
+    return rows + PADDING
+
+
+def staged_size(g: Geometry) -> int:
+    """Elements that staged weights take at the most."""
+    return max(
+        terms * (g.across * columns + PADDING) for columns, terms in zip(g.fused_columns, g.fused_terms, strict=True)
+    )
+
+
+@device
+def whole(at):
+    """A place that is a multiple of 16 bytes, as the compiler can see now: it reads four numbers at once."""
+    return at & -4
+
+
+def make_product(number: Any, g: Geometry, rows: int, columns: int, terms: int, turned: bool) -> Any:
+    """The device function for threads that keep so many columns; turned: of the transposed weight."""
+    vector, stride, threads = g.vector, stride_of(rows), g.across * rows // g.vector
+    width = g.across * columns
+    row = width + PADDING
 
     @device
-    def product(sums, x, x_at, ldx, w, w_at, ldw, turned, staged, staged_at, count, first, last, k):
-        """sums[a * columns + b] += the products of columns first..last of w, or of its transpose where `turned`.
+    def word(held, at):
+        return held[at]
 
-        All threads call it; rows from `count` on are not read. Leaves what it stages at staged[staged_at:].
+    words = Words(width, row, terms, 1, terms, threads, g.across, word)
+    load, store = make_staging(number, words, turned)
+    held_size = words.held
+
+    @device
+    def product(sums, room, x_at, w, w_at, ldw, staged_at, first, last, k):
+        """sums[a * columns + b] += the k products of the thread's row a and of column first + tx * columns + b of w.
+
+        All threads call it; sums of columns from `last` on mean nothing. w is staged at room[staged_at:].
         """
+        held = cuda.local.array(held_size, number)
+        factors = cuda.local.array(vector, number)
+        elements = cuda.local.array(columns, number)
         tx, ty = cuda.threadIdx.x, cuda.threadIdx.y
-        own = ty * across + tx
+        x_from, w_from = whole(x_at) + ty * vector, whole(staged_at) + tx * columns
+        load(held, w, w_at, ldw, first, last, 0, k)
         for begin in range(0, k, terms):
-            many = min(terms, k - begin)
             cuda.syncthreads()
-            for turn in range(turns):  # a literal number, so that it is unrolled
-                i = own + turn * threads
-                if turned:  # neighbours read along a row of w
-                    p, c = i % terms, i // terms
-                    at = w_at + (first + c) * ldw + begin + p
-                else:
-                    p, c = i // width, i % width
-                    at = w_at + (begin + p) * ldw + first + c
-                if p < many and c < width:
-                    element = w[place(at)] if first + c < last else number(0)
-                    staged[place(staged_at + p * row + c)] = element
+            store(room, staged_at, held)
             cuda.syncthreads()
-            for p in range(many):
-                for a in range(kept):
-                    r = ty + a * down
-                    factor = x[place(x_at + r * ldx + begin + p)] if r < count else number(0)
+            if begin + terms < k:
+                load(held, w, w_at, ldw, first, last, begin + terms, k)
+            # No range, which the compiler does not unroll: 47 instructions for 32 multiply-adds so, 69 with it.
+            p, many = 0, min(terms, k - begin)
+            while p < many:
+                for a in range(vector):
+                    factors[a] = room[place(x_from + (begin + p) * stride + a)]
+                for b in range(columns):
+                    elements[b] = room[place(w_from + p * row + b)]
+                for a in range(vector):
                     for b in range(columns):
-                        element = staged[place(staged_at + p * row + tx + b * across)]
-                        sums[a * columns + b] = fma(factor, element, sums[a * columns + b])
+                        sums[a * columns + b] = fma(factors[a], elements[b], sums[a * columns + b])
+                p += 1
 
     return product
 
 
-def make_gradient(number: Any, across: int, down: int, kept: int, columns: int) -> Any:
+def make_gradient(number: Any, g: Geometry, rows: int, columns: int) -> Any:
     """The device function that adds x.T @ dz of the block's rows to its part of the weight's gradient."""
-    kept_sums = kept * columns
+    vector, stride, across, down = g.vector, stride_of(rows), g.across, rows // g.vector
+    kept_sums, x_size, dz_size = GRADIENT_ROWS * columns, GRADIENT_ROWS * vector, columns * vector
 
     @device
-    def gradient(parts, at, x, x_at, dz, dz_at, count, inputs, outputs, grows):
-        """parts[at + i * outputs + o] (+)= sum over r of x[r, i] * dz[r, o]; both in shared memory, row by row."""
+    def gradient(parts, at, room, x_at, dz_at, inputs, outputs, grows):
+        """parts[at + i * outputs + o] (+)= sum over r of x[i, r] * dz[o, r]; rows that the batch lacks have dz 0."""
         tx, ty = cuda.threadIdx.x, cuda.threadIdx.y
         sums = cuda.local.array(kept_sums, number)
-        for i0 in range(0, inputs, down * kept):
-            for o0 in range(0, outputs, across * columns):
-                for s in range(kept * columns):
+        x = cuda.local.array(x_size, number)
+        dz = cuda.local.array(dz_size, number)
+        for i0 in range(ty * GRADIENT_ROWS, inputs, down * GRADIENT_ROWS):
+            for o0 in range(tx, outputs, across * columns):
+                for s in range(kept_sums):
                     sums[s] = number(0)
-                for r in range(count):
-                    for a in range(kept):
-                        i = i0 + ty + a * down
-                        factor = x[place(x_at + r * inputs + i)] if i < inputs else number(0)
-                        for b in range(columns):
-                            o = o0 + tx + b * across
-                            element = dz[place(dz_at + r * outputs + o)] if o < outputs else number(0)
-                            sums[a * columns + b] = fma(factor, element, sums[a * columns + b])
-                for a in range(kept):
+                r = 0
+                while r < rows:
+                    for a in range(GRADIENT_ROWS):
+                        i = min(i0 + a, inputs - 1)
+                        for v in range(vector):
+                            x[a * vector + v] = room[place(whole(x_at) + i * stride + r + v)]
                     for b in range(columns):
-                        i, o = i0 + ty + a * down, o0 + tx + b * across
+                        o = min(o0 + b * across, outputs - 1)
+                        for v in range(vector):
+                            dz[b * vector + v] = room[place(whole(dz_at) + o * stride + r + v)]
+                    for v in range(vector):
+                        for a in range(GRADIENT_ROWS):
+                            for b in range(columns):
+                                s = a * columns + b
+                                sums[s] = fma(x[a * vector + v], dz[b * vector + v], sums[s])
+                    r += vector
+                for a in range(GRADIENT_ROWS):
+                    for b in range(columns):
+                        i, o = i0 + a, o0 + b * across
                         if i < inputs and o < outputs:
                             total, target = sums[a * columns + b], place(at + i * outputs + o)
                             parts[target] = parts[target] + total if grows else total

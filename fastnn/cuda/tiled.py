@@ -138,8 +138,8 @@ def _make_lose(g: Geometry, of_labels: bool) -> Any:
         r = begin + own
         if r < rows:
             row = order[first_row(ledger) + r]
-            loss_row(room, own * TALLY, workspace, g_at + r * classes, workspace, y_at + r * classes, classes, y, row,
-                     loss, ignored, doubles, weights_at, doubles[smoothing_at])  # fmt: skip
+            loss_row(room, own * TALLY, workspace, g_at + r * classes, workspace, y_at + r * classes, classes, 1, y,
+                     row, loss, ignored, doubles, weights_at, doubles[smoothing_at])  # fmt: skip
             for j in range(r * classes, (r + 1) * classes):
                 workspace[g_at + j] = inward(workspace[g_at + j], workspace[z_at + j], workspace[y_at + j], kind, alpha)
         cuda.syncthreads()
