@@ -69,8 +69,8 @@ for number in (float32, float64):
                  i, d)
         for block_rows in GPU.fused_rows:
             rows = fused.make_rows(number, GPU, block_rows, target.ndim == 1)
-            compiled(f"rows {block_rows} {number}", rows, whole2, doubles, f, f, doubles, f, m, target, whole, doubles, i, i,
-                     b)
+            compiled(f"rows {block_rows} {number}", rows, whole2, doubles, f, f, doubles, f, m, target, whole, doubles, i,
+                     i, b)
 print(json.dumps(found))
 """.replace("whole2", "array(int64, 2)")
 
@@ -83,7 +83,7 @@ def test_every_kernel_compiles_and_keeps_the_sums_of_a_product_in_registers() ->
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     for rows in (32, 16, 8):
-        # The gradient's sums, and those of both products, of 1, 2 and 4 columns; no others' than exp's take local memory.
+        # Of both products and the gradient, for 1, 2 and 4 columns.
         assert found[f"rows {rows} float32"]["local"] == 0
         assert found[f"rows {rows} float32"]["vector"] >= 15
     # Two terms of 8 x 8 sums, whose factors are read four at a time.

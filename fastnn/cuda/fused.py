@@ -17,14 +17,15 @@ from typing import Any
 
 from numba import float64
 
-from fastnn.cuda.activation import activate, inward
+from fastnn.cuda.activation import activate, inward, relu, relu_derivative
 from fastnn.cuda.geometry import Geometry
 from fastnn.cuda.ledger import first_row
 from fastnn.cuda.loss import TALLY, labels_row, targets_row
 from fastnn.cuda.optimizer import EXTRAS, SMOOTHING, begin_step
 from fastnn.cuda.product import ALIGNMENT
-from fastnn.cuda.target import cuda, device, kernel, place
+from fastnn.cuda.target import cuda, device, kernel_of, place
 from fastnn.cuda.tile import make_gradient, make_product, stride_of
+from fastnn.kernels.activation import IDENTITY, RELU
 from fastnn.tape.columns import (
     ACTIVATION,
     BATCH_AT,
@@ -50,6 +51,10 @@ from fastnn.tape.columns import (
 )
 
 
+# Of a thread: two blocks of 256 share a multiprocessor, where 139 that the compiler would take leave room for one.
+REGISTERS = 128
+
+
 @device
 def source_of(tape, i):
     """Where operation i reads its rows."""
@@ -57,12 +62,31 @@ def source_of(tape, i):
 
 
 @device
-def previous_inward(dx, tape, doubles, i, room, at):
-    """dx, of one element of the input of operation i, through the activation that made it; i is not the first."""
-    z, y = room[tape[i - 1, PRE] + at], room[tape[i - 1, OUTPUT] + at]
-    if tape[i - 1, KIND] != DENSE:
-        z = room[source_of(tape, i - 1) + at]
-    return inward(dx, z, y, tape[i - 1, ACTIVATION], doubles[EXTRAS + i - 2])
+def is_plain(kind):
+    """Whether the threads that make a product apply the activation on their own sums; the others take a pass of its
+    own, since all of them for every sum were 300 kB of code."""
+    return kind in (RELU, IDENTITY)
+
+
+def _make_passes(number: Any, stride: int, threads: int) -> tuple[Any, Any]:
+    """Device functions for all values of a layer, each thread in strides."""
+
+    @device
+    def activate_all(tape, doubles, room, i, z_at, own):
+        """The output of operation i from what lies at z_at."""
+        for j in range(own, tape[i, WIDTH_OUT] * stride, threads):
+            y = activate(room[place(z_at + j)], tape[i, ACTIVATION], doubles[EXTRAS + i - 1])
+            room[place(tape[i, OUTPUT] + j)] = y
+
+    @device
+    def derive_all(tape, doubles, room, i, own):
+        """The derivative of operation i's activation replaces its output."""
+        z_at, y_at = tape[i, PRE] if tape[i, KIND] == DENSE else source_of(tape, i), tape[i, OUTPUT]
+        for j in range(own, tape[i, WIDTH_OUT] * stride, threads):
+            z, y = room[place(z_at + j)], room[place(y_at + j)]
+            room[place(y_at + j)] = inward(number(1), z, y, tape[i, ACTIVATION], doubles[EXTRAS + i - 1])
+
+    return activate_all, derive_all
 
 
 def _make_dense(number: Any, g: Geometry, rows: int, columns: int, terms: int) -> tuple[Any, Any]:
@@ -71,7 +95,8 @@ def _make_dense(number: Any, g: Geometry, rows: int, columns: int, terms: int) -
     product, turned_product = (make_product(number, g, rows, columns, terms, turned) for turned in (False, True))
 
     @device
-    def forward(tape, doubles, params, room, staged_at, i):
+    def forward(tape, params, room, staged_at, i):
+        """What operation i's activation is of; or its output, where that is plain."""
         tx, ty = cuda.threadIdx.x, cuda.threadIdx.y
         inputs, outputs = tape[i, WIDTH_IN], tape[i, WIDTH_OUT]
         sums = cuda.local.array(kept_sums, number)
@@ -86,12 +111,13 @@ def _make_dense(number: Any, g: Geometry, rows: int, columns: int, terms: int) -
                 c = first + tx * columns + b
                 if c < outputs:
                     for a in range(vector):
-                        at, z = c * stride + ty * vector + a, sums[a * columns + b]
-                        room[place(tape[i, PRE] + at)] = z
-                        room[place(tape[i, OUTPUT] + at)] = activate(z, tape[i, ACTIVATION], doubles[EXTRAS + i - 1])
+                        z = sums[a * columns + b]
+                        at = place(tape[i, PRE] + c * stride + ty * vector + a)
+                        room[at] = relu(z) if tape[i, ACTIVATION] == RELU else z
 
     @device
-    def backward(tape, doubles, params, room, staged_at, i):
+    def backward(tape, params, room, staged_at, i):
+        """The gradient before the activation of the operation before, whose output, or slope, it replaces."""
         tx, ty = cuda.threadIdx.x, cuda.threadIdx.y
         inputs, outputs = tape[i, WIDTH_IN], tape[i, WIDTH_OUT]
         sums = cuda.local.array(kept_sums, number)
@@ -104,9 +130,13 @@ def _make_dense(number: Any, g: Geometry, rows: int, columns: int, terms: int) -
                 c = first + tx * columns + b
                 if c < inputs:
                     for a in range(vector):
-                        at = c * stride + ty * vector + a
-                        dx = previous_inward(sums[a * columns + b], tape, doubles, i, room, at)
-                        room[place(tape[i, DINPUT] + at)] = dx
+                        at = place(tape[i, DINPUT] + c * stride + ty * vector + a)
+                        slope = room[at]
+                        if tape[i - 1, ACTIVATION] == RELU:
+                            slope = relu_derivative(slope)
+                        elif tape[i - 1, ACTIVATION] == IDENTITY:
+                            slope = number(1)
+                        room[at] = sums[a * columns + b] * slope
 
     return forward, backward
 
@@ -135,47 +165,60 @@ def _make_dense_of_any_width(number: Any, g: Geometry, rows: int) -> Any:
     return tuple(by_width(*functions) for functions in zip(few, some, most, strict=True))
 
 
-def _make_forward(threads: int, stride: int, dense_forward: Any) -> Any:
+def _make_forward(activate_all: Any, dense_forward: Any) -> Any:
     @device
     def forward(tape, doubles, params, room, staged_at, i, own):
         """Operation i on the block's rows."""
-        outputs = tape[i, WIDTH_OUT]
-        if tape[i, KIND] != DENSE:
-            for j in range(own, outputs * stride, threads):
-                z = room[source_of(tape, i) + j]
-                room[tape[i, OUTPUT] + j] = activate(z, tape[i, ACTIVATION], doubles[EXTRAS + i - 1])
-        else:
-            dense_forward(outputs, tape, doubles, params, room, staged_at, i)
-        cuda.syncthreads()
+        dense = tape[i, KIND] == DENSE
+        if dense:
+            dense_forward(tape[i, WIDTH_OUT], tape, params, room, staged_at, i)
+            cuda.syncthreads()
+        if not dense or not is_plain(tape[i, ACTIVATION]):
+            activate_all(tape, doubles, room, i, tape[i, PRE] if dense else source_of(tape, i), own)
+            cuda.syncthreads()
 
     return forward
 
 
-def _make_backward(number: Any, threads: int, rows: int, dense_backward: Any, add_gradient: Any) -> Any:
+def _make_backward(
+    number: Any, threads: int, rows: int, derive_all: Any, dense_backward: Any, add_gradient: Any
+) -> Any:
     stride = stride_of(rows)
 
     @device
-    def backward(tape, doubles, params, parts, part_at, room, staged_at, i, own, grows):
-        """Adds to the gradients of operation i, and finds that of its input where anybody wants it."""
+    def add_gradients(tape, parts, part_at, room, i, own, grows):
+        """Of the weight and the bias of operation i."""
         inputs, outputs = tape[i, WIDTH_IN], tape[i, WIDTH_OUT]
-        dense = tape[i, KIND] == DENSE
+        add_gradient(outputs, parts, part_at + tape[i, WEIGHT], room, source_of(tape, i), tape[i, DOUTPUT], inputs,
+                     outputs, grows)  # fmt: skip
+        for j in range(own, tape[i, BIAS_SIZE], threads):
+            total = number(0)
+            for r in range(rows):
+                total += room[place(tape[i, DOUTPUT] + j * stride + r)]
+            at = part_at + tape[i, BIAS] + j
+            parts[at] = parts[at] + total if grows else total
+
+    @device
+    def backward(tape, doubles, params, parts, part_at, room, staged_at, i, own, grows):
+        """Adds to the gradients of operation i, and finds that of its input where anybody wants it; the operation
+        behind the last one is the loss."""
+        operations = tape[0, OPERATIONS]
+        of_loss = i > operations
+        dense = not of_loss and tape[i, KIND] == DENSE
         if dense:
-            add_gradient(outputs, parts, part_at + tape[i, WEIGHT], room, source_of(tape, i), tape[i, DOUTPUT], inputs,
-                         outputs, grows)  # fmt: skip
-            for j in range(own, tape[i, BIAS_SIZE], threads):
-                total = number(0)
-                for r in range(rows):
-                    total += room[place(tape[i, DOUTPUT] + j * stride + r)]
-                at = part_at + tape[i, BIAS] + j
-                parts[at] = parts[at] + total if grows else total
-        if tape[i, DINPUT] >= 0:
-            # The gradient of the input overwrites what the weight's was made of: products wait for all threads first.
-            if not dense:
-                for j in range(own, inputs * stride, threads):
-                    dx = previous_inward(room[tape[i, DOUTPUT] + j], tape, doubles, i, room, j)
-                    room[tape[i, DINPUT] + j] = dx
-            else:
-                dense_backward(inputs, tape, doubles, params, room, staged_at, i)
+            add_gradients(tape, parts, part_at, room, i, own, grows)
+        dx_at = tape[0, DOUTPUT_AT] if of_loss else tape[i, DINPUT]
+        if dx_at < 0:
+            return
+        cuda.syncthreads()  # the gradient of the input overwrites what the weight's was made of
+        if not dense or not is_plain(tape[i - 1, ACTIVATION]):
+            derive_all(tape, doubles, room, i - 1, own)
+        if dense:
+            dense_backward(tape[i, WIDTH_IN], tape, params, room, staged_at, i)
+        else:
+            dy_at = tape[0, DOUTPUT_AT] if of_loss else tape[i, DOUTPUT]
+            for j in range(own, tape[i - 1, WIDTH_OUT] * stride, threads):
+                room[place(dx_at + j)] = room[place(dy_at + j)] * room[place(tape[i - 1, OUTPUT] + j)]
         cuda.syncthreads()
 
     return backward
@@ -186,17 +229,17 @@ def _make_lose(of_labels: bool, stride: int) -> Any:
 
     @device
     def lose(tape, doubles, room, tally, y, order, at, r, count):
-        """Loss of row r of the block, row order[at] of y, and the gradient before the last activation; 0 from `count`
-        rows on, which the batch lacks."""
-        operations, outputs = tape[0, OPERATIONS], tape[0, OUTPUT_WIDTH]
-        weights_at = EXTRAS + operations if tape[0, CLASS_WEIGHTS] > 0 else -1
+        """Loss of row r of the block, row order[at] of y, and its gradient; 0 from `count` rows on, which the batch
+        lacks."""
+        outputs = tape[0, OUTPUT_WIDTH]
+        weights_at = EXTRAS + tape[0, OPERATIONS] if tape[0, CLASS_WEIGHTS] > 0 else -1
         g_at, z_at = tape[0, DOUTPUT_AT] + r, tape[0, OUTPUT_AT] + r
         if r < count:
             loss_row(tally, r * TALLY, room, g_at, room, z_at, outputs, stride, y, order[at], tape[0, LOSS],
                      tape[0, IGNORE_INDEX], doubles, weights_at, doubles[SMOOTHING])  # fmt: skip
-        for j in range(0, outputs * stride, stride):
-            dz = previous_inward(room[g_at + j], tape, doubles, operations + 1, room, r + j) if r < count else 0
-            room[g_at + j] = dz
+        else:
+            for j in range(0, outputs * stride, stride):
+                room[place(g_at + j)] = 0
 
     return lose
 
@@ -206,11 +249,12 @@ def make_rows(number: Any, g: Geometry, block_rows: int, of_labels: bool) -> Any
     across, threads, stride = g.across, g.across * block_rows // g.vector, stride_of(block_rows)
     tally_size = block_rows * TALLY
     dense_forward, dense_backward, add_gradient = _make_dense_of_any_width(number, g, block_rows)
-    forward = _make_forward(threads, stride, dense_forward)
-    backward = _make_backward(number, threads, block_rows, dense_backward, add_gradient)
+    activate_all, derive_all = _make_passes(number, stride, threads)
+    forward = _make_forward(activate_all, dense_forward)
+    backward = _make_backward(number, threads, block_rows, derive_all, dense_backward, add_gradient)
     lose = _make_lose(of_labels, stride)
 
-    @kernel
+    @kernel_of(REGISTERS)
     def rows_kernel(tape, doubles, params, parts, tallies, out, x, y, order, ledger, rows, staged_at, trains):
         room = cuda.shared.array(0, number, alignment=ALIGNMENT)
         tally = cuda.shared.array(tally_size, float64)
@@ -240,8 +284,8 @@ def make_rows(number: Any, g: Geometry, block_rows: int, of_labels: bool) -> Any
                     for r in range(count):
                         total += tally[r * TALLY + own]
                 grows = begin >= cuda.gridDim.x * block_rows
-                for back in range(operations):
-                    i = operations - back
+                for back in range(operations + 1):
+                    i = operations + 1 - back
                     backward(tape, doubles, params, parts, block * params.size, room, staged_at, i, own, grows)
             cuda.syncthreads()
         if trains and own < TALLY:

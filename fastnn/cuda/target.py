@@ -75,6 +75,11 @@ def kernel(function: Any) -> Any:
     return cuda.jit(function)
 
 
+def kernel_of(registers: int) -> Any:
+    """As kernel, with at most so many registers a thread."""
+    return cuda.jit if SIMULATED else cuda.jit(max_registers=registers)
+
+
 def device(function: Any) -> Any:
     """A function that kernels call."""
     return function if SIMULATED else cuda.jit(device=True)(function)
