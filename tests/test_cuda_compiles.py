@@ -44,7 +44,8 @@ def compiled(name, kernel, *signature):
 
 for number in (float32, float64):
     f, m = array(number), array(number, 2)
-    total, update = (make(GPU.update_threads) for make in (optimizer.make_sum_gradient, optimizer.make_update))
+    makers = optimizer.make_sum_gradient, optimizer.make_update
+    total, update = (make(GPU.update_threads, GPU.across) for make in makers)
     compiled(f"next_step {number}", optimizer.next_step, doubles)
     compiled(f"sum_gradient {number}", total, f, doubles, f, i, doubles, i, b)
     compiled(f"update {number}", update, f, f, f, i, b, doubles, doubles, doubles, i, b, doubles, i)
@@ -69,8 +70,8 @@ for number in (float32, float64):
                  i, d)
         for block_rows in GPU.fused_rows:
             rows = fused.make_rows(number, GPU, block_rows, target.ndim == 1)
-            compiled(f"rows {block_rows} {number}", rows, whole2, doubles, f, f, doubles, f, m, target, whole, doubles, i,
-                     i, b)
+            compiled(f"rows {block_rows} {number}", rows, whole2, doubles, f, f, doubles, f, m, target, whole, doubles,
+                     i, i, b)
 print(json.dumps(found))
 """.replace("whole2", "array(int64, 2)")
 

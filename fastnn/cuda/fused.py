@@ -50,7 +50,6 @@ from fastnn.tape.columns import (
     WIDTH_OUT,
 )
 
-
 # Of a thread: two blocks of 256 share a multiprocessor, where 139 that the compiler would take leave room for one.
 REGISTERS = 128
 

@@ -24,10 +24,10 @@ class Geometry:
     """A block has `across` threads side by side, which make a warp.
 
     vector: neighbouring numbers that a thread reads of shared memory at once. fused_rows: of a batch that a block of
-    the fused kernel may take, `vector` a thread, most first. fused_columns: of a product that each of its threads may keep,
-    fewest first, and fused_terms of its sums that are staged together. A block of the other kernels is `down` deep.
-    tile: rows and columns of a product that each thread of the tiled ones keeps, tile_across threads side by side, and
-    tile_terms. update_threads: of a block of the update. shared_bytes: of a block.
+    the fused kernel may take, `vector` a thread, most first. fused_columns: of a product that each of its threads may
+    keep, fewest first, and fused_terms of its sums that are staged together. A block of the other kernels is `down`
+    deep. tile: rows and columns of a product that each thread of the tiled ones keeps, tile_across threads side by
+    side, and tile_terms. update_threads: of a block of the update. shared_bytes: of a block.
     """
 
     across: int

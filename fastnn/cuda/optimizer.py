@@ -129,17 +129,40 @@ def _make_totals(threads: int) -> tuple[Any, Any]:
 
 
 @device
-def summed(parts, count, size, j):
-    """Element j of the sum of the parts, in their order."""
-    total = parts[place(j)]
-    for part in range(1, count):
+def summed(parts, first, step, count, size, j):
+    """Element j of the sum of every `step`th part from `first` on, in their order."""
+    total = parts[place(first * size + j)]
+    for part in range(first + step, count, step):
         total += parts[place(part * size + j)]
     return total
 
 
-def make_sum_gradient(threads: int) -> Any:
-    """The kernel for blocks of so many threads, a power of two, which take elements in strides of the grid."""
+def _make_shared_sum(lanes: int, groups: int) -> Any:
+    """Parts are summed by all threads of a block, `groups` to an element, where there are as many. One thread would
+    wait for one part after the other: 100 of them and more for a network that has 1,000 parameters."""
+
+    @device
+    def shared_sum(room, parts, count, size, begin):
+        """Of element begin + lane, for the threads of the first group. All threads call it."""
+        lane, group = cuda.threadIdx.x % lanes, cuda.threadIdx.x // lanes
+        cuda.syncthreads()  # others may still read what lies there
+        if begin + lane < size:
+            room[cuda.threadIdx.x] = summed(parts, group, groups, count, size, begin + lane)
+        cuda.syncthreads()
+        total = 0.0
+        if group == 0:
+            for other in range(groups):
+                total += room[other * lanes + lane]
+        return total
+
+    return shared_sum
+
+
+def make_sum_gradient(threads: int, lanes: int) -> Any:
+    """The kernel for blocks of so many threads, a power of two, `lanes` of them side by side."""
     block_total, column_total = _make_totals(threads)
+    groups = threads // lanes
+    shared_sum = _make_shared_sum(lanes, groups)
 
     @kernel
     def sum_gradient(gradient, squares, parts, count, tallies, blocks, mean):
@@ -147,11 +170,18 @@ def make_sum_gradient(threads: int) -> Any:
         room = cuda.shared.array(threads, float64)
         divisor = column_total(room, tallies, blocks, TALLY, DIVISOR)
         scale = type(gradient[0])(divisor if mean and divisor != 0 else 1.0)
-        square = 0.0
-        for j in range(cuda.grid(1), gradient.size, cuda.gridsize(1)):
-            element = summed(parts, count, gradient.size, j) / scale
-            gradient[place(j)] = element
-            square += float(element) * float(element)
+        square, size, own = 0.0, gradient.size, cuda.threadIdx.x
+        if count < groups:
+            for j in range(cuda.grid(1), size, cuda.gridsize(1)):
+                element = summed(parts, 0, 1, count, size, j) / scale
+                gradient[place(j)] = element
+                square += float(element) * float(element)
+        else:
+            for begin in range(cuda.blockIdx.x * lanes, size, cuda.gridDim.x * lanes):
+                element = type(scale)(shared_sum(room, parts, count, size, begin)) / scale
+                if own < min(lanes, size - begin):
+                    gradient[place(begin + own)] = element
+                    square += float(element) * float(element)
         total = block_total(room, square)
         if cuda.threadIdx.x == 0:
             squares[cuda.blockIdx.x] = total
@@ -159,9 +189,11 @@ def make_sum_gradient(threads: int) -> Any:
     return sum_gradient
 
 
-def make_update(threads: int) -> Any:
+def make_update(threads: int, lanes: int) -> Any:
     """As make_sum_gradient."""
     _, column_total = _make_totals(threads)
+    groups = threads // lanes
+    shared_sum = _make_shared_sum(lanes, groups)
 
     @kernel
     def update(params, state, parts, count, summed_already, squares, doubles, tallies, blocks, mean, ledger, rows):
@@ -188,10 +220,15 @@ def make_update(threads: int) -> Any:
             _find_rule(rule, doubles)
         cuda.syncthreads()
         if goes:
-            factor = type(params[0])(scale)
-            for j in range(cuda.grid(1), params.size, cuda.gridsize(1)):
-                g = summed(parts, count, params.size, j) * factor
-                _move(params, state, j, g, int(doubles[OPTIMIZER]), rule)
+            factor, kind, size, own = type(params[0])(scale), int(doubles[OPTIMIZER]), params.size, cuda.threadIdx.x
+            if count < groups:
+                for j in range(cuda.grid(1), size, cuda.gridsize(1)):
+                    _move(params, state, j, summed(parts, 0, 1, count, size, j) * factor, kind, rule)
+            else:
+                for begin in range(cuda.blockIdx.x * lanes, size, cuda.gridDim.x * lanes):
+                    g = type(factor)(shared_sum(room, parts, count, size, begin)) * factor
+                    if own < min(lanes, size - begin):
+                        _move(params, state, begin + own, g, kind, rule)
         if first and cuda.threadIdx.x == 0:
             turn(ledger, rows)
             if goes:

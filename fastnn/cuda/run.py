@@ -49,7 +49,7 @@ def _number(itemsize: int) -> Any:
     return numba.float32 if itemsize == 4 else numba.float64
 
 
-sum_gradient, update = make_sum_gradient(G.update_threads), make_update(G.update_threads)
+sum_gradient, update = (make(G.update_threads, G.across) for make in (make_sum_gradient, make_update))
 
 
 def doubles_of(network: Trainable, control: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -97,9 +97,6 @@ class Run:
         self.size, self.itemsize = network.layout.size, network.dtype.itemsize
         self.mean = network.loss_function.reduction == "mean"
         self._none = cuda.to_device(np.zeros(0, network.dtype))
-        most = UPDATE_BLOCKS_EACH * int(description()["multiprocessors"])
-        self._update_blocks = max(1, min(-(-self.size // G.update_threads), most))
-        self._squares = cuda.to_device(np.zeros(self._update_blocks))
 
     @property
     def gradient(self) -> Any:
@@ -109,6 +106,10 @@ class Run:
     def _take_parts(self, parts: int, tallies: int) -> None:
         self._parts = cuda.to_device(np.zeros(parts * self.size, self.network.dtype))
         self._tallies = cuda.to_device(np.zeros(tallies * TALLY))
+        most = UPDATE_BLOCKS_EACH * int(description()["multiprocessors"])
+        elements = G.update_threads if parts < G.update_threads // G.across else G.across
+        self._update_blocks = max(1, min(-(-self.size // elements), most))
+        self._squares = cuda.to_device(np.zeros(self._update_blocks))
 
     def launch(self, kernel: Any, grid: Any, block: Any, *arguments: Any, shared_bytes: int = 0) -> None:
         launcher(kernel, grid, block, shared_bytes, self.stream)(*arguments)
