@@ -78,6 +78,15 @@ def test_every_loss_trains_as_on_the_cpu(path: str, loss: str) -> None:
     assert ours.epoch(x, y, order)[1:] == theirs.epoch(x, y, order)[1:]
 
 
+def test_logits_of_any_size_have_a_loss(path: str) -> None:
+    """exp of them would not be finite."""
+    host = Network(2, [Dense(3)], dtype="float32", seed=0)
+    x, y = 1e4 * np.eye(2, dtype=np.float32)[[0, 1, 0, 1, 0]], np.array([0, 1, 2, 2, 1])
+    device = host.to("cuda")
+    assert device.loss(x, y) == pytest.approx(host.loss(x, y), rel=1e-6)
+    assert_close(device.gradient(x, y) / 1e4, host.gradient(x, y) / 1e4, "float32")
+
+
 def test_settings_of_cross_entropy_are_those_of_the_cpu(path: str) -> None:
     loss = CrossEntropy(class_weight=(0.5, 2.0, 1.0), label_smoothing=0.1, ignore_index=-7)
     host, device = pair(3, 4, 3, loss=loss, dtype="float64")

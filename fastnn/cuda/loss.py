@@ -52,7 +52,7 @@ def _weight_of(weights, weights_at, j):
 @device
 def _exponentials(gradient, g_at, z, z_at, classes, step):
     """gradient = exp(z - max z); returns that maximum and the sum in float64."""
-    top = z[z_at + first_largest(z, z_at, classes, step)]
+    top = z[z_at + first_largest(z, z_at, classes, step) * step]
     total = 0.0
     for j in range(classes):
         e = exp(z[z_at + j * step] - top)

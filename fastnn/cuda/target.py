@@ -15,8 +15,21 @@ from typing import Any
 import numba
 import numpy as np
 from numba import cuda as numba_cuda
+from numpy.typing import NDArray
 
 SIMULATED = bool(getattr(numba.config, "ENABLE_CUDASIM", False))
+
+
+def _unwritten(shape: int, dtype: Any) -> NDArray[Any]:
+    """NaN to whoever reads before he writes."""
+    dtype = np.dtype(str(dtype))
+    return np.full(shape * dtype.itemsize, 0xFF, np.uint8).view(dtype)
+
+
+class _LocalArrays:
+    """Arrays of a simulated thread."""
+
+    array = staticmethod(_unwritten)
 
 
 class _SharedArrays:
@@ -27,6 +40,7 @@ class _SharedArrays:
         self._simulators = simulators
         self._arrays: dict[tuple[str, int], Any] = {}
         self._lock = Lock()
+        simulators._dynshared.fill(-1)  # as _unwritten
 
     def array(self, shape: Any, dtype: Any, alignment: int | None = None) -> Any:
         if shape == 0:
@@ -35,7 +49,7 @@ class _SharedArrays:
         with self._lock:
             key = (caller.f_code.co_filename, caller.f_lineno)
             if key not in self._arrays:
-                self._arrays[key] = np.empty(shape, str(dtype))
+                self._arrays[key] = _unwritten(shape, dtype)
             return self._arrays[key]
 
 
@@ -52,6 +66,8 @@ class _Simulated:
         from numba.cuda.simulator import kernel
 
         found = getattr(numba_cuda if kernel._kernel_context is None else kernel._kernel_context, name)
+        if name == "local":
+            return _LocalArrays
         if name == "shared":
             with self._lock:
                 if not hasattr(found, "ours"):
