@@ -13,7 +13,7 @@ from typing import Any
 
 from fastnn.cuda.functions import fma
 from fastnn.cuda.geometry import Geometry
-from fastnn.cuda.staging import Words, make_staging
+from fastnn.cuda.staging import Words, make_staging, number_itself
 from fastnn.cuda.target import cuda, device, place
 
 # Bytes at which arrays in shared memory begin, so that threads can read four numbers at once.
@@ -73,12 +73,8 @@ def scalar_tiling(number: Any, g: Geometry) -> Tiling:
                         sums[a * columns + b] = fma(factors[a], elements[b], sums[a * columns + b])
             p += UNROLLED
 
-    @device
-    def word(held, at):
-        return held[at]
-
     x, w = (
-        Words(size, row, terms, 1, terms, g.threads, across, word)
+        Words(size, row, terms, 1, terms, g.threads, across, number_itself)
         for size, row in ((g.tile_rows, x_row), (g.tile_columns, w_row))
     )
     return Tiling(g.tile_rows, g.tile_columns, g.tile, row_of, column_of, number, x, w, multiply)

@@ -13,6 +13,12 @@ from typing import Any
 from fastnn.cuda.target import cuda, device, place
 
 
+@device
+def number_itself(held, at):
+    """The word of a number that is multiplied as it is."""
+    return held[at]
+
+
 @dataclass(frozen=True)
 class Words:
     """size: rows (or columns) of a tile. row: words from one p to the next, a few more than size, so that what

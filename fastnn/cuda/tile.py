@@ -11,7 +11,7 @@ from typing import Any
 
 from fastnn.cuda.functions import fma
 from fastnn.cuda.geometry import Geometry
-from fastnn.cuda.staging import Words, make_staging
+from fastnn.cuda.staging import Words, make_staging, number_itself
 from fastnn.cuda.target import cuda, device, place
 
 # Elements more from one staged term, or one feature, to the next: what neighbours touch lies in different banks.
@@ -32,6 +32,12 @@ def staged_size(g: Geometry) -> int:
     )
 
 
+def staged_words(g: Geometry, rows: int, columns: int, terms: int) -> Words:
+    """A weight's columns as blocks of so many rows, whose threads keep so many columns, stage them."""
+    width, threads = g.across * columns, g.across * rows // g.vector
+    return Words(width, width + PADDING, terms, 1, terms, threads, g.across, number_itself)
+
+
 @device
 def whole(at):
     """A place that is a multiple of 16 bytes, as the compiler can see now: it reads four numbers at once."""
@@ -40,17 +46,9 @@ def whole(at):
 
 def make_product(number: Any, g: Geometry, rows: int, columns: int, terms: int, turned: bool) -> Any:
     """The device function for threads that keep so many columns; turned: of the transposed weight."""
-    vector, stride, threads = g.vector, stride_of(rows), g.across * rows // g.vector
-    width = g.across * columns
-    row = width + PADDING
-
-    @device
-    def word(held, at):
-        return held[at]
-
-    words = Words(width, row, terms, 1, terms, threads, g.across, word)
+    vector, stride, words = g.vector, stride_of(rows), staged_words(g, rows, columns, terms)
     load, store = make_staging(number, words, turned)
-    held_size = words.held
+    row, held_size = words.row, words.held
 
     @device
     def product(sums, room, x_at, w, w_at, ldw, staged_at, first, last, k):
