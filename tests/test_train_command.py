@@ -122,6 +122,8 @@ def test_a_toml_file_says_what_options_say_and_options_win(mails: Path, tmp_path
     [
         ("epochs = ", "cannot be read"), ("speed = 3\n", "speed is no option; expected some of target"),
         ('drop = "a"\n', "drop is 'a'; expected a list"), ("batch = 1.5\n", "batch is 1.5; expected a whole number"),
+        ('threads = "2"\n', "threads is '2'; expected a whole number"), ("threads = 0\n", "expected 1 or more"),
+        ("header = 1\n", "header is 1; expected true or false"), ("delimiter = 1\n", "delimiter is 1; expected one"),
     ],
 )  # fmt: skip
 def test_a_toml_file_that_says_anything_else_is_refused(text: str, told: str, tmp_path: Path) -> None:
@@ -143,6 +145,7 @@ def test_a_toml_file_that_says_anything_else_is_refused(text: str, told: str, tm
         (["spam", "--resume"], "--resume needs to know from where"),
         (["spam", "--resume", "--overwrite", "--checkpoint", "c"], "choose one"),
         (["spam", "--header"], "header and delimiter are for csv files"),
+        (["spam", "--checkpoint-seconds", "nan"], "nan is no number of seconds"),
     ],
 )
 def test_bad_usage_is_refused_before_anything_is_written(
@@ -309,6 +312,11 @@ def test_numbers_are_predicted_with_as_many_digits_as_they_have(tmp_path: Path) 
     refused = invoke("predict-on", out, file, "--probabilities")
     assert refused.exit_code == 2
     assert "the model gives numbers" in refused.stderr
+    file.write_text("x,y\n" + "".join(f"{x},{x > 0}\n" for x in range(-9, 9)))
+    assert invoke("train", file, "--loss", "hinge", "--epochs", 1, "-o", out, "--overwrite").exit_code == 0
+    refused = invoke("predict-on", out, file, "--probabilities")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "trained on hinge gives no probabilities" in refused.stderr
 
 
 def test_a_reader_that_leaves_ends_it_quietly(mails: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,6 +68,9 @@ def test_a_split_is_written_in_several_ways(given: Any, shares: tuple[float, ...
         ({"power": 1.0}, "power is for the schedule inverse_scaling"),
         ({"warmup": 30, "schedule": "cosine"}, "warmup is 30"),
         ({"patience": 3, "split": "1/0"}, "val_loss needs a part for validation"),
+        ({"metric": "val_accuracy", "split": "1/0"}, "val_accuracy needs a part for validation"),
+        ({"layers": (), "dropout": 0.5}, "dropout is of the hidden layers; layers is none"),
+        ({"layers": "none", "activation": "tanh"}, "activation is of the hidden layers; layers is none"),
         ({"colour": "red"}, "colour is no setting; expected some of layers"),
     ],
 )

@@ -64,6 +64,7 @@ class Replay:
         if data != self._data:
             self._data = data
             self._graphs.clear()
+            self._launched.clear()  # labels and targets have kernels of their own
         if count > 0 and rows not in self._launched:  # compiles and loads the kernels, which a recording may not
             self._launched.add(rows)
             self.make(data, rows)

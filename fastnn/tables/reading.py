@@ -57,6 +57,8 @@ def read(
     require_columns(source, [*drop, *categorical])
     if name in drop:
         raise DataError(f"{source.title}: column {name!r} is to be predicted and dropped; name another target")
+    if both := [column for column in categorical if column in drop or column == name]:
+        raise DataError(f"{source.title}: column {both[0]!r} is categorical, and no input; leave one of them out")
     names = [column for column in source.columns if column != name and column not in drop]
     if not names:
         raise DataError(f"{source.title} has no column beside {name!r} to predict it from")

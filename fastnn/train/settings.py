@@ -96,8 +96,12 @@ class Settings:
         for name, owner in owners.items():
             if getattr(self, name) != getattr(Settings, name) and self.schedule != owner:
                 raise ValueError(f"{name} is for the schedule {owner}; {self.schedule} has none")
-        if self.split[1] == 0 and (self.patience is not None and self.metric.startswith("val_")):
+        asked = self.patience is not None or self.metric != Settings.metric
+        if self.split[1] == 0 and asked and self.metric.startswith("val_"):
             raise ValueError(f"{self.metric} needs a part for validation; split is {self.split}")
+        for name in ("activation", "dropout"):
+            if not self.layers and getattr(self, name) != getattr(Settings, name):
+                raise ValueError(f"{name} is of the hidden layers; layers is none")
 
 
 def as_layers(layers: Any) -> tuple[int, ...]:

@@ -10,6 +10,12 @@ from typing import Any
 
 from fastnn.train.settings import Settings
 
+# What a TOML file may give for what Settings do not check.
+KINDS = {
+    "target": (str, "a column, such as 'label'"), "task": (str, "classification or regression"),
+    "header": (bool, "true or false"), "delimiter": (str, "one character, such as ';'"),
+    "threads": (int, "a whole number"),
+}  # fmt: skip
 READING = ("target", "drop", "categorical", "task", "header", "delimiter")
 SETTINGS = tuple(each.name for each in fields(Settings))
 KNOWN = (*READING, *SETTINGS, "threads")
@@ -33,4 +39,9 @@ def read(path: Path) -> dict[str, Any]:
     for name in ("drop", "categorical"):
         if not isinstance(values.get(name, []), list):
             raise ValueError(f"{path}: {name} is {values[name]!r}; expected a list of columns, such as ['id']")
+    for name, (kind, expected) in KINDS.items():
+        if name in values and type(values[name]) is not kind:
+            raise ValueError(f"{path}: {name} is {values[name]!r}; expected {expected}")
+    if values.get("threads", 1) < 1:
+        raise ValueError(f"{path}: threads is {values['threads']}; expected 1 or more")
     return values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import fields
 from pathlib import Path
@@ -78,6 +79,15 @@ SETTINGS = [
     _setting("--patience", "Stop after so many epochs without a better metric.", int, metavar="EPOCHS"),
     _setting("--metric", "What chooses the best epoch, whose weights are kept.", **_choice(METRICS)),
 ]
+
+
+def _a_number(context: click.Context, option: click.Parameter, value: float) -> float:
+    """NaN is in every range for click."""
+    if math.isnan(value):
+        raise click.BadParameter("nan is no number of seconds", context, option)
+    return value
+
+
 FILES = [
     click.Option(["-o", "--output"], type=FILE, default="model.safetensors", show_default=True, help="The model."),
     click.Option(["--checkpoint"], type=FILE, help="Keep here where the training stands, each second or more."),
@@ -85,7 +95,7 @@ FILES = [
     click.Option(["--history"], type=FILE, help="A JSON line an epoch."),
     click.Option(["--overwrite"], is_flag=True, help="Replace these files of an earlier run."),
     click.Option(
-        ["--checkpoint-seconds"], type=click.FloatRange(min=0), default=1.0, show_default=True,
+        ["--checkpoint-seconds"], type=click.FloatRange(min=0), callback=_a_number, default=1.0, show_default=True,
         help="At most so often; and for a tenth of the time.",
     ),
     click.Option(["--config"], type=FILE, help="A TOML file of these options; those given here win."),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.atomic import replacing
@@ -74,6 +75,8 @@ def run_predict_on(
         model = Model.load(model_file)
         if probabilities and model.target.classes is None:
             raise ValueError(f"--probabilities is of classes; the model gives numbers, {model.target.name!r}")
+        if probabilities:
+            model.predict_proba(np.zeros((1, model.network.inputs)))  # says which losses give none
         source = open_source(data, header=header, delimiter=delimiter)
         with _opened(output) as write:
             rows = _write_predictions(model, batches(source, model.columns, model.network.dtype),
