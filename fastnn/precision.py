@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 # The unit of roundoff of what is multiplied.
 ROUNDOFF = {"tf32": 2.0**-11, "bf16": 2.0**-8}
+# Last bits of a float32 that are rounded off.
+DROPPED = {"tf32": 13, "bf16": 16}
 
 
 def require_precision(precision: str | None, device: str, dtype: DTypeLike) -> None:
@@ -19,3 +23,15 @@ def require_precision(precision: str | None, device: str, dtype: DTypeLike) -> N
         raise ValueError(f"precision {precision!r} is of tensor cores; it takes device='cuda'")
     if np.dtype(dtype) != np.float32:
         raise ValueError(f"precision {precision!r} is of float32 networks; this one is {np.dtype(dtype).name}")
+
+
+def rounded(values: ArrayLike, precision: str) -> NDArray[np.float32]:
+    """float32 numbers as tensor cores see them: to the nearest; from the middle tf32 goes away from 0, bf16 to the even
+    one, as the instructions cvt.rna.tf32 and cvt.rn.bf16x2 do (PTX ISA). Infinities and NaN stay."""
+    numbers = np.asarray(values, np.float32)
+    bits, dropped = numbers.view(np.uint32), DROPPED[precision]
+    half, last = np.uint32(1 << (dropped - 1)), (bits >> np.uint32(dropped)) & np.uint32(1)
+    # Without the last step a middle goes up, away from 0.
+    up = half if precision == "tf32" else half - np.uint32(1) + last
+    found: NDArray[Any] = (bits + up) >> np.uint32(dropped) << np.uint32(dropped)
+    return np.where(np.isfinite(numbers), found.view(np.float32), numbers)

@@ -5,7 +5,8 @@ The reference is the float64 twin on the same rounded inputs. Limits follow a fi
     u           unit roundoff
     local       a chain of K fused multiply-adds with terms |x| |w|: c u (|x| |w| + |b|). c = K always holds, 4 sqrt(K)
                 with near certainty, since roundings are independent (Higham & Mary 2019, SIAM J. Sci. Comput. 41)
-    operands    tensor cores round what they multiply, each number by its own; 4 of their deviations, 2 u at most
+    precision   tensor cores multiply rounded numbers, which the reference rounds too: an error of a number is gone
+                then, or a whole unit where it may lead to the other neighbour. Sums are cut off, not rounded
     inherited   errors of the operands, independent too: the root of the sum of their squares through the product
     kinks       where |z| is below its own limit the slope of relu may be 0 or 1
 """
@@ -21,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.layers import Dense
-from fastnn.precision import ROUNDOFF
+from fastnn.precision import rounded
 from fastnn.reference import dense, loss
 from fastnn.reference.network import Layer
 from fastnn.reference.softmax import softmax
@@ -54,10 +55,10 @@ class Residual:
 
 @dataclass(frozen=True, slots=True)
 class _Units:
-    """Unit roundoff of sums, and of what is multiplied; 0 where that is not rounded."""
+    """Unit roundoff of sums, and what rounds the numbers of a product, if anything does."""
 
     sums: float
-    operands: float
+    precision: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +75,17 @@ def residual(trainer: Trainer | CudaTrainer, x: NDArray[Any], y: NDArray[np.int6
     output = trainer.forward(x).copy()
     value = trainer.gradient(x, y)
     gradients = trainer.network.named(trainer.grads)
-    units = _Units(UNIT_ROUNDOFF[trainer.network.dtype.name], ROUNDOFF.get(trainer.network.precision or "", 0.0))
+    units = _Units(UNIT_ROUNDOFF[trainer.network.dtype.name], trainer.network.precision)
 
     sources, logits = _forward(layers, _exact(x.astype(np.float64)), units)
     expected, dlogits = _loss(logits, y, units.sums, LOSS_LIMIT[trainer.network.dtype.name])
+    # Gradients are divided by the rows of the batch in the end, when their numbers have been rounded.
+    scale = float(len(y)) if units.precision else 1.0
+    dlogits = _Value(dlogits.exact * scale, dlogits.limit * scale)
     worst = 0.0
     for index, parts in _backward(layers, sources, dlogits, units):
         for name, part in parts.items():
-            worst = max(worst, _ratio(gradients[f"{index}.{name}"], part))
+            worst = max(worst, _ratio(gradients[f"{index}.{name}"] * scale, part))
     return Residual(_ratio(output, logits), _ratio(np.array(value), expected), worst)
 
 
@@ -113,31 +117,50 @@ def _chain(terms: int) -> float:
     return min(float(terms), 4.0 * math.sqrt(terms))
 
 
+def _operand(value: _Value, units: _Units) -> _Value:
+    """What is multiplied."""
+    if not units.precision:
+        return value
+    exact, low, high = (
+        rounded(value.exact + error, units.precision).astype(np.float64) for error in (0.0, -value.limit, value.limit)
+    )
+    return _Value(exact, np.maximum(high - exact, exact - low))
+
+
 def _product(a: _Value, b: _Value, exact: Array, units: _Units, start: Array | float = 0.0) -> _Value:
-    """The limit of a @ b + start, whose value is known."""
+    """a @ b + start and its limit. exact: the value, where nothing is rounded before."""
+    a, b = _operand(a, units), _operand(b, units)
     terms, sizes = a.exact.shape[1], np.abs(a.exact) @ np.abs(b.exact)
-    if units.operands:  # and sums are cut off, not rounded
-        rounded = units.operands * np.minimum(2.0 * sizes, 4.0 * np.sqrt(2.0 * (a.exact**2 @ b.exact**2)))
-        local = rounded + terms * units.sums * (sizes + np.abs(start))
-    else:
-        local = _chain(terms) * units.sums * (sizes + np.abs(start))
-    squares = np.zeros_like(local)
+    chain = terms if units.precision else _chain(terms)
+    local = chain * units.sums * (sizes + np.abs(start))
+    inherited = np.sqrt(_summed(a, b, 2))
+    if units.precision:
+        # Of a few numbers that are rounded the other way all may err to one side.
+        exact, inherited = a.exact @ b.exact + start, np.minimum(2.0 * inherited, _summed(a, b, 1))
+    return _Value(exact, local + inherited)
+
+
+def _summed(a: _Value, b: _Value, power: int) -> Array:
+    """Of the limits' products with what they are multiplied by, to a power."""
+    found = np.zeros((len(a.exact), b.exact.shape[1]))
     if a.limit.any():
-        squares += a.limit**2 @ b.exact**2
+        found += a.limit**power @ np.abs(b.exact) ** power
     if b.limit.any():
-        squares += a.exact**2 @ b.limit**2
-    return _Value(exact, local + np.sqrt(squares))
+        found += np.abs(a.exact) ** power @ b.limit**power
+    return found
 
 
 def _forward(layers: Sequence[Layer], x: _Value, units: _Units) -> tuple[list[tuple[_Value, _Value]], _Value]:
     """Input and pre-activation of each layer, and the logits."""
     sources = []
     for layer in layers:
-        exact, y = dense.forward(x.exact, layer.w, layer.b, layer.activation)
+        exact, _ = dense.forward(x.exact, layer.w, layer.b, layer.activation)
         z = _product(x, _exact(layer.w), exact, units, 0.0 if layer.b is None else layer.b)
         sources.append((x, z))
-        # relu cuts off an error whose whole range is negative.
-        x = _Value(y, z.limit if layer.activation == "identity" else np.where(exact > -z.limit, z.limit, 0.0))
+        if layer.activation == "identity":
+            x = z
+        else:  # relu cuts off an error whose whole range is negative
+            x = _Value(np.maximum(z.exact, 0.0), np.where(z.exact > -z.limit, z.limit, 0.0))
     return sources, x
 
 
@@ -165,7 +188,7 @@ def _backward(
         )
         ones = _exact(np.ones((1, len(dz.exact))))
         weight = _product(_Value(x.exact.T, x.limit.T), dz, dw, units)
-        bias = _product(ones, dz, db[None, :], _Units(units.sums, 0.0))
+        bias = _product(ones, dz, db[None, :], _Units(units.sums, None))
         gradients.append((index, {"weight": weight, "bias": _Value(db, bias.limit[0])}))
         if dx is not None:
             dy = _product(dz, _exact(layer.w.T), dx, units)

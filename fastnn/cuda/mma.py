@@ -15,6 +15,7 @@ import numpy as np
 from numba import types
 
 from fastnn.cuda.target import SIMULATED, description, device
+from fastnn.precision import rounded
 
 # Terms of a word.
 PACKED = {"tf32": 1, "bf16": 2}
@@ -81,23 +82,15 @@ def _make_word(precision: str) -> Any:
     return word
 
 
-def _rounded_bits(number: Any, dropped: int, ties_to_even: bool) -> int:
-    """The bits of a float32 whose last ones are rounded off; infinities and NaN stay what they are."""
-    bits = int(np.float32(np.nan if np.isnan(number) else number).view(np.uint32))
-    if not np.isfinite(number):
-        return bits
-    half = 1 << (dropped - 1)
-    odd = (bits >> dropped) & 1
-    return (bits + half - (1 - odd if ties_to_even else 0)) >> dropped << dropped
-
-
 def _simulated_word(precision: str) -> Any:
+    def bits(number: Any) -> int:
+        return int(rounded(number, precision).view(np.uint32))
+
     def tf32(held: Any, at: int) -> np.uint32:
-        return np.uint32(_rounded_bits(held[at], 13, False))
+        return np.uint32(bits(held[at]))
 
     def bf16(held: Any, at: int) -> np.uint32:
-        low, high = (_rounded_bits(held[at + e], 16, True) >> 16 for e in range(2))
-        return np.uint32(high << 16 | low)
+        return np.uint32(bits(held[at + 1]) & 0xFFFF0000 | bits(held[at]) >> 16)
 
     return tf32 if precision == "tf32" else bf16
 
