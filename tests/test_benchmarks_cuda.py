@@ -48,6 +48,16 @@ def test_a_run_writes_checked_and_timed_rows(tmp_path: Path, monkeypatch: pytest
     assert "3-4-2, batch 8: 1.00 ms" in result.stderr
 
 
+def test_tensor_cores_are_checked_and_timed_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cuda_ladder, "seconds_of", lambda step, budget: 1e-3)
+    result = run(tmp_path / "gpu.json", "--precision", "bf16")
+    assert result.exit_code == 0, result.output
+    document = json.loads((tmp_path / "gpu.json").read_text())
+    (row,) = document["rows"]
+    assert (document["context"]["precision"], row["path"]) == ("bf16", "tiled")
+    assert 0 < row["residual"] <= 1
+
+
 def test_a_wrong_network_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fastnn.bench.residual.UNIT_ROUNDOFF", {"float32": 1e-30})
     result = run(tmp_path / "gpu.json")
