@@ -183,6 +183,21 @@ def test_more_rows_than_the_blocks_take_at_once(monkeypatch: pytest.MonkeyPatch)
     assert_close(device.gradient(x, y), host.gradient(x, y))
 
 
+@pytest.mark.parametrize("tile", [0, 1])
+def test_tiles_of_both_sizes_give_the_same_numbers(tile: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large ones where there are enough of them for every multiprocessor, else small ones."""
+    monkeypatch.setattr(run, "room_for", lambda *_: None)
+    monkeypatch.setattr(run, "description", lambda: {"multiprocessors": 1 if tile == 0 else 1000})
+    host, device = pair(9, 11, 3, dtype="float64")
+    x, y = data(9, 3, "cross_entropy", rows=10)
+    trainer = device.trainer(SGD(0.1), 10)
+    kernels = trainer._run._kernels(True)
+    assert trainer._run._products(kernels, 10, 11) is kernels.products[tile]
+    assert_close(trainer.forward(x), host(x))
+    trainer.gradient(x, y)
+    assert_close(trainer.grads, host.gradient(x, y))
+
+
 def test_layers_wider_than_a_thread_keeps_and_without_bias(path: str) -> None:
     wide = GEOMETRY.across * GEOMETRY.fused_columns[-1] + 1
     layers = [Dense(wide, "relu", bias=False), Dense(wide - 2, "tanh"), Dense(2)]

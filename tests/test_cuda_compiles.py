@@ -54,17 +54,19 @@ for number in (float32, float64):
     if number == float32:
         for precision in ("tf32", "bf16"):
             kernels = tiled.make_kernels(number, GPU, True, precision)
-            compiled(f"forward {precision}", kernels.forward, f, i, i, i, f, i, i, i, i, i, i, i, d)
-            compiled(f"gradient {precision}", kernels.gradient, f, i, i, f, i, i, i, i, i, i)
-            compiled(f"backward {precision}", kernels.backward, f, i, i, f, i, i, i, i, i, i, i, d)
+            products = kernels.products[0]
+            compiled(f"forward {precision}", products.forward, f, i, i, i, f, i, i, i, i, i, i, i, d)
+            compiled(f"gradient {precision}", products.gradient, f, i, i, f, i, i, i, i, i, i)
+            compiled(f"backward {precision}", products.backward, f, i, i, f, i, i, i, i, i, i, i, d)
     for target in (whole, m):
         kernels = tiled.make_kernels(number, GPU, target.ndim == 1)
         compiled(f"gather {number}", kernels.gather, f, i, m, whole, doubles, i, doubles, b)
-        compiled(f"forward {number}", kernels.forward, f, i, i, i, f, i, i, i, i, i, i, i, d)
+        compiled(f"forward {number}", kernels.products[0].forward, f, i, i, i, f, i, i, i, i, i, i, i, d)
         compiled(f"elementwise {number}", kernels.elementwise, f, i, i, i, i, d)
-        compiled(f"gradient {number}", kernels.gradient, f, i, i, f, i, i, i, i, i, i)
+        compiled(f"gradient {number}", kernels.products[0].gradient, f, i, i, f, i, i, i, i, i, i)
+        compiled(f"small gradient {number}", kernels.products[1].gradient, f, i, i, f, i, i, i, i, i, i)
         compiled(f"bias_gradient {number}", kernels.bias_gradient, f, i, i, f, i, i, i, i)
-        compiled(f"backward {number}", kernels.backward, f, i, i, f, i, i, i, i, i, i, i, d)
+        compiled(f"backward {number}", kernels.products[0].backward, f, i, i, f, i, i, i, i, i, i, i, d)
         compiled(f"elementwise_backward {number}", kernels.elementwise_backward, f, i, i, i, i, i, i, d)
         compiled(f"lose {number}", kernels.lose, f, i, i, i, doubles, target, whole, doubles, i, i, i, i, doubles, i, i,
                  i, d)
@@ -89,6 +91,7 @@ def test_every_kernel_compiles_and_keeps_the_sums_of_a_product_in_registers() ->
         assert found[f"rows {rows} float32"]["vector"] >= 15
     # Two terms of 8 x 8 sums, whose factors are read four at a time.
     assert found["gradient float32"] == {"fma": 128, "local": 0, "vector": 8, "mma": 0}
+    assert found["small gradient float32"] == {"fma": 32, "local": 0, "vector": 4, "mma": 0}
     for precision in ("tf32", "bf16"):
         # Two turns of 4 x 4 fragments.
         assert found[f"gradient {precision}"] == {"fma": 0, "local": 0, "vector": 0, "mma": 32}

@@ -14,13 +14,13 @@ import pytest
 from numpy.typing import NDArray
 
 from fastnn.cuda import product, staging, tensor
-from fastnn.cuda.geometry import GPU
+from fastnn.cuda.fused_product import staged_words
+from fastnn.cuda.geometry import GPU, Tile
 from fastnn.cuda.mma import numbers_of
 from fastnn.cuda.product import Tiling, scalar_tiling
 from fastnn.cuda.staging import Words, make_staging
 from fastnn.cuda.target import SIMULATED
 from fastnn.cuda.tensor import tensor_tiling
-from fastnn.cuda.tile import staged_words
 
 pytestmark = pytest.mark.skipif(not SIMULATED, reason="calls what a device would compile")
 
@@ -32,9 +32,12 @@ FUSED = [
 ]
 
 
-def tiling_of(name: str) -> Tiling:
+def tiling_of(name: str, tile: Tile) -> Tiling:
     precision = TILINGS[name]
-    return tensor_tiling(GPU, precision) if precision else scalar_tiling(numba.float32, GPU)
+    return tensor_tiling(GPU, tile, precision) if precision else scalar_tiling(numba.float32, GPU, tile)
+
+
+SCALAR = [tiling_of("float32", tile).x for tile in GPU.tiles]
 
 
 @contextmanager
@@ -77,7 +80,7 @@ def staged(matrix: NDArray[Any], w: Words, by_terms: bool, corner: tuple[int, in
 
 
 @pytest.mark.parametrize("by_terms", [True, False])
-@pytest.mark.parametrize("words", [*FUSED, scalar_tiling(numba.float32, GPU).x], ids=lambda w: f"{w.size}x{w.threads}")
+@pytest.mark.parametrize("words", [*FUSED, *SCALAR], ids=lambda w: f"{w.size}x{w.threads}")
 def test_every_number_is_brought_once_and_zeros_where_the_matrix_ends(
     words: Words, by_terms: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -90,18 +93,20 @@ def test_every_number_is_brought_once_and_zeros_where_the_matrix_ends(
         np.testing.assert_array_equal(staged(matrix, words, by_terms, corner, monkeypatch), expected.T)
 
 
+@pytest.mark.parametrize("tile", GPU.tiles, ids=["large", "small"])
 @pytest.mark.parametrize("by_terms", [True, False])
-def test_two_terms_share_a_word(by_terms: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = tiling_of("bf16").x
+def test_two_terms_share_a_word(by_terms: bool, tile: Tile, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = tiling_of("bf16", tile).x
     matrix = np.random.default_rng(0).integers(-99, 99, (words.size, words.terms)).astype(float)
     found = staged(matrix, words, by_terms, (0, 0), monkeypatch)
     pairs = np.array([[numbers_of(word, "bf16") for word in row] for row in found])
     np.testing.assert_array_equal(pairs.transpose(1, 0, 2).reshape(matrix.shape), matrix)
 
 
+@pytest.mark.parametrize("tile", GPU.tiles, ids=["large", "small"])
 @pytest.mark.parametrize("name", TILINGS)
-def test_threads_make_a_whole_tile(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    tiling = tiling_of(name)
+def test_threads_make_a_whole_tile(name: str, tile: Tile, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiling = tiling_of(name, tile)
     assert 2 * 4 * (tiling.x.half + tiling.w.half) <= GPU.shared_bytes
     rng = np.random.default_rng(0)
     x = rng.integers(-9, 9, (tiling.rows, tiling.x.terms)).astype(np.float32)
@@ -113,7 +118,7 @@ def test_threads_make_a_whole_tile(name: str, monkeypatch: pytest.MonkeyPatch) -
         half = np.zeros((words.words, words.row), np.float32 if name == "float32" else np.uint32)
         half[:, : words.size] = staged(matrix, words, True, (0, 0), monkeypatch)
         halves.append(half.ravel())
-    with threads(GPU.threads, GPU.tile_across, monkeypatch) as each:
+    with threads(tile.threads, tile.across, monkeypatch) as each:
         for _ in each:
             sums = np.zeros(kept_rows * kept_columns, np.float32)
             tiling.multiply(sums, halves[0], 0, halves[1], 0)

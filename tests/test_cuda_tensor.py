@@ -13,7 +13,7 @@ from fastnn import SGD, Dense, Network, mlp
 from fastnn.bench.case import Case
 from fastnn.bench.ladder import parse
 from fastnn.cuda import mma, run
-from fastnn.cuda.geometry import GEOMETRY, TensorGeometry
+from fastnn.cuda.geometry import GEOMETRY, Tile
 from fastnn.cuda.target import SIMULATED
 from fastnn.precision import ROUNDOFF, rounded
 
@@ -85,7 +85,7 @@ def test_networks_multiply_rounded_numbers(precision: str, sizes: tuple[int, ...
 
 @simulated
 def test_warps_and_fragments_lie_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
-    wide = replace(GEOMETRY, across=4, down=4, tensor=TensorGeometry(4, (2, 2), (2, 2), 4, 2))
+    wide = replace(GEOMETRY, tiles=(Tile(4, 4, (4, 4), 2, (2, 2), (2, 2)),) * 2, words=4)
     monkeypatch.setattr(run, "G", wide)
     monkeypatch.setattr(run, "_tiled_kernels", run._tiled_kernels.__wrapped__)
     host = Network(9, [Dense(35)], loss="mse", seed=0)

@@ -1,7 +1,7 @@
 """Small networks: a whole step but its update in one kernel, for networks whose rows fit shared memory.
 
 A block takes a few rows through the network and back: their values lie in shared memory by features (see
-fastnn.cuda.tile), at the places that a tape of fastnn.cuda.room says, each layer's gradient in the end where its output
+fastnn.cuda.fused_product), at the places that a tape of fastnn.cuda.room says, each layer's gradient in the end where its output
 was; and what they add to the gradient goes to the block's own part. So a step is two launches, this one and
 optimizer.update.
 
@@ -18,13 +18,13 @@ from typing import Any
 from numba import float64
 
 from fastnn.cuda.activation import activate, inward, relu, relu_derivative
+from fastnn.cuda.fused_product import make_gradient, make_product, stride_of
 from fastnn.cuda.geometry import Geometry
 from fastnn.cuda.ledger import first_row
 from fastnn.cuda.loss import TALLY, labels_row, targets_row
 from fastnn.cuda.optimizer import EXTRAS, SMOOTHING, begin_step
 from fastnn.cuda.product import ALIGNMENT
 from fastnn.cuda.target import cuda, device, kernel_of, place
-from fastnn.cuda.tile import make_gradient, make_product, stride_of
 from fastnn.kernels.activation import IDENTITY, RELU
 from fastnn.tape.columns import (
     ACTIVATION,

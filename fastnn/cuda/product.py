@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastnn.cuda.functions import fma
-from fastnn.cuda.geometry import Geometry
+from fastnn.cuda.geometry import Geometry, Tile
 from fastnn.cuda.staging import Words, make_staging, number_itself
 from fastnn.cuda.target import cuda, device, place
 
@@ -42,11 +42,12 @@ class Tiling:
     multiply: Callable[..., None]
 
 
-def scalar_tiling(number: Any, g: Geometry) -> Tiling:
+def scalar_tiling(number: Any, g: Geometry, t: Tile) -> Tiling:
     """Threads read `vector` neighbouring rows, or columns, at once and multiply each with each."""
-    rows, columns = g.tile
-    vector, down, across, terms = g.vector, g.tile_down, g.tile_across, g.tile_terms
-    x_row, w_row = g.tile_rows + PADDING, g.tile_columns + PADDING
+    rows, columns = t.kept
+    vector, down, across, terms = g.vector, t.down, t.across, t.terms
+    sizes = down * rows, across * columns
+    x_row, w_row = (size + PADDING for size in sizes)
 
     @device
     def row_of(a):
@@ -74,10 +75,10 @@ def scalar_tiling(number: Any, g: Geometry) -> Tiling:
             p += UNROLLED
 
     x, w = (
-        Words(size, row, terms, 1, terms, g.threads, across, number_itself)
-        for size, row in ((g.tile_rows, x_row), (g.tile_columns, w_row))
+        Words(size, row, terms, 1, terms, t.threads, across, number_itself)
+        for size, row in zip(sizes, (x_row, w_row), strict=True)
     )
-    return Tiling(g.tile_rows, g.tile_columns, g.tile, row_of, column_of, number, x, w, multiply)
+    return Tiling(*sizes, t.kept, row_of, column_of, number, x, w, multiply)
 
 
 def make_tile(number: Any, tiling: Tiling, x_by_terms: bool, w_by_terms: bool) -> Any:

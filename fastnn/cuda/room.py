@@ -1,6 +1,6 @@
 """Where a block of the fused kernel keeps its rows in shared memory, and how many of them.
 
-Values lie by features, `stride` apart (see fastnn.cuda.tile). Once the gradient of a layer's weight is known, nobody
+Values lie by features, `stride` apart (see fastnn.cuda.fused_product). Once the gradient of a layer's weight is known, nobody
 reads the layer's input any more, so that the gradient of that input takes its place.
 """
 
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn.cuda.fused_product import staged_size, stride_of
 from fastnn.cuda.geometry import GEOMETRY as G
 from fastnn.cuda.loss import TALLY
-from fastnn.cuda.tile import staged_size, stride_of
 from fastnn.tape import columns
 from fastnn.trainer import Trainable
 

@@ -196,29 +196,24 @@ class TiledRun(Run):
         self._tape = tape
         self._alphas = doubles[EXTRAS : EXTRAS + len(network.operations)]
         self._precision = network.precision
-        self._tile = self._kernels(True).tile
+        self._multiprocessors = int(description()["multiprocessors"])
         batch_at = _values_end(tape)
         self._batch_at = batch_at
         self._workspace = cuda.device_array(batch_at + capacity * network.inputs, network.dtype)
-        largest = max(
-            (
-                prod(self._grid(int(row[columns.WIDTH_IN]), int(row[columns.WIDTH_OUT])))
-                for row in self._rows()
-                if _is_dense(row)
-            ),
-            default=1,
-        )
-        wanted = -(-description()["multiprocessors"] // largest)
+        large, _ = self._kernels(True).products
+        widths = [(int(row[columns.WIDTH_IN]), int(row[columns.WIDTH_OUT])) for row in self._rows() if _is_dense(row)]
+        largest = max((prod(large.grid(*each)) for each in widths), default=1)
+        wanted = -(-self._multiprocessors // largest)
         self._most_parts = max(1, min(wanted, MOST_PARTS, capacity // PART_ROWS))
         self._take_parts(self._most_parts, -(-capacity // G.threads))
 
     def _kernels(self, of_labels: bool) -> tiled.Kernels:
         return _tiled_kernels(self.itemsize, of_labels, self._precision)
 
-    def _grid(self, rows: int, width: int) -> tuple[int, int]:
-        """Blocks across and down of a product, a tile a block."""
-        tile_rows, tile_columns = self._tile
-        return -(-width // tile_columns), -(-rows // tile_rows)
+    def _products(self, kernels: tiled.Kernels, rows: int, width: int, parts: int = 1) -> tiled.Products:
+        """By large tiles, but by small ones where those would leave multiprocessors without any."""
+        large, small = kernels.products
+        return large if prod(large.grid(rows, width)) * parts >= self._multiprocessors else small
 
     def _rows(self) -> NDArray[np.int64]:
         return self._tape[1 : 1 + int(self._tape[0, columns.OPERATIONS])]
@@ -263,8 +258,9 @@ class TiledRun(Run):
                 work, x_at, y_at, rows * outputs, kind, alpha,
             )  # fmt: skip
             return
+        products = self._products(kernels, rows, outputs)
         self.launch(
-            kernels.forward, self._grid(rows, outputs), (G.tile_across, G.tile_down),
+            products.forward, products.grid(rows, outputs), products.block,
             work, x_at, int(row[columns.PRE]), y_at, self.params, int(row[columns.WEIGHT]), int(row[columns.BIAS]),
             int(row[columns.BIAS_SIZE]), rows, outputs, inputs, kind, alpha,
         )  # fmt: skip
@@ -285,26 +281,26 @@ class TiledRun(Run):
     def _backward(self, kernels: tiled.Kernels, i: int, row: NDArray[np.int64], rows: int, parts: int) -> None:
         inputs, outputs = int(row[columns.WIDTH_IN]), int(row[columns.WIDTH_OUT])
         work, dz_at, dx_at = self._workspace, int(row[columns.DOUTPUT]), int(row[columns.DINPUT])
-        block = (G.tile_across, G.tile_down)
         if _is_dense(row):
             terms = -(-rows // parts)
-            across, down = self._grid(inputs, outputs)
+            products = self._products(kernels, inputs, outputs, parts)
             self.launch(
-                kernels.gradient, (across, down, parts), block,
+                products.gradient, (*products.grid(inputs, outputs), parts), products.block,
                 self._parts, self.size, int(row[columns.WEIGHT]), work, self._source(i), dz_at, inputs, outputs, rows,
                 terms,
             )  # fmt: skip
             if row[columns.BIAS_SIZE] > 0:
                 self.launch(
-                    kernels.bias_gradient, (-(-outputs // G.tile_across), 1, parts), block,
+                    kernels.bias_gradient, (-(-outputs // G.across), 1, parts), (G.across, G.down),
                     self._parts, self.size, int(row[columns.BIAS]), work, dz_at, outputs, rows, terms,
                 )  # fmt: skip
         if dx_at < 0:
             return
         z_at, y_at, kind, alpha = self._before(i)
         if _is_dense(row):
+            products = self._products(kernels, rows, inputs)
             self.launch(
-                kernels.backward, self._grid(rows, inputs), block,
+                products.backward, products.grid(rows, inputs), products.block,
                 work, dx_at, dz_at, self.params, int(row[columns.WEIGHT]), z_at, y_at, rows, inputs, outputs, kind,
                 alpha,
             )  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 
 from numba import float32, uint32
 
-from fastnn.cuda.geometry import Geometry
+from fastnn.cuda.geometry import Geometry, Tile
 from fastnn.cuda.mma import LEFT, PACKED, RIGHT, multiply_of, numbers_of, word_of
 from fastnn.cuda.product import Tiling
 from fastnn.cuda.staging import Words
@@ -25,11 +25,10 @@ PADDING = 8
 DEPTH = 2 * QUAD
 
 
-def tensor_tiling(g: Geometry, precision: str) -> Tiling:
+def tensor_tiling(g: Geometry, t: Tile, precision: str) -> Tiling:
     """float32 matrices, multiplied with that precision; see fastnn.cuda.mma."""
-    t = g.tensor
-    groups = t.lanes // QUAD
-    across, lanes, warps_across = g.tile_across, t.lanes, t.warps[1]
+    groups = g.lanes // QUAD
+    across, lanes, warps_across = t.across, g.lanes, t.warps[1]
     fragment_rows, fragment_columns = t.fragments
     warp_rows, warp_columns = fragment_rows * 2 * groups, fragment_columns * COLUMNS
 
@@ -52,16 +51,18 @@ def tensor_tiling(g: Geometry, precision: str) -> Tiling:
 
     rows, columns = t.warps[0] * warp_rows, t.warps[1] * warp_columns
     of = word_of(precision)
-    x, w = (Words(size, size + PADDING, t.words, PACKED[precision], t.side, g.threads, across, of)
+    x, w = (Words(size, size + PADDING, g.words, PACKED[precision], g.side, t.threads, across, of)
             for size in (rows, columns))  # fmt: skip
     kept = 2 * fragment_rows, 2 * fragment_columns
     make = _simulated_multiply if SIMULATED else _make_multiply
-    return Tiling(rows, columns, kept, row_of, column_of, uint32, x, w, make(g, precision, x, w, corner))
+    return Tiling(
+        rows, columns, kept, row_of, column_of, uint32, x, w, make(t.fragments, groups, precision, x, w, corner)
+    )
 
 
-def _make_multiply(g: Geometry, precision: str, x: Words, w: Words, corner: Any) -> Any:
-    fragment_rows, fragment_columns = g.tensor.fragments
-    columns, words, groups = 2 * fragment_columns, x.words, g.tensor.lanes // QUAD
+def _make_multiply(fragments: tuple[int, int], groups: int, precision: str, x: Words, w: Words, corner: Any) -> Any:
+    fragment_rows, fragment_columns = fragments
+    columns, words = 2 * fragment_columns, x.words
     x_row, w_row = x.row, w.row
     left_words, right_words = LEFT * fragment_rows, RIGHT * fragment_columns
     product = multiply_of(precision)
@@ -96,13 +97,14 @@ def _make_multiply(g: Geometry, precision: str, x: Words, w: Words, corner: Any)
     return multiply
 
 
-def _simulated_multiply(g: Geometry, precision: str, x: Words, w: Words, corner: Any) -> Any:
+def _simulated_multiply(
+    fragments: tuple[int, int], groups: int, precision: str, x: Words, w: Words, corner: Any
+) -> Any:
     """Of the same words, thread by thread."""
-    rows, columns = (2 * count for count in g.tensor.fragments)
+    rows, columns = (2 * count for count in fragments)
 
     def multiply(sums: Any, xs: Any, x_half: int, ws: Any, w_half: int) -> None:
         row, column, group, lane = corner()
-        groups = g.tensor.lanes // QUAD
         for p in range(x.words):
             for a in range(rows):
                 left = numbers_of(

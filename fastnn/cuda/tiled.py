@@ -23,22 +23,34 @@ from fastnn.cuda.tensor import tensor_tiling
 
 
 @dataclass(frozen=True, slots=True)
+class Products:
+    """The kernels that multiply, in blocks of so many threads, each of which makes a tile of rows x columns."""
+
+    forward: Any
+    gradient: Any
+    backward: Any
+    block: tuple[int, int]
+    rows: int
+    columns: int
+
+    def grid(self, rows: int, width: int) -> tuple[int, int]:
+        """Blocks across and down of a product."""
+        return -(-width // self.columns), -(-rows // self.rows)
+
+
+@dataclass(frozen=True, slots=True)
 class Kernels:
-    """What the launches of fastnn.cuda.run name; tile: rows and columns that a block of a product makes."""
+    """What the launches of fastnn.cuda.run name; products: by large tiles and by small ones."""
 
     gather: Any
-    forward: Any
     elementwise: Any
     lose: Any
-    gradient: Any
     bias_gradient: Any
-    backward: Any
     elementwise_backward: Any
-    tile: tuple[int, int]
+    products: tuple[Products, Products]
 
 
-def _make_products(number: Any, tiling: Tiling) -> dict[str, Any]:
-    """The kernels that multiply, in blocks of (tile_across, tile_down)."""
+def _make_products(number: Any, tiling: Tiling, block: tuple[int, int]) -> Products:
     kept_rows, kept_columns = tiling.kept
     tile_rows, tile_columns, kept = tiling.rows, tiling.columns, kept_rows * kept_columns
     row_of, column_of = tiling.row_of, tiling.column_of
@@ -95,11 +107,11 @@ def _make_products(number: Any, tiling: Tiling) -> dict[str, Any]:
                     dx = inward(sums[a * kept_columns + b], workspace[z_at + at], workspace[y_at + at], kind, alpha)
                     workspace[dx_at + at] = dx
 
-    return {"forward": forward, "gradient": gradient, "backward": backward}
+    return Products(forward, gradient, backward, block, tile_rows, tile_columns)
 
 
 def _make_bias_gradient(number: Any, g: Geometry) -> Any:
-    across, down, threads = g.tile_across, g.tile_down, g.threads
+    across, down, threads = g.across, g.down, g.threads
 
     @kernel
     def bias_gradient(parts, size, at, workspace, dz_at, n, k, terms):
@@ -178,9 +190,13 @@ def elementwise_backward(workspace, dx_at, dz_at, z_at, y_at, count, kind, alpha
 
 def make_kernels(number: Any, g: Geometry, of_labels: bool, precision: str | None = None) -> Kernels:
     """The kernels for one type of number and one kind of target; products on tensor cores with a precision."""
-    tiling = tensor_tiling(g, precision) if precision else scalar_tiling(number, g)
+    large, small = (
+        _make_products(
+            number, tensor_tiling(g, t, precision) if precision else scalar_tiling(number, g, t), (t.across, t.down)
+        )
+        for t in g.tiles
+    )
     return Kernels(
         gather=gather, elementwise=elementwise, elementwise_backward=elementwise_backward,
-        lose=_make_lose(g, of_labels), bias_gradient=_make_bias_gradient(number, g), **_make_products(number, tiling),
-        tile=(tiling.rows, tiling.columns),
+        lose=_make_lose(g, of_labels), bias_gradient=_make_bias_gradient(number, g), products=(large, small),
     )  # fmt: skip
