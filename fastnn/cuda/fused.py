@@ -1,9 +1,9 @@
 """Small networks: a whole step but its update in one kernel, for networks whose rows fit shared memory.
 
-A block takes a few rows through the network and back: their values lie in shared memory by features (see
-fastnn.cuda.fused_product), at the places that a tape of fastnn.cuda.room says, each layer's gradient in the end where its output
-was; and what they add to the gradient goes to the block's own part. So a step is two launches, this one and
-optimizer.update.
+A block takes a few rows through the network and back: their values lie in shared memory by features, as products want
+them (fastnn.cuda.fused_product), at the places that a tape of fastnn.cuda.room says, each layer's gradient in the end
+where its output was; and what they add to the gradient goes to the block's own part. So a step is two launches, this
+one and optimizer.update.
 
     tape     of fastnn.cuda.room; INPUT < 0 is the rows' place at BATCH_AT
     order    rows of x and y, those of the step from where ledger says on

@@ -1,7 +1,7 @@
 """Where a block of the fused kernel keeps its rows in shared memory, and how many of them.
 
-Values lie by features, `stride` apart (see fastnn.cuda.fused_product). Once the gradient of a layer's weight is known, nobody
-reads the layer's input any more, so that the gradient of that input takes its place.
+Values lie by features, `stride` apart (see fastnn.cuda.fused_product). Once the gradient of a layer's weight is known,
+nobody reads the layer's input any more, so that the gradient of that input takes its place.
 """
 
 from __future__ import annotations
