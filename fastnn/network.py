@@ -184,7 +184,8 @@ class Network:
         return copy(self)
 
     def to(self, device: str, precision: str | None = None) -> Network:
-        """A copy on "cpu" or "cuda", its products there of that precision. DeviceUnavailable without a GPU."""
+        """A copy on "cpu" or "cuda", its products there of that precision; None is the dtype's, whatever this one has.
+        DeviceUnavailable without a GPU."""
         found = Network(
             self.inputs, self.layers, loss=self.loss_function, dtype=self.dtype, initialize=False, device=device,
             precision=precision,

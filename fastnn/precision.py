@@ -17,7 +17,7 @@ def require_precision(precision: str | None, device: str, dtype: DTypeLike) -> N
     """ValueError for a precision that is none, or that networks on that device and of that dtype do not have."""
     if precision is None:
         return
-    if precision not in ROUNDOFF:
+    if not isinstance(precision, str) or precision not in ROUNDOFF:
         raise ValueError(f"precision is {precision!r}; expected one of {', '.join(ROUNDOFF)}, or None")
     if device != "cuda":
         raise ValueError(f"precision {precision!r} is of tensor cores; it takes device='cuda'")

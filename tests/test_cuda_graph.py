@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+import weakref
 from contextlib import nullcontext
 from types import SimpleNamespace
 
@@ -12,6 +14,7 @@ from device_cases import assert_close, data, pair
 
 from fastnn import SGD
 from fastnn.cuda import graph, run
+from fastnn.cuda.trainer import CudaTrainer
 
 pytestmark = pytest.mark.usefixtures("quick_turns")
 
@@ -47,6 +50,37 @@ def test_steps_on_rows_that_stay_are_recorded_once_and_then_replayed(
         assert ours.epoch(*rows, order).rows == 18
         assert launched
         launched.clear()
+
+
+def test_rows_of_the_host_do_not_stay_and_others_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, device = pair(3, 2, dtype="float64")
+    x, y = data(3, 2, "cross_entropy", rows=9)
+    trainer = device.trainer(SGD(0.1), 2)
+    held = trainer.hold(x, y)
+    trainer.epoch(*held, np.arange(9))
+    kept = weakref.ref(held[0])
+    del held
+    assert kept() is not None
+    uploaded = []
+    monkeypatch.setattr(trainer, "hold", lambda *rows: uploaded.append(kept()) or CudaTrainer.hold(trainer, *rows))
+    trainer.epoch(x, y, np.arange(9))
+    gc.collect()
+    assert uploaded == [None]  # gone before others came
+    assert trainer._laid is None
+    assert trainer._replay._data is None
+
+
+def test_no_more_graphs_are_kept_than_a_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graph, "MOST_GRAPHS", 2)
+    host, device = pair(3, 2, dtype="float64")
+    x, y = data(3, 2, "cross_entropy", rows=9)
+    ours, theirs = device.trainer(SGD(0.1), 9), host.trainer(SGD(0.1), 9)
+    held = ours.hold(x, y)
+    for rows in (9, 8, 7, 6, 9, 8, 7, 6):
+        ours.epoch(*held, np.arange(rows))
+        theirs.epoch(x, y, np.arange(rows))
+        assert len(ours._replay._graphs) <= 2
+    assert_close(device.parameters, host.parameters)
 
 
 @pytest.mark.parametrize("recorder", ["none", "fails"])

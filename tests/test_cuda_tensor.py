@@ -126,6 +126,8 @@ def test_training_is_near_that_of_the_cpu_and_the_same_from_run_to_run() -> None
 def test_what_has_no_tensor_cores_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="precision is 'fp8'; expected one of tf32, bf16, or None"):
         mlp(3, 2, device="cuda", precision="fp8")
+    with pytest.raises(ValueError, match=r"precision is \['tf32'\]; expected one of"):
+        mlp(3, 2, device="cuda", precision=["tf32"])  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="'tf32' is of tensor cores; it takes device='cuda'"):
         mlp(3, 2, precision="tf32")
     with pytest.raises(ValueError, match="'bf16' is of float32 networks; this one is float64"):

@@ -131,7 +131,7 @@ def _product(a: _Value, b: _Value, exact: Array, units: _Units, start: Array | f
     """a @ b + start and its limit. exact: the value, where nothing is rounded before."""
     a, b = _operand(a, units), _operand(b, units)
     terms, sizes = a.exact.shape[1], np.abs(a.exact) @ np.abs(b.exact)
-    chain = terms if units.precision else _chain(terms)
+    chain = 2.0 * (terms + 1) if units.precision else _chain(terms)
     local = chain * units.sums * (sizes + np.abs(start))
     inherited = np.sqrt(_summed(a, b, 2))
     if units.precision:

@@ -15,6 +15,8 @@ from fastnn.cuda.target import SIMULATED, Recorder, cuda
 
 # Steps of the larger graph. The other has one.
 MANY = 16
+# Graphs that are kept: two of whole batches, and of what is left over at the end of an epoch.
+MOST_GRAPHS = 8
 
 
 class Graph(Protocol):
@@ -62,9 +64,8 @@ class Replay:
     def steps(self, data: Data, rows: int, count: int) -> None:
         """As many steps, each on the next `rows` rows of data."""
         if data != self._data:
+            self.forget()
             self._data = data
-            self._graphs.clear()
-            self._launched.clear()  # labels and targets have kernels of their own
         if count > 0 and rows not in self._launched:  # compiles and loads the kernels, which a recording may not
             self._launched.add(rows)
             self.make(data, rows)
@@ -73,6 +74,12 @@ class Replay:
             while count >= steps:
                 self._start(data, rows, steps)
                 count -= steps
+
+    def forget(self) -> None:
+        """The data, and all that was recorded of it; labels and targets have kernels of their own."""
+        self._data = None
+        self._graphs.clear()
+        self._launched.clear()
 
     def make(self, data: Data, rows: int, steps: int = 1) -> None:
         """The same by launches of their own, for data that comes once."""
@@ -91,6 +98,8 @@ class Replay:
         if not self._records:
             return None
         try:
+            if len(self._graphs) >= MOST_GRAPHS:  # of orders of ever other lengths
+                self._graphs.clear()
             recorder = start_recording()
             if recorder is not None:
                 self._run.stream = recorder.stream

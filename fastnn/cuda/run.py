@@ -29,6 +29,8 @@ from fastnn.training import CONTROL_SIZE, STEP
 
 # Blocks of the fused kernel for a multiprocessor, each with a part of the gradient of its own.
 BLOCKS_EACH = 2
+# What all of those parts take at the most, beside two blocks each: about the second cache of a large device.
+PARTS_BYTES = 2**26
 # The same of the update, whose threads take parameters in strides.
 UPDATE_BLOCKS_EACH = 8
 # Rows of the batch that a part of a tiled gradient has at the least, and the most parts.
@@ -169,8 +171,10 @@ class FusedRun(Run):
         super().__init__(network, params, capacity, doubles)
         self._room = room
         self._tape = cuda.to_device(room.tape)
-        most = BLOCKS_EACH * G.fused_rows[0] // room.rows * description()["multiprocessors"]
-        self._blocks = min(-(-capacity // room.rows), most)
+        least = BLOCKS_EACH * int(description()["multiprocessors"])
+        # Small blocks leave room for others, as long as the parts of the gradient do not outgrow the cache.
+        most = min(least * G.fused_rows[0] // room.rows, PARTS_BYTES // (self.size * self.itemsize))
+        self._blocks = min(-(-capacity // room.rows), max(least, most))
         self._take_parts(self._blocks, self._blocks)
 
     def rows(self, data: Data, rows: int, out: Any, trains: bool) -> tuple[int, int]:

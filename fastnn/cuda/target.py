@@ -126,7 +126,7 @@ def launcher(kernel: Any, grid: Any, block: Any, shared_bytes: int = 0, stream: 
     """The kernel for blocks and threads, to be called with its arguments."""
     if isinstance(stream, Recorder):
         return stream.launcher(kernel, grid, block, shared_bytes)
-    # The simulator keeps the sizes in the kernel itself; and a stream that records is not to be kept.
+    # The simulator keeps the sizes in the kernel itself; and a stream that records comes once.
     return (_configure if SIMULATED or stream else _kept_launcher)(kernel, grid, block, shared_bytes, stream)
 
 

@@ -24,7 +24,8 @@ class CudaTrainer:
     """A network on the device with gradient, optimizer state and workspace, for batches of up to `batch` rows.
 
     The same calls as fastnn.Trainer. x and y may be device arrays that `hold` made; then nothing is copied but the
-    order of an epoch and its report. A trainer belongs to one thread at a time.
+    order of an epoch and its report, and the trainer keeps them until it gets others. A trainer belongs to one thread
+    at a time.
     """
 
     def __init__(
@@ -167,28 +168,32 @@ class CudaTrainer:
         """Train on x[order], y[order] in batches, at most `steps` of them, without a wait between two of them."""
         stays = is_on_device(x)
         if not stays:
+            self._laid = None  # before others come
+            self._replay.forget()
             x, y = self.hold(x, y)
         order = as_order(order, x.shape[0])
         most = -(-len(order) // self.batch)
         steps = most if steps is None else min(as_count(steps, "steps", least=0), most)
         self._go_on()
         self._tallies = None
-        data = self._lay(x, y, order, steps)
+        data = self._lay(x, y, order, steps, stays)
         full = min(steps, len(order) // self.batch)
         make = self._replay.steps if stays else self._replay.make
         make(data, self.batch, full)
         make(data, len(order) - full * self.batch, steps - full)
         return self._report(self._seen(data, steps))
 
-    def _lay(self, x: Any, y: Any, order: NDArray[np.int64], steps: int) -> Data:
-        """The rows of an epoch, at the places of those of the last one where they are the same and find room there."""
+    def _lay(self, x: Any, y: Any, order: NDArray[np.int64], steps: int, stays: bool) -> Data:
+        """The rows of an epoch; those that stay on the device at the places of the last one, where they are the same
+        and find room there."""
         blank, laid = ledger.blank(steps), self._laid
         if laid and laid.x is x and laid.y is y and laid.order.size >= len(order) and laid.ledger.size >= blank.size:
             laid.order[: len(order)].copy_to_device(order)
             laid.ledger[: blank.size].copy_to_device(blank)
             return laid
-        self._laid = Data(x, y, cuda.to_device(order), cuda.to_device(blank))
-        return self._laid
+        data = Data(x, y, cuda.to_device(order), cuda.to_device(blank))
+        self._laid = data if stays else None
+        return data
 
     def _report(self, totals: NDArray[np.float64]) -> Epoch:
         """What the steps saw, up to the first whose loss is not finite; batches that weigh nothing are passed over."""
