@@ -107,8 +107,11 @@ class Recorder:
     default_stream = 0
 
     def __init__(self) -> None:
-        self.stream = self
         self._launches: list[tuple[Any, ...]] = []
+
+    @property
+    def stream(self) -> Recorder:
+        return self
 
     def launcher(self, *configuration: Any) -> Any:
         return lambda *arguments: self._launches.append((configuration, arguments))
