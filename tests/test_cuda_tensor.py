@@ -97,17 +97,15 @@ def test_warps_and_fragments_lie_side_by_side(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize("precision", ROUNDOFF)
 def test_residuals_know_what_the_precision_rounds(precision: str) -> None:
-    """Far outside the limits where only one of the two, network and reference, rounds; also at a batch that no power of
-    two divides gradients by."""
-    for batch in (8, 7):
-        case = Case(parse("3-4-2"), batch, 1, "float32", "sgd", "cuda", precision)
-        assert 0 < case.check().worst < 1
-        case.network.precision = None  # the trainer goes on as it was made
-        assert case.check().worst > 10
-        plain = Case(parse("3-4-2"), batch, 1, "float32", "sgd", "cuda")
-        assert plain.check().worst < 1
-        plain.network.precision = precision
-        assert plain.check().worst > 10
+    """Far outside the limits where only one of the two, network and reference, rounds; at a batch by which gradients
+    are not divided exactly."""
+    case = Case(parse("3-4-2"), 7, 1, "float32", "sgd", "cuda", precision)
+    assert 0 < case.check().worst < 1
+    case.network.precision = None  # the trainer goes on as it was made
+    assert case.check().worst > 10
+    plain = Case(parse("3-4-2"), 7, 1, "float32", "sgd", "cuda")
+    plain.network.precision = precision
+    assert plain.check().worst > 10
 
 
 def test_training_is_near_that_of_the_cpu_and_the_same_from_run_to_run() -> None:
