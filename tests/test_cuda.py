@@ -183,6 +183,15 @@ def test_more_rows_than_the_blocks_take_at_once(monkeypatch: pytest.MonkeyPatch)
     assert_close(device.gradient(x, y), host.gradient(x, y))
 
 
+def test_a_network_may_begin_with_an_activation(path: str) -> None:
+    """No product waits for the rows of the batch then."""
+    host = Network(5, [Activation("tanh"), Dense(4, "gelu"), Dense(2)], dtype="float64", seed=0)
+    x, y = data(5, 2, "cross_entropy")
+    device = host.to("cuda")
+    assert_close(device(x), host(x))
+    assert_close(device.gradient(x, y), host.gradient(x, y))
+
+
 @pytest.mark.parametrize("tile", [0, 1])
 def test_tiles_of_both_sizes_give_the_same_numbers(tile: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Large ones where there are enough of them for every multiprocessor, else small ones."""
