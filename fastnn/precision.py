@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-# The unit of roundoff of what is multiplied.
-ROUNDOFF = {"tf32": 2.0**-11, "bf16": 2.0**-8}
-# Last bits of a float32 that are rounded off.
+# Of the 24 significant bits of a float32, those that are rounded off.
 DROPPED = {"tf32": 13, "bf16": 16}
+# The unit of roundoff of what is multiplied: 2^-11 and 2^-8.
+ROUNDOFF = {name: 2.0 ** (bits - 24) for name, bits in DROPPED.items()}
 
 
 def require_precision(precision: str | None, device: str, dtype: DTypeLike) -> None:

@@ -20,14 +20,15 @@ from fastnn.bench import rows as bench_rows
 from fastnn.bench.case import Case
 from fastnn.bench.ladder import parse
 from fastnn.bench.measuring import Budget
-from fastnn.cuda import ceilings, run
-from fastnn.cuda.geometry import GEOMETRY
+from fastnn.cuda import ceilings, room, run
+from fastnn.cuda.geometry import GEOMETRY, GPU
 from fastnn.cuda.target import SIMULATED
 from fastnn.kernels.activation import NAMES
 from fastnn.kernels.loss import NAMES as LOSSES
 from fastnn.kernels.optimizer import NAMES as OPTIMIZER_NAMES
 from fastnn.layers import Activation
 from fastnn.optimizers import OPTIMIZERS, Cosine
+from fastnn.tape import columns
 from fastnn.trainer import NonFiniteLoss
 
 # Simulated numbers are NumPy's, which warns where a device has inf and NaN.
@@ -205,6 +206,38 @@ def test_tiles_of_both_sizes_give_the_same_numbers(tile: int, monkeypatch: pytes
     assert_close(trainer.forward(x), host(x))
     trainer.gradient(x, y)
     assert_close(trainer.grads, host.gradient(x, y))
+
+
+def test_blocks_have_fewer_rows_where_a_batch_would_leave_multiprocessors_idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "G", GPU)
+    for units, rows in ((16, 32), (64, 32), (128, 16)):  # all that fit 48 kB
+        network = mlp(units, units, units, units, 10)
+        found = [room.room_for(network, capacity, 132) for capacity in (1, 132 * 8, 132 * 16, 132 * 32)]
+        assert [each.rows for each in found if each] == [8, 8, 16, rows]
+        assert all(each.shared_bytes <= GPU.shared_bytes for each in found if each)
+    assert room.room_for(mlp(128, 129, 2), 32, 132) is None
+
+
+def test_the_gradient_of_a_layers_input_takes_the_place_of_that_input() -> None:
+    network = Network(3, [Dense(4, "relu"), Dense(5, "gelu"), Dense(2)])
+    tape, end = room._laid_out(network.plan(1).tape, 3, 8)
+    first, second, last = tape[1:4]
+    assert second[columns.DINPUT] == second[columns.INPUT] == first[columns.OUTPUT] == first[columns.PRE]
+    assert last[columns.DINPUT] == second[columns.OUTPUT] != second[columns.PRE]  # which gelu's slope is of
+    assert last[columns.DOUTPUT] != last[columns.OUTPUT]
+    assert (first[columns.DINPUT], end) == (-1, 8 * (3 + 4 + 5 + 5 + 2 + 2))
+
+
+def test_parts_of_a_gradient_stay_within_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside as many as it takes to use each multiprocessor."""
+    parts = []
+    for limit in (0, 2**30):
+        monkeypatch.setattr(run, "PARTS_BYTES", limit)
+        trainer = mlp(3, 4, 2, device="cuda").trainer(batch=1000)
+        parts.append(trainer._run._blocks)
+    least = run.BLOCKS_EACH * run.description()["multiprocessors"]
+    rows = trainer._run._room.rows
+    assert parts == [least, least * GEOMETRY.fused_rows[0] // rows]
 
 
 def test_layers_wider_than_a_thread_keeps_and_without_bias(path: str) -> None:

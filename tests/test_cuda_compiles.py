@@ -51,22 +51,11 @@ for number in (float32, float64):
     compiled(f"update {number}", update, f, f, f, i, b, doubles, doubles, doubles, i, b, doubles, i)
     compiled(f"multiply_add {number}", ceilings._make_fma(number), f, number)
     compiled(f"copy {number}", ceilings.copy, f, f)
-    if number == float32:
-        for precision in ("tf32", "bf16"):
-            kernels = tiled.make_kernels(number, GPU, True, precision)
-            products = kernels.products[0]
-            compiled(f"forward {precision}", products.forward, f, i, i, i, f, i, i, i, i, i, i, i, d)
-            compiled(f"gradient {precision}", products.gradient, f, i, i, f, i, i, i, i, i, i)
-            compiled(f"backward {precision}", products.backward, f, i, i, f, i, i, i, i, i, i, i, d)
     for target in (whole, m):
         kernels = tiled.make_kernels(number, GPU, target.ndim == 1)
         compiled(f"gather {number}", kernels.gather, f, i, m, whole, doubles, i, doubles, b)
-        compiled(f"forward {number}", kernels.products[0].forward, f, i, i, i, f, i, i, i, i, i, i, i, d)
         compiled(f"elementwise {number}", kernels.elementwise, f, i, i, i, i, d)
-        compiled(f"gradient {number}", kernels.products[0].gradient, f, i, i, f, i, i, i, i, i, i)
-        compiled(f"small gradient {number}", kernels.products[1].gradient, f, i, i, f, i, i, i, i, i, i)
         compiled(f"bias_gradient {number}", kernels.bias_gradient, f, i, i, f, i, i, i, i)
-        compiled(f"backward {number}", kernels.products[0].backward, f, i, i, f, i, i, i, i, i, i, i, d)
         compiled(f"elementwise_backward {number}", kernels.elementwise_backward, f, i, i, i, i, i, i, d)
         compiled(f"lose {number}", kernels.lose, f, i, i, i, doubles, target, whole, doubles, i, i, i, i, doubles, i, i,
                  i, d)
@@ -74,6 +63,14 @@ for number in (float32, float64):
             rows = fused.make_rows(number, GPU, block_rows, target.ndim == 1)
             compiled(f"rows {block_rows} {number}", rows, whole2, doubles, f, f, doubles, f, m, target, whole, doubles,
                      i, i, b)
+for number, precision in ((float32, None), (float64, None), (float32, "tf32"), (float32, "bf16")):
+    f = array(number)
+    both = tiled.make_kernels(number, GPU, True, precision).products
+    for size, products in zip(("large", "small"), both, strict=True):
+        name = f"{size} {precision or number}"
+        compiled(f"forward {name}", products.forward, f, i, i, i, f, i, i, i, i, i, i, i, d)
+        compiled(f"gradient {name}", products.gradient, f, i, i, f, i, i, i, i, i, i)
+        compiled(f"backward {name}", products.backward, f, i, i, f, i, i, i, i, i, i, i, d)
 print(json.dumps(found))
 """.replace("whole2", "array(int64, 2)")
 
@@ -90,12 +87,13 @@ def test_every_kernel_compiles_and_keeps_the_sums_of_a_product_in_registers() ->
         assert found[f"rows {rows} float32"]["local"] == 0
         assert found[f"rows {rows} float32"]["vector"] >= 15
     # Two terms of 8 x 8 sums, whose factors are read four at a time.
-    assert found["gradient float32"] == {"fma": 128, "local": 0, "vector": 8, "mma": 0}
-    assert found["small gradient float32"] == {"fma": 32, "local": 0, "vector": 4, "mma": 0}
+    assert found["gradient large float32"] == {"fma": 128, "local": 0, "vector": 8, "mma": 0}
+    assert found["gradient small float32"] == {"fma": 32, "local": 0, "vector": 4, "mma": 0}
     for precision in ("tf32", "bf16"):
         # Two turns of 4 x 4 fragments.
-        assert found[f"gradient {precision}"] == {"fma": 0, "local": 0, "vector": 0, "mma": 32}
-        assert found[f"forward {precision}"]["mma"] == found[f"backward {precision}"]["mma"] == 32
+        assert found[f"gradient large {precision}"] == {"fma": 0, "local": 0, "vector": 0, "mma": 32}
+        assert all(found[f"{what} large {precision}"]["mma"] == 32 for what in ("forward", "backward"))
+        assert all(found[f"{what} small {precision}"]["mma"] == 8 for what in ("forward", "gradient", "backward"))
 
 
 @pytest.mark.skipif(find_spec("numba_cuda") is None, reason="numba-cuda is not installed")

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from fastnn.layers import Dense
 from fastnn.precision import rounded
-from fastnn.reference import dense, loss
+from fastnn.reference import activation, dense, loss
 from fastnn.reference.network import Layer
 from fastnn.reference.softmax import softmax
 
@@ -160,7 +160,7 @@ def _forward(layers: Sequence[Layer], x: _Value, units: _Units) -> tuple[list[tu
         if layer.activation == "identity":
             x = z
         else:  # relu cuts off an error whose whole range is negative
-            x = _Value(np.maximum(z.exact, 0.0), np.where(z.exact > -z.limit, z.limit, 0.0))
+            x = _Value(activation.value("relu", z.exact), np.where(z.exact > -z.limit, z.limit, 0.0))
     return sources, x
 
 

@@ -50,7 +50,7 @@ from fastnn.tape.columns import (
     WIDTH_OUT,
 )
 
-# Of a thread: two blocks of 256 share a multiprocessor, where 139 that the compiler would take leave room for one.
+# Of a thread: two blocks of 256 share a multiprocessor; 136 to 168, which the compiler would take, leave room for one.
 REGISTERS = 128
 
 
@@ -63,7 +63,7 @@ def source_of(tape, i):
 @device
 def is_plain(kind):
     """Whether the threads that make a product apply the activation on their own sums; the others take a pass of its
-    own, since all of them for every sum were 300 kB of code."""
+    own, since all of them for every sum were 240 kB of code."""
     return kind in (RELU, IDENTITY)
 
 

@@ -25,17 +25,16 @@ def stride_of(rows: int) -> int:
     return rows + PADDING
 
 
-def staged_size(g: Geometry) -> int:
-    """Elements that staged weights take at the most."""
-    return max(
-        terms * (g.across * columns + PADDING) for columns, terms in zip(g.fused_columns, g.fused_terms, strict=True)
-    )
-
-
 def staged_words(g: Geometry, rows: int, columns: int, terms: int) -> Words:
     """A weight's columns as blocks of so many rows, whose threads keep so many columns, stage them."""
     width, threads = g.across * columns, g.across * rows // g.vector
     return Words(width, width + PADDING, terms, 1, terms, threads, g.across, number_itself)
+
+
+def staged_size(g: Geometry, rows: int) -> int:
+    """Elements that staged weights take at the most."""
+    sizes = zip(g.fused_columns, g.fused_terms, strict=True)
+    return max(staged_words(g, rows, columns, terms).half for columns, terms in sizes)
 
 
 @device

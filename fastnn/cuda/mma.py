@@ -43,8 +43,7 @@ def _instruction(text: str, constraints: str, returns: Any, *takes: Any, converg
             call.attributes.add("convergent")
         if not several:
             return call
-        found = context.make_tuple(builder, returns, [builder.extract_value(call, n) for n in range(returns.count)])
-        return found
+        return context.make_tuple(builder, returns, [builder.extract_value(call, n) for n in range(returns.count)])
 
     @intrinsic
     def call(typing_context, arguments):  # type: ignore[no-untyped-def]
@@ -66,11 +65,11 @@ def multiply_of(precision: str) -> Any:
 def _make_word(precision: str) -> Any:
     """The word of held[at:]."""
     if precision == "tf32":
-        rounded = _instruction("cvt.rna.tf32.f32 $0, $1;", "=r,f", types.uint32, types.float32)
+        nearest = _instruction("cvt.rna.tf32.f32 $0, $1;", "=r,f", types.uint32, types.float32)
 
         @device
         def word(held, at):  # type: ignore[no-untyped-def]
-            return rounded((held[at],))
+            return nearest((held[at],))
 
     else:
         packed = _instruction("cvt.rn.bf16x2.f32 $0, $1, $2;", "=r,f,f", types.uint32, types.float32, types.float32)

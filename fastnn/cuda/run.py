@@ -37,6 +37,10 @@ UPDATE_BLOCKS_EACH = 8
 PART_ROWS, MOST_PARTS = 256, 8
 
 
+def _multiprocessors() -> int:
+    return int(description()["multiprocessors"])
+
+
 @cache
 def _rows_kernel(itemsize: int, rows: int, of_labels: bool) -> Any:
     return fused.make_rows(_number(itemsize), G, rows, of_labels)
@@ -82,7 +86,7 @@ class Data:
 
 
 def _values_end(tape: NDArray[np.int64]) -> int:
-    """Elements of a workspace that the fused kernel needs: all but the CPU's scratch, which lies behind the values."""
+    """Elements of a workspace that the device needs: all but the CPU's scratch, which lies behind the values."""
     return int(tape[0, columns.SCRATCH_AT])
 
 
@@ -108,7 +112,7 @@ class Run:
     def _take_parts(self, parts: int, tallies: int) -> None:
         self._parts = cuda.to_device(np.zeros(parts * self.size, self.network.dtype))
         self._tallies = cuda.to_device(np.zeros(tallies * TALLY))
-        most = UPDATE_BLOCKS_EACH * int(description()["multiprocessors"])
+        most = UPDATE_BLOCKS_EACH * _multiprocessors()
         elements = G.update_threads if parts < G.update_threads // G.across else G.across
         self._update_blocks = max(1, min(-(-self.size // elements), most))
         self._squares = cuda.to_device(np.zeros(self._update_blocks))
@@ -171,7 +175,7 @@ class FusedRun(Run):
         super().__init__(network, params, capacity, doubles)
         self._room = room
         self._tape = cuda.to_device(room.tape)
-        least = BLOCKS_EACH * int(description()["multiprocessors"])
+        least = BLOCKS_EACH * _multiprocessors()
         # Small blocks leave room for others, as long as the parts of the gradient do not outgrow the cache.
         most = min(least * G.fused_rows[0] // room.rows, PARTS_BYTES // (self.size * self.itemsize))
         self._blocks = min(-(-capacity // room.rows), max(least, most))
@@ -200,14 +204,13 @@ class TiledRun(Run):
         self._tape = tape
         self._alphas = doubles[EXTRAS : EXTRAS + len(network.operations)]
         self._precision = network.precision
-        self._multiprocessors = int(description()["multiprocessors"])
         batch_at = _values_end(tape)
         self._batch_at = batch_at
         self._workspace = cuda.device_array(batch_at + capacity * network.inputs, network.dtype)
         large, _ = self._kernels(True).products
         widths = [(int(row[columns.WIDTH_IN]), int(row[columns.WIDTH_OUT])) for row in self._rows() if _is_dense(row)]
         largest = max((prod(large.grid(*each)) for each in widths), default=1)
-        wanted = -(-self._multiprocessors // largest)
+        wanted = -(-_multiprocessors() // largest)
         self._most_parts = max(1, min(wanted, MOST_PARTS, capacity // PART_ROWS))
         self._take_parts(self._most_parts, -(-capacity // G.threads))
 
@@ -217,7 +220,7 @@ class TiledRun(Run):
     def _products(self, kernels: tiled.Kernels, rows: int, width: int, parts: int = 1) -> tiled.Products:
         """By large tiles, but by small ones where those would leave multiprocessors without any."""
         large, small = kernels.products
-        return large if prod(large.grid(rows, width)) * parts >= self._multiprocessors else small
+        return large if prod(large.grid(rows, width)) * parts >= _multiprocessors() else small
 
     def _rows(self) -> NDArray[np.int64]:
         return self._tape[1 : 1 + int(self._tape[0, columns.OPERATIONS])]
@@ -321,12 +324,12 @@ def _is_dense(row: NDArray[np.int64]) -> bool:
 
 def _blocks_of(elements: int) -> int:
     """Blocks for a loop over so many elements, each thread in strides."""
-    return max(1, min(-(-elements // G.threads), 32 * int(description()["multiprocessors"])))
+    return max(1, min(-(-elements // G.threads), 32 * _multiprocessors()))
 
 
 def run_for(network: Trainable, params: Any, capacity: int, doubles: NDArray[np.float64]) -> Run:
     """The path for a network."""
-    room = None if network.precision else room_for(network, capacity, int(description()["multiprocessors"]))
+    room = None if network.precision else room_for(network, capacity, _multiprocessors())
     if room is None:
         return TiledRun(network, params, capacity, doubles)
     return FusedRun(network, params, capacity, doubles, room)

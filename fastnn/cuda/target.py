@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Callable
 from functools import lru_cache
 from threading import Lock
 from typing import Any
@@ -102,9 +103,7 @@ def device(function: Any) -> Any:
 
 
 class Recorder:
-    """What the simulator has for a graph: launches with this as their stream are kept, and made by `launch`."""
-
-    default_stream = 0
+    """What the simulator has for a graph: launches with this as their stream are kept, and made by what `end` gives."""
 
     def __init__(self) -> None:
         self._launches: list[tuple[Any, ...]] = []
@@ -116,13 +115,12 @@ class Recorder:
     def launcher(self, *configuration: Any) -> Any:
         return lambda *arguments: self._launches.append((configuration, arguments))
 
-    def end(self) -> Recorder:
-        return self
+    def end(self) -> Callable[[], None]:
+        return self._launch
 
-    def launch(self, stream: Any) -> None:
-        for configuration, arguments in self._launches:
-            kernel, grid, block, shared_bytes = configuration
-            _configure(kernel, grid, block, shared_bytes, stream)(*arguments)
+    def _launch(self) -> None:
+        for (kernel, grid, block, shared_bytes), arguments in self._launches:
+            _configure(kernel, grid, block, shared_bytes, 0)(*arguments)
 
 
 def launcher(kernel: Any, grid: Any, block: Any, shared_bytes: int = 0, stream: Any = 0) -> Any:

@@ -54,10 +54,11 @@ def tensor_tiling(g: Geometry, t: Tile, precision: str) -> Tiling:
     x, w = (Words(size, size + PADDING, g.words, PACKED[precision], g.side, t.threads, across, of)
             for size in (rows, columns))  # fmt: skip
     kept = 2 * fragment_rows, 2 * fragment_columns
-    make = _simulated_multiply if SIMULATED else _make_multiply
-    return Tiling(
-        rows, columns, kept, row_of, column_of, uint32, x, w, make(t.fragments, groups, precision, x, w, corner)
-    )
+    if SIMULATED:
+        multiply = _simulated_multiply(kept, precision, x, w, row_of, column_of)
+    else:
+        multiply = _make_multiply(t.fragments, groups, precision, x, w, corner)
+    return Tiling(rows, columns, kept, row_of, column_of, uint32, x, w, multiply)
 
 
 def _make_multiply(fragments: tuple[int, int], groups: int, precision: str, x: Words, w: Words, corner: Any) -> Any:
@@ -97,21 +98,16 @@ def _make_multiply(fragments: tuple[int, int], groups: int, precision: str, x: W
     return multiply
 
 
-def _simulated_multiply(
-    fragments: tuple[int, int], groups: int, precision: str, x: Words, w: Words, corner: Any
-) -> Any:
+def _simulated_multiply(kept: tuple[int, int], precision: str, x: Words, w: Words, row_of: Any, column_of: Any) -> Any:
     """Of the same words, thread by thread."""
-    rows, columns = (2 * count for count in fragments)
+    rows, columns = kept
 
     def multiply(sums: Any, xs: Any, x_half: int, ws: Any, w_half: int) -> None:
-        row, column, group, lane = corner()
         for p in range(x.words):
             for a in range(rows):
-                left = numbers_of(
-                    xs[x_half + p * x.row + row + a // 2 * 2 * groups + a % 2 * groups + group], precision
-                )
+                left = numbers_of(xs[x_half + p * x.row + row_of(a)], precision)
                 for b in range(columns):
-                    at = w_half + p * w.row + column + b // 2 * COLUMNS + 2 * lane + b % 2
-                    sums[a * columns + b] += float32(left @ numbers_of(ws[at], precision))
+                    right = numbers_of(ws[w_half + p * w.row + column_of(b)], precision)
+                    sums[a * columns + b] += float32(left @ right)
 
     return multiply

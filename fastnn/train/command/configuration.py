@@ -10,15 +10,16 @@ from typing import Any
 
 from fastnn.train.settings import Settings
 
-# What a TOML file may give for what Settings do not check.
+# What Settings do not check, as a TOML file gives it.
 KINDS = {
-    "target": (str, "a column, such as 'label'"), "task": (str, "classification or regression"),
+    "target": (str, "a column, such as 'label'"), "drop": (list, "a list of columns, such as ['id']"),
+    "categorical": (list, "a list of columns, such as ['id']"), "task": (str, "classification or regression"),
     "header": (bool, "true or false"), "delimiter": (str, "one character, such as ';'"),
     "threads": (int, "a whole number"),
 }  # fmt: skip
-READING = ("target", "drop", "categorical", "task", "header", "delimiter")
+READING = tuple(name for name in KINDS if name != "threads")
 SETTINGS = tuple(each.name for each in fields(Settings))
-KNOWN = (*READING, *SETTINGS, "threads")
+KNOWN = (*KINDS, *SETTINGS)
 
 
 def joined(options: Mapping[str, Any], config: Path | None) -> dict[str, Any]:
@@ -36,9 +37,6 @@ def read(path: Path) -> dict[str, Any]:
     values = {name.replace("-", "_"): value for name, value in values.items()}
     if unknown := [name for name in values if name not in KNOWN]:
         raise ValueError(f"{path}: {unknown[0]} is no option; expected some of {', '.join(KNOWN)}")
-    for name in ("drop", "categorical"):
-        if not isinstance(values.get(name, []), list):
-            raise ValueError(f"{path}: {name} is {values[name]!r}; expected a list of columns, such as ['id']")
     for name, (kind, expected) in KINDS.items():
         if name in values and type(values[name]) is not kind:
             raise ValueError(f"{path}: {name} is {values[name]!r}; expected {expected}")
