@@ -11,6 +11,9 @@ from fastnn.simd.host import UNIT
 I32, I64 = ir.IntType(32), ir.IntType(64)
 ELEMENTS = {4: ir.FloatType(), 8: ir.DoubleType()}
 
+# Masks by its own instructions: LLVM keeps a general mask as bits, and widens it again at each turn of a loop.
+AVX2 = UNIT.name == "avx2"
+
 
 def lanes_of(itemsize: int) -> int:
     """Elements in a vector."""
@@ -27,6 +30,7 @@ class VectorBuilder:
         self.type = ir.VectorType(self.element, self.lanes)
         self.zero = ir.Constant(self.type, None)
         self.suffix = f"v{self.lanes}f{8 * itemsize}"
+        self._avx = "llvm.x86.avx.mask{}." + {4: "ps", 8: "pd"}[itemsize] + ".256"
 
     def _declare(self, name: str, result: Any, operands: list[Any]) -> Any:
         known = self.builder.module.globals.get(name)
@@ -43,8 +47,11 @@ class VectorBuilder:
 
     def mask(self, count: Any) -> Any:
         """The first `count` lanes: none where it is 0 or less, all where it is no less than the lanes."""
-        index = ir.VectorType(I64, self.lanes)
-        return self.builder.icmp_signed("<", ir.Constant(index, list(range(self.lanes))), self.spread(count, index))
+        lane = ir.VectorType(ir.IntType(8 * self.itemsize) if AVX2 else I64, self.lanes)
+        index = ir.Constant(lane, list(range(self.lanes)))
+        if AVX2:  # the sign of each lane counts; of a comparison LLVM would make a mask of bits again
+            return self.builder.sub(index, self.spread(self.builder.trunc(count, lane.element), lane))
+        return self.builder.icmp_signed("<", index, self.spread(count, lane))
 
     def at(self, pointer: Any, elements: Any) -> Any:
         """The pointer moved by a number of elements."""
@@ -55,6 +62,9 @@ class VectorBuilder:
         address = self.builder.bitcast(pointer, self.type.as_pointer())
         if mask is None:
             return self.builder.load(address, align=self.itemsize)
+        if AVX2:
+            masked = self._declare(self._avx.format("load"), self.type, [address.type, mask.type])
+            return self.builder.call(masked, [address, mask])
         name = f"llvm.masked.load.{self.suffix}.p0"
         masked = self._declare(name, self.type, [address.type, I32, mask.type, self.type])
         return self.builder.call(masked, [address, I32(self.itemsize), mask, self.zero])
@@ -63,6 +73,11 @@ class VectorBuilder:
         address = self.builder.bitcast(pointer, self.type.as_pointer())
         if mask is None:
             self.builder.store(value, address, align=self.itemsize)
+            return
+        if AVX2:
+            operands = [address.type, mask.type, self.type]
+            masked = self._declare(self._avx.format("store"), ir.VoidType(), operands)
+            self.builder.call(masked, [address, mask, value])
             return
         name = f"llvm.masked.store.{self.suffix}.p0"
         masked = self._declare(name, ir.VoidType(), [self.type, address.type, I32, mask.type])

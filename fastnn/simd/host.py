@@ -15,11 +15,13 @@ import numba
 
 @dataclass(frozen=True, slots=True)
 class VectorUnit:
-    """name; bytes of a vector; heights of the register tiles of a product, in rows, for each width in vectors."""
+    """name; bytes of a vector; heights of the register tiles of a product, in rows, for each width in vectors; whether
+    it has registers for masks."""
 
     name: str
     bytes: int
     tiles: Mapping[int, tuple[int, ...]]
+    masks: bool = False
 
 
 # rows x 3 accumulators + 3 vectors of w + one broadcast of x must fit the registers: 8 rows of 32, 4 of 16.
@@ -28,7 +30,7 @@ class VectorUnit:
 MANY = {3: (8, 4, 2, 1), 2: (12, 4, 2, 1), 1: (16, 8, 4, 3, 2, 1)}
 FEW = {3: (4, 2, 1), 2: (6, 2, 1), 1: (8, 4, 2, 1)}
 UNITS = {
-    "avx512": VectorUnit("avx512", 64, MANY),
+    "avx512": VectorUnit("avx512", 64, MANY, masks=True),
     "avx2": VectorUnit("avx2", 32, FEW),
     "neon": VectorUnit("neon", 16, MANY),
     "baseline": VectorUnit("baseline", 16, FEW),
