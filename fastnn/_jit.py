@@ -4,9 +4,7 @@ Flags. Kernels are compiled with strict IEEE semantics: elementwise loops vector
 products spell their fused multiply-adds out, so a result never depends on where a loop was split. Only sums that
 ask for it (`reassociate=True`) may be reordered; they run serially, so their order is fixed on a given machine.
 
-Cache. Numba's key does not see constants, other modules or intrinsics, so an edited helper would leave a stale caller
-silently wrong. The cache directory is therefore named by a hash of all sources that compiled code comes from and
-numba's version.
+Cache. Kernels are kept by what they are made of, wherever that stands: see fastnn.compiler.cache.
 
 Modes, read once from the environment:
     FASTNN_CACHE_DIR      where the compiled kernels are kept (default: the user's cache directory); "" keeps nothing
@@ -16,14 +14,13 @@ Modes, read once from the environment:
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +28,9 @@ import llvmlite
 import numba
 from numba.core import event
 from numba.extending import intrinsic, overload
+
+from fastnn.compiler.cache import KernelCache
+from fastnn.compiler.late import LateKernel
 
 DEBUG = os.environ.get("FASTNN_DEBUG", "") not in ("", "0")
 DISABLED = bool(numba.config.DISABLE_JIT)
@@ -67,21 +67,6 @@ def environment_as_found() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in ours}
 
 
-# Files and folders of the package that compiled code and its constants come from.
-COMPILED = ("_jit.py", "atomic.py", "kernels", "simd", "tape", "training.py")
-
-
-def source_hash(package: Path = Path(__file__).parent) -> str:
-    """Sixteen hex digits over the source files that are compiled and the versions of the compilers."""
-    digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__}".encode())
-    for path in sorted(package.rglob("*.py")):
-        if path.relative_to(package).parts[0] not in COMPILED:
-            continue
-        digest.update(path.relative_to(package).as_posix().encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
 def _is_private(directory: Path) -> bool:
     """Cache entries are pickles: nobody else may be able to write them."""
     if not hasattr(os, "getuid"):
@@ -99,7 +84,7 @@ def _prepare_cache_directory() -> str:
         root = platformdirs.user_cache_dir("fastnn")
     if DEBUG or DISABLED or not root:
         return ""
-    directory = Path(root) / f"kernels-{source_hash()}"
+    directory = Path(root) / f"kernels-numba-{numba.__version__}-llvmlite-{llvmlite.__version__}"
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         usable = os.access(directory, os.W_OK) and _is_private(directory)
@@ -119,34 +104,6 @@ def _prepare_cache_directory() -> str:
 CACHE_DIRECTORY = _prepare_cache_directory()
 
 
-@contextmanager
-def _caching_in(directory: str) -> Iterator[None]:
-    """Numba reads its cache directory when a function is decorated; users' own functions keep their setting."""
-    previous = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = directory
-    try:
-        yield
-    finally:
-        numba.config.CACHE_DIR = previous
-
-
-def _pass_on_initialisation(cache: Any) -> None:
-    """Let callers inherit what a kernel from the disk needs when it is loaded: of a parallel one, numba's threads.
-
-    Numba 0.68 lets them inherit it from freshly compiled kernels only. A caller kept without it is fatal in the process
-    that loads it first: the threads' functions are unresolved symbols there.
-    """
-    load = cache.load_overload
-
-    def load_overload(signature: Any, target_context: Any) -> Any:
-        result = load(signature, target_context)
-        if result is not None:
-            result.library._reload_init.update(result.reload_init)
-        return result
-
-    cache.load_overload = load_overload
-
-
 def kernel(
     function: Callable[..., Any] | None = None,
     /,
@@ -155,37 +112,41 @@ def kernel(
     parallel: bool = False,
     inlined: bool = False,
     views: bool = False,
+    late: bool = False,
+    returns: Any = None,
 ) -> Any:
     """Compile a kernel on first use: nopython, without the GIL, cached on disk.
 
     reassociate: its sums may be reordered (and so vectorised). parallel: `prange` runs on numba's threads. inlined:
     always into its callers, for the thin layers between the tape and the loops, where a call costs as much as the work.
 
-    views: returns a view of one of its arguments.
+    late: compiled once for all its callers, when the first of them calls (see fastnn.compiler.late), and not again into
+    each. returns: what a late kernel returns, as a numba type; nothing unless said.
 
-    The others are compiled without Numba's run time: they allocate nothing, and need not count references to the
-    arrays they are given (a product of 5x5x5: 81 ns a call, 144 with it). Parallel regions and views want it.
+    views: returns a view of one of its arguments. The others are compiled without Numba's run time: they allocate
+    nothing, and need not count references to the arrays they are given (a product of 5x5x5: 81 ns a call, 144 with it).
+    Parallel regions and views want it.
     """
     if function is None:
-        return lambda function: kernel(
-            function, reassociate=reassociate, parallel=parallel, inlined=inlined, views=views
+        return partial(
+            kernel, reassociate=reassociate, parallel=parallel, inlined=inlined, views=views, late=late, returns=returns
         )
-    dispatcher: Any
-    with _caching_in(CACHE_DIRECTORY):
-        dispatcher = numba.njit(
-            nogil=True,
-            error_model="numpy",
-            cache=bool(CACHE_DIRECTORY),
-            boundscheck=DEBUG,
-            parallel=parallel and not DEBUG,
-            fastmath=REASSOCIATE if reassociate and not DEBUG else False,
-            forceinline=inlined and not DEBUG,
-            _nrt=parallel or views or DEBUG,
-        )(function)
-    if CACHE_DIRECTORY:
-        _pass_on_initialisation(dispatcher._cache)
-    if not DISABLED:
-        DISPATCHERS.append(dispatcher)
+    dispatcher: Any = numba.njit(
+        nogil=True,
+        error_model="numpy",
+        boundscheck=DEBUG,
+        parallel=parallel and not DEBUG,
+        fastmath=REASSOCIATE if reassociate and not DEBUG else False,
+        forceinline=inlined and not DEBUG,
+        _nrt=parallel or views or DEBUG,
+    )(function)
+    if DISABLED:
+        return dispatcher
+    dispatcher.is_fastnn = True
+    dispatcher._cache = KernelCache(dispatcher, CACHE_DIRECTORY)
+    DISPATCHERS.append(dispatcher)
+    if late and not DEBUG:
+        return LateKernel(dispatcher, numba.types.none if returns is None else returns, kernel)
     return dispatcher
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numba import float64
 
 from fastnn._jit import by_type, kernel
 from fastnn.kernels.dropout import NO_KEY, key_of
@@ -112,7 +113,7 @@ def squared_weights(tape, params):
     return total
 
 
-@kernel
+@kernel(late=True, returns=float64)
 def train_step(tape, params, grads, state, control, x, y, workspace):
     """Forward, loss, backward, update on one batch of at most CAPACITY rows; returns the loss before the update.
 
@@ -209,7 +210,7 @@ def _gather(batch, x, order, at):
             batch[i, j] = x[source, j]
 
 
-@kernel
+@kernel(late=True)
 def run_epoch(report, tape, params, grads, state, control, x, y, order, target, workspace, batch, steps):
     """Trains on x[order], y[order] in batches, the last one short, at most `steps` of them, in one call.
 

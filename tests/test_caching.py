@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numba
 import pytest
 from processes import run_python
 
-from fastnn._jit import source_hash
+import fastnn
+from fastnn.kernels.activation import silu
+
+compiled_here = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled")
 
 # A parallel kernel, and a kernel that calls it; each is run in a process of its own.
 SOURCE = """
@@ -28,7 +35,7 @@ UPDATE = "optimizer.update(p, g, none, optimizer.SGD, 1.0, 0.25, 0.0, 0.0, 0.0, 
 APPLY = "training.apply_gradient(p, g, none, control)"
 
 
-@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled")
+@compiled_here
 def test_a_kept_caller_of_a_kept_parallel_kernel_starts_the_threads_it_needs(tmp_path: Path) -> None:
     """Numba forgets that the caller needs them, where the parallel kernel came from the disk when it was compiled: the
     caller, kept in turn, is then the first to be loaded in a later process and jumps to unresolved symbols."""
@@ -43,13 +50,94 @@ def test_a_kept_caller_of_a_kept_parallel_kernel_starts_the_threads_it_needs(tmp
             assert compiled > 0
 
 
-def test_kernels_are_compiled_anew_where_their_sources_changed_and_not_for_others(tmp_path: Path) -> None:
-    for name in ("training.py", "tape/walk.py", "kernels/dense.py", "bench/table.py"):
-        file = tmp_path / name
-        file.parent.mkdir(exist_ok=True)
-        file.write_text("SIZE = 1")
-    first = source_hash(tmp_path)
-    (tmp_path / "bench/table.py").write_text("SIZE = 2")
-    assert source_hash(tmp_path) == first
-    (tmp_path / "kernels/dense.py").write_text("SIZE = 2")
-    assert source_hash(tmp_path) != first
+# A user's own functions, kept by numba -------------------------------------------------------------------------------
+
+# What is inlined into them (silu), what they call late (train_step), also by way of an inlined kernel (forward).
+SIMULATION = """
+import numba
+import numpy as np
+import fastnn
+from fastnn import tape, training
+from fastnn.kernels.activation import silu
+
+@numba.njit(cache=True)
+def pulse(v):
+    return silu(v)
+
+@numba.njit(cache=True)
+def learn(arrays, x, y, steps):
+    tape_, params, grads, state, control, workspace = arrays
+    loss = 0.0
+    for _ in range(steps):
+        loss = training.train_step(tape_, params, grads, state, control, x, y, workspace)
+    tape.forward(tape_, params, x, workspace)
+    return loss
+
+if __name__ == "__main__":
+    import sys
+    from fastnn._jit import compile_clock
+    if sys.argv[1] == "pulse":
+        print(pulse(1.0))
+    else:
+        trainer = fastnn.mlp(3, 4, 2, seed=0).trainer("sgd", batch=2)
+        with compile_clock() as clock:
+            loss = learn(trainer.arrays, np.ones((2, 3), np.float32), np.zeros(2, np.int64), 50)
+        print(loss, clock.count)
+"""
+
+
+class Installed:
+    """A copy of fastnn beside a user's module, as after an installation, that can be edited as by an upgrade."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        shutil.copytree(Path(fastnn.__file__).parent, folder / "fastnn", ignore=shutil.ignore_patterns("__pycache__"))
+        (folder / "simulation.py").write_text(SIMULATION)
+
+    def run(self, what: str) -> subprocess.CompletedProcess[str]:
+        own = {"PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"}
+        caches = {"FASTNN_CACHE_DIR": str(self.folder / "kernels"), "NUMBA_CACHE_DIR": str(self.folder / "own")}
+        return subprocess.run(
+            [sys.executable, "simulation.py", what], env={**os.environ, **own, **caches}, cwd=self.folder,
+            capture_output=True, text=True, timeout=300,
+        )  # fmt: skip
+
+    def edit(self, file: str, before: str, after: str) -> None:
+        path = self.folder / "fastnn" / file
+        source = path.read_text()
+        assert before in source
+        path.write_text(source.replace(before, after))
+
+
+@compiled_here
+def test_a_users_kept_function_is_loaded_first_and_runs_without_compiling(tmp_path: Path) -> None:
+    installed = Installed(tmp_path)
+    first, again = installed.run("learn"), installed.run("learn")
+    assert (first.returncode, again.returncode) == (0, 0), first.stderr + again.stderr
+    loss, compiled = first.stdout.split()
+    assert int(compiled) > 0
+    assert again.stdout.split() == [loss, "0"]
+
+
+@compiled_here
+def test_a_users_kept_function_refuses_a_kernel_that_was_inlined_and_is_another_now(tmp_path: Path) -> None:
+    installed = Installed(tmp_path)
+    assert float(installed.run("pulse").stdout) == silu(1.0)
+    installed.edit("simd/vecmath.py", "exp_nonpositive(-abs(x))\n", "exp_nonpositive(-abs(x)) * type(x)(0)\n")
+    after = installed.run("pulse")
+    assert after.returncode == 1
+    assert "fastnn.kernels.activation.silu as it was" in after.stderr
+    assert "__pycache__" in after.stderr.splitlines()[-1]
+
+
+@compiled_here
+def test_a_users_kept_function_calls_the_late_kernels_of_today(tmp_path: Path) -> None:
+    """Of a kernel that has other arguments now it says so."""
+    installed = Installed(tmp_path)
+    loss = float(installed.run("learn").stdout.split()[0])
+    installed.edit("kernels/loss.py", "return total / divisor", "return 3 * total / divisor")
+    assert float(installed.run("learn").stdout.split()[0]) == pytest.approx(3 * loss)
+    installed.edit("training.py", "def train_step(tape, ", "def train_step(more, tape, ")
+    after = installed.run("learn")
+    assert after.returncode == 1
+    assert "fastnn.training.train_step of 8 arguments" in after.stderr

@@ -145,7 +145,7 @@ def _moved(buffer, part):
     return copy
 
 
-@kernel
+@kernel(late=True)
 def _forward_chunk(y, z, kind, a):
     """A function of its own: in a loop over chunks the constants of all kinds would be set up first, for 50 ns."""
     if kind == IDENTITY:
@@ -205,7 +205,7 @@ def activation_forward(y, z, kind, alpha):
             _forward_chunk(vector(y, at, count), _moved(buffer, vector(z, at, count)), kind, a)
 
 
-@kernel(parallel=True)
+@kernel(parallel=True, late=True)
 def _forward_parallel(y, z, kind, alpha):
     parts = thread_count()
     for part in prange(parts):
@@ -223,7 +223,7 @@ def elementwise(y, z, kind, alpha):
         activation_forward(y, z, kind, alpha)
 
 
-@kernel
+@kernel(late=True)
 def _backward_chunk(dz, dy, z, y, kind, a):
     if kind in (IDENTITY, STEP):
         for i in range(dz.size):

@@ -87,7 +87,7 @@ def dense_scratch(batch, inputs, outputs, itemsize, threads):
     return _scratch_of_one(batch, inputs, outputs, itemsize) * _threads_for(2 * batch * inputs * outputs, threads)
 
 
-@kernel
+@kernel(late=True)
 def _forward_part(i0, i1, j0, j1, y, z, x, w, b, kind, alpha, panel, m, n, k):
     """Rows i0..i1 and columns j0..j1 of z and y."""
     rectangle(NN, i0, i1, j0, j1, z, n, x, k, w, n, b, panel, m, n, k)
@@ -101,7 +101,7 @@ def _forward_part(i0, i1, j0, j1, y, z, x, w, b, kind, alpha, panel, m, n, k):
             activation_forward(vector(y, at, size), vector(z, at, size), kind, alpha)
 
 
-@kernel(parallel=True)
+@kernel(parallel=True, late=True)
 def _forward_parallel(parts, y, z, x, w, b, kind, alpha, scratch, needed, m, n, k):
     lanes = VECTOR_BYTES // z.itemsize
     for part in prange(parts):
@@ -111,7 +111,7 @@ def _forward_parallel(parts, y, z, x, w, b, kind, alpha, scratch, needed, m, n, 
         _forward_part(i0, i1, j0, j1, y, z, x, w, b, kind, alpha, panel, m, n, k)
 
 
-@kernel
+@kernel(late=True)
 def _forward_large(y, z, x, w, b, kind, alpha, scratch, m, n, k):
     needed = panel_of(NN, m, n, k, z.itemsize)
     parts = 1
@@ -185,7 +185,7 @@ def _block_rows(batch, outputs, itemsize):
     return vectors * (VECTOR_BYTES // itemsize)
 
 
-@kernel
+@kernel(late=True)
 def _backward_part(r0, r1, j0, j1, dx, dw, params, state, at, x, dz, scratch, wants_dx, batch, inputs, outputs, update,
                    rule):  # fmt: skip
     """Rows r0..r1 and columns j0..j1 of the weight's gradient or update, and columns r0..r1 of dx where wanted."""
@@ -210,7 +210,7 @@ def _backward_part(r0, r1, j0, j1, dx, dw, params, state, at, x, dz, scratch, wa
             _update_block(r, end, j0, j1, params, state, at, x, dz, chunk, batch, inputs, outputs, update, rule)
 
 
-@kernel(parallel=True)
+@kernel(parallel=True, late=True)
 def _backward_parallel(parts, dx, dw, params, state, at, x, dz, scratch, needed, wants_dx, batch, inputs, outputs,
                        update, rule):  # fmt: skip
     lanes = VECTOR_BYTES // dz.itemsize
@@ -222,7 +222,7 @@ def _backward_parallel(parts, dx, dw, params, state, at, x, dz, scratch, needed,
                        rule)  # fmt: skip
 
 
-@kernel
+@kernel(late=True)
 def _backward_large(dx, dw, params, state, at, x, dz, scratch, wants_dx, batch, inputs, outputs, update, rule):
     needed = _scratch_of_one(batch, inputs, outputs, dz.itemsize)
     parts = 1

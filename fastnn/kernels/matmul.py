@@ -187,7 +187,7 @@ def swapped(j0, j1, y, ldy, w, ldw, held, m, k):
         transpose_block(y, j, ldy, held, behind, m, rows, m)
 
 
-@kernel
+@kernel(late=True)
 def rectangle(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, panel, m, n, k):
     """Part of y, by the regime of the whole, m x n."""
     if is_few(form, m, n, k) and (form != TN or start.size == 0):
@@ -214,7 +214,7 @@ def share(part, parts, size, unit):
     return min(part * units // parts * unit, size), min((part + 1) * units // parts * unit, size)
 
 
-@kernel(parallel=True)
+@kernel(parallel=True, late=True)
 def _parallel(parts, form, y, ldy, x, ldx, w, ldw, start, scratch, m, n, k):
     """Each thread makes its share of the output: of its columns or its rows, whichever are more."""
     lanes = VECTOR_BYTES // y.itemsize
@@ -239,7 +239,7 @@ def tiny(form, y, ldy, x, ldx, w, ldw, start, m, n, k):
             y[i * ldy + j] = total
 
 
-@kernel
+@kernel(late=True)
 def _large(form, y, ldy, x, ldx, w, ldw, start, scratch, m, n, k):
     needed = panel_of(form, m, n, k, y.itemsize)
     parts = thread_count() if needed == 0 else min(thread_count(), scratch.size // needed)

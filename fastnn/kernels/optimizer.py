@@ -83,7 +83,7 @@ def sgd(p, g, learning_rate, weight_decay):
         p[i] = descended(p[i], decayed(g[i], p[i], decay), rate)
 
 
-@kernel
+@kernel(late=True)
 def momentum(p, v, g, learning_rate, factor, weight_decay):
     """v = factor * v + g; p -= learning_rate * v"""
     number = p.dtype.type
@@ -93,7 +93,7 @@ def momentum(p, v, g, learning_rate, factor, weight_decay):
         p[i] = descended(p[i], v[i], rate)
 
 
-@kernel
+@kernel(late=True)
 def nesterov(p, v, g, learning_rate, factor, weight_decay):
     """v = factor * v + g; p -= learning_rate * (g + factor * v)"""
     number = p.dtype.type
@@ -104,7 +104,7 @@ def nesterov(p, v, g, learning_rate, factor, weight_decay):
         p[i] = descended(p[i], velocity(v[i], gradient, mu), rate)
 
 
-@kernel
+@kernel(late=True)
 def adam(p, m, v, g, step_size, epsilon, beta1, beta2, weight_decay, shrink):
     """m, v = moving means of g and g*g; p = shrink * p - step_size * m / (sqrt(v) + epsilon).
 
@@ -198,7 +198,7 @@ def update_part(p, at, g, g_at, state, n, kind, rule):
         adam(p_part, m, v, g_part, rate, epsilon, factor, beta2, weight_decay, shrink)
 
 
-@kernel(parallel=True)
+@kernel(parallel=True, late=True)
 def _update_parallel(p, g, state, kind, rule):
     parts = thread_count()
     for part in prange(parts):

@@ -131,7 +131,7 @@ def _parts_of(classes):
     return max(PART_ELEMENTS, -(-classes // (16 * MOST_PARTS)) * 16)
 
 
-@kernel
+@kernel(late=True)
 def _softmax_of_wide_row(out, row, scale):
     """Each part by its own maximum, so that the row is read once; the last scaling puts the parts on one scale."""
     number = row.dtype.type
@@ -157,7 +157,7 @@ def _softmax_of_wide_row(out, row, scale):
         scale_row(vector(out, at, min(size, row.size - at)), number(tops[at // size] / total))
 
 
-@kernel
+@kernel(late=True)
 def _softmax_of_rows(p, logits, first, last, scale):
     """Rows first..last."""
     classes = logits.shape[1]
@@ -179,7 +179,7 @@ def _softmax_of_rows(p, logits, first, last, scale):
             scale_row(row, number(1 / row_sum(row)))
 
 
-@kernel(parallel=True)
+@kernel(parallel=True, late=True)
 def _softmax_parallel(parts, p, logits, scale):
     rows = logits.shape[0]
     for part in prange(parts):

@@ -23,11 +23,18 @@ from numba.core.registry import cpu_target
 
 from fastnn._jit import CACHE_DIRECTORY
 from fastnn.atomic import write_atomically
+from fastnn.compiler.reach import digest
 from fastnn.simd.emit import ELEMENTS
 
 # build(builder, itemsize, *arguments) writes a function whose arguments are "p", a pointer to numbers, or "i", int64.
 Build = Callable[..., None]
-_definitions: dict[str, tuple[str, Build]] = {}
+
+
+class _Definitions(dict[str, tuple[str, Build]]):
+    known_to_callers_as = "functions by their symbols"
+
+
+_definitions = _Definitions()
 
 
 def define(name: str, operands: str, build: Build) -> None:
@@ -102,9 +109,14 @@ def _library() -> Any:
     return library
 
 
+def made_of() -> str:
+    """A digest of all functions of the library."""
+    return digest((build_library.__wrapped__, dict(_definitions)))
+
+
 def _file() -> Path | None:
-    """Where the library is kept: by the processor that it is for, in the directory of these sources."""
-    target = hashlib.sha256(repr(_codegen().magic_tuple()).encode()).hexdigest()[:16]
+    """Where the library is kept: by what it is made of and the processor that it is for."""
+    target = hashlib.sha256(f"{made_of()} {_codegen().magic_tuple()}".encode()).hexdigest()[:24]
     return Path(CACHE_DIRECTORY) / f"simd-{target}.pickle" if CACHE_DIRECTORY else None
 
 

@@ -30,6 +30,13 @@ def _word(builder: Any) -> Any:
     return known
 
 
+def launch_threads() -> None:
+    """Brings in numba's threading layer, whose symbol the code below names."""
+    from numba.np.ufunc.parallel import _launch_threads  # a third of the time to import numba
+
+    _launch_threads()
+
+
 def _take() -> bool:
     return True
 
@@ -44,12 +51,11 @@ def _one() -> int:
 
 @lowered(twin=_one)
 def thread_count(typingctx: Any) -> Any:
-    """numba.get_num_threads(), which itself keeps its callers out of the disk cache.
-
-    For callers of a parallel kernel only: loading one is what brings the threads' library in.
-    """
+    """numba.get_num_threads(), which itself keeps its callers out of the disk cache."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        launch_threads()
+        context.active_code_library._reload_init.add(launch_threads)
         size = context.get_value_type(types.intp)
         function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(size, []), "get_num_threads")
         return builder.call(function, [])

@@ -42,7 +42,7 @@ def values_at(place, width, x, workspace, at, rows):
     return matrix(workspace, place + at * width, rows, width)
 
 
-@kernel
+@kernel(late=True)
 def forward_operation(tape, i, params, x, workspace, at, rows, key):
     """Operation i on rows at..at+rows. A fork does nothing: those behind it read what it reads."""
     kind, width = tape[i, KIND], tape[i, WIDTH_IN]
@@ -61,7 +61,7 @@ def forward_operation(tape, i, params, x, workspace, at, rows, key):
         norm_forward(y, normal, inverse, source, w, b, as_double(tape[i, ALPHA]), kind == LAYER_NORM)
 
 
-@kernel
+@kernel(late=True)
 def inward_operation(tape, i, params, workspace, at, rows, key):
     """The gradient of operation i's input in rows at..at+rows, where it is wanted; that of its output stays."""
     if tape[i, DINPUT] < 0:
@@ -81,7 +81,7 @@ def inward_operation(tape, i, params, workspace, at, rows, key):
         norm_inward(dx, dy, normal, inverse, vector(params, tape[i, WEIGHT], width), kind == LAYER_NORM)
 
 
-@kernel
+@kernel(late=True)
 def gradient_operation(tape, i, gradient, weight_at, bias_at, workspace, at, rows):
     """The gradient of operation i's weight and bias, summed over rows at..at+rows, to places of `gradient`."""
     if tape[i, KIND] in NORMS:
@@ -92,7 +92,7 @@ def gradient_operation(tape, i, gradient, weight_at, bias_at, workspace, at, row
         norm_gradient(dw, db, dy, normal)
 
 
-@kernel
+@kernel(late=True)
 def backward_operation(tape, i, params, grads, state, workspace, rows, key, update, rule):
     """All of operation i's backward pass; the gradient of its parameters to grads, or to scratch for their update."""
     at, width, keeps = 0 * rows, tape[i, WIDTH_IN], update == KEEP

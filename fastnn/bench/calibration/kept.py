@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from hashlib import sha256
 from inspect import getsource
@@ -10,17 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from fastnn import lowering, machine
-from fastnn._jit import CACHE_DIRECTORY
+from fastnn._jit import CACHE_DIRECTORY, DISPATCHERS
 from fastnn.bench import results
 from fastnn.bench.progress import say
+from fastnn.compiler.reach import digest
 from fastnn.kernels import dense, matmul
-from fastnn.simd import host, tile
+from fastnn.simd import host, linkage, tile
 from fastnn.study import work
 from fastnn.study.machine_model import MachineModel, model_of
 from fastnn.tape import columns, walk
 
+# The modules whose kernels a training step consists of.
+KERNELS = ("fastnn.kernels.", "fastnn.tape.", "fastnn.training")
 SCHEMA = "fastnn-machine/1"
-# Of a machine's description, what times depend on; the versions of the kernels are in the name of their cache.
+# Of a machine's description, what times depend on.
 IDENTITY = ("cpu", "arch", "vector_unit", "cores_physical", "cores_logical", "threads_max", "caches")
 # What work is counted by: rules and sizes of tiles are the kernels' own.
 COUNTED_BY = work, lowering, columns, walk, dense, matmul, host, tile
@@ -29,7 +33,18 @@ FIELDS: Mapping[str, type] = {"date": str, "identity": dict, "machine": dict, "c
 
 def identity() -> dict[str, Any]:
     about = machine.description()
-    return {name: about[name] for name in IDENTITY} | {"kernels": Path(CACHE_DIRECTORY).name, "counting": counting()}
+    return {name: about[name] for name in IDENTITY} | {"kernels": kernels(), "counting": counting()}
+
+
+def kernels() -> str:
+    """A name for what the kernels of a training step are made of; comments are no part of it."""
+    parts = [digest(each) for each in DISPATCHERS if each.__module__.startswith(KERNELS) and is_named(each)]
+    return sha256(" ".join([*sorted(parts), linkage.made_of()]).encode()).hexdigest()[:16]
+
+
+def is_named(kernel: Any) -> bool:
+    """Whether a kernel is one of its module's, and not made for a caller in Python."""
+    return hasattr(sys.modules[kernel.__module__], kernel.__qualname__)
 
 
 def counting() -> str:

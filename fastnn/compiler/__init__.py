@@ -1,0 +1,1 @@
+"""What Numba is asked for beyond its public interface."""

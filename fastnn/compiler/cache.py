@@ -1,0 +1,88 @@
+"""Where compiled kernels are kept: in Numba's cache files, named by what a kernel is made of (see reach.digest).
+
+Numba's own key is the kernel's file; what it inlines from other files is not in it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from functools import cached_property, partial
+from typing import Any
+
+from numba.core.caching import IndexDataCacheFile, NullCache
+from numba.core.compiler import CompileResult
+
+from fastnn.compiler.late import LateKernel, StaleCaller, as_inherited, as_kept, bind_whole, called_late
+from fastnn.compiler.reach import digest
+from fastnn.compiler.thin import ThinModel
+
+
+def require(module: str, function: str, made_of: str) -> None:
+    """Run before a function is loaded that a kernel was compiled into. StaleCaller where the kernel is another now."""
+    try:
+        kernel = getattr(importlib.import_module(module), function, None)
+    except ImportError:
+        kernel = None
+    if kernel is None or digest(getattr(kernel, "py_func", kernel)) != made_of:
+        raise StaleCaller(f"{module}.{function} as it was")
+
+
+class KernelCache(NullCache):  # type: ignore[misc]
+    """The cache of one kernel; nothing is read, and nothing digested, before the kernel is asked for.
+
+    directory: where the files lie; "" keeps nothing.
+    """
+
+    def __init__(self, dispatcher: Any, directory: str) -> None:
+        self.dispatcher, self.cache_directory = dispatcher, directory
+
+    @property
+    def cache_path(self) -> str:
+        return self.cache_directory
+
+    @cached_property
+    def _files(self) -> Any:
+        # Code of another way of calling must not be called in this one.
+        function, made_of = self.dispatcher.py_func, digest((self.dispatcher, LateKernel, ThinModel))
+        name = f"{function.__module__}.{function.__qualname__}".replace("<", "").replace(">", "")
+        python = f"py{sys.version_info.major}{sys.version_info.minor}"
+        return IndexDataCacheFile(self.cache_directory, f"{name}-{made_of}.{python}", made_of)
+
+    def load_overload(self, signature: Any, target_context: Any) -> Any:
+        """A kept kernel. Its callers inherit what it needs when it is loaded: Numba lets them inherit it from freshly
+        compiled ones only, and a caller kept without it is fatal in the process that loads it first."""
+        if not self.cache_directory:
+            return None
+        target_context.refresh()
+        data = self._files.load(_key(signature, target_context))
+        if data is None:
+            return None
+        result = CompileResult._rebuild(target_context, *data)
+        result.library._reload_init.update(as_inherited(result.reload_init))
+        self._bind_loops(result)
+        return result
+
+    def save_overload(self, signature: Any, result: Any) -> None:
+        """Keeps a kernel, and has whoever it is compiled into ask first whether it still is this one."""
+        function, steps = self.dispatcher.py_func, result.library._reload_init
+        inherited = [step for step in steps if getattr(step, "func", None) is not require]
+        steps.clear()
+        steps.update(inherited)
+        if getattr(importlib.import_module(function.__module__), function.__qualname__, None) is not None:
+            steps.add(partial(require, function.__module__, function.__qualname__, digest(function)))
+        self._bind_loops(result)
+        result.reload_init[:] = as_kept(steps)
+        if self.cache_directory and not result.library.has_dynamic_globals:
+            self._files.save(_key(signature, result.target_context), result._reduce())
+
+    def _bind_loops(self, result: Any) -> None:
+        """Threads of a parallel kernel may not ask for what they call."""
+        if self.dispatcher.targetoptions["parallel"]:
+            for wanted in called_late(result.library._reload_init):
+                bind_whole(wanted)
+
+
+def _key(signature: Any, target_context: Any) -> Any:
+    """What the files tell apart: types and processor."""
+    return signature, target_context.codegen().magic_tuple()
