@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -99,7 +100,10 @@ def test_the_gpu_wins_from_the_size_above_which_it_loses_nowhere() -> None:
     assert cuda_ladder.begins_to_win([row(10, 2, 1)]) == {"32": None}
 
 
-def test_seconds_are_of_one_step() -> None:
+@pytest.mark.parametrize(("share", "count"), [(1e-6, 1), (60.0, 20)])
+def test_seconds_are_of_one_step(share: float, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a clock that steps alone move, by three seconds each; of the budget a block has an equal part."""
     counts: list[int] = []
-    assert cuda_ladder.seconds_of(counts.append, 1e-6) < 1e-3
-    assert set(counts[2:]) == {1}
+    monkeypatch.setattr(cuda_ladder, "time", SimpleNamespace(perf_counter=lambda: 3.0 * sum(counts)))
+    assert cuda_ladder.seconds_of(counts.append, cuda_ladder.BLOCKS * share) == 3
+    assert set(counts[2:]) == {count}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,9 @@ def test_a_twin_answers_as_ours_does(make: Any, size: int, way: str, torch_proce
     told = measure._prepared(torch_process, ours, way)
     assert told["error"] <= ours.limit
     assert told["first_call_s"] > 0
-    assert 0 < torch_process.time("call", 2) < 30
+    started = time.perf_counter()
+    took = torch_process.time("call", 2)
+    assert 0 < took < time.perf_counter() - started
 
 
 def test_twins_of_other_networks_answer_otherwise(torch_process: Process) -> None:

@@ -62,11 +62,8 @@ def test_caches_are_read_from_the_systems_folder(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("threads", sorted({1, ALL}))
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_measured_ceilings_are_plausible_and_take_the_time_they_are_given(threads: int, dtype: Any) -> None:
-    machine.measure(threads, dtype, 0.01)
-    started = time.perf_counter()
+def test_measured_ceilings_are_plausible(threads: int, dtype: Any) -> None:
     measured = machine.measure(threads, dtype, 0.1)
-    assert time.perf_counter() - started < 3
     assert (measured.threads, measured.dtype) == (threads, dtype)
     assert 1e8 < measured.flops_per_s < 1e15
     assert [level.name for level in measured.levels] == ["L1", "L2", "L3", "DRAM"]
@@ -74,9 +71,43 @@ def test_measured_ceilings_are_plausible_and_take_the_time_they_are_given(thread
         assert set(level.bandwidth) == {"copy", "triad", "read"}
         assert min(level.bandwidth.values()) > 1e6
         assert max(level.bandwidth.values()) < 1e14
-    assert 1e-9 < measured.timer_s < 1e-5
-    assert 1e-9 < measured.call_s < 1e-4
+    # A call reads no clock and a reading calls no kernel, but both are calls of a small function from Python.
+    assert 0.1 < measured.call_s / measured.timer_s < 100
     assert json.loads(json.dumps(measured.as_dict(), allow_nan=False)) == measured.as_dict()
+
+
+class MadeUpMachine:
+    """A clock that moves by what calls take here: rounds of streams and of multiply-adds, first elements, readings."""
+
+    ROUND, FIRST, READING = 1e-5, 2e-7, 5e-8
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        monkeypatch.setattr(machine, "time", self)
+        monkeypatch.setattr(machine, "caches", lambda: machine.ASSUMED_CACHES)
+        monkeypatch.setattr(peak, "fma_peak", lambda buffer, rounds: self.take(rounds * self.ROUND))
+        monkeypatch.setattr(peak, "stream", lambda buffer, kind, rounds: self.take(rounds * self.ROUND))
+        monkeypatch.setattr(peak, "first", lambda array: self.take(self.FIRST))
+
+    def take(self, seconds: float) -> None:
+        self.now += seconds
+
+    def perf_counter(self) -> float:
+        self.take(self.READING)
+        return self.now
+
+
+def test_ceilings_take_the_time_they_are_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    made_up = MadeUpMachine(monkeypatch)
+    machine.measure(1, "float32", 0.4)
+    # Beyond it, for the peak and each stream of each level: finding out how many rounds take long enough.
+    assert 0.4 < made_up.now < 0.4 + 13 * 8 * machine.SERIAL_RUN
+
+
+def test_a_call_and_a_reading_of_the_clock_are_timed_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    MadeUpMachine(monkeypatch)
+    assert machine.timer_overhead() == pytest.approx(MadeUpMachine.READING, rel=0.01)
+    assert machine.call_overhead() == pytest.approx(MadeUpMachine.FIRST, rel=0.01)
 
 
 def test_the_number_of_threads_is_left_as_it_was() -> None:
@@ -139,9 +170,11 @@ def test_streams_touch_what_they_count() -> None:
 
 @pytest.mark.skipif(ALL < 2, reason="one thread only")
 def test_a_word_goes_between_two_threads_and_back() -> None:
-    """Within what chips and a busy machine take; every turn is answered."""
+    """Every turn is answered, and all of them took no longer than the asking."""
+    started = time.perf_counter()
     found = machine.handover_time()
-    assert found is None or 1e-8 < found < 1e-3
+    elapsed = time.perf_counter() - started
+    assert found is None or 0 < found * machine.HANDOVERS < elapsed
     assert machine.measure(1, "float32", 0.05).handover_s is None
 
 
