@@ -6,6 +6,7 @@ import mmap
 from pathlib import Path
 from typing import Any
 
+import needs
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -67,7 +68,7 @@ def test_memory_of_a_device_is_refused(device: int) -> None:
 
 
 def test_tensors_of_torch() -> None:
-    torch = pytest.importorskip("torch")
+    torch = needs.package("torch")
     assert_as_numpy(torch.from_numpy(ROWS), torch.from_numpy(LABELS))
     assert is_read_in_place(torch.from_numpy(ROWS), ROWS)
     assert_as_numpy(torch.from_numpy(ROWS).half(), LABELS, ROWS.astype("f2").astype("f4"))
@@ -83,7 +84,7 @@ def test_tensors_of_torch() -> None:
 
 
 def test_arrays_of_jax() -> None:
-    jax = pytest.importorskip("jax")
+    jax = needs.package("jax")
     x = jax.numpy.asarray(ROWS)
     assert_as_numpy(x, jax.numpy.asarray(LABELS.astype("i4")))
     assert is_read_in_place(x, np.asarray(x))
@@ -139,7 +140,7 @@ print(json.dumps(bool(shared)))
 
 
 def test_frames_of_pandas() -> None:
-    pandas = pytest.importorskip("pandas")
+    pandas = needs.package("pandas")
     frame = pandas.DataFrame(ROWS, columns=["a", "b", "c"], copy=False)
     assert_as_numpy(frame, pandas.Series(LABELS, name="label"))
     assert is_read_in_place(frame, ROWS)
@@ -153,7 +154,7 @@ def test_frames_of_pandas() -> None:
 
 
 def test_columns_of_pandas_that_hold_no_numbers_are_named() -> None:
-    pandas = pytest.importorskip("pandas")
+    pandas = needs.package("pandas")
     net, numbers = mlp(3, 2), {"a": [1, 2], "c": [1.0, 2.0]}
     for column in (
         ["x", "y"],
@@ -177,7 +178,7 @@ def test_columns_of_pandas_that_hold_no_numbers_are_named() -> None:
 
 
 def test_frames_of_polars() -> None:
-    polars = pytest.importorskip("polars")
+    polars = needs.package("polars")
     frame = polars.DataFrame(ROWS, schema=["a", "b", "c"])
     assert_as_numpy(frame, polars.Series("label", LABELS))
     net = mlp(3, 2)
@@ -189,7 +190,7 @@ def test_frames_of_polars() -> None:
 
 
 def test_columns_of_polars_that_hold_no_numbers_are_named() -> None:
-    polars = pytest.importorskip("polars")
+    polars = needs.package("polars")
     net, numbers = mlp(3, 2), {"a": [1, 2], "c": [1.0, 2.0]}
     for column in (["x", "y"], [None, None], [[1], [2]]):
         with pytest.raises(TypeError, match="column 'size' of x has dtype .*; expected real numbers: encode or"):

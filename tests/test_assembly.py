@@ -8,15 +8,16 @@ import subprocess
 import sys
 from functools import lru_cache
 
+import needs
 import pytest
 
-from fastnn._jit import DEBUG, DISABLED
 from fastnn.simd import linkage
 from fastnn.simd.host import UNIT
 
-pytestmark = pytest.mark.skipif(
-    DEBUG or DISABLED or UNIT.name not in ("avx512", "avx2"), reason="reads the assembly of x86 vector units"
-)
+pytestmark = [
+    needs.compiled_kernels,
+    pytest.mark.skipif(UNIT.name not in ("avx512", "avx2"), reason="needs AVX2 or AVX-512"),
+]
 
 REGISTER = {"avx512": "zmm", "avx2": "ymm"}[UNIT.name] if UNIT.name in ("avx512", "avx2") else ""
 

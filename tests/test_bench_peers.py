@@ -10,6 +10,7 @@ from functools import partial
 from importlib.metadata import version
 from typing import Any
 
+import needs
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -28,11 +29,11 @@ from fastnn.machine import Ceilings, Level
 
 CEILINGS = Ceilings(1, "float32", 1e11, 5e-8, 2e-7, (Level("DRAM", float("inf"), 1000, {"copy": 1e10}),))
 QUICK = Budget(0.02)
-INSTALLED = [name for name in registry.NAMES if not registry.missing(name)]
 
 
-@pytest.mark.parametrize("name", INSTALLED)
+@pytest.mark.parametrize("name", registry.NAMES)
 def test_a_peer_in_its_process_starts_from_our_loss_and_measures_what_it_declares(name: str) -> None:
+    needs.peer(name)
     with rows.prepared(name, case("64-16-10", "adam")) as (process, first_calls):
         assert tuple(first_calls) == registry.PEERS[name].phases
         for phase in registry.PEERS[name].phases:
@@ -59,16 +60,16 @@ def test_ours_and_the_peer_take_turns_and_the_ratio_lands_in_our_row() -> None:
     assert ours[1]["ratio_to"]["numpy"]["median"] > 2
 
 
-@pytest.mark.skipif("jax" not in INSTALLED, reason="jax is not installed")
 def test_the_first_calls_of_a_peer_that_compiles_take_longer_than_its_others() -> None:
+    needs.peer("jax")
     of = case()
     ours = list(rows_of(of, ("forward", "step"), CEILINGS, QUICK))
     for row in rows.compare(of, "jax", ours, CEILINGS, QUICK):
         assert row["compile_s"] > 100 * row["median_s"]
 
 
-@pytest.mark.skipif("onnxruntime" not in INSTALLED, reason="onnxruntime or onnx is not installed")
 def test_a_peer_that_cannot_train_is_compared_at_the_forward_pass_alone() -> None:
+    needs.peer("onnxruntime")
     of = case()
     ours = list(rows_of(of, ("forward", "step"), CEILINGS, QUICK))
     assert [row["phase"] for row in rows.compare(of, "onnxruntime", ours, CEILINGS, QUICK)] == ["forward"]
@@ -177,7 +178,6 @@ def test_a_sentence_says_what_a_peer_is_left_out_of() -> None:
     ]
 
 
-@pytest.mark.skipif("sklearn" not in INSTALLED, reason="scikit-learn is not installed")
 def test_what_a_peer_is_left_out_of_is_no_failure() -> None:
     sizes = ["--sizes", "3-4-2", "64-16-10", "--threads", "1", "--fast"]
     result = CliRunner().invoke(cli.main, ["bench", *sizes, "--peers", "sklearn", "--json", "-"])

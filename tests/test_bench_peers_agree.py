@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import needs
 import numpy as np
 import pytest
 from peer_steps import OPTIMIZERS, case, differences, model
 from processes import run_python
 
 from fastnn.bench.peers.process import PeerFailed, Process
-from fastnn.bench.peers.registry import NAMES, PEERS, missing
+from fastnn.bench.peers.registry import NAMES, PEERS
 
 IN_ROUNDINGS = 64
 # What a peer does in other words than ours: scikit-learn's adam adds epsilon before the bias is corrected, and compiled
 # PyTorch corrects it in float32, in which it counts the steps.
 LIMITS = {("sklearn", "adam"): 2e-5, ("torch-compile", "adam"): 4e-6, ("torch-compile", "adamw"): 4e-6}
-
-
-def require(name: str) -> None:
-    if absent := missing(name):
-        pytest.skip(f"{', '.join(absent)} not installed")
 
 
 def limit(name: str, optimizer: str, dtype: str) -> float:
@@ -30,7 +26,7 @@ def limit(name: str, optimizer: str, dtype: str) -> float:
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_peer_has_our_losses_and_logits_with_each_of_its_optimizers(name: str, dtype: str, tmp_path: Path) -> None:
-    require(name)
+    needs.peer(name)
     # In a process of its own: libraries bring their threads, and warnings that are theirs to heed.
     source = f"""
 import json, warnings
@@ -84,7 +80,6 @@ def test_the_numpy_step_allocates_nothing_but_the_buffer_of_a_cast() -> None:
 
 
 def test_scikit_learn_begins_from_our_weights_with_an_optimizer_that_has_made_no_step() -> None:
-    require("sklearn")
     of = case("64-16-10", "adam")
     classifier = model("sklearn", of).classifier
     for i, (weight, bias) in enumerate(zip(classifier.coefs_, classifier.intercepts_, strict=True)):
@@ -96,13 +91,12 @@ def test_scikit_learn_begins_from_our_weights_with_an_optimizer_that_has_made_no
 
 
 def test_scikit_learn_gives_finite_logits_where_a_probability_is_zero() -> None:
-    require("sklearn")
     peer = model("sklearn", case("64-16-10"))
     assert np.isfinite(peer.logits(np.array([[0.0, 1.0]], np.float32))).all()
 
 
 def test_without_a_compiler_torch_compile_says_so(tmp_path: Path) -> None:
-    require("torch-compile")
+    needs.peer("torch-compile")
     file = str(tmp_path / "case.npz")
     arrays = {"w0": np.ones((3, 2)), "b0": np.ones(2), "x": np.ones((4, 5, 3)), "y": np.zeros((4, 5), int)}
     np.savez(file, allow_pickle=False, **arrays)

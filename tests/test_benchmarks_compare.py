@@ -209,7 +209,7 @@ def test_what_cannot_be_is_refused_before_anything_runs(arguments: list[str], me
     assert message in result.stderr
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system pins no process")
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs a system that pins processes")
 def test_one_thread_is_pinned_and_set_free() -> None:
     before = os.sched_getaffinity(0)
     with run.pinned(1):

@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import needs
 import numba
 import numpy as np
 import pytest
@@ -19,7 +20,6 @@ from test_network_values import central_difference, check_against_reference, poi
 
 import fastnn
 from fastnn import Activation, Adam, Dense, Dropout, LayerNorm, Network, Residual, RMSNorm, block_cost, cost
-from fastnn._jit import DEBUG, DISABLED
 from fastnn.bench.residual import residual
 from fastnn.lowering import CHUNK_ROWS
 from fastnn.reference import network as reference
@@ -110,7 +110,7 @@ def test_a_gradient_without_the_way_around_is_rejected() -> None:
 
 
 def test_torch_gives_the_same_output_and_gradients() -> None:
-    torch = pytest.importorskip("torch")
+    torch = needs.package("torch")
 
     class Block(torch.nn.Sequential):  # type: ignore[name-defined, misc]
         def forward(self, x: Any) -> Any:
@@ -218,7 +218,7 @@ def with_four_threads() -> None:
     print(json.dumps([len({trained(*shape, threads) for threads in (1, 2, 3, 4)}) for shape in shapes]))
 
 
-@pytest.mark.skipif(DEBUG or DISABLED, reason="the parallel twins run serially in this mode")
+@needs.compiled_kernels
 def test_any_number_of_threads_gives_the_same_bits() -> None:
     assert run_python("import test_blocks; test_blocks.with_four_threads()", NUMBA_NUM_THREADS="4") == [1, 1, 1]
 

@@ -8,14 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numba
+import needs
 import pytest
 from processes import run_python
 
 import fastnn
 from fastnn.kernels.activation import silu
-
-compiled_here = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled")
 
 # A parallel kernel, and a kernel that calls it; each is run in a process of its own.
 SOURCE = """
@@ -35,7 +33,7 @@ UPDATE = "optimizer.update(p, g, none, optimizer.SGD, 1.0, 0.25, 0.0, 0.0, 0.0, 
 APPLY = "training.apply_gradient(p, g, none, control)"
 
 
-@compiled_here
+@needs.jit
 def test_a_kept_caller_of_a_kept_parallel_kernel_starts_the_threads_it_needs(tmp_path: Path) -> None:
     """Numba forgets that the caller needs them, where the parallel kernel came from the disk when it was compiled: the
     caller, kept in turn, is then the first to be loaded in a later process and jumps to unresolved symbols."""
@@ -109,7 +107,7 @@ class Installed:
         path.write_text(source.replace(before, after))
 
 
-@compiled_here
+@needs.jit
 def test_a_users_kept_function_is_loaded_first_and_runs_without_compiling(tmp_path: Path) -> None:
     installed = Installed(tmp_path)
     first, again = installed.run("learn"), installed.run("learn")
@@ -119,7 +117,7 @@ def test_a_users_kept_function_is_loaded_first_and_runs_without_compiling(tmp_pa
     assert again.stdout.split() == [loss, "0"]
 
 
-@compiled_here
+@needs.jit
 def test_a_users_kept_function_refuses_a_kernel_that_was_inlined_and_is_another_now(tmp_path: Path) -> None:
     installed = Installed(tmp_path)
     assert float(installed.run("pulse").stdout) == silu(1.0)
@@ -130,7 +128,7 @@ def test_a_users_kept_function_refuses_a_kernel_that_was_inlined_and_is_another_
     assert "__pycache__" in after.stderr.splitlines()[-1]
 
 
-@compiled_here
+@needs.jit
 def test_a_users_kept_function_calls_the_late_kernels_of_today(tmp_path: Path) -> None:
     """Of a kernel that has other arguments now it says so."""
     installed = Installed(tmp_path)

@@ -220,7 +220,7 @@ def test_an_interrupted_run_keeps_its_rows_and_exits_130(monkeypatch: pytest.Mon
     assert "3-4-2" in result.stdout
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
 def test_a_killed_run_leaves_a_readable_file(tmp_path: Path) -> None:
     file = tmp_path / "a.json"
     process = subprocess.Popen(

@@ -9,13 +9,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import needs
 import numpy as np
 import pytest
 from device_cases import ROWS, TOLERANCE, assert_close, data, pair
 
 import fastnn
 from fastnn import SGD, Adam, CrossEntropy, Dense, Network, mlp
-from fastnn._jit import DISABLED
 from fastnn.bench import rows as bench_rows
 from fastnn.bench.case import Case
 from fastnn.bench.ladder import parse
@@ -141,10 +141,13 @@ def test_a_gradient_may_be_applied_again_and_counts_each_time(path: str) -> None
         ours.apply()
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZER_NAMES)
+# The update is the same kernel on both paths.
+@pytest.mark.parametrize(
+    ("path", "optimizer"),
+    [*(("fused", name) for name in OPTIMIZER_NAMES), ("tiled", "sgd"), ("tiled", "adam")],
+    indirect=["path"],
+)
 def test_every_optimizer_moves_as_on_the_cpu(path: str, optimizer: str) -> None:
-    if path == "tiled" and optimizer not in ("sgd", "adam"):
-        pytest.skip("the update is the same kernel on both paths")
     rule = OPTIMIZERS[optimizer](0.05, weight_decay=0.01, clip_norm=0.3, schedule=Cosine(5, warmup=2))
     host, device = pair(3, 4, 2, dtype="float64")
     x, y = data(3, 2, "cross_entropy")
@@ -352,10 +355,9 @@ def test_a_row_of_the_benchmark_is_checked_trained_and_timed(monkeypatch: pytest
         assert row["floor_s"] > 0
 
 
-@pytest.mark.skipif(DISABLED, reason="starts a process of its own, with the JIT")
+@needs.jit
+@pytest.mark.skipif(not SIMULATED, reason="needs a machine without a GPU")
 def test_without_a_gpu_the_command_says_what_is_missing_and_ends_with_2() -> None:
-    if not SIMULATED:
-        pytest.skip("there is a GPU")
     environment = os.environ | {"NUMBA_ENABLE_CUDASIM": "0", "CUDA_VISIBLE_DEVICES": ""}
     command = [sys.executable, "-m", "fastnn", "bench", "--device", "cuda", "--sizes", "3-4-2", "--fast"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

@@ -75,7 +75,7 @@ print(json.dumps(found))
 """.replace("whole2", "array(int64, 2)")
 
 
-@pytest.mark.skipif(find_spec("numba_cuda") is None, reason="numba-cuda is not installed")
+@pytest.mark.skipif(find_spec("numba_cuda") is None, reason="needs the extra cuda")
 def test_every_kernel_compiles_and_keeps_the_sums_of_a_product_in_registers() -> None:
     environment = os.environ | {"NUMBA_ENABLE_CUDASIM": "0"}
     command = [sys.executable, "-W", "ignore", "-c", SOURCE]
@@ -96,7 +96,7 @@ def test_every_kernel_compiles_and_keeps_the_sums_of_a_product_in_registers() ->
         assert all(found[f"{what} small {precision}"]["mma"] == 8 for what in ("forward", "gradient", "backward"))
 
 
-@pytest.mark.skipif(find_spec("numba_cuda") is None, reason="numba-cuda is not installed")
+@pytest.mark.skipif(find_spec("numba_cuda") is None, reason="needs the extra cuda")
 def test_what_records_steps_is_there() -> None:
     from cuda import core
     from cuda.core.graph import Graph, GraphBuilder

@@ -22,7 +22,7 @@ from fastnn.cuda.staging import Words, make_staging
 from fastnn.cuda.target import SIMULATED
 from fastnn.cuda.tensor import tensor_tiling
 
-pytestmark = pytest.mark.skipif(not SIMULATED, reason="calls what a device would compile")
+pytestmark = pytest.mark.skipif(not SIMULATED, reason="needs numba's CUDA simulator")
 
 TILINGS = {"float32": None, "tf32": "tf32", "bf16": "bf16"}
 FUSED = [

@@ -22,7 +22,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning"),
 ]
 
-simulated = pytest.mark.skipif(not SIMULATED, reason="of the simulator's words")
+simulated = pytest.mark.skipif(not SIMULATED, reason="needs numba's CUDA simulator")
 
 
 def worded(values: Any, precision: str) -> Any:

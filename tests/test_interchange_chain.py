@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import needs
 import numpy as np
 import pytest
 
@@ -30,7 +31,7 @@ class Another(Activation):
 )
 def test_layers_that_the_formats_have_no_word_for_are_refused(use: Any, package: str | None, tmp_path: Path) -> None:
     if package:
-        pytest.importorskip(package)
+        needs.package(package)
     net = Network(3, [Dense(4), Another("tanh")], seed=0)
     before = net.parameters.tobytes()
     with pytest.raises(

@@ -6,20 +6,21 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import needs
 import numpy as np
 import pytest
 from example_networks import normal
 
 from fastnn import from_onnx
 
-pytest.importorskip("onnx")
+needs.package("onnx")
 
 
 @pytest.mark.parametrize(("dynamo", "opset"), [(False, 13), (False, 20), (True, 20)])
 def test_what_torch_exports_is_read(dynamo: bool, opset: int, tmp_path: Path) -> None:
-    torch: Any = pytest.importorskip("torch")
+    torch: Any = needs.package("torch")
     if dynamo:
-        pytest.importorskip("onnxscript")
+        needs.package("onnxscript")
     nn = torch.nn
     activations = [nn.ReLU(), nn.LeakyReLU(0.2), nn.ELU(0.7), nn.Tanh(), nn.Sigmoid(), nn.GELU(), nn.GELU("tanh")]
     parts = [
@@ -45,7 +46,7 @@ def export(torch: Any, module: Any, x: Any, path: Path, dynamo: bool, opset: int
 
 @pytest.mark.parametrize("activation", ["relu", "tanh", "logistic"])
 def test_what_skl2onnx_makes_of_scikit_learns_networks_is_read(activation: str, tmp_path: Path) -> None:
-    skl2onnx: Any = pytest.importorskip("skl2onnx")
+    skl2onnx: Any = needs.package("skl2onnx")
     from sklearn.neural_network import MLPClassifier, MLPRegressor
 
     x, labels = normal(60, 4).astype("f4"), np.arange(60) % 3

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import needs
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -27,7 +28,7 @@ from fastnn import (
 from fastnn.interchange import onnx_export
 from fastnn.kernels.activation import NAMES
 
-onnx: Any = pytest.importorskip("onnx")
+onnx: Any = needs.package("onnx")
 
 Array = npt.NDArray[Any]
 
@@ -65,7 +66,7 @@ def computes(network: Network) -> bool:
 
 
 def run(path: Path, x: Array) -> Array:
-    runtime: Any = pytest.importorskip("onnxruntime")
+    runtime: Any = needs.package("onnxruntime")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = 1
     session = runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import needs
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -13,7 +14,7 @@ from example_networks import normal
 from fastnn import Dense, FileError, from_onnx
 from fastnn.interchange import formula
 
-onnx: Any = pytest.importorskip("onnx")
+onnx: Any = needs.package("onnx")
 helper: Any = onnx.helper
 Node = tuple[str, list[str], str, dict[str, Any]]
 Array = npt.NDArray[Any]
@@ -205,7 +206,7 @@ def test_activations_of_activations_are_layers_of_their_own(tmp_path: Path) -> N
 def test_swish_is_silu(tmp_path: Path) -> None:
     """Of opset 24, which not every onnx has."""
     if onnx.defs.onnx_opset_version() < 24:
-        pytest.skip("onnx has no Swish yet")
+        pytest.skip("needs an onnx of opset 24")
     net = from_onnx(write(tmp_path / "model.onnx", [FIRST, node("Swish", "z", "y")], opset=24))
     assert net.layers[0].activation == "silu"
     with pytest.raises(FileError, match=r"node 'the Swish' \(Swish\): expected alpha 1"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any
 
+import needs
 import numpy as np
 import pytest
 from example_networks import deep, normal
@@ -14,7 +15,7 @@ import fastnn
 from fastnn import Activation, Dense, Dropout, Network, from_torch, load_state_dict, mlp, state_dict, to_torch
 from fastnn.kernels.activation import NAMES
 
-torch: Any = pytest.importorskip("torch")
+torch: Any = needs.package("torch")
 nn = torch.nn
 
 DTYPES = ("float32", "float64")

@@ -180,7 +180,7 @@ def test_a_reader_of_the_old_file_keeps_it(tmp_path: Path) -> None:
     assert path.read_bytes() == b"new content"
 
 
-@pytest.mark.skipif(os.name != "posix", reason="permission bits are POSIX's")
+@pytest.mark.skipif(os.name != "posix", reason="needs the permission bits of POSIX")
 @pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600)])
 def test_a_file_has_the_permissions_that_open_would_give_it(mask: int, mode: int, tmp_path: Path) -> None:
     previous = os.umask(mask)

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import needs
 import numba
 import numpy as np
 import pytest
@@ -168,7 +169,7 @@ def test_streams_touch_what_they_count() -> None:
     assert read[:, 0].tolist() == [4.0, 4.0]
 
 
-@pytest.mark.skipif(ALL < 2, reason="one thread only")
+@needs.two_cores
 def test_a_word_goes_between_two_threads_and_back() -> None:
     """Every turn is answered, and all of them took no longer than the asking."""
     started = time.perf_counter()

@@ -8,6 +8,7 @@ from itertools import product
 from math import isqrt
 from typing import Any
 
+import needs
 import numba
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from cases import of
 from limits import Array, unit
 from processes import run_python
 
-from fastnn._jit import DEBUG, DISABLED, kernel
+from fastnn._jit import kernel
 from fastnn.checks import aligned_zeros
 from fastnn.kernels.matmul import (
     ALWAYS_PACKED_ROWS,
@@ -292,7 +293,7 @@ def in_four_threads() -> None:
     print(json.dumps({"threads": threads, "layer": numba.threading_layer()}))
 
 
-@pytest.mark.skipif(DEBUG or DISABLED, reason="the parallel twins run serially in this mode")
+@needs.compiled_kernels
 def test_one_two_three_and_four_threads_give_the_bits_of_three_loops() -> None:
     report = run_python("import test_matmul; test_matmul.in_four_threads()", NUMBA_NUM_THREADS="4")
     assert report["threads"] == 4

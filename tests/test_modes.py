@@ -1,4 +1,4 @@
-"""The modes: debug, plain Python, other processors, a cache that must not be stale, and arrays that end at a wall.
+"""The modes: debug, plain Python, a cache that must not be stale, and arrays that end at a wall.
 
 Functions whose names begin with `in_` run in a process of their own, whose environment chose the mode; they print JSON.
 """
@@ -10,7 +10,6 @@ import json
 import math
 import mmap
 import os
-import platform
 import shutil
 import sys
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import layer_cases
+import needs
 import numpy as np
 import pytest
 import test_optimizer
@@ -28,7 +28,7 @@ from layer_cases import Dense, DenseBackward, DenseForward, Product
 from limits import Array, Arrays
 from loss_cases import CrossEntropy, LogSoftmax, Softmax
 from processes import run_python
-from test_matmul import FORMS, assert_product, operands
+from test_matmul import FORMS, assert_product
 from update_cases import Update
 
 import fastnn
@@ -39,9 +39,6 @@ from fastnn.kernels.activation import silu
 from fastnn.kernels.dropout import NO_KEY
 from fastnn.simd import views
 from fastnn.tape import columns, walk
-
-compiled_here = pytest.mark.skipif(_jit.DEBUG or _jit.DISABLED, reason="this process is in another mode itself")
-
 
 # Every operation beside dense layers and activations; a residual block has the way around the caller's x.
 BLOCKS = [
@@ -103,7 +100,7 @@ def in_debug_mode() -> None:
     print(json.dumps({"caught": caught, "inside": inside, "training": trained("float64")}))
 
 
-@compiled_here
+@needs.compiled_kernels
 def test_debug_mode_trains_the_same_and_catches_what_lies_outside() -> None:
     # Unoptimised, which halves the time to compile.
     report = run_python("import test_modes; test_modes.in_debug_mode()", FASTNN_DEBUG="1", NUMBA_OPT="0")
@@ -169,7 +166,7 @@ def in_plain_python() -> None:
     print(json.dumps({"ops": sorted({case.op for case in checked}), "training": {d: trained(d) for d in DTYPES}}))
 
 
-@compiled_here
+@needs.compiled_kernels
 def test_plain_python_gives_the_same_results() -> None:
     source = "import os, sys; sys.stdout = open(os.devnull, 'w'); import test_modes; test_modes.in_plain_python()"
     report = run_python(source, NUMBA_DISABLE_JIT="1")
@@ -236,61 +233,17 @@ def over_the_wall() -> None:
     products.matmul(short, 4, short, 4, short, 4, short, short, products.NN, 3, 4, 4)
 
 
-@compiled_here
+@needs.compiled_kernels
 @pytest.mark.skipif(sys.platform == "win32", reason="needs mprotect")
 def test_kernels_on_four_threads_touch_nothing_outside_their_arrays() -> None:
     assert run_python("import test_modes; test_modes.in_walls()", NUMBA_NUM_THREADS="4") == "stayed inside"
 
 
-@compiled_here
+@needs.compiled_kernels
 @pytest.mark.skipif(sys.platform == "win32", reason="needs mprotect")
 def test_the_wall_stops_a_kernel_that_is_told_to_go_beyond() -> None:
     with pytest.raises(AssertionError, match="exit status -(11|10|7)"):
         run_python("import test_modes; test_modes.over_the_wall()")
-
-
-# Other processors
-
-
-def bits_of_products() -> dict[str, str]:
-    """Hexadecimal bytes of products that meet tiles, edges and blocks."""
-    bits = {}
-    for form, dtype, (m, n, k) in product(FORMS, DTYPES, ((1, 1, 1), (9, 50, 33), (17, 70, 129), (33, 65, 17))):
-        x, w = operands(form, m, n, k, dtype)
-        y = np.full((m, n), np.nan, dtype)
-        scratch = np.full(products.scratch_size(FORMS[form], m, n, k, y.itemsize, 1), np.nan, dtype)
-        start = np.linspace(-1, 1, n).astype(dtype) if form != "NT" else np.empty(0, dtype)
-        arguments = (y.reshape(-1), n, x.reshape(-1), x.shape[1], w.reshape(-1), w.shape[1], start, scratch)
-        products.matmul(*arguments, FORMS[form], m, n, k)
-        bits[f"{form} {dtype} {m}x{n}x{k}"] = y.tobytes().hex()
-    return bits
-
-
-def in_another_processor() -> None:
-    from fastnn.simd.host import UNIT
-
-    print(json.dumps({"unit": UNIT.name, "bits": bits_of_products()}))
-
-
-HASWELL = "+sse,+sse2,+sse3,+ssse3,+sse4.1,+sse4.2,+popcnt,+cx16,+avx,+avx2,+fma,+bmi,+bmi2,+f16c,+lzcnt,+movbe"
-
-
-@compiled_here
-@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="names processors of x86-64")
-@pytest.mark.parametrize(
-    ("unit", "cpu", "features"), [("avx2", "haswell", HASWELL), ("baseline", "x86-64", "+sse,+sse2")]
-)
-def test_products_have_the_same_bits_for_another_processor(unit: str, cpu: str, features: str) -> None:
-    import llvmlite.binding as llvm
-
-    here = llvm.get_host_cpu_features()
-    if not all(here.get(feature[1:], False) for feature in features.split(",")):
-        pytest.skip(f"this machine cannot run code for {cpu}")
-    report = run_python(
-        "import test_modes; test_modes.in_another_processor()", NUMBA_CPU_NAME=cpu, NUMBA_CPU_FEATURES=features
-    )
-    assert report["unit"] == unit
-    assert report["bits"] == bits_of_products()
 
 
 # The cache
@@ -303,7 +256,7 @@ def in_a_copy() -> None:
     print(json.dumps({"value": value, "compiled": clock.count, "cache": _jit.CACHE_DIRECTORY, "home": str(home)}))
 
 
-@compiled_here
+@needs.compiled_kernels
 def test_an_edit_in_another_file_is_seen_and_an_unchanged_package_compiles_nothing(tmp_path: Path) -> None:
     copy = tmp_path / "fastnn"
     shutil.copytree(Path(fastnn.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
@@ -331,7 +284,7 @@ def test_an_edit_in_another_file_is_seen_and_an_unchanged_package_compiles_nothi
     assert (commented["compiled"], commented["value"]) == (0, 1.0)
 
 
-@compiled_here
+@needs.compiled_kernels
 def test_a_cache_that_cannot_be_had_warns_and_kernels_work(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     source = (
@@ -346,7 +299,7 @@ def test_a_cache_that_cannot_be_had_warns_and_kernels_work(tmp_path: Path) -> No
     assert "FASTNN_CACHE_DIR" in warned[0]
 
 
-@compiled_here
+@needs.compiled_kernels
 def test_a_cache_that_others_can_write_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FASTNN_CACHE_DIR", str(tmp_path))
     private = Path(_jit._prepare_cache_directory())
@@ -357,7 +310,7 @@ def test_a_cache_that_others_can_write_is_not_used(tmp_path: Path, monkeypatch: 
         assert _jit._prepare_cache_directory() == ""
 
 
-@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() == 0, reason="nothing is read-only to root")
+@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() == 0, reason="needs not to be root")
 def test_a_read_only_cache_warns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FASTNN_CACHE_DIR", str(tmp_path))
     Path(_jit._prepare_cache_directory()).chmod(0o500)
@@ -365,7 +318,7 @@ def test_a_read_only_cache_warns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         assert _jit._prepare_cache_directory() == ""
 
 
-@compiled_here
+@needs.compiled_kernels
 def test_an_empty_cache_directory_keeps_nothing_and_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FASTNN_CACHE_DIR", "")
     assert _jit._prepare_cache_directory() == ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import needs
 import numpy as np
 import pytest
 from block_cases import NormForward
@@ -80,7 +81,7 @@ def test_the_table_has_rows_that_no_vector_holds_and_some_beyond_it(centred: boo
 
 @pytest.mark.parametrize("layer", [LayerNorm(), LayerNorm(1e-3), RMSNorm(), RMSNorm(0.1)], ids=repr)
 def test_torch_gives_the_same_output_and_gradients(layer: Any) -> None:
-    torch = pytest.importorskip("torch")
+    torch = needs.package("torch")
     rng = np.random.default_rng(3)
     x, target = rng.normal(size=(11, 23)), rng.normal(size=(11, 23))
     net = Network(23, [fastnn.Dense(23, "tanh"), layer], loss=MSE(), dtype="float64", seed=0)

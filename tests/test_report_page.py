@@ -4,30 +4,24 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import needs
 import pytest
 from report_documents import everything
 
 from fastnn.report import page
 
-CHROMIUM = os.environ.get("FASTNN_CHROMIUM") or next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
 # Without a sandbox, as where tests run as root, and without the browser's own errands on the network.
 ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--disable-component-update",
     "--disable-sync",
 ]  # fmt: skip
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="needs a Chromium: none on PATH, and FASTNN_CHROMIUM names none"
-)
-sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+pytestmark = needs.chromium
+sync_api = needs.package("playwright.sync_api")
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +34,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        started = playwright.chromium.launch(executable_path=needs.CHROMIUM, args=ARGUMENTS)
         yield started
         started.close()
 

@@ -7,10 +7,12 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import needs
 import numpy as np
 import numpy.typing as npt
 import pytest
 from processes import run_python
+from scipy import sparse
 from sklearn.base import clone  # type: ignore[import-untyped]
 from sklearn.datasets import load_iris  # type: ignore[import-untyped]
 from sklearn.exceptions import ConvergenceWarning, NotFittedError  # type: ignore[import-untyped]
@@ -110,7 +112,7 @@ def test_a_search_in_processes_gives_what_one_process_gives() -> None:
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])
 def test_frames_give_their_column_names(library: str) -> None:
-    frames = pytest.importorskip(library)
+    frames = needs.package(library)
     names = ["sepal length", "sepal width", "petal length", "petal width"]
     frame = frames.DataFrame({name: IRIS[:, i] for i, name in enumerate(names)})
     species = frames.Series([f"iris {label}" for label in SPECIES])
@@ -142,7 +144,6 @@ def test_weights_and_intercepts_are_views_that_may_be_written() -> None:
 
 
 def test_several_labels_a_row_may_be_sparse() -> None:
-    sparse = pytest.importorskip("scipy.sparse")
     y = np.eye(3, dtype=int)[SPECIES] | (IRIS[:, :1] > 5).astype(int)
     dense, other = (small(FastMLPClassifier).fit(IRIS, target) for target in (y, sparse.csr_array(y)))
     assert dense.predict_proba(IRIS).tolist() == other.predict_proba(IRIS).tolist()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 
+import needs
 import numba
 import numpy as np
 import pytest
@@ -14,7 +15,6 @@ from fastnn.sklearn import FastMLPRegressor
 from fastnn.sklearn.threads import MOST_WORK, TRIALS, ThreadTrial
 
 MOST = numba.config.NUMBA_NUM_THREADS
-needs_threads = pytest.mark.skipif(MOST == 1, reason="one thread is all")
 
 
 Seconds = Callable[[int, int], float]
@@ -36,7 +36,7 @@ def threads_of(epochs: int, seconds: Seconds, work: int = 1) -> list[int]:
     return used
 
 
-@needs_threads
+@needs.two_cores
 @pytest.mark.parametrize("faster", [1, MOST])
 @pytest.mark.parametrize("first", [0.003, 3.0], ids=["warm", "compiling"])
 def test_the_faster_of_both_makes_all_epochs_after_the_trials(faster: int, first: float) -> None:
@@ -46,7 +46,7 @@ def test_the_faster_of_both_makes_all_epochs_after_the_trials(faster: int, first
     assert set(rest) == {faster}
 
 
-@needs_threads
+@needs.two_cores
 def test_threads_that_become_slow_are_left() -> None:
     """As when another process begins to work on one of the cores."""
     used = threads_of(100, lambda epoch, threads: 0.004 if threads == 1 else 0.003 if epoch < 50 else 0.080)
@@ -54,7 +54,7 @@ def test_threads_that_become_slow_are_left() -> None:
     assert set(used[53:]) == {1}
 
 
-@needs_threads
+@needs.two_cores
 def test_long_epochs_are_left_to_all_threads() -> None:
     assert set(threads_of(9, lambda _, threads: float(threads > 1), work=MOST_WORK + 1)) == {MOST}
     assert 1 in threads_of(9, lambda _, threads: float(threads > 1), work=MOST_WORK)
@@ -77,7 +77,7 @@ def test_the_number_of_threads_is_left_as_it_was_after_an_error_too() -> None:
         assert numba.get_num_threads() == before
 
 
-@needs_threads
+@needs.two_cores
 def test_whatever_is_chosen_the_bits_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     x = np.random.default_rng(0).normal(size=(400, 60))
     fitted = []

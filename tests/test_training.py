@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import needs
 import numba
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +22,6 @@ from fastnn.tape import forward, output
 from fastnn.training import REPORT_SIZE, STEP, run_epoch, train_step
 
 Array = npt.NDArray[Any]
-
-needs_jit = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="looks at compiled code")
 
 ROWS = 20
 X = np.random.default_rng(1).normal(size=(ROWS, 3)).astype("f4")
@@ -108,7 +107,7 @@ def allocations_of(steps: int, hidden: int) -> tuple[int, ...]:
     return tuple(after[i] - before[i] for i in range(4))
 
 
-@needs_jit
+@needs.jit
 @pytest.mark.usefixtures("_allocations_counted")
 @pytest.mark.parametrize(("steps", "hidden"), [(10_000, 4), (10, PARALLEL_PARAMETERS // 4)], ids=["tiny", "parallel"])
 def test_steps_allocate_nothing(steps: int, hidden: int) -> None:
@@ -117,7 +116,7 @@ def test_steps_allocate_nothing(steps: int, hidden: int) -> None:
     assert allocations_of(steps, hidden) == one_call
 
 
-@needs_jit
+@needs.jit
 @pytest.mark.usefixtures("_allocations_counted")
 def test_the_count_of_allocations_sees_one() -> None:
     @numba.njit
@@ -144,7 +143,7 @@ PYTHON = re.compile(r"@_?Py\w+|@numba_(gil|unpickle|unbox|box)\w*")
 LAUNCH = re.compile("_parallel|__numba_parfor")
 
 
-@needs_jit
+@needs.jit
 def test_the_compiled_loop_touches_no_python_object_and_no_allocator() -> None:
     trainer, x, y = pendulum_trainer()
     tape, params, grads, state, control, workspace = trainer.arrays
@@ -160,7 +159,7 @@ def test_the_compiled_loop_touches_no_python_object_and_no_allocator() -> None:
         assert not ALLOCATION.search(code), name
 
 
-@needs_jit
+@needs.jit
 def test_the_search_for_allocations_finds_one() -> None:
     @numba.njit
     def allocate(n):  # type: ignore[no-untyped-def]
@@ -173,7 +172,7 @@ def test_the_search_for_allocations_finds_one() -> None:
 # Threads --------------------------------------------------------------------------------------------------------------
 
 
-@needs_jit
+@needs.jit
 def test_another_thread_runs_while_an_epoch_does() -> None:
     """It ends the epoch: after a step it spoils the rows. Of an epoch that held the GIL it would see the end only."""
     net = mlp(64, 256, 10, seed=0)

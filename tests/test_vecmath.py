@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import mpmath  # type: ignore[import-untyped]
+import needs
 import numpy as np
 import pytest
 from case import DTYPES
 from limits import ULPS, Array, least, slack, unit
 
 from fastnn import _jit
-from fastnn._jit import DEBUG, DISABLED, kernel
+from fastnn._jit import kernel
 from fastnn.kernels import activation
 from fastnn.kernels.activation import NAMES, activation_forward
 from fastnn.simd import vecmath
@@ -63,7 +64,7 @@ def published(name: str) -> dict[str, tuple[Array, Array]]:
     """Arguments and correctly rounded values that NumPy ships to test itself, by dtype."""
     path = Path(np.__file__).parent / "_core" / "tests" / "data" / f"umath-validation-set-{name}.csv"
     if not path.exists():
-        pytest.skip(f"this NumPy ships no {path.name}")
+        pytest.skip("needs the data that NumPy tests itself with")
     rows = [row for row in csv.reader(path.read_text().splitlines()) if row and row[0].startswith("np.float")]
     table = {}
     for dtype, bits in (("float32", np.uint32), ("float64", np.uint64)):
@@ -241,9 +242,8 @@ def registers(dtype: str) -> str:
 # A call of the C library's functions, directly or through a register that was given their address.
 LIBRARY = r"\b(exp|expm1|log|log1p|tanh|erf|erfc|pow)f?\b"
 
-compiled = pytest.mark.skipif(DEBUG or DISABLED, reason="kernels are not vectorised in this mode")
 with_fma = pytest.mark.skipif(
-    UNIT.name == "baseline", reason="without an instruction for fused multiply-add loops stay scalar"
+    UNIT.name == "baseline", reason="needs an instruction for fused multiply-add, without which loops stay scalar"
 )
 
 
@@ -273,7 +273,7 @@ TRANSCENDENTAL = {
 }
 
 
-@compiled
+@needs.compiled_kernels
 @with_fma
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", TRANSCENDENTAL)
@@ -283,7 +283,7 @@ def test_a_loop_over_the_function_takes_whole_vectors(name: str, dtype: str, mon
     assert not re.search(LIBRARY, code), f"{name} {dtype} calls the C library"
 
 
-@compiled
+@needs.compiled_kernels
 @with_fma
 def test_a_loop_that_calls_the_library_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     @kernel(inlined=True)
@@ -295,7 +295,7 @@ def test_a_loop_that_calls_the_library_is_told_apart(monkeypatch: pytest.MonkeyP
     assert not re.search(registers("float64"), code)
 
 
-@compiled
+@needs.compiled_kernels
 @with_fma
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_the_loops_of_activation_forward_take_whole_vectors(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:

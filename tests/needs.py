@@ -1,0 +1,43 @@
+"""What tests need beyond what fastnn depends on: a skip names the extra or the part that is missing.
+
+expected_skips.txt lists those that are skipped in .ci/run.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import Any
+
+import numba
+import pytest
+
+from fastnn._jit import DEBUG, DISABLED
+from fastnn.bench.peers import registry
+
+# The extra that brings a package.
+EXTRAS = {"jax": "peers", "mlxtend": "data", "onnx": "onnx", "onnxruntime": "peers", "torch": "torch"}
+CHROMIUM = os.environ.get("FASTNN_CHROMIUM") or next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+
+
+def reason(name: str) -> str:
+    return f"needs the extra {EXTRAS[name]}" if name in EXTRAS else f"needs {name}"
+
+
+def package(name: str) -> Any:
+    """The package, imported, or a skip."""
+    return pytest.importorskip(name, reason=reason(name.partition(".")[0]))
+
+
+def peer(name: str) -> None:
+    """A skip where something is missing that the peer runs on."""
+    for absent in registry.missing(name):
+        pytest.skip(reason(absent))
+
+
+jit = pytest.mark.skipif(DISABLED, reason="needs numba's JIT")
+compiled_kernels = pytest.mark.skipif(DEBUG or DISABLED, reason="needs neither FASTNN_DEBUG nor NUMBA_DISABLE_JIT")
+two_cores = pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="needs two cores")
+chromium = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium, on PATH or named by FASTNN_CHROMIUM")

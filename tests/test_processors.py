@@ -1,0 +1,56 @@
+"""Other processors: products made for them, here, have the bits of those made for this one."""
+
+from __future__ import annotations
+
+import json
+import platform
+from itertools import product
+
+import needs
+import numpy as np
+import pytest
+from case import DTYPES
+from processes import run_python
+from test_matmul import FORMS, operands
+
+from fastnn.kernels import matmul as products
+
+
+def bits_of_products() -> dict[str, str]:
+    """Hexadecimal bytes of products that meet tiles, edges and blocks."""
+    bits = {}
+    for form, dtype, (m, n, k) in product(FORMS, DTYPES, ((1, 1, 1), (9, 50, 33), (17, 70, 129), (33, 65, 17))):
+        x, w = operands(form, m, n, k, dtype)
+        y = np.full((m, n), np.nan, dtype)
+        scratch = np.full(products.scratch_size(FORMS[form], m, n, k, y.itemsize, 1), np.nan, dtype)
+        start = np.linspace(-1, 1, n).astype(dtype) if form != "NT" else np.empty(0, dtype)
+        arguments = (y.reshape(-1), n, x.reshape(-1), x.shape[1], w.reshape(-1), w.shape[1], start, scratch)
+        products.matmul(*arguments, FORMS[form], m, n, k)
+        bits[f"{form} {dtype} {m}x{n}x{k}"] = y.tobytes().hex()
+    return bits
+
+
+def in_another_processor() -> None:
+    from fastnn.simd.host import UNIT
+
+    print(json.dumps({"unit": UNIT.name, "bits": bits_of_products()}))
+
+
+HASWELL = "+sse,+sse2,+sse3,+ssse3,+sse4.1,+sse4.2,+popcnt,+cx16,+avx,+avx2,+fma,+bmi,+bmi2,+f16c,+lzcnt,+movbe"
+
+
+@needs.compiled_kernels
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="needs x86-64")
+@pytest.mark.parametrize(
+    ("unit", "cpu", "features"), [("avx2", "haswell", HASWELL), ("baseline", "x86-64", "+sse,+sse2")]
+)
+def test_products_have_the_same_bits_for_another_processor(unit: str, cpu: str, features: str) -> None:
+    import llvmlite.binding as llvm
+
+    here = llvm.get_host_cpu_features()
+    if not all(here.get(feature[1:], False) for feature in features.split(",")):
+        pytest.skip(f"needs a processor that runs code for {cpu}")
+    source = "import test_processors; test_processors.in_another_processor()"
+    report = run_python(source, NUMBA_CPU_NAME=cpu, NUMBA_CPU_FEATURES=features)
+    assert report["unit"] == unit
+    assert report["bits"] == bits_of_products()
