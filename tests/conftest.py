@@ -11,6 +11,8 @@ import pytest
 
 os.environ.setdefault("NUMBA_ENABLE_CUDASIM", "1")
 
+pytest_plugins = ["expected_skips"]
+
 
 @pytest.fixture
 def quick_turns() -> Iterator[None]:

@@ -18,9 +18,9 @@ needs.package("onnx")
 
 @pytest.mark.parametrize(("dynamo", "opset"), [(False, 13), (False, 20), (True, 20)])
 def test_what_torch_exports_is_read(dynamo: bool, opset: int, tmp_path: Path) -> None:
-    torch: Any = needs.package("torch")
     if dynamo:
         needs.package("onnxscript")
+    torch: Any = needs.package("torch")
     nn = torch.nn
     activations = [nn.ReLU(), nn.LeakyReLU(0.2), nn.ELU(0.7), nn.Tanh(), nn.Sigmoid(), nn.GELU(), nn.GELU("tanh")]
     parts = [
