@@ -8,10 +8,18 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+import tiers
 
 os.environ.setdefault("NUMBA_ENABLE_CUDASIM", "1")
 
 pytest_plugins = ["expected_skips"]
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m looks at marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if tier := tiers.tier(item.path.stem.removeprefix("test_"), [mark.name for mark in item.iter_markers()]):
+            item.add_marker(tier)
 
 
 @pytest.fixture

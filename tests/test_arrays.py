@@ -67,6 +67,7 @@ def test_memory_of_a_device_is_refused(device: int) -> None:
         mlp(3, 2)(OnDevice(ROWS, device))
 
 
+@pytest.mark.thorough
 def test_tensors_of_torch() -> None:
     torch = needs.package("torch")
     assert_as_numpy(torch.from_numpy(ROWS), torch.from_numpy(LABELS))
@@ -83,6 +84,7 @@ def test_tensors_of_torch() -> None:
             net(tensor)
 
 
+@pytest.mark.thorough
 def test_arrays_of_jax() -> None:
     jax = needs.package("jax")
     x = jax.numpy.asarray(ROWS)

@@ -109,6 +109,7 @@ def test_a_gradient_without_the_way_around_is_rejected() -> None:
             assert_within(found, wrong.sum(axis=0), limit)
 
 
+@pytest.mark.thorough
 def test_torch_gives_the_same_output_and_gradients() -> None:
     torch = needs.package("torch")
 

@@ -26,7 +26,7 @@ class Another(Activation):
         (lambda net, path: load_state_dict(net, {"0.weight": np.zeros((4, 3))}), None),
         (save_state_dict, None),
         (to_onnx, "onnx"),
-        (lambda net, path: to_torch(net), "torch"),
+        pytest.param(lambda net, path: to_torch(net), "torch", marks=pytest.mark.thorough),
     ],
 )
 def test_layers_that_the_formats_have_no_word_for_are_refused(use: Any, package: str | None, tmp_path: Path) -> None:

@@ -79,6 +79,7 @@ def test_the_table_has_rows_that_no_vector_holds_and_some_beyond_it(centred: boo
     assert max(widths) >= 1000
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("layer", [LayerNorm(), LayerNorm(1e-3), RMSNorm(), RMSNorm(0.1)], ids=repr)
 def test_torch_gives_the_same_output_and_gradients(layer: Any) -> None:
     torch = needs.package("torch")

@@ -1,0 +1,32 @@
+"""The tiers of the suite, by file.
+
+fast      the core claims, in a minute where kernels are compiled: `pytest -m fast`
+full      the rest of fastnn; `pytest` runs both
+thorough  what is about other machines or other software: other processors, random kills, the programs of the gallery,
+          peers, exporters, a browser; `pytest -m thorough`, which .ci/run calls after `pytest`
+
+A test is of its file's tier unless it is marked with another. A test that needs a GPU is of none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+FAST = [
+    "activation", "arrays", "assembly", "bench_ladder", "bench_measuring", "bench_results", "block_cost", "blocks",
+    "checks", "cost", "data", "dense", "determinism", "dropout", "expected_skips", "fit", "fit_not_finite",
+    "functional", "fused", "house", "import", "interchange_chain", "interchange_state_dict", "io", "l2", "loss",
+    "matmul", "network", "network_values", "norm", "optimizer", "perceptron", "reference", "reference_gradients",
+    "reference_torch", "refusals", "softmax", "train", "trainer", "training", "vecmath",
+]  # fmt: skip
+THOROUGH = [
+    "bench_peers", "bench_peers_agree", "benchmarks_compare", "benchmarks_sklearn", "cuda_compiles", "gallery",
+    "gallery_measure", "interchange_exporters", "interchange_torch", "processors", "report_page", "train_resume",
+]  # fmt: skip
+BY_FILE = dict.fromkeys(FAST, "fast") | dict.fromkeys(THOROUGH, "thorough")
+TIERS = ("fast", "full", "thorough")
+
+
+def tier(file: str, marks: Collection[str]) -> str | None:
+    """Of a test in test_{file}.py; None where a mark of its own has settled it."""
+    return None if {"gpu", *TIERS} & set(marks) else BY_FILE.get(file, "full")
