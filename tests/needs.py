@@ -37,7 +37,11 @@ def peer(name: str) -> None:
         pytest.skip(reason(absent))
 
 
+def chromium() -> str:
+    """Where it is, or a skip of the file that asks."""
+    return CHROMIUM or pytest.skip("needs Chromium, on PATH or named by FASTNN_CHROMIUM", allow_module_level=True)
+
+
 jit = pytest.mark.skipif(DISABLED, reason="needs numba's JIT")
 compiled_kernels = pytest.mark.skipif(DEBUG or DISABLED, reason="needs neither FASTNN_DEBUG nor NUMBA_DISABLE_JIT")
 two_cores = pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="needs two cores")
-chromium = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium, on PATH or named by FASTNN_CHROMIUM")

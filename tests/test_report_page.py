@@ -20,7 +20,7 @@ ARGUMENTS = [
     "--disable-sync",
 ]  # fmt: skip
 
-pytestmark = needs.chromium
+CHROMIUM = needs.chromium()
 sync_api = needs.package("playwright.sync_api")
 
 
@@ -34,7 +34,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=needs.CHROMIUM, args=ARGUMENTS)
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield started
         started.close()
 
