@@ -18,6 +18,7 @@ import pytest
 
 CONDITIONS: dict[str, Callable[[], bool]] = {
     "without PyTorch": lambda: find_spec("torch") is None,
+    "with PyTorch and without a C++ compiler": lambda: find_spec("torch") is not None and needs.COMPILER is None,
     "without Chromium": lambda: needs.CHROMIUM is None,
     "on one core": lambda: numba.config.NUMBA_NUM_THREADS < 2,
     "as root": lambda: os.getuid() == 0,

@@ -20,6 +20,8 @@ EXTRAS = {"jax": "peers", "mlxtend": "data", "onnx": "onnx", "onnxruntime": "pee
 CHROMIUM = os.environ.get("FASTNN_CHROMIUM") or next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
+# PyTorch compiles by it.
+COMPILER = shutil.which(os.environ.get("CXX", "g++"))
 
 
 def reason(name: str) -> str:
@@ -35,6 +37,8 @@ def peer(name: str) -> None:
     """A skip where something is missing that the peer runs on."""
     for absent in registry.missing(name):
         pytest.skip(reason(absent))
+    if name == "torch-compile" and COMPILER is None:
+        pytest.skip("needs a C++ compiler")
 
 
 def chromium() -> str:

@@ -96,7 +96,7 @@ def test_scikit_learn_gives_finite_logits_where_a_probability_is_zero() -> None:
 
 
 def test_without_a_compiler_torch_compile_says_so(tmp_path: Path) -> None:
-    needs.peer("torch-compile")
+    needs.package("torch")
     file = str(tmp_path / "case.npz")
     arrays = {"w0": np.ones((3, 2)), "b0": np.ones(2), "x": np.ones((4, 5, 3)), "y": np.zeros((4, 5), int)}
     np.savez(file, allow_pickle=False, **arrays)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import needs
 import numpy as np
 import pytest
 from case import Case
@@ -32,7 +34,6 @@ SMALL: dict[str, Any] = {
     "SQUARES": (8, 64), "TRANSPOSED_SQUARES": (64,), "LAYERS": ((12, 7),), "BATCHES": (1, 5), "VECTORS": (333,),
     "SOFTMAX": ((5, 10),), "CROSS_ENTROPY": ((7, 3),), "PARAMETERS": (1000,),
 }  # fmt: skip
-INSTALLED = peers.present(peers.NAMES)[0]
 
 
 @pytest.fixture(autouse=True)
@@ -95,8 +96,9 @@ def test_a_wrong_kernel_is_refused_and_not_timed(tmp_path: Path, monkeypatch: py
     assert all(row["verdict"] != "refused" for row in right)
 
 
-@pytest.mark.parametrize("name", INSTALLED)
+@pytest.mark.parametrize("name", peers.NAMES)
 def test_a_peer_does_the_same_work(name: str) -> None:
+    needs.package(peers.package(name))
     with peers.peers([name], 1) as found:
         for _, case in groups.select([*groups.GROUPS]):
             inputs = case.inputs()
@@ -107,7 +109,9 @@ def test_a_peer_does_the_same_work(name: str) -> None:
             else:
                 assert ready[name].residual <= peers.SLACK, absent
             for peer in ready.values():
-                assert 0 < peer.timed(3) < 30
+                started = time.perf_counter()
+                took = peer.timed(3)
+                assert 0 < took < time.perf_counter() - started
 
 
 def test_a_peer_with_another_answer_is_left_out_and_serves_the_next_case(monkeypatch: pytest.MonkeyPatch) -> None:

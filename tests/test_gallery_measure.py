@@ -93,6 +93,8 @@ def test_on_two_threads_only_what_they_share_is_measured(tmp_path: Path, monkeyp
     ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_a_twin_answers_as_ours_does(make: Any, size: int, way: str, torch_process: Process) -> None:
+    if way == "compiled":
+        needs.peer("torch-compile")
     ours = make(1, size)
     assert ours.ways == WAYS[make, size]
     told = measure._prepared(torch_process, ours, way)
@@ -112,7 +114,7 @@ def test_twins_of_other_networks_answer_otherwise(torch_process: Process) -> Non
 
 
 def test_a_run_with_torch_has_ratios_of_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    needs.package("torch")
+    needs.peer("torch-compile")
     monkeypatch.setattr(measure, "CASES", ((pendulums, 1, False),))
     monkeypatch.setattr(measure, "learned", lambda threads, seeds: [])
     result = run(tmp_path / "x.json")

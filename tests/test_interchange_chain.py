@@ -19,6 +19,17 @@ class Another(Activation):
     """A layer of the user's own."""
 
 
+def assert_refused(use: Any, folder: Path) -> None:
+    net = Network(3, [Dense(4), Another("tanh")], seed=0)
+    before = net.parameters.tobytes()
+    with pytest.raises(
+        ValueError, match=r"layer 1 is Another\(.*; this format has words for Dense, Activation, Dropout, LayerNorm"
+    ):
+        use(net, folder / "net")
+    assert net.parameters.tobytes() == before
+    assert not (folder / "net").exists()
+
+
 @pytest.mark.parametrize(
     ("use", "package"),
     [
@@ -26,20 +37,18 @@ class Another(Activation):
         (lambda net, path: load_state_dict(net, {"0.weight": np.zeros((4, 3))}), None),
         (save_state_dict, None),
         (to_onnx, "onnx"),
-        pytest.param(lambda net, path: to_torch(net), "torch", marks=pytest.mark.thorough),
     ],
 )
 def test_layers_that_the_formats_have_no_word_for_are_refused(use: Any, package: str | None, tmp_path: Path) -> None:
     if package:
         needs.package(package)
-    net = Network(3, [Dense(4), Another("tanh")], seed=0)
-    before = net.parameters.tobytes()
-    with pytest.raises(
-        ValueError, match=r"layer 1 is Another\(.*; this format has words for Dense, Activation, Dropout, LayerNorm"
-    ):
-        use(net, tmp_path / "net")
-    assert net.parameters.tobytes() == before
-    assert not (tmp_path / "net").exists()
+    assert_refused(use, tmp_path)
+
+
+@pytest.mark.thorough
+def test_layers_that_torch_has_no_word_for_are_refused(tmp_path: Path) -> None:
+    needs.package("torch")
+    assert_refused(lambda net, path: to_torch(net), tmp_path)
 
 
 def test_an_activation_goes_into_the_dense_before_it_where_that_has_none() -> None:
