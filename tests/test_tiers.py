@@ -48,3 +48,9 @@ def test_a_command_runs_its_tiers(arguments: list[str], files: set[str]) -> None
     # Those of the CPU in the simulator are of a tier, those that need a GPU of none.
     needs_a_gpu = [line for line in found if "test_large_networks_are_those_of_the_cpu" in line]
     assert bool(needs_a_gpu) == ("gpu" in arguments)
+
+
+def test_ci_runs_the_thorough_tier_after_the_others_and_adds_its_coverage() -> None:
+    commands = (TESTS.parent / ".ci" / "run").read_text(encoding="utf-8")
+    assert "--expected-skips=tests/expected_skips.txt" in commands
+    assert commands.index("&& .venv/bin/pytest\n") < commands.index(".venv/bin/pytest -m thorough --cov-append\n")
