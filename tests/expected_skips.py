@@ -12,14 +12,19 @@ from collections.abc import Callable, Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
+import frozen_networks
 import needs
 import numba
 import pytest
+
+from fastnn.simd.host import UNIT
 
 CONDITIONS: dict[str, Callable[[], bool]] = {
     "without PyTorch": lambda: find_spec("torch") is None,
     "with PyTorch and without a C++ compiler": lambda: find_spec("torch") is not None and needs.COMPILER is None,
     "without Chromium": lambda: needs.CHROMIUM is None,
+    "without AVX-512": lambda: UNIT.name != "avx512",
+    "without kept hashes": lambda: not frozen_networks.are_kept(),
     "on one core": lambda: numba.config.NUMBA_NUM_THREADS < 2,
     "as root": lambda: os.getuid() == 0,
 }

@@ -148,6 +148,10 @@ def kept() -> dict[str, dict[str, str]]:
     return json.loads(FILE.read_text()) if FILE.exists() else {}
 
 
+def are_kept() -> bool:
+    return KEY in kept() and processor() in PROCESSORS
+
+
 def main() -> None:
     made = {f"{name}, {dtype}": digest(name, dtype) for name, dtype in CASES}
     before = kept().get(KEY, {})

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from functools import lru_cache
 
 import needs
@@ -65,13 +62,3 @@ def test_each_tile_keeps_its_sums_in_registers(vectors: int, bits: int) -> None:
 def test_the_search_for_spills_finds_one() -> None:
     spilled = f"\tvmovups\t%{REGISTER}3, 64(%rsp)\n"
     assert re.findall(rf"^\s+vmov\w+\s+%{REGISTER}\d+, .*\(", spilled, re.M)
-
-
-@pytest.mark.skipif(UNIT.name != "avx512", reason="where this processor has mask registers, for one that has none")
-@pytest.mark.parametrize("cpu", ["haswell", "znver3"])
-def test_the_same_holds_on_a_processor_without_mask_registers(cpu: str) -> None:
-    for_another = {"NUMBA_CPU_NAME": cpu, "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma,+bmi,+bmi2,+sse4.2"}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-rs", __file__]
-    run = subprocess.run(command, env=os.environ | for_another, capture_output=True, text=True, timeout=300)
-    assert run.returncode == 0, run.stdout
-    assert f"{len(UNIT.tiles) * 2 + 1} passed" in run.stdout

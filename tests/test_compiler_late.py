@@ -6,16 +6,17 @@ import subprocess
 import sys
 import textwrap
 
+import needs
 import numba
 import numpy as np
 import pytest
 from processes import run_python
 
-from fastnn._jit import DEBUG, DISABLED, kernel
+from fastnn._jit import kernel
 from fastnn.compiler import late
 from fastnn.compiler.thin import ThinArray, as_thin, as_whole
 
-pytestmark = pytest.mark.skipif(DEBUG or DISABLED, reason="nothing is bound late")
+pytestmark = needs.compiled_kernels
 
 
 @kernel(late=True)
@@ -148,6 +149,7 @@ print(json.dumps(sorted({d.__name__ for d in _jit.DISPATCHERS if d.overloads})))
 # Another's parallel loop: its threads cannot have Python's lock, which the one that waits for them holds.
 LOOP = """
 import json, sys
+import needs
 import numba
 import numpy as np
 import fastnn

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from types import ModuleType
 
+import needs
 import pytest
 
-from fastnn._jit import DEBUG, DISABLED
+from fastnn._jit import DEBUG
 from fastnn.compiler.reach import digest
 
 OTHER = "BORDER = 3\n\ndef twice(x):\n    return 2 * x\n"
@@ -61,12 +62,12 @@ def test_a_constant_a_function_and_code_of_other_modules_change_the_digest(monke
     assert len(set(digests)) == len(digests)
 
 
-@pytest.mark.skipif(DISABLED, reason="without a compiler there are no options")
+@needs.jit
 def test_the_options_of_compiling_change_the_digest(monkeypatch: pytest.MonkeyPatch) -> None:
     assert DEBUG or outer(monkeypatch, options="reassociate=True") != outer(monkeypatch)
 
 
-@pytest.mark.skipif(DEBUG or DISABLED, reason="nothing is bound late")
+@needs.compiled_kernels
 def test_of_what_is_called_late_its_arguments_alone_count(monkeypatch: pytest.MonkeyPatch) -> None:
     late = KERNEL.replace("@kernel\n", "@kernel(late=True)\n")
     assert outer(monkeypatch, late) != outer(monkeypatch)

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
+import needs
 import pytest
-from frozen_networks import CASES, KEY, NETWORKS, PROCESSORS, digest, kept, processor
-
-from fastnn._jit import DEBUG, DISABLED
-
-pytestmark = [
-    pytest.mark.skipif(DEBUG or DISABLED, reason="hashes are kept of compiled kernels"),
-    pytest.mark.skipif(KEY not in kept(), reason=f"no hashes are kept for {KEY}"),
-    pytest.mark.skipif(processor() not in PROCESSORS, reason=f"no hashes are kept for {processor()}"),
-]
+from frozen_networks import CASES, KEY, NETWORKS, are_kept, digest, kept
 
 
+@needs.compiled_kernels
+@pytest.mark.skipif(not are_kept(), reason="needs hashes that are kept for this processor")
 @pytest.mark.parametrize(("name", "dtype"), CASES)
 def test_trained_parameters_are_those_of_before(name: str, dtype: str) -> None:
     assert digest(name, dtype) == kept()[KEY][f"{name}, {dtype}"]

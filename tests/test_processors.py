@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
+import subprocess
+import sys
 from itertools import product
 
 import needs
 import numpy as np
 import pytest
 from case import DTYPES
-from processes import run_python
+from processes import ROOT, run_python
 from test_matmul import FORMS, operands
 
 from fastnn.kernels import matmul as products
+from fastnn.simd.host import UNIT
 
 
 def bits_of_products() -> dict[str, str]:
@@ -31,8 +35,6 @@ def bits_of_products() -> dict[str, str]:
 
 
 def in_another_processor() -> None:
-    from fastnn.simd.host import UNIT
-
     print(json.dumps({"unit": UNIT.name, "bits": bits_of_products()}))
 
 
@@ -54,3 +56,14 @@ def test_products_have_the_same_bits_for_another_processor(unit: str, cpu: str, 
     report = run_python(source, NUMBA_CPU_NAME=cpu, NUMBA_CPU_FEATURES=features)
     assert report["unit"] == unit
     assert report["bits"] == bits_of_products()
+
+
+@needs.compiled_kernels
+@pytest.mark.skipif(UNIT.name != "avx512", reason="needs AVX-512")
+@pytest.mark.parametrize("cpu", ["haswell", "znver3"])
+def test_tiles_keep_their_sums_in_registers_where_a_mask_takes_one(cpu: str) -> None:
+    for_another = {"NUMBA_CPU_NAME": cpu, "NUMBA_CPU_FEATURES": HASWELL, "PYTEST_ADDOPTS": ""}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(ROOT / "tests/test_assembly.py")]
+    run = subprocess.run(command, env=os.environ | for_another, capture_output=True, text=True, timeout=300)
+    assert run.returncode == 0, run.stdout
+    assert f"{len(UNIT.tiles) * 2 + 1} passed" in run.stdout
