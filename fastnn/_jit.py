@@ -145,7 +145,7 @@ def kernel(
     dispatcher.is_fastnn = True
     dispatcher._cache = KernelCache(dispatcher, CACHE_DIRECTORY)
     DISPATCHERS.append(dispatcher)
-    if late and not DEBUG:
+    if late:
         return LateKernel(dispatcher, numba.types.none if returns is None else returns, kernel)
     return dispatcher
 

@@ -17,7 +17,7 @@ from fastnn.kernels.dropout import SEEDS
 from fastnn.losses import CrossEntropy
 from fastnn.optimizers import Optimizer
 from fastnn.progress import epoch_bar
-from fastnn.tape.columns import DROPOUT
+from fastnn.tape.dropout import DROPOUT
 from fastnn.trainer import Epoch, NonFiniteLoss, Trainable
 
 

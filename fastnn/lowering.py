@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 
 from fastnn._jit import most_threads
 from fastnn.checks import aligned_zeros, require_memory
-from fastnn.kernels.activation import NAMES as ACTIVATIONS
 from fastnn.kernels.loss import NAMES as LOSS_NAMES
 from fastnn.layers import Operation
 from fastnn.losses import CrossEntropy, Loss
-from fastnn.tape import columns
+from fastnn.tape import columns, residual
 
 BLOCK_BYTES = 64
 # Batches of more than CHUNK_ROWS go through networks of at most so many parameters a chunk at a time. A step of 10,000
@@ -59,9 +58,19 @@ class ParameterLayout:
     blocks: dict[str, Block]
     size: int
 
+    unit: int
+
     @property
     def count(self) -> int:
         return sum(block.size for block in self.blocks.values())
+
+    def extent(self, operation: Operation) -> tuple[int, int]:
+        """Where the parameters of an operation begin, and how many elements they take with the zeros between them."""
+        blocks = [self.blocks[name] for name in operation.parameter_shapes]
+        if not blocks:
+            return 0, 0
+        begin, end = blocks[0].offset, blocks[-1].offset + blocks[-1].size
+        return begin, -(-(end - begin) // self.unit) * self.unit
 
 
 def layout_parameters(operations: Sequence[Operation], itemsize: int) -> ParameterLayout:
@@ -71,11 +80,25 @@ def layout_parameters(operations: Sequence[Operation], itemsize: int) -> Paramet
     for operation in operations:
         for name, shape in operation.parameter_shapes.items():
             blocks[name] = Block(allocator.take(math.prod(shape)), shape)
-    return ParameterLayout(blocks, allocator.size)
+    return ParameterLayout(blocks, allocator.size, allocator.unit)
 
 
-def _bits(number: float | None) -> int:
-    return int(np.float64(number or 0.0).view(np.int64))
+@dataclass
+class _Places:
+    """See fastnn.layers.protocol.Places."""
+
+    operation: Operation
+    layout: ParameterLayout
+    values: _Allocator
+    capacity: int
+    output: int
+
+    def parameter(self, name: str) -> tuple[int, int]:
+        block = self.layout.blocks.get(f"{self.operation.name}.{name}")
+        return (block.offset, block.size) if block else (0, 0)
+
+    def keep(self, width: int) -> int:
+        return self.values.take(self.capacity * width)
 
 
 def _rows(
@@ -87,31 +110,28 @@ def _rows(
     trained = False
     for row, operation in zip(rows, operations, strict=True):
         layer, inputs, outputs = operation.layer, operation.inputs, operation.outputs
-        is_fork = layer.kind == columns.FORK
-        output = source if is_fork else values.take(capacity * outputs)
+        output = values.take(capacity * outputs) if operation.computes else source
         row[columns.KIND] = layer.kind
+        row[columns.WIDTH_IN], row[columns.WIDTH_OUT] = inputs, outputs
         row[columns.INPUT], row[columns.OUTPUT] = source, max(output, 0)  # nobody reads a fork's
-        row[columns.PRE] = values.take(capacity * outputs) if layer.keeps_values() else output
+        for column, value in layer.own_columns(inputs, _Places(operation, layout, values, capacity, output)).items():
+            row[column] = value
         row[columns.DINPUT] = d_source if trained else -1
         row[columns.DOUTPUT] = values.take(capacity * outputs) if gradients else -1
-        weight, bias = (layout.blocks.get(f"{operation.name}.{name}") for name in ("weight", "bias"))
-        row[columns.WEIGHT] = weight.offset if weight else 0
-        row[columns.BIAS], row[columns.BIAS_SIZE] = (bias.offset, bias.size) if bias else (0, 0)
-        row[columns.WIDTH_IN], row[columns.WIDTH_OUT] = inputs, outputs
-        row[columns.ACTIVATION] = ACTIVATIONS.index(layer.activation)
-        row[columns.ALPHA] = _bits(layer.alpha)
-        if layer.kind in columns.NORMS:
-            row[columns.SIDE] = values.take(capacity)
+        row[columns.PARAMETERS], row[columns.PARAMETERS_SIZE] = layout.extent(operation)
         if operation.fork is not None:
             fork = rows[operation.fork]
-            row[columns.SIDE], fork[columns.SIDE] = fork[columns.INPUT], row[columns.DOUTPUT]
-        trained = trained or weight is not None
+            row[residual.SIDE], fork[residual.SIDE] = fork[columns.INPUT], row[columns.DOUTPUT]
+        trained = trained or row[columns.PARAMETERS_SIZE] > 0
         source, d_source = output, int(row[columns.DOUTPUT])
     return rows
 
 
-def _scratch(operations: Sequence[Operation], rows: int, itemsize: int) -> int:
-    return max(operation.layer.scratch(rows, operation.inputs, itemsize) for operation in operations)
+def _scratch(operations: Sequence[Operation], layout: ParameterLayout, rows: int, itemsize: int) -> int:
+    """Room for what any operation needs, and for the gradients that wait for their update."""
+    own = max(operation.layer.scratch(rows, operation.inputs, itemsize) for operation in operations)
+    registered = [operation for operation in operations if operation.layer.kind >= columns.FIRST_REGISTERED]
+    return max(own, *(layout.extent(operation)[1] for operation in registered), 0)
 
 
 def _class_weight_rows(loss: Loss) -> NDArray[np.int64]:
@@ -146,12 +166,12 @@ def lower(
     """The tape of a chain of operations; without gradients its workspace has room for the forward pass only."""
     values = _Allocator(dtype.itemsize)
     rows = _rows(operations, layout, values, capacity, gradients)
-    scratch = _scratch(operations, capacity, dtype.itemsize)
+    scratch = _scratch(operations, layout, capacity, dtype.itemsize)
     weights = _class_weight_rows(loss)
     chunk = CHUNK_ROWS if layout.count <= CHUNKED_PARAMETERS and capacity > CHUNK_ROWS else 0
     shares = min(most_threads(), -(-capacity // CHUNK_ROWS)) if chunk else 1
     if chunk:
-        scratch = max(scratch, shares * _scratch(operations, chunk, dtype.itemsize))
+        scratch = max(scratch, shares * _scratch(operations, layout, chunk, dtype.itemsize))
     header = np.zeros(columns.COLUMNS, np.int64)
     header[columns.OPERATIONS], header[columns.CAPACITY] = len(operations), capacity
     header[columns.SCRATCH_AT], header[columns.SCRATCH_SIZE] = values.take(scratch), scratch
@@ -160,7 +180,8 @@ def lower(
     header[columns.OUTPUT_WIDTH] = rows[-1, columns.WIDTH_OUT]
     header[columns.LOSS], header[columns.LOSS_MEAN] = LOSS_NAMES.index(loss.name), loss.reduction == "mean"
     if isinstance(loss, CrossEntropy):
-        header[columns.IGNORE_INDEX], header[columns.LABEL_SMOOTHING] = loss.ignore_index, _bits(loss.label_smoothing)
+        header[columns.IGNORE_INDEX] = loss.ignore_index
+        header[columns.LABEL_SMOOTHING] = columns.bits(loss.label_smoothing)
     header[columns.CLASS_WEIGHTS] = len(operations) + 1 if len(weights) else 0
     header[columns.LOSSES_AT] = values.take(capacity)
     header[columns.BATCH_AT] = values.take(capacity * operations[0].inputs) if gradients else -1

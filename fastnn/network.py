@@ -43,6 +43,7 @@ from fastnn.lowering import Plan, layout_parameters, lower
 from fastnn.optimizers import Optimizer
 from fastnn.precision import require_precision
 from fastnn.summary import layer_row, operation_row, summary_table
+from fastnn.tape.operations import bind
 from fastnn.trainer import Trainer, require_gradient
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ class Network:
         if initialize:
             self.initialize(seed)
         self._local = threading.local()
-        self._settings = self.plan(1, gradients=False).tape
+        self._settings = self._lower(1, gradients=False).tape
 
     def initialize(self, seed: int | np.random.Generator | None = None) -> None:
         """Draw all weights of dense layers anew; those of norms become 1, biases 0."""
@@ -225,14 +226,12 @@ class Network:
             self.dtype,
             f"a batch of {capacity:,}",
         )
-        return lower(
-            self.operations,
-            self.layout,
-            self.loss_function,
-            self.dtype,
-            capacity,
-            gradients,
-        )
+        for operation in self.operations:
+            bind(operation.layer.kind, self.dtype.itemsize, gradients)
+        return self._lower(capacity, gradients)
+
+    def _lower(self, capacity: int, gradients: bool) -> Plan:
+        return lower(self.operations, self.layout, self.loss_function, self.dtype, capacity, gradients)
 
     def _workspace(self, rows: int, gradients: bool) -> tuple[Plan, NDArray[Any]]:
         """This thread's plan and workspace, made larger when a call needs it; one for many rows is not kept."""

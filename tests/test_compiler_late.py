@@ -62,12 +62,16 @@ def test_a_late_kernel_does_what_it_does_by_itself() -> None:
     assert caller(np.zeros(0), np.zeros(0), np.zeros((0, 4)), 1) == 0
 
 
-def test_arrays_that_are_not_contiguous_and_that_cannot_be_written_are_taken() -> None:
+def test_arrays_that_cannot_be_written_are_taken_and_those_that_are_not_contiguous_refused() -> None:
     whole = np.arange(24.0).reshape(4, 6)
     read_only = whole.copy()
     read_only.flags.writeable = False
-    for given in (whole[:, ::2], whole[::-1], whole.T, read_only):
-        assert caller(np.zeros(1), np.zeros(1), given, 1) == given.sum()
+    assert caller(np.zeros(1), np.zeros(1), read_only, 1) == whole.sum()
+    for given in (whole[:, ::2], whole[::-1], whole.T):
+        with pytest.raises(numba.TypingError, match="expected a C-contiguous array"):
+            caller(np.zeros(1), np.zeros(1), given, 1)
+        with pytest.raises(numba.TypingError, match="expected a C-contiguous array"):
+            total(given)
 
 
 def test_an_exception_of_a_late_kernel_reaches_its_caller_and_can_be_caught_there() -> None:

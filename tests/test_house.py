@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 import fastnn
-from fastnn import _jit
 
 PACKAGE = Path(fastnn.__file__).parent
 SOURCES = {
@@ -81,7 +80,7 @@ def test_only_jit_calls_numbas_compilers(name: str) -> None:
     assert not (numba_names | called) & COMPILERS
 
 
-WRITTEN_IN_LLVM = ("fastnn._jit", "fastnn.simd", "fastnn.cuda.mma")
+WRITTEN_IN_LLVM = ("fastnn._jit", "fastnn.compiler", "fastnn.simd", "fastnn.cuda.mma")
 
 
 @pytest.mark.parametrize("name", [name for name in SOURCES if not name.startswith(WRITTEN_IN_LLVM)])
@@ -108,17 +107,12 @@ def test_the_cuda_target_is_imported_when_it_is_asked_for(name: str) -> None:
     assert not any(module.startswith("fastnn.cuda") for module in imports(name, deferred=False))
 
 
-def is_compiled(name: str) -> bool:
-    """Whether the cache directory of the kernels is named by this file too."""
-    return SOURCES[name].relative_to(PACKAGE).parts[0] in _jit.COMPILED
+# Rooms and modules whose functions are compiled.
+COMPILED = ("fastnn.kernels", "fastnn.simd", "fastnn.tape", "fastnn.training")
 
 
-@pytest.mark.parametrize("name", SOURCES)
-def test_compiled_code_comes_from_the_files_that_name_its_cache(name: str) -> None:
-    """A constant or helper of another file could change and leave a stale kernel on disk."""
-    if is_compiled(name):
-        assert all(is_compiled(module) for module in ours(imports(name)))
-        return
+@pytest.mark.parametrize("name", [name for name in SOURCES if not name.startswith((*COMPILED, "fastnn._jit"))])
+def test_kernels_are_made_in_the_rooms_of_kernels_alone(name: str) -> None:
     from_jit = {
         alias.name
         for node in nodes(TREES[name], deferred=True)
@@ -131,7 +125,11 @@ def test_compiled_code_comes_from_the_files_that_name_its_cache(name: str) -> No
 # Layers ---------------------------------------------------------------------------------------------------------------
 
 # Each may import those before it, and its own kind.
-BASE = [("fastnn._jit", "fastnn.atomic"), tuple(modules_under("simd")), tuple(modules_under("kernels"))]
+BASE = [
+    (*modules_under("compiler"), "fastnn._jit", "fastnn.atomic"),
+    tuple(modules_under("simd")),
+    tuple(modules_under("kernels")),
+]
 
 
 @pytest.mark.parametrize("name", modules_under("kernels", "simd") + [*BASE[0]])

@@ -300,8 +300,8 @@ def test_a_loop_that_calls_the_library_is_told_apart(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_the_loops_of_activation_forward_take_whole_vectors(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_jit, "CACHE_DIRECTORY", "")
-    forward = kernel(activation.activation_forward.py_func)
-    forward(np.empty(64, dtype), np.ones(64, dtype), activation.EXP, 0.0)
+    forward = kernel(activation._forward_chunk.py_func)
+    forward(np.empty(64, dtype), np.ones(64, dtype), activation.EXP, np.dtype(dtype).type(0))
     code = code_of(forward)
     # A division of whole vectors in each that divides.
     divide = rf"fdiv\s+v\d+\.{'4s' if dtype == 'float32' else '2d'}" if UNIT.name == "neon" else r"vdivp[sd]\s.*%[zy]mm"

@@ -13,7 +13,7 @@ from typing import Any
 from numba.core.caching import IndexDataCacheFile, NullCache
 from numba.core.compiler import CompileResult
 
-from fastnn.compiler.late import LateKernel, StaleCaller, as_inherited, as_kept, bind_whole, called_late
+from fastnn.compiler.late import StaleCaller, as_inherited, as_kept, bind_whole, called_late, emit_call
 from fastnn.compiler.reach import digest
 from fastnn.compiler.thin import ThinModel
 
@@ -44,7 +44,7 @@ class KernelCache(NullCache):  # type: ignore[misc]
     @cached_property
     def _files(self) -> Any:
         # Code of another way of calling must not be called in this one.
-        function, made_of = self.dispatcher.py_func, digest((self.dispatcher, LateKernel, ThinModel))
+        function, made_of = self.dispatcher.py_func, digest((self.dispatcher, emit_call, ThinModel))
         name = f"{function.__module__}.{function.__qualname__}".replace("<", "").replace(">", "")
         python = f"py{sys.version_info.major}{sys.version_info.minor}"
         return IndexDataCacheFile(self.cache_directory, f"{name}-{made_of}.{python}", made_of)

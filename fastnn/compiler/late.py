@@ -23,7 +23,7 @@ import importlib
 import inspect
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property, partial, update_wrapper
 from typing import Any, NamedTuple
@@ -33,6 +33,7 @@ from llvmlite import ir
 from numba.core import cgutils, event, types
 from numba.core.callconv import RETCODE_NONE, RETCODE_OK
 from numba.core.compiler_lock import global_compiler_lock
+from numba.core.errors import TypingError
 from numba.core.types.misc import unliteral
 from numba.core.typing import signature as signature_of
 from numba.core.typing.templates import infer, infer_global, make_intrinsic_template
@@ -43,6 +44,7 @@ PACKAGE = __name__.partition(".")[0]
 # How numba begins the names of this package's functions; the bodies of parallel loops have names of another kind.
 _OURS = f"_ZN{len(PACKAGE)}{PACKAGE}"
 _ASK = f"{PACKAGE}_ask"
+_FROM_PYTHON = "_from_python"
 
 
 class StaleCaller(ImportError):
@@ -83,8 +85,22 @@ class Wanted(NamedTuple):
 
 
 _words: dict[Wanted, ctypes.c_void_p] = {}
+_own_words: list[ctypes.c_void_p] = []
 _wanted: dict[int, Wanted] = {}
 _bound_whole: set[Wanted] = set()
+
+
+def as_function(thing: Any, definition: Callable[..., Any], parameters: Sequence[str]) -> None:
+    """Lets nopython code call a thing as `definition` says, as of an intrinsic."""
+
+    def defined(typingctx: Any, *arguments: Any) -> Any:
+        return definition(typingctx, *arguments)
+
+    named = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in ("_", *parameters)]
+    defined.__signature__ = inspect.Signature(named)  # type: ignore[attr-defined]
+    template = make_intrinsic_template(thing, defined, type(thing).__name__)
+    infer(template)
+    infer_global(thing, types.Function(template))
 
 
 class LateKernel:
@@ -104,11 +120,7 @@ class LateKernel:
         def definition(typingctx: Any, *arguments: Any) -> Any:
             return signature_of(returns, *map(self._as_passed, arguments)), self._emit_call
 
-        named = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in ("_", *self.parameters)]
-        definition.__signature__ = inspect.Signature(named)  # type: ignore[attr-defined]
-        template = make_intrinsic_template(self, definition, self.__name__)
-        infer(template)
-        infer_global(self, types.Function(template))
+        as_function(self, definition, self.parameters)
 
     def _as_passed(self, kind: Any) -> Any:
         """The type that an argument travels as: one for all whole numbers, literal or not; arrays are thin, but where
@@ -116,6 +128,8 @@ class LateKernel:
         kind = unliteral(kind)
         if isinstance(kind, types.Integer):
             return types.intp
+        if isinstance(kind, types.Array) and kind.layout != "C":
+            raise TypingError(f"expected a C-contiguous array, as np.ascontiguousarray makes; got {kind}")
         return as_whole(kind) if self.dispatcher.targetoptions["parallel"] else as_thin(kind)
 
     @cached_property
@@ -123,8 +137,8 @@ class LateKernel:
         """The kernel for callers in Python."""
         names = ", ".join(self.parameters)
         place: dict[str, Any] = {"late": self, "__name__": self.__module__}
-        exec(f"def {self.__name__}_from_python({names}): return late({names})", place)
-        return self._from_python(place[f"{self.__name__}_from_python"])
+        exec(f"def {self.__name__}{_FROM_PYTHON}({names}): return late({names})", place)
+        return self._from_python(place[self.__name__ + _FROM_PYTHON])
 
     def __call__(self, *arguments: Any) -> Any:
         return self.entry(*arguments)
@@ -147,12 +161,22 @@ class LateKernel:
     def _emit_call(self, context: Any, builder: Any, signature: Any, args: Any) -> Any:
         wanted = Wanted(self.__module__, self.__qualname__, signature.args, signature.return_type)
         define(wanted, whole=not _is_ours(builder))
+        if builder.function.name.find(_FROM_PYTHON) >= 0:
+            bind(wanted)  # it will be called at once, and what is wrong with its arguments can be said here
         # What numba runs before it loads a function from the disk, and hands on to the function's callers.
         context.active_code_library._reload_init.add(partial(define, wanted, True))
-        kind = context.call_conv.get_function_type(signature.return_type, signature.args)
-        code = builder.bitcast(_emit_address(context, builder, wanted.symbol), kind.as_pointer())
-        emit = _emit_call_of_ours if _is_ours(builder) else _emit_call
-        return emit(context, builder, code, signature, args)
+        word = builder.module.globals.get(wanted.symbol)
+        if word is None:
+            word = ir.GlobalVariable(builder.module, ir.IntType(8).as_pointer(), wanted.symbol)
+        return emit_call(context, builder, word, signature, args)
+
+
+def emit_call(context: Any, builder: Any, word: Any, signature: Any, args: Any) -> Any:
+    """The call of the kernel that a word is of."""
+    kind = context.call_conv.get_function_type(signature.return_type, signature.args)
+    code = builder.bitcast(_emit_address(context, builder, word), kind.as_pointer())
+    emit = _emit_call_of_ours if _is_ours(builder) else _emit_call
+    return emit(context, builder, code, signature, args)
 
 
 def _is_ours(builder: Any) -> bool:
@@ -187,10 +211,9 @@ def _emit_call_of_ours(context: Any, builder: Any, code: Any, signature: Any, ar
     return context.get_returned_value(builder, signature.return_type, builder.load(result))
 
 
-def _emit_address(context: Any, builder: Any, symbol: str) -> Any:
+def _emit_address(context: Any, builder: Any, word: Any) -> Any:
     """The address in a word, asked for where it is not there yet."""
     pointer = ir.IntType(8).as_pointer()
-    word = builder.module.globals.get(symbol) or ir.GlobalVariable(builder.module, pointer, symbol)
     known = builder.load(word)
     before = builder.block
     with cgutils.if_unlikely(builder, builder.icmp_unsigned("==", known, ir.Constant(pointer, None))):
@@ -207,14 +230,20 @@ def _emit_address(context: Any, builder: Any, symbol: str) -> Any:
     return address
 
 
+def place(wanted: Wanted, address: int) -> None:
+    """Makes the word at an address the kernel's."""
+    _words[wanted] = ctypes.c_void_p.from_address(address)
+    _wanted[address] = wanted
+    llvm.add_symbol(wanted.symbol, address)
+
+
 def define(wanted: Wanted, whole: bool) -> None:
     """Makes the word known to the linker; with all that the kernel may reach bound, where code may not ask."""
     with global_compiler_lock:
         if wanted not in _words:
             wanted.kernel()
-            word = _words[wanted] = ctypes.c_void_p()
-            _wanted[ctypes.addressof(word)] = wanted
-            llvm.add_symbol(wanted.symbol, ctypes.addressof(word))
+            _own_words.append(ctypes.c_void_p())
+            place(wanted, ctypes.addressof(_own_words[-1]))
         if whole:
             bind_whole(wanted)
 

@@ -15,8 +15,8 @@ from fastnn.checks import as_choice, as_count, as_number
 from fastnn.initializers import initializer_for
 from fastnn.kernels.activation import DEFAULT_ALPHA, NAMES, NEEDS_Z
 from fastnn.kernels.dense import dense_scratch
-from fastnn.layers.protocol import SameWidth, Shape
-from fastnn.tape.columns import DENSE, ELEMENTWISE
+from fastnn.layers.protocol import Places, SameWidth, Shape
+from fastnn.tape.columns import ACTIVATION, ALPHA, BIAS, BIAS_SIZE, DENSE, ELEMENTWISE, PRE, WEIGHT, bits
 
 
 def _alpha(activation: str, alpha: float | None) -> float | None:
@@ -26,6 +26,10 @@ def _alpha(activation: str, alpha: float | None) -> float | None:
         raise ValueError(f"alpha is for {' and '.join(DEFAULT_ALPHA)}; {activation} has none")
     # Below 0 neither is monotonic, and their derivatives, taken from the sign of y, would be wrong.
     return as_number(alpha, "alpha", 0.0)
+
+
+def _columns(activation: str, alpha: float | None) -> dict[int, int]:
+    return {ACTIVATION: NAMES.index(activation), ALPHA: bits(alpha)}
 
 
 @dataclass(frozen=True)
@@ -62,8 +66,11 @@ class Dense:
         draw = initializer_for(self.initializer, self.activation)
         return {"weight": draw(rng, (inputs, self.units), inputs, self.units)}
 
-    def keeps_values(self) -> bool:
-        return NAMES.index(self.activation) in NEEDS_Z
+    def own_columns(self, inputs: int, places: Places) -> Mapping[int, int]:
+        (weight, _), (bias, bias_size) = places.parameter("weight"), places.parameter("bias")
+        keeps_z = NAMES.index(self.activation) in NEEDS_Z
+        pre = places.keep(self.units) if keeps_z else places.output
+        return {WEIGHT: weight, BIAS: bias, BIAS_SIZE: bias_size, PRE: pre} | _columns(self.activation, self.alpha)
 
     def scratch(self, batch: int, inputs: int, itemsize: int) -> int:
         return int(dense_scratch(batch, inputs, self.units, itemsize, most_threads()))
@@ -88,6 +95,9 @@ class Activation(SameWidth):
     def __post_init__(self) -> None:
         as_choice(self.activation, NAMES, "activation")
         object.__setattr__(self, "alpha", _alpha(self.activation, self.alpha))
+
+    def own_columns(self, inputs: int, places: Places) -> Mapping[int, int]:
+        return _columns(self.activation, self.alpha)
 
     def forward_cost(self, batch: int, inputs: int, itemsize: int) -> cost.Cost:
         return cost.activation_forward(self.activation, batch * inputs, itemsize)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 from fastnn import block_cost, cost
 from fastnn.checks import as_number
-from fastnn.layers.protocol import SameWidth
-from fastnn.tape.columns import DROPOUT
+from fastnn.layers.protocol import Places, SameWidth
+from fastnn.tape.columns import bits
+from fastnn.tape.dropout import DROPOUT, RATE
 
 
 @dataclass(frozen=True)
@@ -27,9 +29,8 @@ class Dropout(SameWidth):
         if self.rate == 1:
             raise ValueError("rate is 1; expected less, since nothing would be left")
 
-    @property
-    def alpha(self) -> float:
-        return self.rate
+    def own_columns(self, inputs: int, places: Places) -> Mapping[int, int]:
+        return {RATE: bits(self.rate)}
 
     def forward_cost(self, batch: int, inputs: int, itemsize: int) -> cost.Cost:
         return block_cost.dropout(batch * inputs, itemsize)

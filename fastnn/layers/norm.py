@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from fastnn import block_cost, cost
 from fastnn.checks import as_number
-from fastnn.layers.protocol import SameWidth, Shape
-from fastnn.tape.columns import LAYER_NORM, RMS_NORM
+from fastnn.layers.protocol import Places, SameWidth, Shape
+from fastnn.tape import norm
+from fastnn.tape.columns import bits
 
 
 @dataclass(frozen=True)
@@ -20,31 +21,29 @@ class _Norm(SameWidth):
     """What both have in common. epsilon: above 0, so that a constant row gives 0 and not NaN."""
 
     epsilon: float
-    kind: ClassVar[int]
+    kind: ClassVar[int] = norm.NORM
+    centred: ClassVar[bool]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "epsilon", as_number(self.epsilon, "epsilon", 0.0))
         if self.epsilon == 0:
             raise ValueError("epsilon is 0; expected more, which a row of equal numbers is divided by")
 
-    @property
-    def alpha(self) -> float:
-        return self.epsilon
-
-    def keeps_values(self) -> bool:
-        return True
+    def own_columns(self, inputs: int, places: Places) -> Mapping[int, int]:
+        (weight, _), (bias, bias_size) = places.parameter("weight"), places.parameter("bias")
+        return {
+            norm.WEIGHT: weight, norm.BIAS: bias, norm.BIAS_SIZE: bias_size, norm.NORMAL: places.keep(inputs),
+            norm.INVERSE: places.keep(1), norm.EPSILON: bits(self.epsilon), norm.CENTRED: self.centred,
+        }  # fmt: skip
 
     def initial(self, rng: np.random.Generator, inputs: int) -> Mapping[str, NDArray[np.float64]]:
         return {"weight": np.ones(inputs)}
 
-    def scratch(self, batch: int, inputs: int, itemsize: int) -> int:
-        return 2 * inputs  # the gradients of weight and bias that wait for their update
-
     def forward_cost(self, batch: int, inputs: int, itemsize: int) -> cost.Cost:
-        return block_cost.norm_forward(batch, inputs, itemsize, centred=self.kind == LAYER_NORM)
+        return block_cost.norm_forward(batch, inputs, itemsize, centred=self.centred)
 
     def backward_cost(self, batch: int, inputs: int, itemsize: int, input_gradient: bool) -> cost.Cost:
-        return block_cost.norm_backward(batch, inputs, itemsize, input_gradient, centred=self.kind == LAYER_NORM)
+        return block_cost.norm_backward(batch, inputs, itemsize, input_gradient, centred=self.centred)
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class LayerNorm(_Norm):
     """
 
     epsilon: float = 1e-5
-    kind: ClassVar[int] = LAYER_NORM
+    centred: ClassVar[bool] = True
 
     def parameter_shapes(self, inputs: int) -> Mapping[str, Shape]:
         return {"weight": (inputs,), "bias": (inputs,)}
@@ -69,7 +68,7 @@ class RMSNorm(_Norm):
     """
 
     epsilon: float = 1e-6
-    kind: ClassVar[int] = RMS_NORM
+    centred: ClassVar[bool] = False
 
     def parameter_shapes(self, inputs: int) -> Mapping[str, Shape]:
         return {"weight": (inputs,)}

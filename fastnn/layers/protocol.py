@@ -13,9 +13,22 @@ from fastnn import cost
 Shape = tuple[int, ...]
 
 
+class Places(Protocol):
+    """What a layer is told for the columns of its own on a tape. output: where its values lie."""
+
+    @property
+    def output(self) -> int: ...
+
+    def parameter(self, name: str) -> tuple[int, int]:
+        """Where a parameter lies and its size; (0, 0) of one that the layer has not."""
+
+    def keep(self, width: int) -> int:
+        """Where so many numbers a row are kept for the backward pass."""
+
+
 class Layer(Protocol):
-    """Sizes are computed from the width of the input, never discovered by running. alpha: the real constant of the
-    tape's row."""
+    """Sizes are computed from the width of the input, never discovered by running. activation, alpha: the function that
+    is applied to the layer's sums, and its constant."""
 
     @property
     def activation(self) -> str: ...
@@ -32,8 +45,8 @@ class Layer(Protocol):
 
     def initial(self, rng: np.random.Generator, inputs: int) -> Mapping[str, NDArray[np.float64]]: ...
 
-    def keeps_values(self) -> bool:
-        """Whether values of its own, as wide as its output, are kept for the backward pass (column PRE)."""
+    def own_columns(self, inputs: int, places: Places) -> Mapping[int, int]:
+        """What the kernels of its kind read beside the common columns."""
 
     def scratch(self, batch: int, inputs: int, itemsize: int) -> int: ...
 
@@ -46,6 +59,7 @@ class SameWidth:
     """A layer without an activation of its own whose output is as wide as its input; here one without parameters."""
 
     activation = "identity"
+    alpha: float | None = None
 
     def output_width(self, inputs: int) -> int:
         return inputs
@@ -56,8 +70,8 @@ class SameWidth:
     def initial(self, rng: np.random.Generator, inputs: int) -> Mapping[str, NDArray[np.float64]]:
         return {}
 
-    def keeps_values(self) -> bool:
-        return False
+    def own_columns(self, inputs: int, places: Places) -> Mapping[int, int]:
+        return {}
 
     def scratch(self, batch: int, inputs: int, itemsize: int) -> int:
         return 0

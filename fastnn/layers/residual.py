@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from fastnn import block_cost, cost
 from fastnn.layers.protocol import Layer, SameWidth
-from fastnn.tape.columns import ADD, FORK
+from fastnn.tape.residual import ADD, FORK
 
 
 @dataclass(frozen=True, init=False)
@@ -33,7 +33,6 @@ class Residual:
 class Fork(SameWidth):
     """Where the way around a chain begins: nothing is computed forward, and gradients are added backward."""
 
-    alpha: ClassVar[None] = None
     kind: ClassVar[int] = FORK
 
     def forward_cost(self, batch: int, inputs: int, itemsize: int) -> cost.Cost:
@@ -47,7 +46,6 @@ class Fork(SameWidth):
 class Add(SameWidth):
     """Where it ends: values are added forward; backward the chain gets a copy of the gradient, to work in."""
 
-    alpha: ClassVar[None] = None
     kind: ClassVar[int] = ADD
 
     def forward_cost(self, batch: int, inputs: int, itemsize: int) -> cost.Cost:

@@ -1,8 +1,11 @@
-"""What the columns of a tape hold."""
+"""What the columns of a tape hold: of its header, and of every operation. Further columns are an operation's own, and
+named where it stands."""
 
 from __future__ import annotations
 
-COLUMNS = 19
+import numpy as np
+
+COLUMNS = 24
 
 # Columns of the header. BATCH_AT is where an epoch gathers the rows of a minibatch, DBIAS_AT where the gradient of a
 # bias waits for its update, CLASS_WEIGHTS the row of the constants or 0 where there are none. A batch of more than
@@ -12,17 +15,22 @@ COLUMNS = 19
  IGNORE_INDEX, LABEL_SMOOTHING, CLASS_WEIGHTS, LOSSES_AT, BATCH_AT, DBIAS_AT,
  CHUNK, SHARES, PARTIALS_AT) = range(19)  # fmt: skip
 
-# Columns of an operation. PRE is where a dense layer keeps what its activation is of, and a norm its normalised rows.
-# BIAS_SIZE is 0 where there is no bias. ALPHA is the one real constant: of the activation, the epsilon of a norm, the
-# rate of a dropout. SIDE is a second place: of a norm, for the inverse deviations of rows; of an add, the values that
-# are added, INPUT = -1 again for x; of a fork, the gradient of that add.
-(KIND, INPUT, OUTPUT, PRE, DINPUT, DOUTPUT, WEIGHT, BIAS, BIAS_SIZE, WIDTH_IN, WIDTH_OUT, ACTIVATION, ALPHA,
- SIDE) = range(14)  # fmt: skip
+# Columns of an operation. PARAMETERS is where its parameters begin, PARAMETERS_SIZE how much of the vector they take,
+# with the zeros between them.
+KIND, INPUT, OUTPUT, DINPUT, DOUTPUT, WIDTH_IN, WIDTH_OUT, PARAMETERS, PARAMETERS_SIZE, OWN = range(10)
 
-# Kinds of operations. Those behind ELEMENTWISE are the work of fastnn.tape.operations.
-DENSE, ELEMENTWISE, LAYER_NORM, RMS_NORM, DROPOUT, FORK, ADD = range(7)
-NORMS = (LAYER_NORM, RMS_NORM)
+# Kinds of operations that the walker knows; all others are registered (see fastnn.tape.operations).
+DENSE, ELEMENTWISE, FIRST_REGISTERED = range(3)
+
+# Columns of dense layers and activations. PRE is where a dense layer keeps what its activation is of. BIAS_SIZE is 0
+# where there is no bias. ALPHA is the real constant of the activation.
+WEIGHT, BIAS, BIAS_SIZE, PRE, ACTIVATION, ALPHA = range(OWN, OWN + 6)
 
 # Chunks whose gradient is summed as one. A sum over spans, and not over the batch, lets a thread keep what it needs in
 # its own cache: 10,000 rows of 4-32-16-4 take 381 us a step on two threads; 450 where threads shared the weights.
 CHUNKS_OF_SPAN = 4
+
+
+def bits(number: float | None) -> int:
+    """A real constant as a column holds it: the bits of its float64; None is 0."""
+    return int(np.float64(number or 0.0).view(np.int64))

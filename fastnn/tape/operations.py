@@ -1,37 +1,66 @@
-"""Operations beside dense layers and activations: norms, dropout, and what joins the branches of a residual block.
+"""Operations beside dense layers and activations, called by the kind that a row of the tape names.
 
-They stand apart from the walker's loop so that networks without them pay for one comparison an operation.
+An operation is three kernels on (tape, i, arrays, ...) that read the columns of row i, each of rows at..at+rows of the
+batch, compiled when a network first uses it:
+
+    forward(tape, i, params, x, workspace, at, rows, key)    its values
+    inward(tape, i, params, x, workspace, at, rows, key)     the gradient of its input, where one is wanted
+    gradient(tape, i, grads, first, x, workspace, at, rows)  those of its parameters, summed over the rows, to
+                                                             grads[first:], laid out as the parameters are
+
+params, grads, workspace are flat; x (N, width) are the network's rows; key is that of dropout. The gradient of its
+output stays as it is.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
+from numba import types
+
 from fastnn._jit import kernel
-from fastnn.kernels.dropout import dropout
-from fastnn.kernels.norm import norm_forward, norm_gradient, norm_inward
+from fastnn.compiler.table import Table
 from fastnn.kernels.optimizer import KEEP, update_part
-from fastnn.kernels.residual import add, copy
-from fastnn.simd.scalar import as_double
 from fastnn.simd.views import flat, matrix, vector
-from fastnn.tape.columns import (
-    ADD,
-    ALPHA,
-    BIAS,
-    BIAS_SIZE,
-    DINPUT,
-    DOUTPUT,
-    DROPOUT,
-    FORK,
-    INPUT,
-    KIND,
-    LAYER_NORM,
-    NORMS,
-    OUTPUT,
-    PRE,
-    SCRATCH_AT,
-    SIDE,
-    WEIGHT,
-    WIDTH_IN,
-)
+from fastnn.tape.columns import DINPUT, FIRST_REGISTERED, KIND, PARAMETERS, PARAMETERS_SIZE, SCRATCH_AT
+
+
+def _arrays(number: Any) -> tuple[Any, Any, Any, Any]:
+    """tape, flat, x, flat"""
+    return types.int64[:, ::1], number[::1], number[:, ::1], number[::1]
+
+
+def _of_rows(number: Any) -> tuple[Any, ...]:
+    tape, params, x, workspace = _arrays(number)
+    return tape, types.intp, params, x, workspace, types.intp, types.intp, types.intp
+
+
+def _of_parameters(number: Any) -> tuple[Any, ...]:
+    tape, grads, x, workspace = _arrays(number)
+    return tape, types.intp, grads, types.intp, x, workspace, types.intp, types.intp
+
+
+forward_operation = Table("forward", _of_rows, of=2)
+inward_operation = Table("inward", _of_rows, of=2)
+gradient_operation = Table("gradient", _of_parameters, of=2)
+
+
+def register(forward: Any, inward: Any, gradient: Any = None) -> int:
+    """A new kind of operations. forward, inward, gradient: late kernels; None of an operation without parameters."""
+    kind = FIRST_REGISTERED + len(forward_operation.kernels)
+    forward_operation.register(kind, forward)
+    inward_operation.register(kind, inward)
+    if gradient is not None:
+        gradient_operation.register(kind, gradient)
+    return kind
+
+
+def bind(kind: int, itemsize: int, gradients: bool) -> None:
+    """Compiles or loads what a network calls, so that its threads find it; kinds of the walker's own have nothing."""
+    tables = (forward_operation, inward_operation, gradient_operation) if gradients else (forward_operation,)
+    for table in tables:
+        if kind in table.kernels:
+            table.bind(kind, itemsize)
 
 
 @kernel(inlined=True, views=True)
@@ -43,67 +72,18 @@ def values_at(place, width, x, workspace, at, rows):
 
 
 @kernel(late=True)
-def forward_operation(tape, i, params, x, workspace, at, rows, key):
-    """Operation i on rows at..at+rows. A fork does nothing: those behind it read what it reads."""
-    kind, width = tape[i, KIND], tape[i, WIDTH_IN]
-    if kind == FORK:
-        return
-    source = values_at(tape[i, INPUT], width, x, workspace, at, rows)
-    y = matrix(workspace, tape[i, OUTPUT] + at * width, rows, width)
-    if kind == ADD:
-        add(flat(y), flat(source), flat(values_at(tape[i, SIDE], width, x, workspace, at, rows)))
-    elif kind == DROPOUT:
-        dropout(flat(y), flat(source), as_double(tape[i, ALPHA]), key, i, at * width)
-    else:
-        normal = matrix(workspace, tape[i, PRE] + at * width, rows, width)
-        inverse = vector(workspace, tape[i, SIDE] + at, rows)
-        w, b = vector(params, tape[i, WEIGHT], width), vector(params, tape[i, BIAS], tape[i, BIAS_SIZE])
-        norm_forward(y, normal, inverse, source, w, b, as_double(tape[i, ALPHA]), kind == LAYER_NORM)
-
-
-@kernel(late=True)
-def inward_operation(tape, i, params, workspace, at, rows, key):
-    """The gradient of operation i's input in rows at..at+rows, where it is wanted; that of its output stays."""
-    if tape[i, DINPUT] < 0:
-        return
-    kind, width = tape[i, KIND], tape[i, WIDTH_IN]
-    dx = matrix(workspace, tape[i, DINPUT] + at * width, rows, width)
-    dy = matrix(workspace, tape[i, DOUTPUT] + at * width, rows, width)
-    if kind == ADD:
-        copy(flat(dx), flat(dy))
-    elif kind == FORK:
-        add(flat(dx), flat(dy), vector(workspace, tape[i, SIDE] + at * width, rows * width))
-    elif kind == DROPOUT:
-        dropout(flat(dx), flat(dy), as_double(tape[i, ALPHA]), key, i, at * width)
-    else:
-        normal = matrix(workspace, tape[i, PRE] + at * width, rows, width)
-        inverse = vector(workspace, tape[i, SIDE] + at, rows)
-        norm_inward(dx, dy, normal, inverse, vector(params, tape[i, WEIGHT], width), kind == LAYER_NORM)
-
-
-@kernel(late=True)
-def gradient_operation(tape, i, gradient, weight_at, bias_at, workspace, at, rows):
-    """The gradient of operation i's weight and bias, summed over rows at..at+rows, to places of `gradient`."""
-    if tape[i, KIND] in NORMS:
-        width = tape[i, WIDTH_IN]
-        dy = matrix(workspace, tape[i, DOUTPUT] + at * width, rows, width)
-        normal = matrix(workspace, tape[i, PRE] + at * width, rows, width)
-        dw, db = vector(gradient, weight_at, width), vector(gradient, bias_at, tape[i, BIAS_SIZE])
-        norm_gradient(dw, db, dy, normal)
-
-
-@kernel(late=True)
-def backward_operation(tape, i, params, grads, state, workspace, rows, key, update, rule):
+def backward_operation(tape, i, params, grads, state, x, workspace, rows, key, update, rule):
     """All of operation i's backward pass; the gradient of its parameters to grads, or to scratch for their update."""
-    at, width, keeps = 0 * rows, tape[i, WIDTH_IN], update == KEEP
-    inward_operation(tape, i, params, workspace, at, rows, key)
-    if tape[i, KIND] not in NORMS:
+    at, size = 0 * rows, tape[i, PARAMETERS_SIZE]
+    if tape[i, DINPUT] >= 0:
+        inward_operation(tape[i, KIND], tape, i, params, x, workspace, at, rows, key)
+    if size == 0:
         return
-    dw_at = tape[i, WEIGHT] if keeps else tape[0, SCRATCH_AT]
-    db_at = tape[i, BIAS] if keeps else tape[0, SCRATCH_AT] + width
-    gradient_operation(tape, i, grads if keeps else workspace, dw_at, db_at, workspace, at, rows)
-    if not keeps:
-        # One call in the source: two take 1.4 s more of 64 to compile everything in one dtype.
-        for k in range(2):
-            place, g_at, size = (tape[i, BIAS], db_at, tape[i, BIAS_SIZE]) if k else (tape[i, WEIGHT], dw_at, width)
-            update_part(params, place, workspace, g_at, state, size, update, rule)
+    if update == KEEP:
+        gradient_operation(tape[i, KIND], tape, i, grads, 0 * i, x, workspace, at, rows)
+        return
+    scratch_at = tape[0, SCRATCH_AT]
+    waiting = vector(workspace, scratch_at, size)
+    waiting[:] = 0  # between parameters, which stay 0 there
+    gradient_operation(tape[i, KIND], tape, i, workspace, scratch_at - tape[i, PARAMETERS], x, workspace, at, rows)
+    update_part(params, tape[i, PARAMETERS], workspace, scratch_at, state, size, update, rule)

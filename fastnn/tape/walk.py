@@ -38,6 +38,7 @@ from fastnn.tape.columns import (
     OUTPUT,
     OUTPUT_AT,
     OUTPUT_WIDTH,
+    PARAMETERS_SIZE,
     PARTIALS_AT,
     PRE,
     SCRATCH_AT,
@@ -84,7 +85,7 @@ def _forward_rows(tape, params, x, workspace, key, at, rows, scratch_at, scratch
         elif tape[i, KIND] == ELEMENTWISE:
             activation_forward(flat(y), flat(source), kind, alpha)
         else:
-            forward_operation(tape, i, params, x, workspace, at, rows, key)
+            forward_operation(tape[i, KIND], tape, i, params, x, workspace, at, rows, key)
 
 
 @kernel(late=True)
@@ -162,7 +163,7 @@ def _backward(tape, params, grads, state, x, workspace, key, update, rule):
             dense_backward(dx, dw, db, params, state, tape[i, WEIGHT], tape[i, BIAS], dy, source, z, y, kind, alpha,
                            _scratch(tape, workspace), wants_dx, update, rule)  # fmt: skip
         elif tape[i, KIND] != ELEMENTWISE:
-            backward_operation(tape, i, params, grads, state, workspace, rows, key, update, rule)
+            backward_operation(tape, i, params, grads, state, x, workspace, rows, key, update, rule)
         elif wants_dx:
             activation_backward(flat(dx), flat(dy), flat(source), flat(y), kind, alpha)
 
@@ -192,9 +193,11 @@ def _inward_rows(tape, params, x, workspace, key, at, rows, scratch_at, scratch_
             z = matrix(workspace, tape[i, PRE] + at * outputs, rows, outputs)
             w = matrix(params, tape[i, WEIGHT], inputs, outputs)
             dense_inward(dx, dy, w, z, y, kind, alpha, vector(workspace, scratch_at, scratch_size), wants_dx)
+        elif not wants_dx:
+            continue
         elif tape[i, KIND] != ELEMENTWISE:
-            inward_operation(tape, i, params, workspace, at, rows, key)
-        elif wants_dx:
+            inward_operation(tape[i, KIND], tape, i, params, x, workspace, at, rows, key)
+        else:
             source = values_at(tape[i, INPUT], inputs, x, workspace, at, rows)
             activation_backward(flat(dx), flat(dy), flat(source), flat(y), kind, alpha)
 
@@ -210,8 +213,8 @@ def _gradient_of_rows(tape, grads, first, x, workspace, at, rows):
             dw = matrix(grads, first + tape[i, WEIGHT], inputs, outputs)
             db = vector(grads, first + tape[i, BIAS], tape[i, BIAS_SIZE])
             dense_gradient(dw, db, dz, source)
-        elif tape[i, KIND] != ELEMENTWISE:
-            gradient_operation(tape, i, grads, first + tape[i, WEIGHT], first + tape[i, BIAS], workspace, at, rows)
+        elif tape[i, PARAMETERS_SIZE] > 0:
+            gradient_operation(tape[i, KIND], tape, i, grads, first, x, workspace, at, rows)
 
 
 @kernel(late=True)
