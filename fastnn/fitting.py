@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastnn._jit import check_threading_layer, compile_clock
 from fastnn.checks import as_count, require_memory
 from fastnn.early_stopping import BestEpoch
+from fastnn.evaluation import Evaluation
 from fastnn.kernels.dropout import SEEDS
 from fastnn.losses import CrossEntropy
 from fastnn.optimizers import Optimizer
@@ -52,9 +53,7 @@ class Fittable(Trainable, Protocol):
     @parameters.setter
     def parameters(self, values: NDArray[Any]) -> None: ...
 
-    def loss(self, x: ArrayLike, y: ArrayLike) -> float: ...
-
-    def accuracy(self, x: ArrayLike, y: ArrayLike) -> float: ...
+    def evaluate(self, x: ArrayLike, y: ArrayLike) -> Evaluation: ...
 
     def trainer(self, optimizer: str | Optimizer = "adam", batch: int = 32, seed: int = 0) -> AnyTrainer: ...
 
@@ -209,7 +208,7 @@ def _best_epoch(network: Fittable, patience: int | None, metric: str, validated:
     best = BestEpoch(metric, patience)
     if metric.startswith("val_") and not validated:
         raise ValueError(f"metric is {metric}, and there is no validation data; give validation, or metric='loss'")
-    if metric.endswith("accuracy") and network.loss_function.name == "mse":
+    if metric.endswith("accuracy") and not network.loss_function.has_classes:
         raise ValueError(f"metric is {metric}, and mse has no classes; expected loss or val_loss")
     return best
 
@@ -240,11 +239,12 @@ def _as_validation(
 def _record(
     history: History, network: Fittable, report: Epoch, held_out: tuple[NDArray[Any], NDArray[Any]] | None
 ) -> None:
-    scored = network.loss_function.name != "mse"
+    has_classes = network.loss_function.has_classes
     history.loss.append(report.loss)
-    if scored:
+    if has_classes:
         history.accuracy.append(report.hits / max(report.rows, 1))
     if held_out is not None:
-        history.val_loss.append(network.loss(*held_out))
-        if scored:
-            history.val_accuracy.append(network.accuracy(*held_out))
+        found = network.evaluate(*held_out)
+        history.val_loss.append(found.loss)
+        if has_classes:
+            history.val_accuracy.append(found.accuracy)

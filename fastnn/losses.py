@@ -27,6 +27,11 @@ class Loss:
     def __post_init__(self) -> None:
         as_choice(self.reduction, REDUCTIONS, "reduction")
 
+    @property
+    def has_classes(self) -> bool:
+        """Whether a prediction is right or wrong."""
+        return self.border is not None
+
     def require(self, activations: Sequence[str], outputs: int) -> None:
         """ValueError where the loss cannot follow layers with these activations, the last of so many outputs."""
 

@@ -24,6 +24,7 @@ from fastnn.checks import (
     require_memory,
 )
 from fastnn.cost import Cost, StepCost
+from fastnn.evaluation import Evaluation, evaluation_of, hits_of, loss_of
 from fastnn.fitting import fit
 from fastnn.io import save
 from fastnn.kernels.activation import SIGMOID, activation_forward
@@ -31,7 +32,6 @@ from fastnn.kernels.dropout import NO_KEY
 from fastnn.kernels.softmax import softmax
 from fastnn.layers import Layer, Residual, describe_layer, operations_of
 from fastnn.losses import (
-    MSE,
     BinaryCrossEntropy,
     BinaryCrossEntropyWithLogits,
     CrossEntropy,
@@ -55,11 +55,6 @@ DEVICES = ("cpu", "cuda")
 # Rows a forward pass takes at once: more no longer runs faster (784-512-512-10, one thread, Zen 4: 16 rows 107.7
 # GFLOP/s, 256 rows 109.2, 1024 rows 105.9), and the workspace grows with it.
 INFERENCE_ROWS = 256
-
-
-def _require_rows(x: NDArray[Any]) -> None:
-    if len(x) == 0:
-        raise ValueError("x has no rows; a loss needs at least one")
 
 
 class Network:
@@ -216,6 +211,14 @@ class Network:
         loss.require_target(target)
         return target
 
+    def _rows(self, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
+        """As the kernels read them, at least one."""
+        x = self.as_input(x)
+        y = self.as_target(y, len(x))
+        if len(x) == 0:
+            raise ValueError("x has no rows; a loss needs at least one")
+        return x, y
+
     # Running --------------------------------------------------------------------------------------------------------
 
     def plan(self, capacity: int, gradients: bool = True) -> Plan:
@@ -281,24 +284,26 @@ class Network:
             return output
         return np.where(output > loss.border, 1, loss.negative)
 
+    def evaluate(self, x: ArrayLike, y: ArrayLike) -> Evaluation:
+        """Loss and right answers on x (N, inputs) and y, labels (N,) or rows (N, outputs), of one forward pass.
+
+        ValueError, TypeError.
+        """
+        x, y = self._rows(x, y)
+        return evaluation_of(self.loss_function, self._settings, self(x), y)
+
     def loss(self, x: ArrayLike, y: ArrayLike) -> float:
         """The loss on x (N, inputs) and y, all rows as one batch."""
-        x = self.as_input(x)
-        y = self.as_target(y, len(x))
-        _require_rows(x)
-        prediction = self(x)
-        losses, gradient = np.empty(len(x), self.dtype), np.empty_like(prediction)
-        return float(tape.loss(self._settings, losses, gradient, prediction, y))
+        x, y = self._rows(x, y)
+        return loss_of(self._settings, self(x), y)
 
     def accuracy(self, x: ArrayLike, y: ArrayLike) -> float:
         """Share of the rows of x (N, inputs) whose prediction is right in every output; ignored labels do not count."""
-        x = self.as_input(x)
-        y = self.as_target(y, len(x))
-        _require_rows(x)
-        if isinstance(self.loss_function, MSE):
+        x, y = self._rows(x, y)
+        if not self.loss_function.has_classes:
             raise ValueError("accuracy is of classes, and mse has none; look at loss")
-        hits, counted = tape.count_hits(self._settings, self(x), y)
-        return float(hits / counted) if counted else float("nan")
+        hits, counted = hits_of(self._settings, self(x), y)
+        return hits / counted if counted else float("nan")
 
     def gradient(self, x: ArrayLike, y: ArrayLike) -> NDArray[Any]:
         """The gradient of loss(x, y) as a flat vector; named(gradient) gives it by parameter.
@@ -306,9 +311,7 @@ class Network:
         Each element is one sum over all rows in the network's dtype: its rounding error grows with their number, to
         about 1e-3 relative at 100,000 rows of one sign in float32.
         """
-        x = self.as_input(x)
-        y = self.as_target(y, len(x))
-        _require_rows(x)
+        x, y = self._rows(x, y)
         require_gradient(self.operations, self.loss_function)
         if self._memory:
             return self._memory.gradient(x, y)

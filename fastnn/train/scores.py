@@ -16,9 +16,10 @@ def scores(model: Model, x: NDArray[Any], y: NDArray[Any]) -> dict[str, Any]:
     rmse is in the units of the target; r2 is None where all of y is one number.
     """
     network = model.network
-    result = {"rows": len(x), "loss": network.loss(x, model.encoded(y))}
+    found = network.evaluate(x, model.encoded(y))
+    result = {"rows": len(x), "loss": found.loss}
     if model.target.classes is not None:
-        return result | {"accuracy": network.accuracy(x, model.encoded(y))}
+        return result | {"accuracy": found.accuracy}
     error = float(np.mean(np.square(model.decoded(network(x)) - y)))
     spread = float(np.var(y))
     return result | {"rmse": error**0.5, "r2": 1 - error / spread if spread else None}

@@ -1,0 +1,48 @@
+"""How well outputs fit what they should be: the loss and the right answers of one forward pass."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn import tape
+from fastnn.losses import Loss
+
+
+class Evaluation(NamedTuple):
+    """loss: of all rows as one batch. hits: rows that are right in every output, None for mse, which has no classes.
+
+    rows: those that count, which are all but those of an ignored label.
+    """
+
+    loss: float
+    hits: int | None
+    rows: int
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the rows that count; NaN where none does, and for mse."""
+        return math.nan if self.hits is None or self.rows == 0 else self.hits / self.rows
+
+
+def evaluation_of(loss: Loss, settings: NDArray[np.int64], prediction: NDArray[Any], y: NDArray[Any]) -> Evaluation:
+    """Of outputs (N, O) and targets that are checked. settings: a tape of the network."""
+    hits, rows = hits_of(settings, prediction, y) if loss.has_classes else (None, len(y))
+    return Evaluation(loss_of(settings, prediction, y), hits, rows)
+
+
+def loss_of(settings: NDArray[np.int64], prediction: NDArray[Any], y: NDArray[Any]) -> float:
+    """The loss alone; see evaluation_of."""
+    # The kernel leaves the gradient beside it, and sums the losses of all rows in float64 one after the other: block
+    # by block the gradient would take less room, and the sum have other bits.
+    losses, gradient = np.empty(len(prediction), prediction.dtype), np.empty_like(prediction)
+    return float(tape.loss(settings, losses, gradient, prediction, y))
+
+
+def hits_of(settings: NDArray[np.int64], prediction: NDArray[Any], y: NDArray[Any]) -> tuple[int, int]:
+    """Rows that are right in every output, and rows that count; see evaluation_of."""
+    hits, rows = tape.count_hits(settings, prediction, y)
+    return int(hits), int(rows)
