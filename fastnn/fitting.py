@@ -13,13 +13,13 @@ from numpy.typing import ArrayLike, NDArray
 from fastnn._jit import check_threading_layer, compile_clock
 from fastnn.checks import as_count, require_memory
 from fastnn.early_stopping import BestEpoch
-from fastnn.evaluation import Evaluation
+from fastnn.held import Epoch, Held, hold_rows
 from fastnn.kernels.dropout import SEEDS
 from fastnn.losses import CrossEntropy
 from fastnn.optimizers import Optimizer
 from fastnn.progress import epoch_bar
 from fastnn.tape.dropout import DROPOUT
-from fastnn.trainer import Epoch, NonFiniteLoss, Trainable
+from fastnn.trainer import NonFiniteLoss, Trainable
 
 
 class AnyTrainer(Protocol):
@@ -33,9 +33,9 @@ class AnyTrainer(Protocol):
     @property
     def snapshot_elements(self) -> int: ...
 
-    def hold(self, x: ArrayLike, y: ArrayLike) -> tuple[Any, Any]: ...
+    def place(self, held: Held) -> Held: ...
 
-    def epoch(self, x: Any, y: Any, order: ArrayLike, steps: int | None = None) -> Epoch: ...
+    def epoch(self, held: Held, order: ArrayLike, /, steps: int | None = None) -> Epoch: ...
 
     def is_finite(self) -> bool: ...
 
@@ -52,8 +52,6 @@ class Fittable(Trainable, Protocol):
 
     @parameters.setter
     def parameters(self, values: NDArray[Any]) -> None: ...
-
-    def evaluate(self, x: ArrayLike, y: ArrayLike) -> Evaluation: ...
 
     def trainer(self, optimizer: str | Optimizer = "adam", batch: int = 32, seed: int = 0) -> AnyTrainer: ...
 
@@ -99,7 +97,7 @@ class _Rewind:
         self._orders[-1].append(order.copy())
         self._batches += -(-len(order) // trainer.batch)
 
-    def back(self, trainer: AnyTrainer, x: Any, y: Any) -> None:
+    def back(self, trainer: AnyTrainer, held: Held) -> None:
         """To the parameters whose loss was last finite: those before the last update.
 
         The very first loss has nothing before it, and changed nothing. A batch of ignored labels is no update.
@@ -109,27 +107,27 @@ class _Rewind:
         for order in (order for orders in self._orders for order in orders):
             at = 0
             while trainer.steps < wanted and at < len(order):
-                at += trainer.batch * trainer.epoch(x, y, order[at:], wanted - trainer.steps).steps
+                at += trainer.batch * trainer.epoch(held, order[at:], wanted - trainer.steps).steps
 
 
 def trained(
-    trainer: AnyTrainer, x: Any, y: Any, orders: Iterable[NDArray[np.int64]], first: int = 0
+    trainer: AnyTrainer, held: Held, orders: Iterable[NDArray[np.int64]], first: int = 0
 ) -> Iterator[tuple[Epoch, float]]:
-    """Trains an epoch for each order of rows of x and y, which `trainer.hold` gave: what it saw, and its seconds.
+    """Trains an epoch for each order of rows that the trainer holds: what it saw, and its seconds.
 
     first: number of the first epoch. Raises NonFiniteLoss, with the parameters of the last finite step.
     """
-    require_memory(2 * trainer.snapshot_elements, x.dtype, "two snapshots of the training")
+    require_memory(2 * trainer.snapshot_elements, held.x.dtype, "two snapshots of the training")
     rewind = _Rewind()
     for epoch, order in enumerate(orders, first):
         rewind.before(trainer, order)
         start = time.perf_counter()
         with compile_clock() as compiling:
-            report = trainer.epoch(x, y, order)
+            report = trainer.epoch(held, order)
         # The last update of an epoch may leave the finite before any loss tells.
         finite = np.isfinite(report.loss)
         if not (finite and trainer.is_finite()):
-            rewind.back(trainer, x, y)
+            rewind.back(trainer, held)
             raise NonFiniteLoss(np.nan if finite else report.loss, trainer.steps, epoch)
         yield report, time.perf_counter() - start - compiling.seconds
 
@@ -161,17 +159,17 @@ def fit(
     Raises NonFiniteLoss, with the parameters of the last finite step kept; ValueError, TypeError on bad input.
     """
     epochs = as_count(epochs, "epochs", least=0)
-    x, y = _as_training_data(network, x, y)
-    held_out = _as_validation(network, validation)
+    held = _training_rows(network, x, y)
+    held_out = _validation_rows(network, validation)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback is {callback!r}; expected a function of (epoch, history)")
     best = _best_epoch(network, patience, metric, held_out is not None)
     rng = np.random.default_rng(seed)
-    trainer = network.trainer(optimizer, min(as_count(batch, "batch"), len(x)), _dropout_seed(network, rng))
-    orders = _orders(len(x), epochs, shuffle, rng)
+    trainer = network.trainer(optimizer, min(as_count(batch, "batch"), held.rows), _dropout_seed(network, rng))
+    orders = _orders(held.rows, epochs, shuffle, rng)
     history = History()
     with epoch_bar(epochs, progress) as show:
-        for epoch, (report, seconds) in enumerate(trained(trainer, *trainer.hold(x, y), orders)):
+        for epoch, (report, seconds) in enumerate(trained(trainer, trainer.place(held), orders)):
             history.seconds.append(seconds)
             _record(history, network, report, held_out)
             history.steps = trainer.steps
@@ -213,38 +211,33 @@ def _best_epoch(network: Fittable, patience: int | None, metric: str, validated:
     return best
 
 
-def _as_training_data(network: Fittable, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
-    x = network.as_input(x)
-    y = network.as_target(y, len(x))
-    if len(x) == 0:
+def _training_rows(network: Fittable, x: ArrayLike, y: ArrayLike) -> Held:
+    held, loss = hold_rows(network, x, y), network.loss_function
+    if held.rows == 0:
         raise ValueError("x has no rows")
-    if isinstance(network.loss_function, CrossEntropy) and (y == network.loss_function.ignore_index).all():
-        raise ValueError(f"y holds nothing but ignore_index, {network.loss_function.ignore_index}")
-    return x, y
+    if isinstance(loss, CrossEntropy) and (held.target == loss.ignore_index).all():
+        raise ValueError(f"y holds nothing but ignore_index, {loss.ignore_index}")
+    return held
 
 
-def _as_validation(
-    network: Fittable, validation: tuple[ArrayLike, ArrayLike] | None
-) -> tuple[NDArray[Any], NDArray[Any]] | None:
+def _validation_rows(network: Fittable, validation: tuple[ArrayLike, ArrayLike] | None) -> Held | None:
     if validation is None:
         return None
     if not isinstance(validation, (tuple, list)) or len(validation) != 2:
         raise TypeError(f"validation is {type(validation).__name__}; expected a pair (x, y)")
-    x = network.as_input(validation[0])
-    if len(x) == 0:
+    held = hold_rows(network, *validation)
+    if held.rows == 0:
         raise ValueError("validation has no rows; leave it out where nothing is held out")
-    return x, network.as_target(validation[1], len(x))
+    return held
 
 
-def _record(
-    history: History, network: Fittable, report: Epoch, held_out: tuple[NDArray[Any], NDArray[Any]] | None
-) -> None:
+def _record(history: History, network: Fittable, report: Epoch, held_out: Held | None) -> None:
     has_classes = network.loss_function.has_classes
     history.loss.append(report.loss)
     if has_classes:
         history.accuracy.append(report.hits / max(report.rows, 1))
     if held_out is not None:
-        found = network.evaluate(*held_out)
+        found = network.evaluate(held_out)
         history.val_loss.append(found.loss)
         if has_classes:
             history.val_accuracy.append(found.accuracy)

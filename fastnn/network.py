@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from copy import copy
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -26,6 +26,7 @@ from fastnn.checks import (
 from fastnn.cost import Cost, StepCost
 from fastnn.evaluation import Evaluation, evaluation_of, hits_of, loss_of
 from fastnn.fitting import fit
+from fastnn.held import Held
 from fastnn.io import save
 from fastnn.kernels.activation import SIGMOID, activation_forward
 from fastnn.kernels.dropout import NO_KEY
@@ -211,10 +212,13 @@ class Network:
         loss.require_target(target)
         return target
 
-    def _rows(self, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
+    def _rows(self, x: ArrayLike | Held, y: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
         """As the kernels read them, at least one."""
-        x = self.as_input(x)
-        y = self.as_target(y, len(x))
+        if isinstance(x, Held):
+            x, y = x.on_cpu(self)
+        else:
+            x = self.as_input(x)
+            y = self.as_target(y, len(x))
         if len(x) == 0:
             raise ValueError("x has no rows; a loss needs at least one")
         return x, y
@@ -284,10 +288,17 @@ class Network:
             return output
         return np.where(output > loss.border, 1, loss.negative)
 
-    def evaluate(self, x: ArrayLike, y: ArrayLike) -> Evaluation:
+    @overload
+    def evaluate(self, held: Held, /) -> Evaluation: ...
+
+    @overload
+    def evaluate(self, x: ArrayLike, y: ArrayLike) -> Evaluation: ...
+
+    def evaluate(self, x: Any, y: Any = None) -> Evaluation:
         """Loss and right answers on x (N, inputs) and y, labels (N,) or rows (N, outputs), of one forward pass.
 
-        ValueError, TypeError.
+        evaluate(held) is for rows that a trainer's `hold` gave on the CPU, of which it checks nothing. ValueError,
+        TypeError.
         """
         x, y = self._rows(x, y)
         return evaluation_of(self.loss_function, self._settings, self(x), y)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from threading import Lock
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numba
 import numpy as np
@@ -14,7 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastnn import tape, training
 from fastnn._jit import DEBUG, DISABLED
-from fastnn.checks import aligned_zeros, as_contiguous, as_count, as_numeric, require_memory
+from fastnn.checks import aligned_zeros, as_count, require_memory
+from fastnn.evaluation import Evaluation
+from fastnn.held import Checks, Epoch, EpochTrainer, Held
 from fastnn.kernels.dropout import SEEDS
 from fastnn.layers import Operation
 from fastnn.losses import CrossEntropy, Loss, Perceptron
@@ -23,7 +25,7 @@ from fastnn.optimizers import Optimizer, as_optimizer
 from fastnn.tape.columns import OUTPUT_AT
 
 
-class Trainable(Protocol):
+class Trainable(Checks, Protocol):
     """What training asks of a fastnn.Network."""
 
     operations: tuple[Operation, ...]
@@ -46,9 +48,7 @@ class Trainable(Protocol):
 
     def plan(self, capacity: int, gradients: bool = True) -> Plan: ...
 
-    def as_input(self, x: ArrayLike) -> NDArray[Any]: ...
-
-    def as_target(self, y: ArrayLike, rows: int) -> NDArray[Any]: ...
+    def evaluate(self, held: Held, /) -> Evaluation: ...
 
 
 class NonFiniteLoss(ArithmeticError):
@@ -77,29 +77,10 @@ def require_gradient(operations: tuple[Operation, ...], loss: Loss) -> None:
             )
 
 
-def as_order(order: ArrayLike, rows: int) -> NDArray[np.int64]:
-    """Indices of rows to train on, as the kernels read them. TypeError, ValueError."""
-    order = as_numeric(order, "order")
-    if order.ndim != 1 or order.dtype.kind not in "iu":
-        raise TypeError(f"order is {order.dtype} {order.shape}; expected whole numbers, one a row to train on")
-    if order.size and not (order.min() >= 0 and order.max() < rows):
-        raise ValueError(f"order spans {order.min()}..{order.max()}; expected rows of x, 0..{rows - 1}")
-    return as_contiguous(order, np.dtype(np.int64))
-
-
 def _as_seed(seed: int) -> int:
     if as_count(seed, "seed", least=0) >= SEEDS:
         raise ValueError(f"seed is {seed}; expected less than {SEEDS}")
     return seed
-
-
-class Epoch(NamedTuple):
-    """What an epoch saw: the mean loss (or, with reduction "sum", the sum), rows that count, right answers, batches."""
-
-    loss: float
-    rows: int
-    hits: int
-    steps: int
 
 
 # What a Trainer makes of its other attributes when it is first asked for: addresses, which copies must not share.
@@ -128,13 +109,15 @@ def _take_nothing(frame: NDArray[np.int64], x: ArrayLike, y: ArrayLike) -> float
     return math.nan
 
 
-class Trainer:
+class Trainer(EpochTrainer):
     """A network with gradient, optimizer state and workspace, allocated once for batches of up to `batch` rows.
 
     arrays: (tape, params, grads, state, control, workspace), the arguments of fastnn.training.train_step for use in
     nopython code; params is the network's own vector. A trainer belongs to one thread at a time. seed: of dropout,
     below 2**31; what a step drops follows from it and from the number of the step, both of which control holds.
     """
+
+    network: Trainable
 
     def __init__(
         self, network: Trainable, optimizer: str | Optimizer = "adam", batch: int = 32, seed: int = 0
@@ -204,11 +187,6 @@ class Trainer:
     def is_finite(self) -> bool:
         """Whether all parameters are."""
         return bool(np.isfinite(self.params).all())
-
-    def hold(self, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
-        """x and y as `epoch` reads them, checked and converted once for many calls."""
-        x = self.network.as_input(x)
-        return x, self.network.as_target(y, len(x))
 
     def _batch(self, x: ArrayLike) -> NDArray[Any]:
         x = self.network.as_input(x)
@@ -305,16 +283,15 @@ class Trainer:
         at, width = int(self.tape[0, OUTPUT_AT]), self.network.outputs
         return self.workspace[at : at + self.batch * width].reshape(self.batch, width)
 
-    def epoch(self, x: ArrayLike, y: ArrayLike, order: ArrayLike, steps: int | None = None) -> Epoch:
-        """Train on x[order], y[order] in one nopython call, at most `steps` batches of it."""
-        x = self.network.as_input(x)
-        y = self.network.as_target(y, len(x))
-        order = as_order(order, len(x))
-        steps = -1 if steps is None else as_count(steps, "steps", least=0)
-        width = 1 if y.ndim == 1 else y.shape[1]
-        target = np.empty(self.batch * width, y.dtype)
+    def place(self, held: Held) -> Held:
+        """The rows themselves: kernels read them where they are."""
+        return held
+
+    def _train(self, held: Held, order: NDArray[np.int64], steps: int) -> Epoch:
+        y = held.target
+        batch_of_y = np.empty(self.batch * (1 if y.ndim == 1 else y.shape[1]), y.dtype)
         training.run_epoch(
-            self._report, self.tape, self.params, self.grads, self.state, self.control, x, y, order, target,
+            self._report, self.tape, self.params, self.grads, self.state, self.control, held.x, y, order, batch_of_y,
             self.workspace, self.batch, steps,
         )  # fmt: skip
         loss_sum, weight, rows, hits, made = self._report[: training.PENALTY]

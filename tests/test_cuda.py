@@ -178,6 +178,18 @@ def test_an_epoch_sees_what_the_cpu_sees_in_the_order_that_it_is_told(path: str)
     assert ours.epoch(*held, order, 1).steps == 1
 
 
+def test_rows_on_the_device_are_for_its_trainers_alone() -> None:
+    host, device = pair(3, 2, dtype="float64")
+    x, y = data(3, 2, "cross_entropy")
+    held = device.trainer(batch=4).hold(x, y)
+    assert device.trainer(batch=2).epoch(held, np.arange(4), steps=1).steps == 1
+    with pytest.raises(ValueError, match="held for another network"):
+        host.trainer().epoch(held, np.arange(4))
+    with pytest.raises(ValueError, match="held on the GPU; pass x and y as arrays of the CPU"):
+        device.evaluate(held)
+    assert device.evaluate(x, y).loss == pytest.approx(device.loss(x, y), rel=1e-15)
+
+
 def test_more_rows_than_the_blocks_take_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "BLOCKS_EACH", 1)
     host, device = pair(2, 3, 2, dtype="float64")

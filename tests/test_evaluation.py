@@ -48,6 +48,7 @@ def test_an_evaluation_is_loss_and_accuracy_to_the_bit_of_one_pass(
     assert found.loss == net.loss(X, y)
     assert found.accuracy == net.accuracy(X, y) == found.hits / counted
     assert found.rows == counted
+    assert net.evaluate(net.trainer().hold(X, y)) == found
 
 
 def test_an_evaluation_without_classes_has_no_accuracy() -> None:
@@ -65,8 +66,9 @@ def test_where_every_label_is_ignored_no_share_is_right() -> None:
 
 def test_what_cannot_be_evaluated_is_refused() -> None:
     net = net_of()
-    with pytest.raises(ValueError, match="x has no rows"):
-        net.evaluate(X[:0], LABELS[:0])
+    for rows in ((X[:0], LABELS[:0]), (net.trainer().hold(X[:0], LABELS[:0]),)):
+        with pytest.raises(ValueError, match="x has no rows"):
+            net.evaluate(*rows)
     with pytest.raises(ValueError, match=r"y\[0\] is 9"):
         net.evaluate(X, np.full(ROWS, 9))
 

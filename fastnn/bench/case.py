@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 import fastnn
-from fastnn import data, training
+from fastnn import data
 from fastnn._jit import compile_clock
 from fastnn.bench.ladder import Rung
 from fastnn.bench.measuring import Run
 from fastnn.bench.residual import Residual, residual
+from fastnn.held import Held
 from fastnn.optimizers import OPTIMIZERS, Optimizer
-from fastnn.trainer import NonFiniteLoss, Trainer
+from fastnn.trainer import NonFiniteLoss
 
 # Seeds of the weights and of the order of the rows. With seed 0 all units of 3-4-2 take part.
 SEED = 0
@@ -123,32 +124,17 @@ class Case:
         return self._run_epoch if phase == "epoch" else calls_of(self.trainer, phase, self.batches)
 
     @cached_property
-    def _held(self) -> tuple[Any, Any]:
-        """The data where the trainer reads it."""
+    def _held(self) -> Held:
+        """The data, checked and laid where the trainer reads it, once."""
         return self.trainer.hold(self.x, self.y)
 
     def _run_epoch(self, steps: int) -> None:
-        if isinstance(self.trainer, Trainer):
-            self._run_epoch_inside(self.trainer, steps)
-            return
+        """By the call that `fit` makes for an epoch."""
         while steps > 0:
             order = self._order[: steps * self.batch]
-            report = self.trainer.epoch(*self._held, order)
+            report = self.trainer.epoch(self._held, order)
             if not math.isfinite(report.loss):
                 raise NonFiniteLoss(report.loss, self.trainer.steps, 0)
-            steps -= len(order) // self.batch
-
-    def _run_epoch_inside(self, trainer: Trainer, steps: int) -> None:
-        """Without the checks of Trainer.epoch: the order is right, and as long as the work."""
-        tape, params, grads, state, control, workspace = trainer.arrays
-        report, target = np.zeros(training.REPORT_SIZE), np.empty(self.batch, np.int64)
-        while steps > 0:
-            order = self._order[: steps * self.batch]
-            training.run_epoch(
-                report, tape, params, grads, state, control, self.x, self.y, order, target, workspace, self.batch, -1
-            )
-            if report[training.STEPS] * self.batch < len(order):
-                raise NonFiniteLoss(report[training.LOSS_SUM], trainer.steps, 0)
             steps -= len(order) // self.batch
 
     def first_call(self, phase: str) -> float:

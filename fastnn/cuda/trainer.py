@@ -16,17 +16,19 @@ from fastnn.cuda.memory import Memory, upload
 from fastnn.cuda.optimizer import NEXT_STEP, STOPPED
 from fastnn.cuda.run import Data, doubles_of, run_for
 from fastnn.cuda.target import cuda, is_on_device
+from fastnn.held import Epoch, EpochTrainer, Held, as_asked
 from fastnn.optimizers import Optimizer, as_optimizer
-from fastnn.trainer import Epoch, Trainable, as_order, require_gradient
+from fastnn.trainer import Trainable, require_gradient
 
 
-class CudaTrainer:
+class CudaTrainer(EpochTrainer):
     """A network on the device with gradient, optimizer state and workspace, for batches of up to `batch` rows.
 
-    The same calls as fastnn.Trainer. x and y may be device arrays that `hold` made; then nothing is copied but the
-    order of an epoch and its report, and the trainer keeps them until it gets others. A trainer belongs to one thread
-    at a time.
+    The same calls as fastnn.Trainer. Of rows that `hold` laid on the device nothing is copied but the order of an epoch
+    and its report, and the trainer keeps them until it gets others. A trainer belongs to one thread at a time.
     """
+
+    network: Trainable
 
     def __init__(
         self, network: Trainable, memory: Memory, optimizer: str | Optimizer = "adam", batch: int = 32
@@ -102,11 +104,10 @@ class CudaTrainer:
         """Whether all parameters are."""
         return bool(np.isfinite(self.params).all())
 
-    def hold(self, x: ArrayLike, y: ArrayLike) -> tuple[Any, Any]:
-        """x and y, checked, on the device, for many calls of `epoch`."""
-        x = self.network.as_input(x)
-        data = upload(x, self.network.as_target(y, len(x)))
-        return data.x, data.y
+    def place(self, held: Held) -> Held:
+        """Copies of the rows, on the device."""
+        data = upload(held.x, held.target)
+        return Held(data.x, data.y, held.network)
 
     def _one_batch(self, x: ArrayLike, y: ArrayLike) -> tuple[Data, int]:
         x = self.network.as_input(x)
@@ -164,19 +165,24 @@ class CudaTrainer:
         self._run.begin()
         self._run.move(1, True, self._tallies, cuda.to_device(ledger.blank(1)), 0)
 
-    def epoch(self, x: Any, y: Any, order: ArrayLike, steps: int | None = None) -> Epoch:
-        """Train on x[order], y[order] in batches, at most `steps` of them, without a wait between two of them."""
-        stays = is_on_device(x)
-        if not stays:
-            self._laid = None  # before others come
-            self._replay.forget()
-            x, y = self.hold(x, y)
-        order = as_order(order, x.shape[0])
+    def _train_once(self, x: Any, y: Any, order: Any, steps: int | None) -> Epoch:
+        if is_on_device(x):  # what `hold` gave, unpacked
+            return self.epoch(Held(x, y, self.network), order, steps)
+        self._laid = None  # before others come
+        self._replay.forget()
+        held = self.hold(x, y)
+        return self._train_on(held, *as_asked(held.rows, order, steps), stays=False)
+
+    def _train(self, held: Held, order: NDArray[np.int64], steps: int) -> Epoch:
+        return self._train_on(held, order, steps, stays=True)
+
+    def _train_on(self, held: Held, order: NDArray[np.int64], steps: int, stays: bool) -> Epoch:
+        """Without a wait between two steps. stays: whether the rows lie where later epochs find them again."""
         most = -(-len(order) // self.batch)
-        steps = most if steps is None else min(as_count(steps, "steps", least=0), most)
+        steps = most if steps < 0 else min(steps, most)
         self._go_on()
         self._tallies = None
-        data = self._lay(x, y, order, steps, stays)
+        data = self._lay(held.x, held.target, order, steps, stays)
         full = min(steps, len(order) // self.batch)
         make = self._replay.steps if stays else self._replay.make
         make(data, self.batch, full)

@@ -103,7 +103,7 @@ def trained(width: int, x: NDArray[np.float64], steps: int, seed: int) -> Networ
     network.named_parameters["0.weight"][0] = steep
     network.named_parameters["0.bias"][...] = -steep * np.linspace(-1, 1, width + 2)[1:-1]
     trainer: Any = network.trainer(Adam(RATE, schedule=Cosine(steps)), batch=len(x))
-    trainer.epoch(*trainer.hold(x, curve(x)), np.tile(np.arange(len(x)), steps))
+    trainer.epoch(trainer.hold(x, curve(x)), np.tile(np.arange(len(x)), steps))
     return network
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from fastnn.checks import require_memory
 from fastnn.early_stopping import BestEpoch
 from fastnn.fitting import trained
+from fastnn.held import Epoch
 from fastnn.kernels.dropout import SEEDS
 from fastnn.tables import Column, Scaling, Table
 from fastnn.tables.columns import describe as describe_column
@@ -27,7 +28,7 @@ from fastnn.train.records import Record, as_array, of_array
 from fastnn.train.scores import scores
 from fastnn.train.settings import Settings, describe
 from fastnn.train.splitting import PARTS, gather, split
-from fastnn.trainer import Epoch, Trainer
+from fastnn.trainer import Trainer
 
 
 class Training:
@@ -95,8 +96,8 @@ class Training:
 
     def __iter__(self) -> Iterator[Record]:
         """Trains an epoch, and tells of it, until it is over. NonFiniteLoss."""
-        x, y = self.trainer.hold(self.x["train"], self.model.encoded(self.y["train"]))
-        for report, seconds in trained(self.trainer, x, y, self._orders(), self.epoch):
+        held = self.trainer.hold(self.x["train"], self.model.encoded(self.y["train"]))
+        for report, seconds in trained(self.trainer, held, self._orders(), self.epoch):
             record = self._record(report, seconds)
             self.records.append(record)
             if self.best is not None:
