@@ -2,46 +2,24 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastnn._jit import check_threading_layer, compile_clock
-from fastnn.checks import as_count, require_memory
+from fastnn._jit import check_threading_layer
+from fastnn.checks import as_count
 from fastnn.early_stopping import BestEpoch
-from fastnn.held import Epoch, Held, hold_rows
+from fastnn.epochs import AnyTrainer, EpochResult, epochs_of
+from fastnn.held import Held, hold_rows
 from fastnn.kernels.dropout import SEEDS
 from fastnn.losses import CrossEntropy
 from fastnn.optimizers import Optimizer
 from fastnn.progress import epoch_bar
 from fastnn.tape.dropout import DROPOUT
-from fastnn.trainer import NonFiniteLoss, Trainable
-
-
-class AnyTrainer(Protocol):
-    """What fit asks of a Trainer, on whatever device. A snapshot is all that training changes."""
-
-    batch: int
-
-    @property
-    def steps(self) -> int: ...
-
-    @property
-    def snapshot_elements(self) -> int: ...
-
-    def place(self, held: Held) -> Held: ...
-
-    def epoch(self, held: Held, order: ArrayLike, /, steps: int | None = None) -> Epoch: ...
-
-    def is_finite(self) -> bool: ...
-
-    def snapshot(self) -> tuple[Any, ...]: ...
-
-    def restore(self, snapshot: tuple[Any, ...]) -> None: ...
+from fastnn.trainer import Trainable
 
 
 class Fittable(Trainable, Protocol):
@@ -54,10 +32,6 @@ class Fittable(Trainable, Protocol):
     def parameters(self, values: NDArray[Any]) -> None: ...
 
     def trainer(self, optimizer: str | Optimizer = "adam", batch: int = 32, seed: int = 0) -> AnyTrainer: ...
-
-
-# A snapshot copies parameters and state; epochs of fewer steps than this share one.
-SNAPSHOT_STEPS = 50
 
 
 @dataclass
@@ -74,62 +48,6 @@ class History:
     seconds: list[float] = field(default_factory=list)
     steps: int = 0
     best_epoch: int | None = None
-
-
-class _Rewind:
-    """The way back to the last finite loss: two snapshots, and the orders of all epochs since the older one.
-
-    Runs are deterministic to the bit, so a snapshot and the orders are enough to stand at any step since. One is taken
-    at most every SNAPSHOT_STEPS steps.
-    """
-
-    def __init__(self) -> None:
-        self._snapshots: list[tuple[Any, ...]] = []
-        self._orders: list[list[NDArray[np.int64]]] = []
-        self._batches = SNAPSHOT_STEPS
-
-    def before(self, trainer: AnyTrainer, order: NDArray[np.int64]) -> None:
-        """Call before each epoch."""
-        if self._batches >= SNAPSHOT_STEPS:
-            self._snapshots = [*self._snapshots[-1:], trainer.snapshot()]
-            self._orders = [*self._orders[-1:], []]
-            self._batches = 0
-        self._orders[-1].append(order.copy())
-        self._batches += -(-len(order) // trainer.batch)
-
-    def back(self, trainer: AnyTrainer, held: Held) -> None:
-        """To the parameters whose loss was last finite: those before the last update.
-
-        The very first loss has nothing before it, and changed nothing. A batch of ignored labels is no update.
-        """
-        wanted = trainer.steps - 1
-        trainer.restore(self._snapshots[0])
-        for order in (order for orders in self._orders for order in orders):
-            at = 0
-            while trainer.steps < wanted and at < len(order):
-                at += trainer.batch * trainer.epoch(held, order[at:], wanted - trainer.steps).steps
-
-
-def trained(
-    trainer: AnyTrainer, held: Held, orders: Iterable[NDArray[np.int64]], first: int = 0
-) -> Iterator[tuple[Epoch, float]]:
-    """Trains an epoch for each order of rows that the trainer holds: what it saw, and its seconds.
-
-    first: number of the first epoch. Raises NonFiniteLoss, with the parameters of the last finite step.
-    """
-    require_memory(2 * trainer.snapshot_elements, held.x.dtype, "two snapshots of the training")
-    rewind = _Rewind()
-    for epoch, order in enumerate(orders, first):
-        rewind.before(trainer, order)
-        start = time.perf_counter()
-        with compile_clock() as compiling:
-            report = trainer.epoch(held, order)
-        # The last update of an epoch may leave the finite before any loss tells.
-        finite = np.isfinite(report.loss)
-        if not (finite and trainer.is_finite()):
-            rewind.back(trainer, held)
-            raise NonFiniteLoss(np.nan if finite else report.loss, trainer.steps, epoch)
-        yield report, time.perf_counter() - start - compiling.seconds
 
 
 def fit(
@@ -169,14 +87,14 @@ def fit(
     orders = _orders(held.rows, epochs, shuffle, rng)
     history = History()
     with epoch_bar(epochs, progress) as show:
-        for epoch, (report, seconds) in enumerate(trained(trainer, trainer.place(held), orders)):
-            history.seconds.append(seconds)
-            _record(history, network, report, held_out)
+        for result in epochs_of(trainer, trainer.place(held), orders, validation=held_out):
+            _record(history, result, network.loss_function.has_classes, held_out is not None)
             history.steps = trainer.steps
-            show(epoch, history.loss[-1], history.accuracy[-1] if history.accuracy else None)
+            show(result.epoch, result.loss, history.accuracy[-1] if history.accuracy else None)
             if best is not None:
-                best.see(epoch, getattr(history, metric)[-1], network.parameters)
-            if (callback is not None and callback(epoch, history)) or (best is not None and best.is_over(epoch)):
+                best.see(result.epoch, getattr(result, metric), network.parameters)
+            asked = callback is not None and callback(result.epoch, history)
+            if asked or (best is not None and best.is_over(result.epoch)):
                 break
     if best is not None and best.parameters is not None:
         network.parameters, history.best_epoch = best.parameters, best.epoch
@@ -231,13 +149,12 @@ def _validation_rows(network: Fittable, validation: tuple[ArrayLike, ArrayLike] 
     return held
 
 
-def _record(history: History, network: Fittable, report: Epoch, held_out: Held | None) -> None:
-    has_classes = network.loss_function.has_classes
-    history.loss.append(report.loss)
+def _record(history: History, result: EpochResult, has_classes: bool, validated: bool) -> None:
+    history.seconds.append(result.seconds)
+    history.loss.append(result.loss)
     if has_classes:
-        history.accuracy.append(report.hits / max(report.rows, 1))
-    if held_out is not None:
-        found = network.evaluate(held_out)
-        history.val_loss.append(found.loss)
-        if has_classes:
-            history.val_accuracy.append(found.accuracy)
+        history.accuracy.append(result.accuracy)
+    if validated:
+        history.val_loss.append(result.val_loss)
+    if validated and has_classes:
+        history.val_accuracy.append(result.val_accuracy)

@@ -16,7 +16,7 @@ from sklearn.model_selection import train_test_split  # type: ignore[import-unty
 from sklearn.neural_network import MLPClassifier, MLPRegressor  # type: ignore[import-untyped]
 from threadpoolctl import threadpool_limits  # type: ignore[import-not-found]
 
-from fastnn import Trainer
+from fastnn import Trainer, network
 from fastnn.machine import thread_limit
 from fastnn.sklearn import FastMLPClassifier, FastMLPRegressor
 
@@ -197,7 +197,16 @@ def test_an_epoch_is_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
     rows: list[int] = []
     epoch = Trainer.epoch
     monkeypatch.setattr(
-        Trainer, "epoch", lambda self, x, y, order: (rows.append(len(order)), epoch(self, x, y, order))[1]
+        Trainer, "epoch", lambda self, held, order: (rows.append(len(order)), epoch(self, held, order))[1]
     )
     FastMLPClassifier((5,), max_iter=7, batch_size=10).fit(PIXELS, LABELS)
     assert rows == 7 * [len(PIXELS)]
+
+
+def test_labels_are_checked_as_often_for_many_epochs_as_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    checks: list[int] = []
+    as_labels = network.as_labels
+    monkeypatch.setattr(network, "as_labels", lambda y, *rest: (checks.append(len(y)), as_labels(y, *rest))[1])
+    for epochs in (1, 5):
+        FastMLPClassifier((5,), max_iter=epochs).fit(PIXELS, LABELS)
+    assert checks[: len(checks) // 2] == checks[len(checks) // 2 :]

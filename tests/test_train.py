@@ -68,6 +68,16 @@ def test_the_best_epoch_is_kept_and_patience_ends_the_run() -> None:
     assert losses[-1] > min(losses)
 
 
+@pytest.mark.parametrize("classes", [3, 0])
+def test_validation_is_one_forward_pass_an_epoch(classes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows: list[int] = []
+    forward = fastnn.Network.__call__
+    monkeypatch.setattr(fastnn.Network, "__call__", lambda self, x: (rows.append(len(x)), forward(self, x))[1])
+    training = Training(table_of(classes=classes), QUICK)
+    assert len(list(training)) == QUICK.epochs
+    assert rows == QUICK.epochs * [training.rows["validation"]]
+
+
 @pytest.mark.parametrize("metric", ["loss", "accuracy", "val_accuracy"])
 def test_other_metrics_choose_too(metric: str) -> None:
     outcome = train(table_of(), replace(QUICK, epochs=60, learning_rate=0.1, patience=5, metric=metric))

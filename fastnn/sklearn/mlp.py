@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from abc import abstractmethod
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -16,6 +15,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
+from fastnn.epochs import EpochResult, epochs_of
 from fastnn.network import Network
 from fastnn.optimizers import Adam
 from fastnn.sklearn.settings import Settings, hidden_sizes
@@ -189,14 +189,14 @@ class FastMLP(Settings):
 
     def _train(self, data: Data, rng: np.random.RandomState, incremental: bool) -> None:
         """Epochs, each one nopython call, until max_iter or one of the rules for stopping."""
-        order = np.arange(len(data.x))
-        trial = ThreadTrial(len(order) * self._network.parameter_count)
+        rows = len(data.x)
+        held, orders = self._trainer.hold(data.x, data.y), self._orders(rows, 1 if incremental else self.max_iter, rng)
+        trial = ThreadTrial(rows * self._network.parameter_count)
         self.n_iter_ = 0
         try:
-            for _ in range(1 if incremental else self.max_iter):
-                if self.shuffle:
-                    order = order[rng.permutation(len(order))]
-                self._run_epoch(data, order, trial)
+            # The rate may change between epochs, so none can be made again.
+            for result in epochs_of(self._trainer, held, orders, rewinds=False, run=trial.run):
+                self._see(result, data)
                 if self._is_to_stop():
                     break
             else:
@@ -211,15 +211,23 @@ class FastMLP(Settings):
         if self._best_parameters is not None:
             self._network.parameters = self._best_parameters
 
-    def _run_epoch(self, data: Data, order: NDArray[np.int64], trial: ThreadTrial) -> None:
-        epoch = trial.run(partial(self._trainer.epoch, data.x, data.y, order))
-        self.loss_ = self._objective.reported(epoch.loss, self._trainer.penalty / len(order))
+    def _orders(self, rows: int, epochs: int, rng: np.random.RandomState) -> Iterator[NDArray[np.int64]]:
+        order = np.arange(rows)
+        for _ in range(epochs):
+            if self.shuffle:
+                order = order[rng.permutation(rows)]
+            yield order
+
+    def _see(self, result: EpochResult, data: Data) -> None:
+        """Call after each epoch. ValueError where its loss is not finite."""
+        rows = len(data.x)
+        self.loss_ = self._objective.reported(result.loss, self._trainer.penalty / rows)
         if not math.isfinite(self.loss_):
             raise ValueError(
                 f"the loss became {self.loss_} in epoch {self.n_iter_ + 1}; scale X and y, or lower learning_rate_init"
             )
         self.n_iter_ += 1
-        self.t_ += len(order)
+        self.t_ += rows
         self.loss_curve_.append(self.loss_)
         self._say(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
         if data.held_x is not None and data.held_y is not None:

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from fastnn.checks import require_memory
 from fastnn.early_stopping import BestEpoch
-from fastnn.fitting import trained
-from fastnn.held import Epoch
+from fastnn.epochs import EpochResult, epochs_of
+from fastnn.held import Held
 from fastnn.kernels.dropout import SEEDS
 from fastnn.tables import Column, Scaling, Table
 from fastnn.tables.columns import describe as describe_column
@@ -96,30 +96,26 @@ class Training:
 
     def __iter__(self) -> Iterator[Record]:
         """Trains an epoch, and tells of it, until it is over. NonFiniteLoss."""
-        held = self.trainer.hold(self.x["train"], self.model.encoded(self.y["train"]))
-        for report, seconds in trained(self.trainer, held, self._orders(), self.epoch):
-            record = self._record(report, seconds)
+        held, validation = self._held("train"), self._held("validation") if self.rows["validation"] else None
+        for result in epochs_of(self.trainer, held, self._orders(), first=self.epoch, validation=validation):
+            record = self._record(result)
             self.records.append(record)
             if self.best is not None:
                 self.best.see(self.epoch - 1, getattr(record, self.best.metric), self.network.parameters)
             yield record
 
+    def _held(self, part: str) -> Held:
+        return self.trainer.hold(self.x[part], self.model.encoded(self.y[part]))
+
     def _orders(self) -> Iterator[NDArray[np.int64]]:
         while not self.is_over:
             yield np.random.default_rng([self.settings.seed, self.epoch + 1]).permutation(self.rows["train"])
 
-    def _record(self, report: Epoch, seconds: float) -> Record:
-        has_classes = self.model.target.classes is not None
-        held = scores(self.model, self.x["validation"], self.y["validation"]) if self.rows["validation"] else {}
+    def _record(self, result: EpochResult) -> Record:
         return Record(
-            epoch=self.epoch + 1,
-            loss=report.loss,
-            accuracy=report.hits / report.rows if has_classes else math.nan,
-            val_loss=held.get("loss", math.nan),
-            val_accuracy=held.get("accuracy", math.nan),
-            seconds=seconds,
-            samples_per_s=self.rows["train"] / seconds,
-            gflops=self.flops / seconds / 1e9,
+            **(result._asdict() | {"epoch": result.epoch + 1}),
+            samples_per_s=self.rows["train"] / result.seconds,
+            gflops=self.flops / result.seconds / 1e9,
         )
 
     def finish(self) -> Model:
