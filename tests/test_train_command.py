@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -80,6 +81,29 @@ def test_train_prints_scores_and_writes_a_model(mails: Path, model: Path) -> Non
     assert "written: " in told
     assert mails.with_name("twin.safetensors").read_bytes() == model.read_bytes()
     assert fastnn.load(model).inputs == 4
+
+
+def test_a_model_is_named_after_its_data(mails: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    for data, name in ((mails, "mails.safetensors"), ("spam", "spam.safetensors")):
+        result = invoke("train", data, "--epochs", 1, "--threads", 1)
+        assert result.exit_code == 0, result.output
+        assert f"written: {name}" in result.stderr
+        assert fastnn.load(folder / name).outputs == 2
+    again = invoke("train", mails, "--epochs", 1, "--threads", 1)
+    assert again.exit_code == 2
+    assert "mails.safetensors is there already; --overwrite replaces it" in again.stderr
+    assert sorted(path.name for path in folder.iterdir()) == ["mails.safetensors", "spam.safetensors"]
+
+
+def test_data_without_a_name_of_their_own_make_model_safetensors(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    for data in (tmp_path / "pipe.csv", tmp_path, "-", "/dev/null"):
+        assert training.model_file(str(data)) == Path("model.safetensors")
+    (tmp_path / "a.b.csv").touch()
+    assert training.model_file(str(tmp_path / "a.b.csv")) == Path("a.b.safetensors")
 
 
 def test_json_goes_to_stdout_alone(tmp_path: Path) -> None:

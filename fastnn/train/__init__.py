@@ -3,7 +3,7 @@
 table = fastnn.tables.read(fastnn.tables.open_source("data.csv"), target="label")
 training = fastnn.train.Training(table, fastnn.train.Settings(layers=(64, 32), patience=5))
 outcome = fastnn.train.run(training, checkpoint="run.checkpoint")
-outcome.model.save("model.safetensors")
+outcome.model.save("data.safetensors")
 """
 
 from fastnn.train.checkpoint import Checkpoint

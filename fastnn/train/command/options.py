@@ -89,7 +89,7 @@ def _a_number(context: click.Context, option: click.Parameter, value: float) -> 
 
 
 FILES = [
-    click.Option(["-o", "--output"], type=FILE, default="model.safetensors", show_default=True, help="The model."),
+    click.Option(["-o", "--output"], type=FILE, help="The model.  [default: the name of DATA, .safetensors]"),
     click.Option(["--checkpoint"], type=FILE, help="Keep here where the training stands, each second or more."),
     click.Option(["--resume"], is_flag=True, help="Go on from the checkpoint, where there is one, to the same bits."),
     click.Option(["--history"], type=FILE, help="A JSON line an epoch."),

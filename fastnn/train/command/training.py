@@ -18,6 +18,7 @@ from fastnn.bench.command import FAILED, INTERRUPTED, hand_out, require_apart, r
 from fastnn.bench.compiling import announced
 from fastnn.bench.progress import say
 from fastnn.bench.table import console
+from fastnn.data import LOADERS
 from fastnn.tables import Table, open_source, read
 from fastnn.train.command.configuration import READING, SETTINGS, joined
 from fastnn.train.command.screen import epochs_shown, scores_table
@@ -31,12 +32,13 @@ SCHEMA = "fastnn-train/1"
 
 
 def run_train(
-    data: str, config: Path | None, output: Path, json_file: str | None, checkpoint: Path | None, resume: bool,
+    data: str, config: Path | None, output: Path | None, json_file: str | None, checkpoint: Path | None, resume: bool,
     history: Path | None, overwrite: bool, checkpoint_seconds: float, **options: Any,
 ) -> int:  # fmt: skip
     """Exit status: 0, 1 where the loss is not finite, 130 where interrupted. click.UsageError before it trains."""
     kept = {"checkpoint": checkpoint, "history": history, "resume": resume, "overwrite": overwrite}
     training = None
+    output = output or model_file(data)
     try:
         values = joined(options, config)
         settings = settings_of({name: value for name, value in values.items() if name in SETTINGS})
@@ -62,6 +64,12 @@ def run_train(
     console(sys.stderr if as_json else sys.stdout).print(scores_table(outcome.scores))
     say(f"epoch {outcome.best_epoch} of {training.epoch} {_why(outcome)}; written: {output}")
     return INTERRUPTED if outcome.stopped == "asked" else 0
+
+
+def model_file(data: str) -> Path:
+    """Where the model of DATA goes, named after a file or a built-in set; a pipe has no name worth keeping."""
+    path = Path(data)
+    return Path(f"{path.stem if path.is_file() or data in LOADERS else 'model'}.safetensors")
 
 
 def _places(
