@@ -92,7 +92,7 @@ def apply_gradient(params, grads, state, control):
     apply_rule(params, grads, state, kind, rule)
 
 
-@kernel
+@kernel(late=True)
 def join_penalty(tape, params, grads, control, rows):
     """grads += l2 / rows * params, of weights alone: the gradient of half of l2 times their squares, over the rows."""
     factor = params.dtype.type(control[L2] / rows)
@@ -103,7 +103,7 @@ def join_penalty(tape, params, grads, control, rows):
                 grads[j] = decayed(grads[j], params[j], factor)
 
 
-@kernel
+@kernel(late=True, returns=float64)
 def squared_weights(tape, params):
     """The sum of the squares of all weights, without biases, in float64."""
     total = 0.0

@@ -19,14 +19,15 @@ pytestmark = [
 REGISTER = {"avx512": "zmm", "avx2": "ymm"}[UNIT.name] if UNIT.name in ("avx512", "avx2") else ""
 
 
-@lru_cache(maxsize=1)
-def assembly() -> str:
-    return str(linkage.build_library().get_asm_str())  # numba shows no assembly of what comes from the disk
+@lru_cache(maxsize=2)
+def assembly(itemsize: int) -> str:
+    return str(linkage.build_library(itemsize).get_asm_str())  # numba shows no assembly of what comes from the disk
 
 
 def code_of(function: str) -> str:
     """The assembly of one function of the library."""
-    match = re.search(rf"^{function}:\n(.*?)^\.Lfunc_end", assembly(), re.M | re.S)
+    itemsize = int(function.rpartition("_")[2]) // 8
+    match = re.search(rf"^{function}:\n(.*?)^\.Lfunc_end", assembly(itemsize), re.M | re.S)
     assert match, f"no {function} in the assembly"
     return match[1]
 

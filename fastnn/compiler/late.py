@@ -36,7 +36,7 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.errors import TypingError
 from numba.core.types.misc import unliteral
 from numba.core.typing import signature as signature_of
-from numba.core.typing.templates import infer, infer_global, make_intrinsic_template
+from numba.core.typing.templates import make_intrinsic_template
 
 from fastnn.compiler.thin import as_thin, as_whole
 
@@ -90,17 +90,15 @@ _wanted: dict[int, Wanted] = {}
 _bound_whole: set[Wanted] = set()
 
 
-def as_function(thing: Any, definition: Callable[..., Any], parameters: Sequence[str]) -> None:
-    """Lets nopython code call a thing as `definition` says, as of an intrinsic."""
+def function_type(thing: Any, definition: Callable[..., Any], parameters: Sequence[str]) -> Any:
+    """Numba's type of a thing that nopython code calls as `definition` says, as of an intrinsic."""
 
     def defined(typingctx: Any, *arguments: Any) -> Any:
         return definition(typingctx, *arguments)
 
     named = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in ("_", *parameters)]
     defined.__signature__ = inspect.Signature(named)  # type: ignore[attr-defined]
-    template = make_intrinsic_template(thing, defined, type(thing).__name__)
-    infer(template)
-    infer_global(thing, types.Function(template))
+    return types.Function(make_intrinsic_template(thing, defined, type(thing).__name__))
 
 
 class LateKernel:
@@ -115,12 +113,17 @@ class LateKernel:
     def __init__(self, dispatcher: Any, returns: Any, from_python: Callable[[Any], Any]) -> None:
         self.dispatcher, self.returns, self._from_python = dispatcher, returns, from_python
         update_wrapper(self, dispatcher.py_func)
-        self.parameters = tuple(inspect.signature(dispatcher.py_func).parameters)
+        code = dispatcher.py_func.__code__
+        self.parameters: tuple[str, ...] = code.co_varnames[: code.co_argcount]
+
+    @cached_property
+    def _numba_type_(self) -> Any:
+        """What numba asks of a global; made when the first caller is compiled, which most processes do without."""
 
         def definition(typingctx: Any, *arguments: Any) -> Any:
-            return signature_of(returns, *map(self._as_passed, arguments)), self._emit_call
+            return signature_of(self.returns, *map(self._as_passed, arguments)), self._emit_call
 
-        as_function(self, definition, self.parameters)
+        return function_type(self, definition, self.parameters)
 
     def _as_passed(self, kind: Any) -> Any:
         """The type that an argument travels as: one for all whole numbers, literal or not; arrays are thin, but where

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -37,7 +38,11 @@ class Table:
         self.kernels: dict[int, Any] = {}
         self._words = (ctypes.c_void_p * (SIZE * len(NUMBERS)))()
         llvm.add_symbol(self.name, ctypes.addressof(self._words))
-        late.as_function(self, self._definition, ["number", *map("a{}".format, range(len(arguments(NUMBERS[0]))))])
+
+    @cached_property
+    def _numba_type_(self) -> Any:
+        count = len(self.arguments[NUMBERS[0]])
+        return late.function_type(self, self._definition, ["number", *map("argument_{}".format, range(count))])
 
     def __call__(self, number: int, *arguments: Any) -> None:
         """In plain Python."""

@@ -14,6 +14,8 @@ logits, totals in float64. Reference: fastnn.reference.loss.
 
 from __future__ import annotations
 
+from numba import float64
+
 from fastnn._jit import kernel
 from fastnn.kernels.softmax import (
     CHUNK_ELEMENTS,
@@ -102,7 +104,29 @@ def _rows_of_labels(losses, gradients, logits, labels, ignore_index, scale):
     return total
 
 
-@kernel
+@kernel(late=True, returns=float64)
+def _rows_of_weighted_labels(losses, dlogits, logits, labels, class_weight, ignore_index, begin, count, wide_total,
+                             total, hard, soft, weight_sum, scale):  # fmt: skip
+    """Rows begin..begin+count one by one: of classes with weights, of smoothed labels, and wide ones. Adds to total."""
+    classes = logits.shape[1]
+    for i in range(begin, begin + count):
+        gradient = vector(flat(dlogits), i * classes, classes)
+        if labels[i] == ignore_index:
+            losses[i] = 0
+            for j in range(classes):
+                gradient[j] = 0
+        else:
+            row = vector(flat(logits), i * classes, classes)
+            row_total = total_of_row(gradient, wide_total)
+            loss = _row_of_label(
+                gradient, row, losses[i], row_total, labels[i], class_weight, hard, soft, weight_sum, scale
+            )
+            losses[i] = loss
+            total += loss
+    return total
+
+
+@kernel(late=True, returns=float64)
 def cross_entropy(losses, dlogits, logits, labels, class_weight, ignore_index, label_smoothing, mean):
     """Overwrites losses (B,) and dlogits, the gradient of the mean (or of the sum); returns that mean (or sum).
 
@@ -123,20 +147,8 @@ def cross_entropy(losses, dlogits, logits, labels, class_weight, ignore_index, l
             own_losses, own_labels = vector(losses, begin, count), vector(labels, begin, count)
             total += _rows_of_labels(own_losses, gradients, part, own_labels, ignore_index, scale)
             continue
-        for i in range(begin, begin + count):
-            gradient = vector(flat(dlogits), i * classes, classes)
-            if labels[i] == ignore_index:
-                losses[i] = 0
-                for j in range(classes):
-                    gradient[j] = 0
-            else:
-                row = vector(flat(logits), i * classes, classes)
-                row_total = total_of_row(gradient, wide_total)
-                loss = _row_of_label(
-                    gradient, row, losses[i], row_total, labels[i], class_weight, hard, soft, weight_sum, scale
-                )
-                losses[i] = loss
-                total += loss
+        total = _rows_of_weighted_labels(losses, dlogits, logits, labels, class_weight, ignore_index, begin, count,
+                                         wide_total, total, hard, soft, weight_sum, scale)  # fmt: skip
     return total / divisor
 
 
@@ -161,7 +173,7 @@ def _row_of_probabilities(gradient, row, target, class_weight, label_smoothing, 
     return loss
 
 
-@kernel
+@kernel(late=True, returns=float64)
 def cross_entropy_probabilities(losses, dlogits, logits, target, class_weight, label_smoothing, mean):
     """Cross-entropy against probability rows; the same outputs as cross_entropy."""
     rows, classes = logits.shape
@@ -237,7 +249,7 @@ def perceptron_slope(y, t):
     return y - t
 
 
-@kernel
+@kernel(late=True)
 def elementwise_losses(losses, prediction, target, kind):
     """Overwrites losses, one an element; all arguments flat."""
     n = losses.size
@@ -258,7 +270,7 @@ def elementwise_losses(losses, prediction, target, kind):
             losses[i] = perceptron_value(prediction[i], target[i])
 
 
-@kernel
+@kernel(late=True)
 def elementwise_gradient(dprediction, prediction, target, kind, scale):
     """dprediction = scale * derivative of the loss; all arrays flat."""
     n = prediction.size

@@ -153,7 +153,7 @@ def block(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, panel, k):
             j += columns
 
 
-@kernel(inlined=True)
+@kernel(late=True)
 def few_rows(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, k):
     """Rows i0..i1 and columns j0..j1 of y, each row by itself; with TN from no start."""
     if form == TN:
@@ -175,7 +175,7 @@ def hold_swapped(held, x, ldx, m, k):
     transpose_block(held, 0, m, x, 0, ldx, m, k)
 
 
-@kernel
+@kernel(late=True)
 def swapped(j0, j1, y, ldy, w, ldw, held, m, k):
     """Columns j0..j1 of y = x @ w.T as rows of w @ x.T, which waits in scratch behind x.T, some rows at a time."""
     behind = k * m

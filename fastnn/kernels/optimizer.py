@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import prange
+from numba import float64, prange
 
 from fastnn._jit import kernel
 from fastnn.simd.pool import release_pool, take_pool, thread_count
@@ -157,7 +157,7 @@ def squared_norm(g):
     return total
 
 
-@kernel
+@kernel(late=True, returns=float64)
 def clip_norm(g, maximum):
     """Scales g so that its Euclidean norm is at most `maximum` (torch's form); returns the norm before."""
     norm = math.sqrt(squared_norm(g))

@@ -1,8 +1,8 @@
 """The functions that are written in LLVM instructions: compiled once for all kernels, which call them by their symbols.
 
 Numba compiles what a kernel calls again into each of its callers: with the tiles in them, the kernels of a training
-step took 110 s. So these live in a library of their own, kept on disk beside the kernels. Whoever calls one of them
-brings the library in before its own code is loaded, freshly compiled or from the disk.
+step took 110 s. So these live in libraries of their own, one for each element type, kept on disk beside the kernels.
+Whoever calls one of them brings the library in before its own code is loaded, freshly compiled or from the disk.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 import pickle
 from collections.abc import Callable
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +44,9 @@ def define(name: str, operands: str, build: Build) -> None:
 
 def call(context: Any, builder: Any, name: str, itemsize: int, arguments: list[Any]) -> None:
     """Emits the call of a function into a kernel."""
-    link()
+    link(itemsize)
     # What numba runs before it loads a kernel from the disk, and hands on to the kernel's callers.
-    context.active_code_library._reload_init.add(link)
+    context.active_code_library._reload_init.add(partial(link, itemsize))
     symbol = _symbol(name, itemsize)
     function = builder.module.globals.get(symbol)
     if function is None:
@@ -54,22 +54,22 @@ def call(context: Any, builder: Any, name: str, itemsize: int, arguments: list[A
     builder.call(function, arguments)
 
 
-def link() -> None:
+def link(itemsize: int) -> None:
     """Makes the symbols known to the linker, once in a process."""
     with global_compiler_lock:
-        _library()
+        _library(itemsize)
 
 
 @global_compiler_lock  # type: ignore[untyped-decorator]
-def build_library() -> Any:
-    """The library, compiled."""
+def build_library(itemsize: int) -> Any:
+    """The library of one element type, compiled."""
     library = _codegen().create_library("fastnn_simd")
     library.enable_object_caching()
     module = library.create_ir_module("fastnn_simd")
-    for name, itemsize in _functions():
+    for name, (_, build) in _definitions.items():
         function = ir.Function(module, _function_type(name, itemsize), _symbol(name, itemsize))
         builder = ir.IRBuilder(function.append_basic_block())
-        _definitions[name][1](builder, itemsize, *function.args)
+        build(builder, itemsize, *function.args)
         builder.ret_void()
     with event.trigger_event("numba:compile", data={"library": "fastnn_simd"}):
         library.add_ir_module(module)
@@ -87,24 +87,20 @@ def _function_type(name: str, itemsize: int) -> Any:
     return ir.FunctionType(ir.VoidType(), [kinds[kind] for kind in operands])
 
 
-def _functions() -> list[tuple[str, int]]:
-    return [(name, itemsize) for name in _definitions for itemsize in ELEMENTS]
-
-
 def _codegen() -> Any:
     return cpu_target.target_context.codegen()
 
 
-@lru_cache(maxsize=1)
-def _library() -> Any:
+@lru_cache(maxsize=len(ELEMENTS))
+def _library(itemsize: int) -> Any:
     """The library, from the disk or else compiled and kept there; its functions are known by their symbols."""
-    file = _file()
+    file = _file(itemsize)
     library = _from_disk(file)
     if library is None:
-        library = build_library()
+        library = build_library(itemsize)
         _keep(library, file)
-    for function in _functions():
-        symbol = _symbol(*function)
+    for name in _definitions:
+        symbol = _symbol(name, itemsize)
         llvm.add_symbol(symbol, library.get_pointer_to_function(symbol))
     return library
 
@@ -114,9 +110,9 @@ def made_of() -> str:
     return digest((build_library.__wrapped__, dict(_definitions)))
 
 
-def _file() -> Path | None:
+def _file(itemsize: int) -> Path | None:
     """Where the library is kept: by what it is made of and the processor that it is for."""
-    target = hashlib.sha256(f"{made_of()} {_codegen().magic_tuple()}".encode()).hexdigest()[:24]
+    target = hashlib.sha256(f"{made_of()} {itemsize} {_codegen().magic_tuple()}".encode()).hexdigest()[:24]
     return Path(CACHE_DIRECTORY) / f"simd-{target}.pickle" if CACHE_DIRECTORY else None
 
 
