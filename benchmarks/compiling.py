@@ -2,8 +2,8 @@
 
     python benchmarks/compiling.py [--json FILE] [--package FOLDER]
 
-Each part runs in processes of its own, on one thread, with a cache of its own. Told are the processor's seconds, imports
-left out, and the kernels compiled. --package names another checkout of fastnn: compare two in one sitting.
+Each part runs in processes of its own, on one thread, with a cache of its own. Told are the processor's seconds without
+those of importing, and the kernels compiled. --package names another checkout of fastnn: compare two in one sitting.
 """
 
 from __future__ import annotations
