@@ -13,7 +13,8 @@ from typing import Any
 from numba.core.caching import IndexDataCacheFile, NullCache
 from numba.core.compiler import CompileResult
 
-from fastnn.compiler.late import StaleCaller, as_inherited, as_kept, bind_whole, called_late, emit_call
+from fastnn.compiler.calls import emit_call
+from fastnn.compiler.late import StaleCaller, as_inherited, as_kept, bind_whole, called_late
 from fastnn.compiler.reach import digest
 from fastnn.compiler.thin import ThinModel
 

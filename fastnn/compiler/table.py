@@ -17,6 +17,7 @@ from numba.core import types
 from numba.core.typing import signature as signature_of
 
 from fastnn.compiler import late
+from fastnn.compiler.calls import PACKAGE, emit_call, function_type
 from fastnn.compiler.thin import as_thin
 
 SIZE = 256
@@ -30,7 +31,7 @@ class Table:
     """
 
     def __init__(self, name: str, arguments: Callable[[Any], tuple[Any, ...]], of: int) -> None:
-        self.name, self.of = f"{late.PACKAGE}_table_{name}", of
+        self.name, self.of = f"{PACKAGE}_table_{name}", of
         self.known_to_callers_as = f"table {name}"
         self.arguments: dict[Any, tuple[Any, ...]] = {
             number: tuple(map(as_thin, arguments(number))) for number in NUMBERS
@@ -42,7 +43,7 @@ class Table:
     @cached_property
     def _numba_type_(self) -> Any:
         count = len(self.arguments[NUMBERS[0]])
-        return late.function_type(self, self._definition, ["number", *map("argument_{}".format, range(count))])
+        return function_type(self, self._definition, ["number", *map("argument_{}".format, range(count))])
 
     def __call__(self, number: int, *arguments: Any) -> None:
         """In plain Python."""
@@ -79,4 +80,4 @@ class Table:
         place = builder.add(builder.mul(args[0], size(len(NUMBERS))), size(kind))
         word = builder.gep(table, [size(0), place])
         inner = signature_of(types.none, *signature.args[1:])
-        return late.emit_call(context, builder, word, inner, args[1:])
+        return emit_call(context, builder, word, inner, args[1:])
