@@ -55,7 +55,7 @@ def measured(part: str, cache: Path, package: Path) -> dict[str, float]:
     environment = {"PYTHONPATH": str(package), "FASTNN_CACHE_DIR": str(cache), "NUMBA_NUM_THREADS": "1"}
     run = subprocess.run(
         [sys.executable, "-c", MEASURED.replace("PART", part)],
-        env=os.environ | environment, capture_output=True, text=True, check=False,
+        env=os.environ | environment, cwd=package, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if run.returncode:
         raise click.ClickException(f"a part ended with {run.returncode}: {run.stderr[-600:]}")

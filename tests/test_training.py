@@ -18,7 +18,7 @@ import pytest
 from numba.core.runtime import _nrt_python, rtsys
 from processes import run_python
 
-from fastnn import SGD, Adam, AdamW, Dense, Momentum, Nesterov, Network, Trainer, _jit, mlp
+from fastnn import SGD, Adam, AdamW, Dense, LayerNorm, Momentum, Nesterov, Network, Trainer, _jit, mlp
 from fastnn.kernels.optimizer import PARALLEL_PARAMETERS
 from fastnn.tape import forward, output
 from fastnn.training import REPORT_SIZE, STEP, run_epoch, train_step
@@ -85,6 +85,22 @@ def test_a_network_learns_inside_a_simulation() -> None:
     assert trainer.steps == 2000
     assert trainer.network.accuracy(x, y) == 1
     assert simulate(100, tape, params, grads, state, control, x, y, workspace) / 100 < 0.1
+
+
+@needs.jit
+def test_data_that_cannot_be_written_is_trained_on() -> None:
+    """As numba takes what stands outside of the function; norms read it by way of their table."""
+    x, y = np.random.default_rng(0).random((ROWS, 3), np.float32), np.arange(ROWS) % 2
+    layers = [LayerNorm(), Dense(4, "relu"), Dense(2)]
+    alone, inside = (Network(3, layers, seed=0).trainer("adam", ROWS) for _ in range(2))
+
+    @numba.njit
+    def learn(tape, params, grads, state, control, workspace):  # type: ignore[no-untyped-def]
+        forward(tape, params, x, workspace)
+        return train_step(tape, params, grads, state, control, x, y, workspace)
+
+    assert learn(*inside.arrays) == alone.step(x, y)
+    assert inside.params.tobytes() == alone.params.tobytes()
 
 
 # Memory and Python objects --------------------------------------------------------------------------------------------

@@ -71,5 +71,6 @@ class ThinModel(models.ArrayModel):  # type: ignore[misc]
 
 @lower_cast(types.Array, ThinArray)  # type: ignore[untyped-decorator]
 @lower_cast(ThinArray, types.Array)  # type: ignore[untyped-decorator]
+@lower_cast(ThinArray, ThinArray)  # type: ignore[untyped-decorator]
 def _same_value(context: Any, builder: Any, given: Any, wanted: Any, value: Any) -> Any:
     return value
