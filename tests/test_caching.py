@@ -48,6 +48,43 @@ def test_a_kept_caller_of_a_kept_parallel_kernel_starts_the_threads_it_needs(tmp
             assert compiled > 0
 
 
+KEPT = """
+import json
+import numpy as np
+from fastnn._jit import compile_clock
+from fastnn.kernels.activation import silu
+with compile_clock() as clock:
+    values = [float(silu(np.float32(1))), float(silu(1.0))]
+print(json.dumps([values, clock.count]))
+"""
+
+
+@needs.compiled_kernels
+def test_files_that_are_broken_or_exchanged_are_made_anew(tmp_path: Path) -> None:
+    right, compiled = run_python(KEPT, FASTNN_CACHE_DIR=str(tmp_path))
+    assert compiled > 0
+    assert run_python(KEPT, FASTNN_CACHE_DIR=str(tmp_path)) == [right, 0]
+    (index,) = tmp_path.rglob("*.silu-*.nbi")
+    first, second = sorted(tmp_path.rglob("*.silu-*.nbc"))
+    kept = first.read_bytes()
+    first.write_bytes(second.read_bytes())  # as when two processes choose one number
+    values, compiled = run_python(KEPT, FASTNN_CACHE_DIR=str(tmp_path))
+    assert (values, compiled > 0) == (right, True)
+    for content in (b"", kept[:100], b"nothing of the kind"):
+        index.write_bytes(content)
+        values, compiled = run_python(KEPT, FASTNN_CACHE_DIR=str(tmp_path))
+        assert (values, compiled > 0) == (right, True)
+    assert run_python(KEPT, FASTNN_CACHE_DIR=str(tmp_path)) == [right, 0]
+
+
+@needs.compiled_kernels
+def test_a_directory_that_goes_away_keeps_nothing_and_stops_nobody(tmp_path: Path) -> None:
+    gone = "import fastnn._jit, shutil; shutil.rmtree(fastnn._jit.CACHE_DIRECTORY)" + KEPT
+    values, compiled = run_python(gone, FASTNN_CACHE_DIR=str(tmp_path))
+    assert values == run_python(KEPT, FASTNN_CACHE_DIR="")[0]
+    assert compiled > 0
+
+
 # A user's own functions, kept by numba -------------------------------------------------------------------------------
 
 # What is inlined into them (silu), what they call late (train_step), also by way of an inlined kernel (forward).
@@ -92,11 +129,11 @@ class Installed:
         shutil.copytree(Path(fastnn.__file__).parent, folder / "fastnn", ignore=shutil.ignore_patterns("__pycache__"))
         (folder / "simulation.py").write_text(SIMULATION)
 
-    def run(self, what: str) -> subprocess.CompletedProcess[str]:
+    def run(self, what: str, **more: str) -> subprocess.CompletedProcess[str]:
         own = {"PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"}
         caches = {"FASTNN_CACHE_DIR": str(self.folder / "kernels"), "NUMBA_CACHE_DIR": str(self.folder / "own")}
         return subprocess.run(
-            [sys.executable, "simulation.py", what], env={**os.environ, **own, **caches}, cwd=self.folder,
+            [sys.executable, "simulation.py", what], env={**os.environ, **own, **caches, **more}, cwd=self.folder,
             capture_output=True, text=True, timeout=300,
         )  # fmt: skip
 
@@ -135,7 +172,28 @@ def test_a_users_kept_function_calls_the_late_kernels_of_today(tmp_path: Path) -
     loss = float(installed.run("learn").stdout.split()[0])
     installed.edit("kernels/loss.py", "return total / divisor", "return 3 * total / divisor")
     assert float(installed.run("learn").stdout.split()[0]) == pytest.approx(3 * loss)
-    installed.edit("training.py", "def train_step(tape, ", "def train_step(more, tape, ")
+    installed.edit("training.py", "def train_step(tape, params, grads, ", "def train_step(tape, grads, params, ")
     after = installed.run("learn")
     assert after.returncode == 1
     assert "fastnn.training.train_step of 8 arguments" in after.stderr
+
+
+@needs.jit
+def test_a_users_kept_function_refuses_another_way_of_passing_arrays(tmp_path: Path) -> None:
+    """Called in the old way, a kernel would take a size for an address."""
+    installed = Installed(tmp_path)
+    assert installed.run("learn").returncode == 0
+    installed.edit("compiler/thin.py", 'for name in ("data", "shape")', 'for name in ("shape", "data")')
+    installed.edit("compiler/thin.py", "data, shape = value", "shape, data = value")
+    data, shape = ('self.get_member("data").get_argument_type()', 'self.get_member("shape").get_argument_type()')
+    installed.edit("compiler/thin.py", f"return {data}, {shape}", f"return {shape}, {data}")
+    after = installed.run("learn")
+    assert after.returncode == 1
+    assert "StaleCaller" in after.stderr
+
+
+@needs.jit
+def test_a_users_kept_function_runs_in_debug_mode_as_it_was(tmp_path: Path) -> None:
+    installed = Installed(tmp_path)
+    kept = installed.run("pulse").stdout
+    assert installed.run("pulse", FASTNN_DEBUG="1").stdout == kept

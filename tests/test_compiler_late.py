@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+from types import ModuleType
+from typing import Any
 
 import needs
 import numba
@@ -40,6 +42,14 @@ def refuse(x):
         raise ValueError("too long")
 
 
+@kernel(late=True, returns=numba.int64)
+def count(marks):
+    found = 0
+    for i in range(marks.size):
+        found += marks[i]
+    return found
+
+
 @kernel(late=True, returns=numba.float32)
 def says_float32_and_returns_float64(x):
     return 1.0 + x[0]
@@ -72,6 +82,59 @@ def test_arrays_that_cannot_be_written_are_taken_and_those_that_are_not_contiguo
             caller(np.zeros(1), np.zeros(1), given, 1)
         with pytest.raises(numba.TypingError, match="expected a C-contiguous array"):
             total(given)
+
+
+def test_arguments_may_be_named_and_logical_arrays_are_taken() -> None:
+    @numba.njit
+    def named(y, x):
+        add_scaled(y, factor=3.0, x=x)
+        return total(x=y.reshape(1, y.size))
+
+    y = np.ones(2)
+    assert named(y, np.ones(2)) == 8
+    add_scaled(y, np.ones(2), factor=1.0)
+    assert y.tolist() == [5, 5]
+    assert count(np.array([True, False, True])) == 2
+
+
+def test_a_kernel_that_is_defined_again_is_the_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a cell of a notebook that runs twice."""
+    module = ModuleType("cell_of_these_tests")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    source = """
+import numba
+from fastnn._jit import kernel
+
+@kernel(late=True, returns=numba.int64)
+def answer(x):
+    return NUMBER
+"""
+    answers = []
+    for number in (1, 2):
+        exec(source.replace("NUMBER", str(number)), module.__dict__)
+        answer = module.answer
+
+        def caller_of(answer: Any) -> Any:
+            return numba.njit(lambda x: answer(x))
+
+        answers.append((caller_of(answer)(1), answer(1)))
+    assert answers == [(1, 1), (2, 2)]
+
+
+def test_binding_that_was_interrupted_is_made_up_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = total.wanted((as_thin(numba.float32[:, ::1]),))
+    late.define(wanted, whole=False)
+
+    def interrupted(wanted: late.Wanted) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(late, "bind", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            late.bind_whole(wanted)
+    assert not late._words[wanted][0].value
+    late.bind_whole(wanted)
+    assert late._words[wanted][0].value
 
 
 def test_an_exception_of_a_late_kernel_reaches_its_caller_and_can_be_caught_there() -> None:
@@ -240,11 +303,22 @@ def test_a_kernel_that_cannot_be_compiled_is_an_error_and_no_crash() -> None:
 
 def test_the_name_of_a_binding_tells_types_and_results_apart() -> None:
     kinds = (numba.float32[::1], numba.float64[::1], numba.float32[:, ::1], as_thin(numba.float32[::1]))
-    wanted = [late.Wanted("m", "f", (kind,), result) for kind in kinds for result in (numba.float64, numba.types.none)]
+    results, conventions = (numba.float64, numba.types.none), ("0123", "4567")
+    wanted = [late.Wanted("m", "f", (kind,), r, c) for kind in kinds for r in results for c in conventions]
     assert len({each.symbol for each in wanted}) == len(wanted)
+
+
+def test_a_kernel_of_another_convention_or_other_parameters_is_not_that_kernel() -> None:
+    kinds = (numba.float64[::1],)
+    assert refuse.wanted(kinds).kernel() is refuse
+    for other in (refuse.wanted(kinds)._replace(convention="0123"), refuse.wanted(kinds)._replace(returns=numba.int64)):
+        with pytest.raises(late.StaleCaller, match="test_compiler_late.refuse of 1 arguments"):
+            other.kernel()
+    named = {"wanted": add_scaled.convention, "total": total.convention, "refuse": refuse.convention}
+    assert len(set(named.values())) == 3
 
 
 def test_a_kernel_that_is_not_there_is_named() -> None:
     for module, function in (("fastnn.kernels.loss", "no_such"), ("fastnn.no_such", "f"), ("math", "sin")):
         with pytest.raises(late.StaleCaller, match=rf"{module}\.{function} of 1 arguments.*delete the cache"):
-            late.Wanted(module, function, (numba.float64,), numba.float64).kernel()
+            late.Wanted(module, function, (numba.float64,), numba.float64, "").kernel()

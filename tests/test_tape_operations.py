@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import needs
+import numba
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from fastnn import Dense, LayerNorm, Network, cost
 from fastnn._jit import kernel
 from fastnn.layers.protocol import Places, SameWidth
 from fastnn.simd.views import matrix, vector
+from fastnn.tape import columns
 from fastnn.tape.columns import DINPUT, DOUTPUT, INPUT, OUTPUT, OWN, WIDTH_IN
 from fastnn.tape.operations import forward_operation, register, values_at
 
@@ -132,6 +134,37 @@ def test_rows_in_chunks_by_threads_give_the_bits_of_each_alone(dtype: str) -> No
 def test_a_number_is_registered_once() -> None:
     with pytest.raises(ValueError, match=f"number {SCALE} is taken"):
         forward_operation.register(SCALE, scale)
+
+
+@kernel(late=True)
+def nothing(tape, i, params, x, workspace, at, rows, key):
+    workspace[0] = 7
+
+
+@needs.compiled_kernels
+def test_one_kernel_may_have_several_numbers() -> None:
+    kinds = [register(nothing, nothing) for _ in range(2)]
+
+    @numba.njit
+    def call(kind, tape, params, x, workspace):  # type: ignore[no-untyped-def]
+        forward_operation(kind, tape, 0, params, x, workspace, 0, 1, 0)
+
+    for kind in kinds:
+        workspace = np.zeros(4)
+        call(kind, np.zeros((1, columns.COLUMNS), np.int64), np.zeros(4), np.zeros((1, 4)), workspace)
+        assert workspace[0] == 7
+
+
+@needs.compiled_kernels
+def test_arrays_that_no_kernel_of_a_table_takes_are_refused() -> None:
+    @numba.njit
+    def call(kind, tape, params, x, workspace):  # type: ignore[no-untyped-def]
+        forward_operation(kind, tape, 0, params, x, workspace, 0, 1, 0)
+
+    tape = np.zeros((1, columns.COLUMNS), np.int64)
+    for x in (np.zeros((4, 4))[:, ::2], np.zeros((4, 4), np.float32), np.zeros(4)):
+        with pytest.raises(numba.TypingError):
+            call(SCALE, tape, np.zeros(4), x, np.zeros(4))
 
 
 def test_it_is_counted_and_shown_as_any_layer() -> None:

@@ -6,12 +6,15 @@ Numba's own key is the kernel's file; what it inlines from other files is not in
 from __future__ import annotations
 
 import importlib
+import pickle
 import sys
+from contextlib import suppress
 from functools import cached_property, partial
 from typing import Any
 
 from numba.core.caching import IndexDataCacheFile, NullCache
 from numba.core.compiler import CompileResult
+from numba.core.sigutils import normalize_signature
 
 from fastnn.compiler.calls import emit_call
 from fastnn.compiler.late import StaleCaller, as_inherited, as_kept, bind_whole, called_late
@@ -22,9 +25,11 @@ from fastnn.compiler.thin import ThinModel
 def require(module: str, function: str, made_of: str) -> None:
     """Run before a function is loaded that a kernel was compiled into. StaleCaller where the kernel is another now."""
     try:
-        kernel = getattr(importlib.import_module(module), function, None)
+        kernel = getattr(sys.modules.get(module) or importlib.import_module(module), function, None)
     except ImportError:
         kernel = None
+    if getattr(kernel, "targetoptions", {}).get("boundscheck"):
+        return  # in debug mode all kernels are others, and what was compiled before it goes on as it was
     if kernel is None or digest(getattr(kernel, "py_func", kernel)) != made_of:
         raise StaleCaller(f"{module}.{function} as it was")
 
@@ -56,26 +61,43 @@ class KernelCache(NullCache):  # type: ignore[misc]
         if not self.cache_directory:
             return None
         target_context.refresh()
-        data = self._files.load(_key(signature, target_context))
-        if data is None:
-            return None
-        result = CompileResult._rebuild(target_context, *data)
-        result.library._reload_init.update(as_inherited(result.reload_init))
-        self._bind_loops(result)
+        result = self._kept(signature, target_context)
+        if result is not None:
+            result.library._reload_init.update(as_inherited(result.reload_init))
+            self._bind_loops(result)
         return result
+
+    def _kept(self, signature: Any, target_context: Any) -> Any:
+        try:
+            data = self._files.load(_key(signature, target_context))
+            result = CompileResult._rebuild(target_context, *data) if data is not None else None
+        except Exception:  # whatever may be wrong with a file: the kernel is made anew
+            return None
+        # Two processes that keep at once may exchange their files.
+        arguments, _ = normalize_signature(signature)
+        return result if result is not None and tuple(result.signature.args) == tuple(arguments) else None
 
     def save_overload(self, signature: Any, result: Any) -> None:
         """Keeps a kernel, and has whoever it is compiled into ask first whether it still is this one."""
         function, steps = self.dispatcher.py_func, result.library._reload_init
-        inherited = [step for step in steps if getattr(step, "func", None) is not require]
-        steps.clear()
-        steps.update(inherited)
-        if getattr(importlib.import_module(function.__module__), function.__qualname__, None) is not None:
+        if hasattr(sys.modules.get(function.__module__), function.__qualname__):
+            inherited = [step for step in steps if getattr(step, "func", None) is not require]
+            steps.clear()
+            steps.update(inherited)
             steps.add(partial(require, function.__module__, function.__qualname__, digest(function)))
         self._bind_loops(result)
         result.reload_init[:] = as_kept(steps)
         if self.cache_directory and not result.library.has_dynamic_globals:
-            self._files.save(_key(signature, result.target_context), result._reduce())
+            self._keep(_key(signature, result.target_context), result._reduce())
+
+    def _keep(self, key: Any, data: Any) -> None:
+        """Nothing is kept where the disk is full or the directory gone; an index that cannot be read begins anew."""
+        with suppress(OSError):
+            try:
+                self._files.save(key, data)
+            except (EOFError, pickle.UnpicklingError):
+                self._files.flush()
+                self._files.save(key, data)
 
     def _bind_loops(self, result: Any) -> None:
         """Threads of a parallel kernel may not ask for what they call."""

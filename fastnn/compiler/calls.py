@@ -21,8 +21,8 @@ ASK = f"{PACKAGE}_ask"
 def function_type(thing: Any, definition: Callable[..., Any], parameters: Sequence[str]) -> Any:
     """Numba's type of a thing that nopython code calls as `definition` says, as of an intrinsic."""
 
-    def defined(typingctx: Any, *arguments: Any) -> Any:
-        return definition(typingctx, *arguments)
+    def defined(typingctx: Any, *arguments: Any, **named: Any) -> Any:
+        return definition(typingctx, *arguments, *(named[name] for name in parameters[len(arguments) :]))
 
     named = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in ("_", *parameters)]
     defined.__signature__ = inspect.Signature(named)  # type: ignore[attr-defined]

@@ -5,13 +5,13 @@ instead, its *binding*, which holds the address of its code, or nothing yet: the
 is compiled, or loaded from the disk, for just these types. What no network uses is never compiled. A call costs a load
 and a comparison more than one by name.
 
-The word's name says what it is of: module, function, types. Code on the disk knows that name alone, so a user's own
-cached function that calls a late kernel calls the one of today's fastnn, or ends in an exception where there is none of
-these types any more.
+The word's name says what it is of: module, function, types, and how it is called. Code on the disk knows that name
+alone, so a user's own cached function that calls a late kernel calls the one of today's fastnn, or ends in an exception
+where there is none that is called so any more.
 
-Asking takes Python's lock, which the threads of a parallel region cannot have while the one that waits for them holds
-it. So code that is not fastnn's own, and the bodies of parallel loops, have all that they may reach bound when they are
-compiled or loaded.
+A kernel that a thread of a parallel loop asks for would be compiled there, on a stack that is small on some systems,
+while the others wait, and in a user's function an error would come out of its middle. So functions that are not
+fastnn's own, and the bodies of parallel loops, have all that they may reach bound when they are compiled or loaded.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import ctypes
 import hashlib
 import importlib
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -36,7 +37,8 @@ from numba.core.types.misc import unliteral
 from numba.core.typing import signature as signature_of
 
 from fastnn.compiler.calls import ASK, PACKAGE, emit_call, function_type, is_ours
-from fastnn.compiler.thin import as_thin, as_whole
+from fastnn.compiler.reach import digest
+from fastnn.compiler.thin import ThinModel, as_thin, as_whole
 
 _FROM_PYTHON = "_from_python"
 
@@ -59,6 +61,7 @@ class Wanted(NamedTuple):
     function: str
     arguments: tuple[Any, ...]
     returns: Any
+    convention: str
 
     @property
     def symbol(self) -> str:
@@ -67,21 +70,29 @@ class Wanted(NamedTuple):
     def kernel(self) -> LateKernel:
         """StaleCaller where there is none."""
         try:
-            found = getattr(importlib.import_module(self.module), self.function, None)
+            module = sys.modules.get(self.module) or importlib.import_module(self.module)
         except ImportError:
-            found = None
-        if isinstance(found, LateKernel) and (len(found.parameters), found.returns) == (
-            len(self.arguments),
-            self.returns,
-        ):
+            module = None
+        found = getattr(module, self.function, None)
+        if isinstance(found, LateKernel) and (found.convention, found.returns) == (self.convention, self.returns):
             return found
         raise StaleCaller(f"{self.module}.{self.function} of {len(self.arguments)} arguments")
 
 
-_words: dict[Wanted, ctypes.c_void_p] = {}
-_own_words: list[ctypes.c_void_p] = []
+# The words of a kernel: one for callers by its name, and one for each number that it has in a table.
+_words: dict[Wanted, list[ctypes.c_void_p]] = {}
 _wanted: dict[int, Wanted] = {}
 _bound_whole: set[Wanted] = set()
+
+
+def as_passed(kind: Any) -> Any:
+    """The type that an argument travels as: one for all whole numbers, literal or not, and thin arrays."""
+    kind = unliteral(kind)
+    if isinstance(kind, types.Integer):
+        return types.intp
+    if isinstance(kind, types.Array) and kind.layout != "C":
+        raise TypingError(f"expected a C-contiguous array, as np.ascontiguousarray makes; got {kind}")
+    return as_thin(kind)
 
 
 class LateKernel:
@@ -98,6 +109,17 @@ class LateKernel:
         update_wrapper(self, dispatcher.py_func)
         code = dispatcher.py_func.__code__
         self.parameters: tuple[str, ...] = code.co_varnames[: code.co_argcount]
+        for wanted in [each for each in _words if each[:2] == (self.__module__, self.__qualname__)]:
+            unbind(wanted)  # a cell of a notebook that runs again
+
+    @cached_property
+    def convention(self) -> str:
+        """How the kernel is called, apart from types."""
+        called = digest((emit_call, ThinModel)), self.parameters, str(self.returns)
+        return hashlib.sha256(repr(called).encode()).hexdigest()[:16]
+
+    def wanted(self, arguments: tuple[Any, ...]) -> Wanted:
+        return Wanted(self.__module__, self.__qualname__, arguments, self.returns, self.convention)
 
     @cached_property
     def _numba_type_(self) -> Any:
@@ -109,14 +131,9 @@ class LateKernel:
         return function_type(self, definition, self.parameters)
 
     def _as_passed(self, kind: Any) -> Any:
-        """The type that an argument travels as: one for all whole numbers, literal or not; arrays are thin, but where
-        numba takes them apart for the bodies of parallel loops."""
-        kind = unliteral(kind)
-        if isinstance(kind, types.Integer):
-            return types.intp
-        if isinstance(kind, types.Array) and kind.layout != "C":
-            raise TypingError(f"expected a C-contiguous array, as np.ascontiguousarray makes; got {kind}")
-        return as_whole(kind) if self.dispatcher.targetoptions["parallel"] else as_thin(kind)
+        """Arrays are thin, but where numba takes them apart for the bodies of parallel loops."""
+        kind = as_passed(kind)
+        return as_whole(kind) if self.dispatcher.targetoptions["parallel"] else kind
 
     @cached_property
     def entry(self) -> Any:
@@ -126,8 +143,8 @@ class LateKernel:
         exec(f"def {self.__name__}{_FROM_PYTHON}({names}): return late({names})", place)
         return self._from_python(place[self.__name__ + _FROM_PYTHON])
 
-    def __call__(self, *arguments: Any) -> Any:
-        return self.entry(*arguments)
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        return self.entry(*arguments, **named)
 
     def __reduce__(self) -> str:
         return self.__qualname__
@@ -145,7 +162,7 @@ class LateKernel:
         return self.dispatcher.py_func
 
     def _emit_call(self, context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        wanted = Wanted(self.__module__, self.__qualname__, signature.args, signature.return_type)
+        wanted = self.wanted(signature.args)
         define(wanted, whole=not is_ours(builder))
         if builder.function.name.find(_FROM_PYTHON) >= 0:
             bind(wanted)  # it will be called at once, and what is wrong with its arguments can be said here
@@ -157,11 +174,15 @@ class LateKernel:
         return emit_call(context, builder, word, signature, args)
 
 
-def place(wanted: Wanted, address: int) -> None:
-    """Makes the word at an address the kernel's."""
-    _words[wanted] = ctypes.c_void_p.from_address(address)
-    _wanted[address] = wanted
-    llvm.add_symbol(wanted.symbol, address)
+def place(wanted: Wanted, word: ctypes.c_void_p) -> None:
+    """Makes a word the kernel's; callers by its name find the first."""
+    words = _words.setdefault(wanted, [])
+    if words:
+        word.value = words[0].value
+    else:
+        llvm.add_symbol(wanted.symbol, ctypes.addressof(word))
+    words.append(word)
+    _wanted[ctypes.addressof(word)] = wanted
 
 
 def define(wanted: Wanted, whole: bool) -> None:
@@ -169,8 +190,7 @@ def define(wanted: Wanted, whole: bool) -> None:
     with global_compiler_lock:
         if wanted not in _words:
             wanted.kernel()
-            _own_words.append(ctypes.c_void_p())
-            place(wanted, ctypes.addressof(_own_words[-1]))
+            place(wanted, ctypes.c_void_p())
         if whole:
             bind_whole(wanted)
 
@@ -180,10 +200,18 @@ def bind(wanted: Wanted) -> Any:
     kernel = wanted.kernel()
     kernel.dispatcher.compile(wanted.arguments)
     result = kernel.dispatcher.overloads[wanted.arguments]
-    if result.signature.return_type != wanted.returns:
+    if unliteral(result.signature.return_type) != wanted.returns:
         raise TypeError(f"{wanted.function} returns {result.signature.return_type}; declared is {wanted.returns}")
-    _words[wanted].value = result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
+    for word in _words[wanted]:
+        word.value = result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
     return result
+
+
+def unbind(wanted: Wanted) -> None:
+    """Has the next caller ask again."""
+    _bound_whole.discard(wanted)
+    for word in _words[wanted]:
+        word.value = None
 
 
 @global_compiler_lock  # type: ignore[untyped-decorator]
@@ -192,8 +220,12 @@ def bind_whole(wanted: Wanted) -> None:
     if wanted in _bound_whole:
         return
     _bound_whole.add(wanted)
-    for called in called_late(bind(wanted).library._reload_init):
-        bind_whole(called)
+    try:
+        for called in called_late(bind(wanted).library._reload_init):
+            bind_whole(called)
+    except BaseException:  # Ctrl-C too
+        _bound_whole.discard(wanted)
+        raise
 
 
 def called_late(steps: Any) -> Iterator[Wanted]:

@@ -14,11 +14,12 @@ from typing import Any
 import llvmlite.binding as llvm
 from llvmlite import ir
 from numba.core import types
+from numba.core.errors import TypingError
 from numba.core.typing import signature as signature_of
 
 from fastnn.compiler import late
 from fastnn.compiler.calls import PACKAGE, emit_call, function_type
-from fastnn.compiler.thin import as_thin
+from fastnn.compiler.thin import as_thin, as_writable
 
 SIZE = 256
 NUMBERS: tuple[Any, Any] = (types.float32, types.float64)
@@ -32,10 +33,10 @@ class Table:
 
     def __init__(self, name: str, arguments: Callable[[Any], tuple[Any, ...]], of: int) -> None:
         self.name, self.of = f"{PACKAGE}_table_{name}", of
-        self.known_to_callers_as = f"table {name}"
         self.arguments: dict[Any, tuple[Any, ...]] = {
             number: tuple(map(as_thin, arguments(number))) for number in NUMBERS
         }
+        self.known_to_callers_as = f"table {name}: {self.arguments}"
         self.kernels: dict[int, Any] = {}
         self._words = (ctypes.c_void_p * (SIZE * len(NUMBERS)))()
         llvm.add_symbol(self.name, ctypes.addressof(self._words))
@@ -57,19 +58,22 @@ class Table:
         if not isinstance(kernel, late.LateKernel):
             return
         for place, kind in enumerate(NUMBERS):
-            wanted = late.Wanted(kernel.__module__, kernel.__qualname__, self.arguments[kind], types.none)
-            late.place(wanted, ctypes.addressof(self._words) + ctypes.sizeof(ctypes.c_void_p) * (2 * number + place))
+            offset = (len(NUMBERS) * number + place) * ctypes.sizeof(ctypes.c_void_p)
+            late.place(kernel.wanted(self.arguments[kind]), ctypes.c_void_p.from_buffer(self._words, offset))
 
     def bind(self, number: int, itemsize: int) -> None:
         """Compiles or loads a kernel and all that it may call, so that threads of a parallel region can call it."""
         kernel, kind = self.kernels[number], NUMBERS[itemsize // 4 - 1]
         if not isinstance(kernel, late.LateKernel):
             return
-        late.bind_whole(late.Wanted(kernel.__module__, kernel.__qualname__, self.arguments[kind], types.none))
+        late.bind_whole(kernel.wanted(self.arguments[kind]))
 
     def _definition(self, typingctx: Any, number: Any, *arguments: Any) -> Any:
         passed = self.arguments.get(getattr(arguments[self.of], "dtype", None))
-        return passed and (signature_of(types.none, types.intp, *passed), self._emit_call)
+        given = tuple(as_writable(late.as_passed(kind)) for kind in arguments)
+        if given != passed:
+            raise TypingError(f"{self.name} takes {passed or list(self.arguments.values())}; got {given}")
+        return signature_of(types.none, types.intp, *passed), self._emit_call
 
     def _emit_call(self, context: Any, builder: Any, signature: Any, args: Any) -> Any:
         pointer, size = ir.IntType(8).as_pointer(), ir.IntType(64)

@@ -10,6 +10,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba.core import types
+from numba.core.errors import TypingError
 from numba.extending import lower_cast, models, register_model
 
 
@@ -26,9 +27,15 @@ class ThinArray(types.Array):
 
 def as_thin(kind: Any) -> Any:
     """The type that an argument of a type travels as."""
-    if type(kind) is not types.Array or kind.layout != "C" or not kind.aligned or kind.ndim == 0:
+    fits = type(kind) is types.Array and kind.layout == "C" and kind.aligned and kind.ndim > 0
+    if not fits or not isinstance(kind.dtype, types.Number):
         return kind
     return ThinArray(kind.dtype, kind.ndim, not kind.mutable)
+
+
+def as_writable(kind: Any) -> Any:
+    """The same, though it may have been read-only: of what is not written to."""
+    return ThinArray(kind.dtype, kind.ndim, False) if isinstance(kind, ThinArray) else kind
 
 
 def as_whole(kind: Any) -> Any:
@@ -73,4 +80,6 @@ class ThinModel(models.ArrayModel):  # type: ignore[misc]
 @lower_cast(ThinArray, types.Array)  # type: ignore[untyped-decorator]
 @lower_cast(ThinArray, ThinArray)  # type: ignore[untyped-decorator]
 def _same_value(context: Any, builder: Any, given: Any, wanted: Any, value: Any) -> Any:
+    if (given.dtype, given.ndim, given.layout) != (wanted.dtype, wanted.ndim, "C"):
+        raise TypingError(f"{given} is not {wanted}")
     return value
