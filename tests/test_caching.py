@@ -189,7 +189,7 @@ def test_a_users_kept_function_refuses_another_way_of_passing_arrays(tmp_path: P
     installed.edit("compiler/thin.py", f"return {data}, {shape}", f"return {shape}, {data}")
     after = installed.run("learn")
     assert after.returncode == 1
-    assert "StaleCaller" in after.stderr
+    assert "StaleCallerError" in after.stderr
 
 
 @needs.jit

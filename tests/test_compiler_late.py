@@ -312,7 +312,7 @@ def test_a_kernel_of_another_convention_or_other_parameters_is_not_that_kernel()
     kinds = (numba.float64[::1],)
     assert refuse.wanted(kinds).kernel() is refuse
     for other in (refuse.wanted(kinds)._replace(convention="0123"), refuse.wanted(kinds)._replace(returns=numba.int64)):
-        with pytest.raises(late.StaleCaller, match="test_compiler_late.refuse of 1 arguments"):
+        with pytest.raises(late.StaleCallerError, match="test_compiler_late.refuse of 1 arguments"):
             other.kernel()
     named = {"wanted": add_scaled.convention, "total": total.convention, "refuse": refuse.convention}
     assert len(set(named.values())) == 3
@@ -320,5 +320,5 @@ def test_a_kernel_of_another_convention_or_other_parameters_is_not_that_kernel()
 
 def test_a_kernel_that_is_not_there_is_named() -> None:
     for module, function in (("fastnn.kernels.loss", "no_such"), ("fastnn.no_such", "f"), ("math", "sin")):
-        with pytest.raises(late.StaleCaller, match=rf"{module}\.{function} of 1 arguments.*delete the cache"):
+        with pytest.raises(late.StaleCallerError, match=rf"{module}\.{function} of 1 arguments.*delete the cache"):
             late.Wanted(module, function, (numba.float64,), numba.float64, "").kernel()

@@ -17,13 +17,13 @@ from numba.core.compiler import CompileResult
 from numba.core.sigutils import normalize_signature
 
 from fastnn.compiler.calls import emit_call
-from fastnn.compiler.late import StaleCaller, as_inherited, as_kept, bind_whole, called_late
+from fastnn.compiler.late import StaleCallerError, as_inherited, as_kept, bind_whole, called_late
 from fastnn.compiler.reach import digest
 from fastnn.compiler.thin import ThinModel
 
 
 def require(module: str, function: str, made_of: str) -> None:
-    """Run before a function is loaded that a kernel was compiled into. StaleCaller where the kernel is another now."""
+    """Run before a function is loaded that a kernel was compiled into. StaleCallerError where it is another now."""
     try:
         kernel = getattr(sys.modules.get(module) or importlib.import_module(module), function, None)
     except ImportError:
@@ -31,7 +31,7 @@ def require(module: str, function: str, made_of: str) -> None:
     if getattr(kernel, "targetoptions", {}).get("boundscheck"):
         return  # in debug mode all kernels are others, and what was compiled before it goes on as it was
     if kernel is None or digest(getattr(kernel, "py_func", kernel)) != made_of:
-        raise StaleCaller(f"{module}.{function} as it was")
+        raise StaleCallerError(f"{module}.{function} as it was")
 
 
 class KernelCache(NullCache):  # type: ignore[misc]

@@ -43,7 +43,7 @@ from fastnn.compiler.thin import ThinModel, as_thin, as_whole
 _FROM_PYTHON = "_from_python"
 
 
-class StaleCaller(ImportError):
+class StaleCallerError(ImportError):
     """Code that was compiled with another version of fastnn wants what this one has not."""
 
     def __init__(self, wanted: str) -> None:
@@ -68,7 +68,7 @@ class Wanted(NamedTuple):
         return f"{PACKAGE}_late_{hashlib.sha256(repr(self).encode()).hexdigest()[:24]}"
 
     def kernel(self) -> LateKernel:
-        """StaleCaller where there is none."""
+        """StaleCallerError where there is none."""
         try:
             module = sys.modules.get(self.module) or importlib.import_module(self.module)
         except ImportError:
@@ -76,7 +76,7 @@ class Wanted(NamedTuple):
         found = getattr(module, self.function, None)
         if isinstance(found, LateKernel) and (found.convention, found.returns) == (self.convention, self.returns):
             return found
-        raise StaleCaller(f"{self.module}.{self.function} of {len(self.arguments)} arguments")
+        raise StaleCallerError(f"{self.module}.{self.function} of {len(self.arguments)} arguments")
 
 
 # The words of a kernel: one for callers by its name, and one for each number that it has in a table.
