@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from fastnn.early_stopping import BestEpoch
 from fastnn.tables import Column, Scaling, Target, open_source, read
 from fastnn.train import Checkpoint, Model, Settings, Training, confusion, run, scores
 from fastnn.train.building import layers_of, optimizer_of
+from fastnn.train.command import training
 from fastnn.train.splitting import split
 
 # Training -------------------------------------------------------------------------------------------------------------
@@ -221,3 +223,11 @@ def test_files_that_are_no_model_are_refused(tmp_path: Path) -> None:
         fastnn.save(model.network, tmp_path / "wrong", {"table": text})
         with pytest.raises(FileError, match="is broken"):
             Model.load(tmp_path / "wrong")
+
+
+def test_data_without_a_name_of_their_own_make_model_safetensors(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    for data in (tmp_path / "pipe.csv", tmp_path, "-", "/dev/null"):
+        assert training.model_file(str(data)) == Path("model.safetensors")
+    (tmp_path / "a.b.csv").touch()
+    assert training.model_file(str(tmp_path / "a.b.csv")) == Path("a.b.safetensors")

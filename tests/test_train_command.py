@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -96,14 +95,6 @@ def test_a_model_is_named_after_its_data(mails: Path, tmp_path: Path, monkeypatc
     assert again.exit_code == 2
     assert "mails.safetensors is there already; --overwrite replaces it" in again.stderr
     assert sorted(path.name for path in folder.iterdir()) == ["mails.safetensors", "spam.safetensors"]
-
-
-def test_data_without_a_name_of_their_own_make_model_safetensors(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe.csv")
-    for data in (tmp_path / "pipe.csv", tmp_path, "-", "/dev/null"):
-        assert training.model_file(str(data)) == Path("model.safetensors")
-    (tmp_path / "a.b.csv").touch()
-    assert training.model_file(str(tmp_path / "a.b.csv")) == Path("a.b.safetensors")
 
 
 def test_json_goes_to_stdout_alone(tmp_path: Path) -> None:

@@ -16,10 +16,8 @@ from numba.core.caching import IndexDataCacheFile, NullCache
 from numba.core.compiler import CompileResult
 from numba.core.sigutils import normalize_signature
 
-from fastnn.compiler.calls import emit_call
-from fastnn.compiler.late import StaleCallerError, as_inherited, as_kept, bind_whole, called_late
+from fastnn.compiler.late import CONVENTION, StaleCallerError, bind_whole, called_late, with_whole
 from fastnn.compiler.reach import digest
-from fastnn.compiler.thin import ThinModel
 
 
 def require(module: str, function: str, made_of: str) -> None:
@@ -49,8 +47,7 @@ class KernelCache(NullCache):  # type: ignore[misc]
 
     @cached_property
     def _files(self) -> Any:
-        # Code of another way of calling must not be called in this one.
-        function, made_of = self.dispatcher.py_func, digest((self.dispatcher, emit_call, ThinModel))
+        function, made_of = self.dispatcher.py_func, digest((self.dispatcher, *CONVENTION))
         name = f"{function.__module__}.{function.__qualname__}".replace("<", "").replace(">", "")
         python = f"py{sys.version_info.major}{sys.version_info.minor}"
         return IndexDataCacheFile(self.cache_directory, f"{name}-{made_of}.{python}", made_of)
@@ -63,7 +60,7 @@ class KernelCache(NullCache):  # type: ignore[misc]
         target_context.refresh()
         result = self._kept(signature, target_context)
         if result is not None:
-            result.library._reload_init.update(as_inherited(result.reload_init))
+            result.library._reload_init.update(with_whole(result.reload_init, True))
             self._bind_loops(result)
         return result
 
@@ -86,7 +83,7 @@ class KernelCache(NullCache):  # type: ignore[misc]
             steps.update(inherited)
             steps.add(partial(require, function.__module__, function.__qualname__, digest(function)))
         self._bind_loops(result)
-        result.reload_init[:] = as_kept(steps)
+        result.reload_init[:] = with_whole(steps, False)
         if self.cache_directory and not result.library.has_dynamic_globals:
             self._keep(_key(signature, result.target_context), result._reduce())
 

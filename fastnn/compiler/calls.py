@@ -54,7 +54,7 @@ def _emit_call_of_ours(context: Any, builder: Any, code: Any, signature: Any, ar
     """From kernels, which catch no exception: what is raised goes where the kernel's own would go.
 
     Numba sets two words to 0 for each call in a function, wherever it is, when the function begins; here there are
-    none: a step of 3-4-2 at batch 1 takes 245 ns with them and 241 so.
+    none: a step of 3-4-2 at batch 1 took 1.03 of what it took with calls by name with them, 1.01 without.
     """
     result_at, exception_at = code.type.pointee.args[:2]
     with builder.goto_entry_block():

@@ -41,6 +41,8 @@ from fastnn.compiler.reach import digest
 from fastnn.compiler.thin import ThinModel, as_thin, as_whole
 
 _FROM_PYTHON = "_from_python"
+# What calls are made by: code of another convention must not be called in this one.
+CONVENTION = emit_call, ThinModel
 
 
 class StaleCallerError(ImportError):
@@ -115,7 +117,7 @@ class LateKernel:
     @cached_property
     def convention(self) -> str:
         """How the kernel is called, apart from types."""
-        called = digest((emit_call, ThinModel)), self.parameters, str(self.returns)
+        called = digest(CONVENTION), self.parameters, str(self.returns)
         return hashlib.sha256(repr(called).encode()).hexdigest()[:16]
 
     def wanted(self, arguments: tuple[Any, ...]) -> Wanted:
@@ -164,7 +166,7 @@ class LateKernel:
     def _emit_call(self, context: Any, builder: Any, signature: Any, args: Any) -> Any:
         wanted = self.wanted(signature.args)
         define(wanted, whole=not is_ours(builder))
-        if builder.function.name.find(_FROM_PYTHON) >= 0:
+        if _FROM_PYTHON in builder.function.name:
             bind(wanted)  # it will be called at once, and what is wrong with its arguments can be said here
         # What numba runs before it loads a function from the disk, and hands on to the function's callers.
         context.active_code_library._reload_init.add(partial(define, wanted, True))
@@ -233,14 +235,10 @@ def called_late(steps: Any) -> Iterator[Wanted]:
     return (step.args[0] for step in list(steps) if getattr(step, "func", None) is define)
 
 
-def as_kept(steps: Any) -> list[Any]:
-    """The steps of a kernel of fastnn's own, for the disk: it may ask for what it calls."""
-    return [partial(define, step.args[0], False) if getattr(step, "func", None) is define else step for step in steps]
-
-
-def as_inherited(steps: Any) -> list[Any]:
-    """The steps of a kernel from the disk, for its callers, who may not be fastnn's own."""
-    return [partial(define, step.args[0], True) if getattr(step, "func", None) is define else step for step in steps]
+def with_whole(steps: Any, whole: bool) -> list[Any]:
+    """The same steps, where what is called late is bound whole or not: kept kernels of fastnn's own may ask for what
+    they call, their callers may be anybody's."""
+    return [partial(define, step.args[0], whole) if getattr(step, "func", None) is define else step for step in steps]
 
 
 class _OthersCompiled(event.Listener):  # type: ignore[misc]

@@ -1,7 +1,7 @@
 """Arrays as late kernels take them: where they lie and how long they are.
 
 Numba passes a matrix as nine words. Of a C-contiguous one that its caller keeps alive three say it all: address, rows,
-columns. A layer's gradient, which takes six arrays, is called in 3 ns so and in 15 with all that numba passes.
+columns. A step of 3-4-2 at batch 1 takes 193 ns so, and 244 with all that numba passes.
 """
 
 from __future__ import annotations

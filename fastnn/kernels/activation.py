@@ -215,7 +215,7 @@ def _forward_parallel(y, z, kind, alpha):
 
 @kernel
 def elementwise(y, z, kind, alpha):
-    """activation_forward, by several threads where that pays. Networks do without: it doubles the time to compile."""
+    """activation_forward, by several threads where that pays. Networks do without."""
     if y.size >= PARALLEL_ELEMENTS and thread_count() > 1 and take_pool():
         _forward_parallel(y, z, kind, alpha)
         release_pool()
