@@ -22,7 +22,7 @@ from fastnn.functional import (
     softmax,
 )
 from fastnn.io import FileError, save
-from fastnn.layers import Activation, Dense, Dropout, LayerNorm, Residual, RMSNorm
+from fastnn.layers import Activation, Concatenate, Dense, Dropout, LayerNorm, Residual, RMSNorm, Shared
 from fastnn.losses import (
     MSE,
     BinaryCrossEntropy,
@@ -56,6 +56,7 @@ __all__ = [
     "BinaryCrossEntropy",
     "BinaryCrossEntropyWithLogits",
     "Cosine",
+    "Concatenate",
     "CrossEntropy",
     "Dense",
     "Dropout",
@@ -71,6 +72,7 @@ __all__ = [
     "Perceptron",
     "RMSNorm",
     "Residual",
+    "Shared",
     "Schedule",
     "StepDecay",
     "Trainer",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -89,27 +90,40 @@ class _Unlocked:
         self.__array_interface__ = array.__array_interface__ | {"data": (array.ctypes.data, False)}
 
 
-def as_rows(values: ArrayLike, width: int, dtype: np.dtype[Any], name: str) -> Array:
-    """(N, width) as kernels read it, see as_contiguous."""
-    array = as_numeric(values, name)
-    if array.ndim != 2 or array.shape[1] != width:
-        hint = f"; for one row pass {name}[None, :]" if array.shape == (width,) else ""
-        raise ValueError(f"{name} has shape {array.shape}; expected (N, {width}){hint}")
-    return as_contiguous(array, dtype)
+def as_shape(value: object, name: str) -> tuple[int, ...]:
+    """A whole number, or several, each at least 1, as a tuple."""
+    sizes = value if isinstance(value, (tuple, list)) else (value,)
+    if not sizes:
+        raise ValueError(f"{name} is {value!r}; expected at least one axis")
+    return tuple(as_count(size, name) for size in sizes)
 
 
-def as_labels(values: ArrayLike, rows: int, classes: int, ignore_index: int, name: str) -> NDArray[np.int64]:
-    """(rows,) int64, each in 0..classes-1 or ignore_index."""
+def as_rows(values: ArrayLike, shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> Array:
+    """(N, numbers a row) as kernels read it, see as_contiguous; it comes as (N, *shape), or so already."""
+    array, width = as_numeric(values, name), math.prod(shape)
+    if array.shape[1:] not in (shape, (width,)) or array.ndim < 2:
+        hint = f"; for one row pass {name}[None, :]" if array.shape == shape else ""
+        raise ValueError(f"{name} has shape {array.shape}; expected (N, {', '.join(map(str, shape))}){hint}")
+    kept = as_contiguous(array, dtype)
+    return kept if kept.ndim == 2 else kept.reshape(len(array), width)
+
+
+def as_labels(
+    values: ArrayLike, shape: tuple[int, ...], classes: int, ignore_index: int, name: str
+) -> NDArray[np.int64]:  # fmt: skip
+    """int64 of this shape, each in 0..classes-1 or ignore_index."""
     array = as_numeric(values, name)
     if array.dtype.kind not in "iub":
         raise TypeError(f"{name} has dtype {array.dtype}; expected whole-number class labels")
-    if array.shape != (rows,):
-        raise ValueError(f"{name} has shape {array.shape}; expected ({rows},), one label a row of x")
+    if array.shape != shape:
+        of_what = "row of x" if len(shape) == 1 else "position"
+        raise ValueError(f"{name} has shape {array.shape}; expected {shape}, one label a {of_what}")
     # Before the conversion, which would wrap a large unsigned label into the ignored one.
-    wrong = np.flatnonzero(((array < 0) | (array >= classes)) & (array != ignore_index))
+    wrong = np.argwhere(((array < 0) | (array >= classes)) & (array != ignore_index))
     if wrong.size:
+        at = tuple(map(int, wrong[0]))
         raise ValueError(
-            f"{name}[{wrong[0]}] is {array[wrong[0]]}; expected 0..{classes - 1}"
+            f"{name}[{', '.join(map(str, at))}] is {array[at]}; expected 0..{classes - 1}"
             f"{'' if ignore_index in range(classes) else f' or {ignore_index} (ignored)'}"
         )
     return as_contiguous(array, np.dtype(np.int64))

@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn import tape
-from fastnn.losses import Loss
+from fastnn.kernels.activation import SIGMOID, activation_forward
+from fastnn.kernels.softmax import softmax
+from fastnn.losses import BinaryCrossEntropy, BinaryCrossEntropyWithLogits, CrossEntropy, Loss
 
 
 class Evaluation(NamedTuple):
@@ -30,7 +32,7 @@ class Evaluation(NamedTuple):
 
 def evaluation_of(loss: Loss, settings: NDArray[np.int64], prediction: NDArray[Any], y: NDArray[Any]) -> Evaluation:
     """Of outputs (N, O) and targets that are checked. settings: a tape of the network."""
-    hits, rows = hits_of(settings, prediction, y) if loss.has_classes else (None, len(y))
+    hits, rows = hits_of(settings, prediction, y) if loss.has_classes else (None, len(prediction))
     return Evaluation(loss_of(settings, prediction, y), hits, rows)
 
 
@@ -46,3 +48,27 @@ def hits_of(settings: NDArray[np.int64], prediction: NDArray[Any], y: NDArray[An
     """Rows that are right in every output, and rows that count; see evaluation_of."""
     hits, rows = tape.count_hits(settings, prediction, y)
     return int(hits), int(rows)
+
+
+def probabilities_of(loss: Loss, output: NDArray[Any], temperature: float) -> NDArray[Any]:
+    """Of outputs of any shape, in their place; see Network.predict_proba. ValueError for losses without any."""
+    if isinstance(loss, CrossEntropy):
+        rows = output.reshape(-1, output.shape[-1])
+        softmax(rows, rows, temperature)
+        return output
+    if temperature != 1.0:
+        raise ValueError("temperature is for networks with a cross-entropy loss")
+    if isinstance(loss, BinaryCrossEntropyWithLogits):
+        activation_forward(output.reshape(-1), output.reshape(-1), SIGMOID, 0.0)
+        return output
+    if isinstance(loss, BinaryCrossEntropy):
+        return output
+    raise ValueError(f"a network trained on {loss.name} gives no probabilities; call predict")
+
+
+def predictions_of(loss: Loss, output: NDArray[Any]) -> NDArray[Any]:
+    """Of outputs of any shape; see Network.predict."""
+    if isinstance(loss, CrossEntropy):
+        labels: NDArray[Any] = np.argmax(output, axis=-1)
+        return labels
+    return output if loss.border is None else np.where(output > loss.border, 1, loss.negative)

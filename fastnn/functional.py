@@ -35,7 +35,7 @@ def _as_matrix(values: ArrayLike, name: str) -> NDArray[Any]:
     array = as_numeric(values, name)
     if array.ndim != 2:
         raise ValueError(f"{name} has shape {array.shape}; expected two dimensions")
-    return as_rows(array, array.shape[1], _dtype_of(array), name)
+    return as_rows(array, array.shape[1:], _dtype_of(array), name)
 
 
 def _is_ready(array: Any) -> bool:
@@ -58,7 +58,7 @@ def _as_factors(x: ArrayLike, w: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]
     if x.ndim != 2 or w.ndim != 2:
         raise ValueError(f"x has shape {x.shape}, w {w.shape}; expected two matrices")
     dtype = _dtype_of(x, w)
-    return as_rows(x, x.shape[1], dtype, "x"), as_rows(w, w.shape[1], dtype, "w")
+    return as_rows(x, x.shape[1:], dtype, "x"), as_rows(w, w.shape[1:], dtype, "w")
 
 
 @lru_cache(maxsize=1)
@@ -233,14 +233,14 @@ def cross_entropy(
     row_losses, gradient = np.empty(rows, logits.dtype), np.empty_like(logits)
     mean = reduction == "mean"
     if np.ndim(target) == 2:
-        rows_of_target = as_rows(target, classes, logits.dtype, "target")
+        rows_of_target = as_rows(target, (classes,), logits.dtype, "target")
         if len(rows_of_target) != rows:
             raise ValueError(f"target has {len(rows_of_target)} rows; expected {rows}, as logits")
         total = losses.cross_entropy_probabilities(
             row_losses, gradient, logits, rows_of_target, weights, settings.label_smoothing, mean
         )
     else:
-        labels = as_labels(target, rows, classes, settings.ignore_index, "target")
+        labels = as_labels(target, (rows,), classes, settings.ignore_index, "target")
         total = losses.cross_entropy(
             row_losses, gradient, logits, labels, weights, settings.ignore_index, settings.label_smoothing, mean
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Mapping, Sequence
 from copy import copy
@@ -11,31 +12,25 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from fastnn import cost, tape
+from fastnn import tape
 from fastnn.checks import (
     aligned_zeros,
     as_choice,
     as_count,
     as_dtype,
-    as_labels,
     as_number,
-    as_numeric,
     as_rows,
+    as_shape,
     require_memory,
 )
-from fastnn.cost import Cost, StepCost
-from fastnn.evaluation import Evaluation, evaluation_of, hits_of, loss_of
+from fastnn.cost import StepCost
+from fastnn.evaluation import Evaluation, evaluation_of, hits_of, loss_of, predictions_of, probabilities_of
 from fastnn.fitting import fit
 from fastnn.held import Held
 from fastnn.io import save
-from fastnn.kernels.activation import SIGMOID, activation_forward
 from fastnn.kernels.dropout import NO_KEY
-from fastnn.kernels.softmax import softmax
-from fastnn.layers import Layer, Residual, describe_layer, operations_of
+from fastnn.layers import Container, Layer, describe_layer, operations_of
 from fastnn.losses import (
-    BinaryCrossEntropy,
-    BinaryCrossEntropyWithLogits,
-    CrossEntropy,
     Loss,
     as_loss,
     describe_loss,
@@ -43,8 +38,10 @@ from fastnn.losses import (
 from fastnn.lowering import Plan, layout_parameters, lower
 from fastnn.optimizers import Optimizer
 from fastnn.precision import require_precision
+from fastnn.step_cost import step_cost
 from fastnn.summary import layer_row, operation_row, summary_table
 from fastnn.tape.operations import bind
+from fastnn.targets import as_target
 from fastnn.trainer import Trainer, require_gradient
 
 if TYPE_CHECKING:
@@ -54,14 +51,16 @@ if TYPE_CHECKING:
 DEVICES = ("cpu", "cuda")
 
 # Rows a forward pass takes at once: more no longer runs faster (784-512-512-10, one thread, Zen 4: 16 rows 107.7
-# GFLOP/s, 256 rows 109.2, 1024 rows 105.9), and the workspace grows with it.
-INFERENCE_ROWS = 256
+# GFLOP/s, 256 rows 109.2, 1024 rows 105.9), and the workspace grows with it. Fewer where their values are more than
+# INFERENCE_BYTES: a convolution's on images of 224 x 224 may be 13 MB a row.
+INFERENCE_ROWS, INFERENCE_BYTES = 256, 64 << 20
 
 
 class Network:
-    """A chain of layers on inputs of a given width.
+    """Layers on inputs of a given shape.
 
-    inputs: features of a row of x. layers: see fastnn.layers. loss: a name or an object of fastnn.losses. dtype:
+    inputs: features of a row of x, or its shape: (T, C) for T positions of C features, each of which dense layers,
+    norms and losses take for a row. layers: see fastnn.layers. loss: a name or an object of fastnn.losses. dtype:
     float32 or float64, of parameters, data and results. seed: an int, a numpy.random.Generator, or None for fresh ones.
 
     initialize: False leaves all parameters 0. device: "cpu", or "cuda", where parameters and training lie on a GPU.
@@ -75,8 +74,8 @@ class Network:
 
     def __init__(
         self,
-        inputs: int,
-        layers: Sequence[Layer | Residual],
+        inputs: int | Sequence[int],
+        layers: Sequence[Layer | Container],
         *,
         loss: str | Loss = "cross_entropy",
         dtype: DTypeLike = "float32",
@@ -86,16 +85,18 @@ class Network:
         precision: str | None = None,
     ) -> None:
         self.device = as_choice(device, DEVICES, "device")
-        self.inputs = as_count(inputs, "inputs")
+        self.input_shape = as_shape(inputs, "inputs")
         self.layers = tuple(layers)
         if not self.layers:
             raise ValueError("a network needs at least one layer")
-        self.operations = operations_of(self.layers, self.inputs)
+        self.operations = operations_of(self.layers, self.input_shape)
+        if not self.operations:
+            raise ValueError("a network needs at least one layer that computes something")
         self._loss_function = as_loss(loss)
         self.dtype = as_dtype(dtype)
         require_precision(precision, device, self.dtype)
         self.precision = precision
-        self.outputs = self.operations[-1].outputs
+        self.output_shape = self.operations[-1].shape
         self.loss_function.require([operation.layer.activation for operation in self.operations], self.outputs)
         self.layout = layout_parameters(self.operations, self.dtype.itemsize)
         require_memory(self.layout.size, self.dtype, f"a network of {self.layout.count:,} parameters")
@@ -111,10 +112,21 @@ class Network:
         rng = np.random.default_rng(seed)
         self._parameters[:] = 0
         for operation in self.operations:
-            for name, values in operation.layer.initial(rng, operation.inputs).items():
-                self.layout.blocks[f"{operation.name}.{name}"].view(self._parameters)[...] = values
+            for name, values in operation.layer.initial(rng, *operation.seen).items():
+                if operation.parameters[name].tied_to is None:
+                    self.layout.blocks[operation.parameter_names[name]].view(self._parameters)[...] = values
         if self._memory:
             self._memory.write(self._parameters)
+
+    @property
+    def inputs(self) -> int:
+        """Numbers in a row of x."""
+        return math.prod(self.input_shape)
+
+    @property
+    def outputs(self) -> int:
+        """Numbers in a row of the loss: classes, for a cross-entropy. The last axis of output_shape."""
+        return self.output_shape[-1]
 
     @property
     def parameter_count(self) -> int:
@@ -184,7 +196,7 @@ class Network:
         """A copy on "cpu" or "cuda", its products there of that precision; None is the dtype's, whatever this one has.
         DeviceUnavailable without a GPU."""
         found = Network(
-            self.inputs, self.layers, loss=self.loss_function, dtype=self.dtype, initialize=False, device=device,
+            self.input_shape, self.layers, loss=self.loss_function, dtype=self.dtype, initialize=False, device=device,
             precision=precision,
         )  # fmt: skip
         found.parameters = self.parameters
@@ -193,24 +205,18 @@ class Network:
     # Data -----------------------------------------------------------------------------------------------------------
 
     def as_input(self, x: ArrayLike) -> NDArray[Any]:
-        """x as the kernels read it: (N, inputs), C-contiguous, of the network's dtype. ValueError, TypeError."""
+        """x as the kernels read it: (N, inputs), C-contiguous, of the network's dtype. ValueError, TypeError.
+
+        It comes as (N, *input_shape), or so already.
+        """
         if type(x) is np.ndarray and x.dtype is self.dtype and x.flags.carray and x.shape[1:] == (self.inputs,):
             return x
-        return as_rows(x, self.inputs, self.dtype, "x")
+        return as_rows(x, self.input_shape, self.dtype, "x")
 
     def as_target(self, y: ArrayLike, rows: int) -> NDArray[Any]:
-        """y as the kernels read it: labels (rows,) int64 or target rows (rows, outputs). ValueError, TypeError."""
-        array = as_numeric(y, "y")
-        loss = self.loss_function
-        if isinstance(loss, CrossEntropy) and array.ndim != 2:
-            return as_labels(array, rows, self.outputs, loss.ignore_index, "y")
-        if self.outputs == 1 and array.ndim == 1:
-            array = array[:, None]
-        target = as_rows(array, self.outputs, self.dtype, "y")
-        if len(target) != rows:
-            raise ValueError(f"y has {len(target)} rows; expected {rows}, as x")
-        loss.require_target(target)
-        return target
+        """y as the kernels read it: labels int64, of shape (rows,) + output_shape[:-1], or target rows (rows, O).
+        ValueError, TypeError."""
+        return as_target(y, rows, self.output_shape, self.loss_function, self.dtype)
 
     def _rows(self, x: ArrayLike | Held, y: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
         """As the kernels read them, at least one."""
@@ -225,24 +231,28 @@ class Network:
 
     # Running --------------------------------------------------------------------------------------------------------
 
-    def plan(self, capacity: int, gradients: bool = True) -> Plan:
-        """The tape for batches of up to `capacity` rows; a workspace for it comes from Plan.workspace()."""
+    def plan(self, capacity: int, gradients: bool = True, keep: bool = False) -> Plan:
+        """The tape for batches of up to `capacity` rows; a workspace for it comes from Plan.workspace().
+
+        keep: every value and gradient keeps its place, to be looked at; else those that are done with make room.
+        """
         capacity = as_count(capacity, "batch")
         require_memory(
             capacity * (self.inputs + sum(operation.outputs for operation in self.operations)),
             self.dtype,
             f"a batch of {capacity:,}",
         )
-        for operation in self.operations:
-            bind(operation.layer.kind, self.dtype.itemsize, gradients)
-        return self._lower(capacity, gradients)
+        plan = self._lower(capacity, gradients, keep)
+        for kind in set(plan.kinds):
+            bind(kind, self.dtype.itemsize, gradients)
+        return plan
 
-    def _lower(self, capacity: int, gradients: bool) -> Plan:
-        return lower(self.operations, self.layout, self.loss_function, self.dtype, capacity, gradients)
+    def _lower(self, capacity: int, gradients: bool, keep: bool = False) -> Plan:
+        return lower(self.operations, self.layout, self.loss_function, self.dtype, capacity, gradients, keep)
 
     def _workspace(self, rows: int, gradients: bool) -> tuple[Plan, NDArray[Any]]:
         """This thread's plan and workspace, made larger when a call needs it; one for many rows is not kept."""
-        if rows > INFERENCE_ROWS:
+        if rows > self._inference_rows:
             plan = self.plan(rows, gradients)
             return plan, plan.workspace()
         kept: dict[Any, tuple[Plan, NDArray[Any]]] = self._local.__dict__
@@ -251,42 +261,33 @@ class Network:
             kept[gradients] = plan, plan.workspace()
         return kept[gradients]
 
+    @property
+    def _inference_rows(self) -> int:
+        row = self.dtype.itemsize * sum(operation.outputs for operation in self.operations)
+        return max(1, min(INFERENCE_ROWS, INFERENCE_BYTES // row))
+
     def __call__(self, x: ArrayLike) -> NDArray[Any]:
-        """The network's output (N, outputs) for x (N, inputs): logits, where the loss is a cross-entropy."""
+        """The network's output (N, *output_shape) for x (N, *input_shape): logits where the loss is a cross-entropy."""
         x = self.as_input(x)
         if self._memory:
             return self._memory.infer(x)
-        plan, workspace = self._workspace(min(max(len(x), 1), INFERENCE_ROWS), gradients=False)
-        out = np.empty((len(x), self.outputs), self.dtype)
-        tape.infer(out, plan.tape, self.parameters, x, workspace)
+        plan, workspace = self._workspace(min(max(len(x), 1), self._inference_rows), gradients=False)
+        out = np.empty((len(x), *self.output_shape), self.dtype)
+        tape.infer(out.reshape(len(x), math.prod(self.output_shape)), plan.tape, self.parameters, x, workspace)
         return out
+
+    def _scores(self, x: NDArray[Any]) -> NDArray[Any]:
+        """The output as rows of the loss."""
+        return self(x).reshape(-1, self.outputs)
 
     def predict_proba(self, x: ArrayLike, temperature: float = 1.0) -> NDArray[Any]:
         """Probabilities (N, outputs). temperature, for cross-entropy: below 1 sharpens, above flattens, 0 is argmax."""
         temperature = as_number(temperature, "temperature", 0.0)
-        output = self(x)
-        if isinstance(self.loss_function, CrossEntropy):
-            softmax(output, output, temperature)
-            return output
-        if temperature != 1.0:
-            raise ValueError("temperature is for networks with a cross-entropy loss")
-        if isinstance(self.loss_function, BinaryCrossEntropyWithLogits):
-            activation_forward(output.reshape(-1), output.reshape(-1), SIGMOID, 0.0)
-            return output
-        if isinstance(self.loss_function, BinaryCrossEntropy):
-            return output
-        raise ValueError(f"a network trained on {self.loss_function.name} gives no probabilities; call predict")
+        return probabilities_of(self.loss_function, self(x), temperature)
 
     def predict(self, x: ArrayLike) -> NDArray[Any]:
         """Labels (N,) for cross-entropy; 0/1 (N, outputs) for binary losses, -1/1 for hinge; else the output itself."""
-        output = self(x)
-        loss = self.loss_function
-        if isinstance(loss, CrossEntropy):
-            labels: NDArray[Any] = np.argmax(output, axis=1)
-            return labels
-        if loss.border is None:
-            return output
-        return np.where(output > loss.border, 1, loss.negative)
+        return predictions_of(self.loss_function, self(x))
 
     @overload
     def evaluate(self, held: Held, /) -> Evaluation: ...
@@ -301,19 +302,19 @@ class Network:
         TypeError.
         """
         x, y = self._rows(x, y)
-        return evaluation_of(self.loss_function, self._settings, self(x), y)
+        return evaluation_of(self.loss_function, self._settings, self._scores(x), y)
 
     def loss(self, x: ArrayLike, y: ArrayLike) -> float:
         """The loss on x (N, inputs) and y, all rows as one batch."""
         x, y = self._rows(x, y)
-        return loss_of(self._settings, self(x), y)
+        return loss_of(self._settings, self._scores(x), y)
 
     def accuracy(self, x: ArrayLike, y: ArrayLike) -> float:
         """Share of the rows of x (N, inputs) whose prediction is right in every output; ignored labels do not count."""
         x, y = self._rows(x, y)
         if not self.loss_function.has_classes:
             raise ValueError("accuracy is of classes, and mse has none; look at loss")
-        hits, counted = hits_of(self._settings, self(x), y)
+        hits, counted = hits_of(self._settings, self._scores(x), y)
         return hits / counted if counted else float("nan")
 
     def gradient(self, x: ArrayLike, y: ArrayLike) -> NDArray[Any]:
@@ -350,33 +351,26 @@ class Network:
     def cost(self, batch: int = 1, optimizer: str = "sgd") -> StepCost:
         """Exact counts of one training step on a batch: forward, loss, backward, update."""
         as_count(batch, "batch")
-        itemsize, forward, backward = self.dtype.itemsize, Cost(), Cost()
-        trained, read_twice = False, 0
-        for operation in self.operations:
-            layer, width = operation.layer, operation.inputs
-            forward += layer.forward_cost(batch, width, itemsize)
-            backward += layer.backward_cost(batch, width, itemsize, input_gradient=trained)
-            weight = self.layout.blocks.get(f"{operation.name}.weight")
-            read_twice += weight.size if weight and trained else 0
-            trained = trained or weight is not None
-        loss = cost.LOSSES[self.loss_function.name](batch, self.outputs, itemsize)
-        saved = cost.saved_bytes(self.parameter_count, read_twice, itemsize)
-        return StepCost(forward, loss, backward, cost.update(optimizer, self.parameter_count, itemsize), saved)
+        return step_cost(self.operations, self.loss_function, optimizer, batch, self.dtype.itemsize)
 
     def summary(self) -> str:
         """A table of the layers: output shape, parameters, FLOPs of the forward pass of one row."""
-        rows = [operation_row(operation, self.dtype.itemsize) for operation in self.operations if operation.computes]
+        rows = [operation_row(operation, self.dtype.itemsize) for operation in self.operations]
         step = self.cost(1)
-        total = layer_row("total", self.inputs, self.outputs, self.parameter_count, step.forward.flops)
+        total = layer_row("total", self.input_shape, self.output_shape, self.parameter_count, step.forward.flops)
         note = (
             f"{self.dtype.name}, {self.loss_function.name}; a training step on one row: {step.total.flops:,} FLOPs "
             f"({step.total.macs:,} multiply-adds), with sgd"
         )
         return summary_table(rows, total, note)
 
+    def _inputs(self) -> int | list[int]:
+        """As the constructor takes them."""
+        return self.inputs if len(self.input_shape) == 1 else list(self.input_shape)
+
     def __repr__(self) -> str:
         layers = ", ".join(repr(layer) for layer in self.layers)
-        return f"Network({self.inputs}, [{layers}], loss={self.loss_function!r}, dtype={self.dtype.name!r})"
+        return f"Network({self._inputs()}, [{layers}], loss={self.loss_function!r}, dtype={self.dtype.name!r})"
 
     __str__ = summary
 
@@ -385,7 +379,7 @@ class Network:
     def description(self) -> dict[str, Any]:
         """The architecture as JSON can keep it."""
         return {
-            "inputs": self.inputs,
+            "inputs": self._inputs(),
             "layers": [describe_layer(layer) for layer in self.layers],
             "loss": describe_loss(self.loss_function),
             "dtype": self.dtype.name,

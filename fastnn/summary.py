@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fastnn.layers import Operation
+from fastnn.layers import Operation, Shape
 from fastnn.tape.columns import DENSE, ELEMENTWISE
 
 HEADINGS = ("layer", "output", "parameters", "FLOPs a row")
 Row = tuple[str, str, str, str]
 
 
-def layer_row(name: str, inputs: int, outputs: int, parameters: int, flops: int) -> Row:
-    return name, f"({inputs}) -> ({outputs})", f"{parameters:,}", f"{flops:,}"
+def layer_row(name: str, inputs: Shape, outputs: Shape, parameters: int, flops: int) -> Row:
+    return name, f"{_shown(inputs)} -> {_shown(outputs)}", f"{parameters:,}", f"{flops:,}"
+
+
+def _shown(shape: Shape) -> str:
+    return f"({', '.join(map(str, shape))})"
 
 
 def operation_row(operation: Operation, itemsize: int) -> Row:
     """A layer; of a Residual the add at its end."""
-    layer, inputs = operation.layer, operation.inputs
-    words = [operation.name, operation.layer_name.lower()]
-    if layer.kind in (DENSE, ELEMENTWISE):
-        words.append(layer.activation)
-    flops = layer.forward_cost(1, inputs, itemsize).flops
-    return layer_row(" ".join(words), inputs, operation.outputs, operation.parameter_count, flops)
+    words = [operation.name, operation.owner.lower()]
+    if operation.layer.kind in (DENSE, ELEMENTWISE):
+        words.append(operation.layer.activation)
+    flops = operation.forward_cost(1, itemsize).flops
+    return layer_row(" ".join(words), operation.shapes[0], operation.shape, operation.parameter_count, flops)
 
 
 def summary_table(layers: Sequence[Row], total: Row, note: str) -> str:

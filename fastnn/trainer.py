@@ -31,9 +31,15 @@ class Trainable(Checks, Protocol):
     operations: tuple[Operation, ...]
     layout: ParameterLayout
     dtype: np.dtype[Any]
-    inputs: int
-    outputs: int
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
     precision: str | None
+
+    @property
+    def inputs(self) -> int: ...
+
+    @property
+    def outputs(self) -> int: ...
 
     @property
     def loss_function(self) -> Loss: ...
@@ -46,7 +52,7 @@ class Trainable(Checks, Protocol):
 
     def named(self, vector: NDArray[Any]) -> Mapping[str, NDArray[Any]]: ...
 
-    def plan(self, capacity: int, gradients: bool = True) -> Plan: ...
+    def plan(self, capacity: int, gradients: bool = True, keep: bool = False) -> Plan: ...
 
     def evaluate(self, held: Held, /) -> Evaluation: ...
 
@@ -280,8 +286,8 @@ class Trainer(EpochTrainer):
     @cached_property
     def _outputs(self) -> NDArray[Any]:
         """Where the output of a whole batch lies."""
-        at, width = int(self.tape[0, OUTPUT_AT]), self.network.outputs
-        return self.workspace[at : at + self.batch * width].reshape(self.batch, width)
+        at, shape = int(self.tape[0, OUTPUT_AT]), (self.batch, *self.network.output_shape)
+        return self.workspace[at : at + math.prod(shape)].reshape(shape)
 
     def place(self, held: Held) -> Held:
         """The rows themselves: kernels read them where they are."""

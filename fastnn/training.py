@@ -2,7 +2,7 @@
 
 params, grads, state   flat vectors (parameters, gradient, optimizer moments)
 control                float64 vector: what the optimizer is told, and the number of steps it has made
-x (N, I), y            data: labels (N,) int64 or target rows (N, O)
+x (N, I), y            data: labels int64 (N,) or (N, T), or target rows (N, O) or (N, T O)
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numba import float64
 from fastnn._jit import by_type, kernel
 from fastnn.kernels.dropout import NO_KEY, key_of
 from fastnn.kernels.optimizer import apply_rule, clip_norm, decayed, learning_rate_at, rule_of, squared_norm
-from fastnn.simd.views import addressed, matrix, vector
+from fastnn.simd.views import addressed, flat, matrix, vector
 from fastnn.tape import (
     backward_and_update,
     backward_with,
@@ -29,15 +29,18 @@ from fastnn.tape import (
 )
 from fastnn.tape.columns import (
     BATCH_AT,
+    BLOCK_ENTRY,
+    BLOCK_FLAGS,
+    BLOCK_OFFSET,
+    BLOCK_SIZE,
+    BLOCKS,
+    BLOCKS_AT,
     CAPACITY,
     COLUMNS,
-    DENSE,
-    KIND,
+    DECAYS,
     LOSS_MEAN,
-    OPERATIONS,
-    WEIGHT,
-    WIDTH_IN,
-    WIDTH_OUT,
+    OUTPUT_ROWS,
+    TIED,
 )
 
 # Slots of control. FACTOR is the momentum or beta1; CLIP_NORM 0 does not clip; SPAN, SHAPE and FLOOR belong to the
@@ -95,21 +98,23 @@ def apply_gradient(params, grads, state, control):
 @kernel(late=True)
 def join_penalty(tape, params, grads, control, rows):
     """grads += l2 / rows * params, of weights alone: the gradient of half of l2 times their squares, over the rows."""
-    factor = params.dtype.type(control[L2] / rows)
-    for i in range(1, tape[0, OPERATIONS] + 1):
-        if tape[i, KIND] == DENSE:
-            at = tape[i, WEIGHT]
-            for j in range(at, at + tape[i, WIDTH_IN] * tape[i, WIDTH_OUT]):
+    factor, table = params.dtype.type(control[L2] / rows), flat(tape)
+    for k in range(tape[0, BLOCKS]):
+        entry = tape[0, BLOCKS_AT] * COLUMNS + k * BLOCK_ENTRY
+        if table[entry + BLOCK_FLAGS] & DECAYS:
+            at = table[entry + BLOCK_OFFSET]
+            for j in range(at, at + table[entry + BLOCK_SIZE]):
                 grads[j] = decayed(grads[j], params[j], factor)
 
 
 @kernel(late=True, returns=float64)
 def squared_weights(tape, params):
     """The sum of the squares of all weights, without biases, in float64."""
-    total = 0.0
-    for i in range(1, tape[0, OPERATIONS] + 1):
-        if tape[i, KIND] == DENSE:
-            total += squared_norm(vector(params, tape[i, WEIGHT], tape[i, WIDTH_IN] * tape[i, WIDTH_OUT]))
+    total, table = 0.0, flat(tape)
+    for k in range(tape[0, BLOCKS]):
+        entry = tape[0, BLOCKS_AT] * COLUMNS + k * BLOCK_ENTRY
+        if table[entry + BLOCK_FLAGS] & DECAYS:
+            total += squared_norm(vector(params, table[entry + BLOCK_OFFSET], table[entry + BLOCK_SIZE]))
     return total
 
 
@@ -125,7 +130,7 @@ def train_step(tape, params, grads, state, control, x, y, workspace):
     value = forward_and_loss(tape, params, x, y, workspace, key)
     if not math.isfinite(value):
         return value
-    whole = control[CLIP_NORM] > 0 or control[L2] > 0
+    whole = control[CLIP_NORM] > 0 or control[L2] > 0 or tape[0, TIED] > 0
     if whole or params.size < FUSED_PARAMETERS or goes_in_chunks(tape, x.shape[0]):
         backward_with(tape, params, grads, x, workspace, key)
         if control[L2] > 0:
@@ -146,14 +151,15 @@ SIZES, ITEMSIZE, INPUTS = 6, 12, 13
 def _framed_step(frame, x, labels):
     """train_step on the arrays of a frame: one argument in place of six, each of which costs 80 ns from Python.
 
-    NaN, and nothing changed, where x (rows, INPUTS) and labels (rows,) do not fit the frame or are out of range.
+    NaN, and nothing changed, where x (rows, INPUTS) and labels, one a row of the loss, do not fit the frame, or a label
+    is out of range.
     """
     rows = x.shape[0]
-    if frame[ITEMSIZE] != x.itemsize or frame[INPUTS] != x.shape[1] or labels.size != rows or rows == 0:
+    if frame[ITEMSIZE] != x.itemsize or frame[INPUTS] != x.shape[1] or rows == 0:
         return math.nan
     whole, number, real = np.int64, x.dtype, np.float64
     tape = matrix(addressed(frame, TAPE, frame[SIZES + TAPE], whole), 0, frame[SIZES + TAPE] // COLUMNS, COLUMNS)
-    if rows > tape[0, CAPACITY] or not targets_in_range(tape, labels):
+    if labels.size != rows * tape[0, OUTPUT_ROWS] or rows > tape[0, CAPACITY] or not targets_in_range(tape, labels):
         return math.nan
     params = addressed(frame, PARAMS, frame[SIZES + PARAMS], number)
     grads = addressed(frame, GRADS, frame[SIZES + GRADS], number)

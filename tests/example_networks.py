@@ -37,3 +37,11 @@ def deep(activation: str, dtype: str, loss: Any = "cross_entropy", last: str = "
         Dense(3, last),
     ]
     return with_biases(Network(9, layers, loss=loss, dtype=dtype, seed=1))
+
+
+def poison(array: Array, byte: int | None) -> None:
+    """Fills it with NaN, or with a byte."""
+    if byte is None:
+        array.fill(np.nan)
+    else:
+        array.view(np.uint8).fill(byte)

@@ -44,7 +44,7 @@ def _chain(net: Network, layers: Sequence[Any], width: int, prefix: str) -> list
                 found.append(network.Residual(_chain(net, layer.layers, width, f"{name}.")))
             case _:
                 found.append(Layer(w, b, layer.activation, layer.alpha))
-                width = layer.output_width(width)
+                (width,) = layer.output_shape((width,))
     return found
 
 

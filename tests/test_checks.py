@@ -140,8 +140,8 @@ def test_what_is_not_real_numbers_is_refused(values: Any) -> None:
 
 
 def test_arrays_that_are_right_already_are_not_copied() -> None:
-    assert as_rows(ROWS, 6, np.dtype("f4"), "x") is ROWS
-    assert as_labels(LABELS, 12, 3, -100, "y") is LABELS
+    assert as_rows(ROWS, (6,), np.dtype("f4"), "x") is ROWS
+    assert as_labels(LABELS, (12,), 3, -100, "y") is LABELS
     assert mlp(6, 3).as_input(ROWS) is ROWS
 
 
@@ -212,15 +212,15 @@ def test_other_dtypes_are_refused(dtype: Any) -> None:
 
 def test_the_first_wrong_label_is_named() -> None:
     with pytest.raises(ValueError, match=r"y\[2\] is 7; expected 0..2 or -100 \(ignored\)"):
-        as_labels([0, -100, 7, 9], 4, 3, -100, "y")
+        as_labels([0, -100, 7, 9], (4,), 3, -100, "y")
     with pytest.raises(ValueError, match=r"y\[0\] is 5; expected 0..2$"):
-        as_labels([5], 1, 3, 1, "y")
+        as_labels([5], (1,), 3, 1, "y")
 
 
 def test_a_large_unsigned_label_does_not_wrap_into_the_ignored_one() -> None:
     for value in (2**64 - 100, 2**63, 2**64 - 1):
         with pytest.raises(ValueError, match=rf"y\[0\] is {value}; expected 0..2"):
-            as_labels(np.array([value], np.uint64), 1, 3, -100, "y")
+            as_labels(np.array([value], np.uint64), (1,), 3, -100, "y")
 
 
 # Memory ---------------------------------------------------------------------------------------------------------------
@@ -235,7 +235,7 @@ def test_what_does_not_fit_is_refused_before_it_is_allocated(monkeypatch: pytest
 
     net, large = mlp(6, 5, 3, seed=0), mlp(1000, 4000, 2, initializer="zeros")
     monkeypatch.setattr(psutil, "virtual_memory", Little)
-    for module in ("network", "trainer", "lowering"):
+    for module in ("network", "trainer", "lowering.lower"):
         monkeypatch.setattr(sys.modules[f"fastnn.{module}"], "aligned_zeros", allocate)
     for too_large in (
         lambda: mlp(3000, 3000, 2),

@@ -18,7 +18,7 @@ from processes import run_python
 import fastnn
 from fastnn import Adam, Dense, Dropout, Network, Residual
 from fastnn.kernels.dropout import NO_KEY, SEEDS, dropout, key_of
-from fastnn.lowering import CHUNK_ROWS, CHUNKED_PARAMETERS
+from fastnn.lowering import CHUNK_ROWS, CHUNKED_WORK, work_of
 from fastnn.reference import dropout as reference
 from fastnn.simd.splitmix import splitmix
 from fastnn.tape import columns, forward, output
@@ -178,7 +178,7 @@ ROWS = 5 * CHUNK_ROWS + 3
 
 def test_chunks_drop_what_the_whole_batch_drops() -> None:
     net = dropping(0.5)
-    assert net.parameter_count <= CHUNKED_PARAMETERS
+    assert work_of(net.operations) <= CHUNKED_WORK
     x, y = normal(ROWS, 5), np.arange(ROWS) % 3
     chunked, whole = (net.trainer("sgd", ROWS) for _ in range(2))
     whole.tape[0, columns.CHUNK] = 0

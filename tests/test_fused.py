@@ -16,7 +16,7 @@ from processes import run_python
 import fastnn
 from fastnn.kernels.dense import CHUNK_COLUMNS, CHUNK_ROWS
 from fastnn.lowering import CHUNK_ROWS as ROWS
-from fastnn.lowering import CHUNKED_PARAMETERS
+from fastnn.lowering import CHUNKED_WORK, work_of
 from fastnn.tape import columns, goes_in_chunks
 from fastnn.tape.columns import CHUNKS_OF_SPAN
 from fastnn.trainer import Trainer
@@ -86,7 +86,7 @@ def chunked_network(dtype: str) -> fastnn.Network:
 @pytest.mark.parametrize("rows", [ROWS, ROWS + 1, 2 * ROWS - 1, SPAN, SPAN + 1, 2 * SPAN + ROWS + 5])
 def test_chunks_give_the_bits_of_small_batches(rows: int, dtype: str) -> None:
     net = chunked_network(dtype)
-    assert net.parameter_count <= CHUNKED_PARAMETERS
+    assert work_of(net.operations) <= CHUNKED_WORK
     plan = net.plan(rows)
     assert goes_in_chunks(plan.tape, rows) == (rows > ROWS)
     x, y = batch_of(net, rows)
@@ -96,7 +96,7 @@ def test_chunks_give_the_bits_of_small_batches(rows: int, dtype: str) -> None:
 
 def test_a_large_network_goes_layer_by_layer() -> None:
     net = fastnn.mlp(64, 128, 10, seed=0)
-    assert net.parameter_count > CHUNKED_PARAMETERS
+    assert work_of(net.operations) > CHUNKED_WORK
     assert net.plan(10_000).tape[0, columns.CHUNK] == 0
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from fit_cases import BATCH, LABELS, ORDER, ROWS, Array, X, net_of
 
-from fastnn import SGD, network
+from fastnn import SGD, targets
 from fastnn.bench.case import Case
 from fastnn.bench.ladder import parse
 from fastnn.held import Held, as_order
@@ -21,13 +21,13 @@ from fastnn.trainer import Trainer
 def checks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Rows of labels at each check of them."""
     rows: list[int] = []
-    as_labels = network.as_labels
+    as_labels = targets.as_labels
 
     def counted(values: Any, *arguments: Any) -> Array:
         rows.append(len(values))
         return as_labels(values, *arguments)
 
-    monkeypatch.setattr(network, "as_labels", counted)
+    monkeypatch.setattr(targets, "as_labels", counted)
     return rows
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from example_networks import DTYPES, deep, normal, with_biases
+from example_networks import DTYPES, deep, normal, poison, with_biases
 from reference_networks import assert_within, expected
 
 from fastnn import (
@@ -173,7 +173,7 @@ def hidden_values(net: Network, x: Array) -> list[Array]:
 
 
 def _layer_outputs(net: Network, x: Array) -> list[Array]:
-    plan = net.plan(len(x))
+    plan = net.plan(len(x), keep=True)
     workspace = plan.workspace()
     tape.forward(plan.tape, net.parameters, x, workspace)
     return [
@@ -196,13 +196,6 @@ def test_many_rows_give_the_bits_of_one_batch_and_of_single_rows(activation: str
     tape.infer(whole, plan.tape, net.parameters, x, plan.workspace())
     assert chunked.tobytes() == whole.tobytes()
     assert chunked.tobytes() == b"".join(net(row[None]).tobytes() for row in x)
-
-
-def poison(array: Array, byte: int | None) -> None:
-    if byte is None:
-        array.fill(np.nan)
-    else:
-        array.view(np.uint8).fill(byte)
 
 
 @pytest.mark.parametrize("byte", [0x00, 0xFF, None], ids=["zeros", "ones", "NaN"])

@@ -16,7 +16,7 @@ from sklearn.model_selection import train_test_split  # type: ignore[import-unty
 from sklearn.neural_network import MLPClassifier, MLPRegressor  # type: ignore[import-untyped]
 from threadpoolctl import threadpool_limits  # type: ignore[import-not-found]
 
-from fastnn import Trainer, network
+from fastnn import Trainer, targets
 from fastnn.machine import thread_limit
 from fastnn.sklearn import FastMLPClassifier, FastMLPRegressor
 
@@ -205,8 +205,8 @@ def test_an_epoch_is_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_labels_are_checked_as_often_for_many_epochs_as_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
     checks: list[int] = []
-    as_labels = network.as_labels
-    monkeypatch.setattr(network, "as_labels", lambda y, *rest: (checks.append(len(y)), as_labels(y, *rest))[1])
+    as_labels = targets.as_labels
+    monkeypatch.setattr(targets, "as_labels", lambda y, *rest: (checks.append(len(y)), as_labels(y, *rest))[1])
     for epochs in (1, 5):
         FastMLPClassifier((5,), max_iter=epochs).fit(PIXELS, LABELS)
     assert checks[: len(checks) // 2] == checks[len(checks) // 2 :]

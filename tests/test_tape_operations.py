@@ -15,7 +15,7 @@ from processes import run_python
 
 from fastnn import Dense, LayerNorm, Network, cost
 from fastnn._jit import kernel
-from fastnn.layers.protocol import Places, SameWidth
+from fastnn.layers.protocol import Parameter, Places, SameShape, Shape
 from fastnn.simd.views import matrix, vector
 from fastnn.tape import columns
 from fastnn.tape.columns import DINPUT, DOUTPUT, INPUT, OUTPUT, OWN, WIDTH_IN
@@ -63,23 +63,23 @@ SCALE = register(scale, scale_inward, scale_gradient)
 
 
 @dataclass(frozen=True)
-class Scale(SameWidth):
+class Scale(SameShape):
     kind: ClassVar[int] = SCALE
 
-    def parameter_shapes(self, inputs: int) -> Mapping[str, tuple[int, ...]]:
-        return {"weight": (inputs,), "shift": (1,)}
+    def parameters(self, *shapes: Shape) -> Mapping[str, Parameter]:
+        return {"weight": Parameter(shapes[0]), "shift": Parameter((1,))}
 
-    def initial(self, rng: np.random.Generator, inputs: int) -> Mapping[str, NDArray[np.float64]]:
-        return {"weight": rng.uniform(0.5, 1.5, inputs), "shift": rng.normal(size=1)}
+    def initial(self, rng: np.random.Generator, *shapes: Shape) -> Mapping[str, NDArray[np.float64]]:
+        return {"weight": rng.uniform(0.5, 1.5, shapes[0]), "shift": rng.normal(size=1)}
 
-    def own_columns(self, inputs: int, places: Places) -> Mapping[int, int]:
+    def own_columns(self, places: Places, *shapes: Shape) -> Mapping[int, int]:
         return {W: places.parameter("weight")[0], SHIFT: places.parameter("shift")[0]}
 
-    def forward_cost(self, batch: int, inputs: int, itemsize: int) -> cost.Cost:
-        return cost.Cost(0, 2 * batch * inputs, 0, 2 * batch * inputs * itemsize)
+    def forward_cost(self, rows: int, itemsize: int, *shapes: Shape) -> cost.Cost:
+        return cost.Cost(0, 2 * rows * shapes[0][0], 0, 2 * rows * shapes[0][0] * itemsize)
 
-    def backward_cost(self, batch: int, inputs: int, itemsize: int, input_gradient: bool) -> cost.Cost:
-        return cost.Cost(0, 3 * batch * inputs, 0, 3 * batch * inputs * itemsize)
+    def backward_cost(self, rows: int, itemsize: int, input_gradient: bool, *shapes: Shape) -> cost.Cost:
+        return cost.Cost(0, 3 * rows * shapes[0][0], 0, 3 * rows * shapes[0][0] * itemsize)
 
 
 def network(dtype: str = "float64", hidden: int = 5, first: bool = False) -> Network:

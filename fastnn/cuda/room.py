@@ -61,7 +61,7 @@ def _laid_out(tape: NDArray[np.int64], inputs: int, stride: int) -> tuple[NDArra
 
 
 def _room(network: Trainable, rows: int) -> Room:
-    tape, end = _laid_out(network.plan(1).tape, network.inputs, stride_of(rows))
+    tape, end = _laid_out(network.plan(1, keep=True).tape, network.inputs, stride_of(rows))
     return Room(tape, rows, end, (end + staged_size(G, rows)) * network.dtype.itemsize)
 
 

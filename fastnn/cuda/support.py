@@ -15,6 +15,6 @@ def require_supported(operations: Sequence[Operation]) -> None:
     for operation in operations:
         if operation.layer.kind not in KINDS:
             raise ValueError(
-                f"layer {operation.name} is {operation.layer_name}, and device='cuda' runs Dense and Activation alone; "
+                f"layer {operation.name} is {operation.owner}, and device='cuda' runs Dense and Activation alone; "
                 "leave it out, or use device='cpu'"
             )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.checks import as_dtype
-from fastnn.layers import Activation, Dense, Dropout, Layer, Residual
+from fastnn.layers import Activation, Dense, Dropout, Layer
 from fastnn.losses import Loss
 from fastnn.network import Network
 
@@ -20,10 +20,10 @@ def layers_among(network: Network, kinds: tuple[type[Layer], ...]) -> tuple[Laye
     """The network's layers. ValueError, which names the first that is none of the kinds a format has a word for."""
     layers: list[Layer] = []
     for index, layer in enumerate(network.layers):
-        if isinstance(layer, Residual) or type(layer) not in kinds:
+        if type(layer) not in kinds:
             names = ", ".join(kind.__name__ for kind in kinds)
             raise ValueError(f"layer {index} is {layer!r}; this format has words for {names}")
-        layers.append(layer)
+        layers.append(cast(Layer, layer))
     return tuple(layers)
 
 
@@ -58,7 +58,7 @@ class Chain:
         """A LayerNorm or RMSNorm with its weight (I,) and bias (I,). ValueError where they do not fit what comes."""
         shapes = {name: values.shape for name, values in parameters.items()}
         width = parameters["weight"].size if self.width is None else self.width
-        if shapes != dict(layer.parameter_shapes(width)):
+        if shapes != {name: one.shape for name, one in layer.parameters((width,)).items()}:
             raise ValueError(f"it holds {shapes} and {width} features come")
         self._require_dtype(parameters)
         self.inputs = width if self.inputs is None else self.inputs

@@ -31,10 +31,12 @@ def to_onnx(network: Network, path: str | PathLike[str], *, probabilities: bool 
     trained on logits. Weights are kept to the bit, alpha as float32. ONNX Runtime (1.32) runs float64 models with
     identity, step, sigmoid, tanh, relu, silu and, to 3e-8, gelu_tanh; for the others it has no float64 code.
 
-    Dropout is left out, as nothing is trained there. Raises ValueError for RMSNorm and Residual, where there are no
-    probabilities, where a float64 network has an alpha that float32 cannot keep, or above 2 GiB; ModuleNotFoundError
-    without onnx.
+    Dropout is left out, as nothing is trained there. Raises ValueError for RMSNorm and Residual, for rows of several
+    positions, where there are no probabilities, where a float64 network has an alpha that float32 cannot keep, or above
+    2 GiB; ModuleNotFoundError without onnx.
     """
+    if len(network.input_shape) > 1:
+        raise ValueError(f"the network takes rows of shape {network.input_shape}; expected (inputs,)")
     onnx = imported("onnx")
     last = _probabilities(network.loss_function) if probabilities else None
     if network.parameter_count * network.dtype.itemsize > MOST_BYTES:
@@ -96,7 +98,7 @@ class _Graph:
 
     def layer(self, network: Network, layer: Layer, index: int) -> None:
         if isinstance(layer, Dense):
-            names = [f"{index}.{name}" for name in layer.parameter_shapes(1)]
+            names = [f"{index}.{name}" for name in layer.parameters((1,))]
             constants = [self.constant(name, network.named_parameters[name]) for name in names]
             self.node("Gemm" if layer.bias else "MatMul", *constants, name=f"{index}.dense")
         elif isinstance(layer, LayerNorm):

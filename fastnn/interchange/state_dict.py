@@ -39,7 +39,7 @@ def state_dict(network: Network) -> dict[str, Array]:
     tensors = {}
     layers = layers_among(network, MODULES)
     for index, (layer, place) in enumerate(zip(layers, _places(layers), strict=True)):
-        for name in layer.parameter_shapes(1):
+        for name in layer.parameters((1,)):
             tensors[f"{place}.{name}"] = np.array(views[f"{index}.{name}"].T, order="C")
     return tensors
 
@@ -62,7 +62,7 @@ def load_state_dict(network: Network, source: Source, order: Sequence[str] | Non
     overwritten; a Residual is a ValueError too.
     """
     groups = _groups(source, order)
-    wanted = [index for index, layer in enumerate(layers_among(network, MODULES)) if layer.parameter_shapes(1)]
+    wanted = [index for index, layer in enumerate(layers_among(network, MODULES)) if layer.parameters((1,))]
     if len(groups) != len(wanted):
         raise ValueError(f"the state dict has the layers {', '.join(groups)}; expected {len(wanted)} with parameters")
     vector = np.array(network.parameters)

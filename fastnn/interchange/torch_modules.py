@@ -137,12 +137,12 @@ def to_torch(network: Network) -> Any:
     """
     torch = imported("torch")
     modules: list[Any] = []
-    width, dtype = network.inputs, getattr(torch, network.dtype.name)
+    width, dtype = network.input_shape[-1], getattr(torch, network.dtype.name)
     for index, layer in enumerate(layers_among(network, MODULES)):
         if layer.activation not in WRITERS:
             raise ValueError(f"layer {index} has the activation {layer.activation}, which torch has no module for")
         modules += _written(layer, width, torch, dtype)
-        width = layer.output_width(width)
+        (width,) = layer.output_shape((width,))
     found = torch.nn.Sequential(*modules)
     found.load_state_dict({name: torch.from_numpy(values) for name, values in state_dict(network).items()})
     return found.eval()

@@ -1,6 +1,6 @@
 """What joins the branches of a residual block, y = x + f(x): values where they meet, gradients where they part.
 
-All arrays are flat and of one size; an output may not be an input. Reference: He et al. 2016.
+All arrays are flat and of one size; y may be a. Reference: He et al. 2016.
 """
 
 from __future__ import annotations

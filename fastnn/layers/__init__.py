@@ -1,24 +1,35 @@
 """What a network is made of. Each layer states its shapes, its parameters, its tape row and its cost."""
 
-from fastnn.layers.chain import Operation, operations_of
+from fastnn.layers.concatenate import Concatenate
 from fastnn.layers.dense import Activation, Dense
 from fastnn.layers.description import KINDS, describe_layer, layer_of
 from fastnn.layers.dropout import Dropout
+from fastnn.layers.graph import Container, Graph, Operation, operations_of, pass_costs, readers_of, wanted_gradients
 from fastnn.layers.norm import LayerNorm, RMSNorm
-from fastnn.layers.protocol import Layer
+from fastnn.layers.protocol import Layer, Parameter, Shape
 from fastnn.layers.residual import Residual
+from fastnn.layers.shared import Shared
 
 __all__ = [
     "KINDS",
     "Activation",
+    "Concatenate",
+    "Container",
     "Dense",
     "Dropout",
+    "Graph",
     "Layer",
     "LayerNorm",
     "Operation",
+    "Parameter",
     "RMSNorm",
     "Residual",
+    "Shape",
+    "Shared",
     "describe_layer",
     "layer_of",
     "operations_of",
+    "pass_costs",
+    "readers_of",
+    "wanted_gradients",
 ]

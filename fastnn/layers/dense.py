@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,7 +15,7 @@ from fastnn.checks import as_choice, as_count, as_number
 from fastnn.initializers import initializer_for
 from fastnn.kernels.activation import DEFAULT_ALPHA, NAMES, NEEDS_Z
 from fastnn.kernels.dense import dense_scratch
-from fastnn.layers.protocol import Places, SameWidth, Shape
+from fastnn.layers.protocol import Parameter, Places, SameShape, Shape
 from fastnn.tape.columns import ACTIVATION, ALPHA, BIAS, BIAS_SIZE, DENSE, ELEMENTWISE, PRE, WEIGHT, bits
 
 
@@ -34,7 +34,8 @@ def _columns(activation: str, alpha: float | None) -> dict[int, int]:
 
 @dataclass(frozen=True)
 class Dense:
-    """y = activation(x @ weight + bias): x (B, I), weight (I, units), bias (units,), y (B, units).
+    """y = activation(x @ weight + bias): x (B, I) or (B, T, I), weight (I, units), bias (units,), y (B, units) or
+    (B, T, units).
 
     units: outputs. activation: a name of fastnn.kernels.activation.NAMES. alpha: the slope of leaky_relu or the scale
     of elu. initializer: of the weight, see fastnn.initializers; biases begin at 0.
@@ -46,6 +47,9 @@ class Dense:
     bias: bool = True
     initializer: str = "auto"
     kind: ClassVar[int] = DENSE
+    positionwise: ClassVar[bool] = True
+    reads_backward: ClassVar[Collection[str]] = ("inputs", "outputs")
+    passes: ClassVar[Collection[int]] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "units", as_count(self.units, "units"))
@@ -55,38 +59,45 @@ class Dense:
         initializer_for(self.initializer, self.activation)
         object.__setattr__(self, "alpha", _alpha(self.activation, self.alpha))
 
-    def output_width(self, inputs: int) -> int:
-        return self.units
+    def output_shape(self, *shapes: Shape) -> Shape:
+        return (self.units,)
 
-    def parameter_shapes(self, inputs: int) -> Mapping[str, Shape]:
-        shapes: dict[str, Shape] = {"weight": (inputs, self.units)}
-        return shapes | {"bias": (self.units,)} if self.bias else shapes
+    def parameters(self, *shapes: Shape) -> Mapping[str, Parameter]:
+        ((inputs,),) = shapes
+        weight = Parameter((inputs, self.units), decays=True)
+        return {"weight": weight} | ({"bias": Parameter((self.units,))} if self.bias else {})
 
-    def initial(self, rng: np.random.Generator, inputs: int) -> Mapping[str, NDArray[np.float64]]:
-        draw = initializer_for(self.initializer, self.activation)
+    def initial(self, rng: np.random.Generator, *shapes: Shape) -> Mapping[str, NDArray[np.float64]]:
+        draw, ((inputs,),) = initializer_for(self.initializer, self.activation), shapes
         return {"weight": draw(rng, (inputs, self.units), inputs, self.units)}
 
-    def own_columns(self, inputs: int, places: Places) -> Mapping[int, int]:
+    @property
+    def _keeps_z(self) -> bool:
+        return NAMES.index(self.activation) in NEEDS_Z
+
+    def kept(self, *shapes: Shape) -> Mapping[str, int]:
+        return {"z": self.units} if self._keeps_z else {}
+
+    def own_columns(self, places: Places, *shapes: Shape) -> Mapping[int, int]:
         (weight, _), (bias, bias_size) = places.parameter("weight"), places.parameter("bias")
-        keeps_z = NAMES.index(self.activation) in NEEDS_Z
-        pre = places.keep(self.units) if keeps_z else places.output
+        pre = places.kept("z") if self._keeps_z else places.output
         return {WEIGHT: weight, BIAS: bias, BIAS_SIZE: bias_size, PRE: pre} | _columns(self.activation, self.alpha)
 
-    def scratch(self, batch: int, inputs: int, itemsize: int) -> int:
-        return int(dense_scratch(batch, inputs, self.units, itemsize, most_threads()))
+    def scratch(self, rows: int, itemsize: int, *shapes: Shape) -> int:
+        return int(dense_scratch(rows, shapes[0][0], self.units, itemsize, most_threads()))
 
-    def forward_cost(self, batch: int, inputs: int, itemsize: int) -> cost.Cost:
-        return cost.dense_forward(batch, inputs, self.units, self.activation, itemsize, bias=self.bias)
+    def forward_cost(self, rows: int, itemsize: int, *shapes: Shape) -> cost.Cost:
+        return cost.dense_forward(rows, shapes[0][0], self.units, self.activation, itemsize, bias=self.bias)
 
-    def backward_cost(self, batch: int, inputs: int, itemsize: int, input_gradient: bool) -> cost.Cost:
+    def backward_cost(self, rows: int, itemsize: int, input_gradient: bool, *shapes: Shape) -> cost.Cost:
         # A step passes its gradient through, which is what the perceptron rule wants.
         activation = "identity" if self.activation == "step" else self.activation
-        return cost.dense_backward(batch, inputs, self.units, activation, itemsize, input_gradient, bias=self.bias)
+        return cost.dense_backward(rows, shapes[0][0], self.units, activation, itemsize, input_gradient, bias=self.bias)
 
 
 @dataclass(frozen=True)
-class Activation(SameWidth):
-    """y = activation(x), elementwise: x, y (B, I)."""
+class Activation(SameShape):
+    """y = activation(x), elementwise: x, y of any shape."""
 
     activation: str
     alpha: float | None = None
@@ -96,13 +107,13 @@ class Activation(SameWidth):
         as_choice(self.activation, NAMES, "activation")
         object.__setattr__(self, "alpha", _alpha(self.activation, self.alpha))
 
-    def own_columns(self, inputs: int, places: Places) -> Mapping[int, int]:
+    def own_columns(self, places: Places, *shapes: Shape) -> Mapping[int, int]:
         return _columns(self.activation, self.alpha)
 
-    def forward_cost(self, batch: int, inputs: int, itemsize: int) -> cost.Cost:
-        return cost.activation_forward(self.activation, batch * inputs, itemsize)
+    def forward_cost(self, rows: int, itemsize: int, *shapes: Shape) -> cost.Cost:
+        return cost.activation_forward(self.activation, rows * shapes[0][0], itemsize)
 
-    def backward_cost(self, batch: int, inputs: int, itemsize: int, input_gradient: bool) -> cost.Cost:
+    def backward_cost(self, rows: int, itemsize: int, input_gradient: bool, *shapes: Shape) -> cost.Cost:
         if not input_gradient:
             return cost.Cost()
-        return cost.activation_backward(self.activation, batch * inputs, itemsize)
+        return cost.activation_backward(self.activation, rows * shapes[0][0], itemsize)

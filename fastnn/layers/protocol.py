@@ -1,9 +1,10 @@
-"""What a network asks of a layer, and what those without parameters have in common."""
+"""What a network asks of a layer, and what those that keep a shape have in common."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,22 +14,60 @@ from fastnn import cost
 Shape = tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class Parameter:
+    """One of a layer's parameters. decays: a matrix, which the penalty l2 is of.
+
+    tied_to: the whole name, such as "0.weight", of a parameter of an earlier layer that this one is.
+    """
+
+    shape: Shape
+    decays: bool = False
+    tied_to: str | None = None
+
+
 class Places(Protocol):
-    """What a layer is told for the columns of its own on a tape. output: where its values lie."""
+    """What a layer is told for the columns of its own on a tape.
+
+    inputs: where the values that it reads lie, -1 for the rows of the network. input_gradients: where theirs go, -1
+    where none is wanted. output: where its values lie. number: of the layer in its network, which dropout draws by.
+    """
+
+    @property
+    def inputs(self) -> Sequence[int]: ...
+
+    @property
+    def input_gradients(self) -> Sequence[int]: ...
 
     @property
     def output(self) -> int: ...
 
+    @property
+    def number(self) -> int: ...
+
     def parameter(self, name: str) -> tuple[int, int]:
         """Where a parameter lies and its size; (0, 0) of one that the layer has not."""
 
-    def keep(self, width: int) -> int:
-        """Where so many numbers a row are kept for the backward pass."""
+    def kept(self, name: str) -> int:
+        """Where what the layer said that it keeps begins."""
+
+    def constants(self, values: Sequence[int]) -> int:
+        """Keeps whole numbers on the tape; the row that they begin on."""
 
 
 class Layer(Protocol):
-    """Sizes are computed from the width of the input, never discovered by running. activation, alpha: the function that
-    is applied to the layer's sums, and its constant."""
+    """Shapes are without the batch, and computed, never discovered by running.
+
+    positionwise: does the same at each position, all axes but the last. It is told the features alone: (B, T, C) comes
+    to it as B T rows of shape (C,). Others are told whole shapes.
+
+    activation, alpha: the function that is applied to the layer's sums, and its constant. reads_backward: "inputs",
+    "outputs", what the backward pass reads of them. passes: inputs whose gradient is that of the output itself.
+    """
+
+    positionwise: ClassVar[bool]
+    reads_backward: ClassVar[Collection[str]]
+    passes: ClassVar[Collection[int]]
 
     @property
     def activation(self) -> str: ...
@@ -39,39 +78,51 @@ class Layer(Protocol):
     @property
     def kind(self) -> int: ...
 
-    def output_width(self, inputs: int) -> int: ...
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """ValueError for shapes that it does not take."""
 
-    def parameter_shapes(self, inputs: int) -> Mapping[str, Shape]: ...
+    def parameters(self, *shapes: Shape) -> Mapping[str, Parameter]: ...
 
-    def initial(self, rng: np.random.Generator, inputs: int) -> Mapping[str, NDArray[np.float64]]: ...
+    def initial(self, rng: np.random.Generator, *shapes: Shape) -> Mapping[str, NDArray[np.float64]]:
+        """First values, of those that do not begin at 0."""
 
-    def own_columns(self, inputs: int, places: Places) -> Mapping[int, int]:
+    def kept(self, *shapes: Shape) -> Mapping[str, int]:
+        """What it keeps for the backward pass, in numbers a row."""
+
+    def own_columns(self, places: Places, *shapes: Shape) -> Mapping[int, int]:
         """What the kernels of its kind read beside the common columns."""
 
-    def scratch(self, batch: int, inputs: int, itemsize: int) -> int: ...
+    def scratch(self, rows: int, itemsize: int, *shapes: Shape) -> int: ...
 
-    def forward_cost(self, batch: int, inputs: int, itemsize: int) -> cost.Cost: ...
+    def forward_cost(self, rows: int, itemsize: int, *shapes: Shape) -> cost.Cost: ...
 
-    def backward_cost(self, batch: int, inputs: int, itemsize: int, input_gradient: bool) -> cost.Cost: ...
+    def backward_cost(self, rows: int, itemsize: int, input_gradient: bool, *shapes: Shape) -> cost.Cost: ...
 
 
-class SameWidth:
-    """A layer without an activation of its own whose output is as wide as its input; here one without parameters."""
+class SameShape:
+    """A layer without an activation of its own whose output is shaped as its input; here one without parameters, that
+    does the same at each position."""
 
     activation = "identity"
     alpha: float | None = None
+    positionwise: ClassVar[bool] = True
+    reads_backward: ClassVar[Collection[str]] = ("inputs", "outputs")
+    passes: ClassVar[Collection[int]] = ()
 
-    def output_width(self, inputs: int) -> int:
-        return inputs
+    def output_shape(self, *shapes: Shape) -> Shape:
+        return shapes[0]
 
-    def parameter_shapes(self, inputs: int) -> Mapping[str, Shape]:
+    def parameters(self, *shapes: Shape) -> Mapping[str, Parameter]:
         return {}
 
-    def initial(self, rng: np.random.Generator, inputs: int) -> Mapping[str, NDArray[np.float64]]:
+    def initial(self, rng: np.random.Generator, *shapes: Shape) -> Mapping[str, NDArray[np.float64]]:
         return {}
 
-    def own_columns(self, inputs: int, places: Places) -> Mapping[int, int]:
+    def kept(self, *shapes: Shape) -> Mapping[str, int]:
         return {}
 
-    def scratch(self, batch: int, inputs: int, itemsize: int) -> int:
+    def own_columns(self, places: Places, *shapes: Shape) -> Mapping[int, int]:
+        return {}
+
+    def scratch(self, rows: int, itemsize: int, *shapes: Shape) -> int:
         return 0

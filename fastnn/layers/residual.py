@@ -1,26 +1,28 @@
-"""Residual: a chain of layers with a way around it, and the two operations that it adds to them on a tape."""
+"""Residual: a chain of layers with a way around it."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from fastnn import block_cost, cost
-from fastnn.layers.protocol import Layer, SameWidth
-from fastnn.tape.residual import ADD, FORK
+from fastnn.layers.graph import Graph
+from fastnn.layers.protocol import Places, SameShape, Shape
+from fastnn.tape.residual import ADD, SIDE
 
 
 @dataclass(frozen=True, init=False)
 class Residual:
-    """y = x + f(x), f the chain of `layers`, whose output is as wide as its input: x, y (B, I).
+    """y = x + f(x), f the chain of `layers`, whose output is shaped as its input: x, y (B, I) or (B, T, C).
 
     Layers may be Residual themselves. Parameters are named as in a torch Sequential: "1.0.weight" is of the first layer
     of a Residual that is the network's second.
     """
 
-    layers: tuple[Layer | Residual, ...]
+    layers: tuple[Any, ...]
 
-    def __init__(self, *layers: Layer | Residual) -> None:
+    def __init__(self, *layers: Any) -> None:
         if not layers:
             raise ValueError("Residual() has no layers; expected at least one, such as Residual(Dense(64))")
         object.__setattr__(self, "layers", layers)
@@ -28,28 +30,36 @@ class Residual:
     def __repr__(self) -> str:
         return f"Residual({', '.join(map(repr, self.layers))})"
 
+    def build(self, graph: Graph, name: str, source: int) -> int:
+        graph.enter()
+        last = graph.chain(self.layers, source, f"{name}.")
+        taken, given = graph.shape_of(source), graph.shape_of(last)
+        if taken != given:
+            raise ValueError(
+                f"layer {name} is a Residual that takes {features(taken)} and whose layers give {features(given, '')}; "
+                f"let its last layer give {features(taken, '')}"
+            )
+        return graph.add(name, Add(), last, source, owner=type(self).__name__)
+
+
+def features(shape: Shape, unit: str = " features") -> str:
+    """A shape in words: 9 features, or (T, C)."""
+    return f"{shape[0]}{unit}" if len(shape) == 1 else str(shape)
+
 
 @dataclass(frozen=True)
-class Fork(SameWidth):
-    """Where the way around a chain begins: nothing is computed forward, and gradients are added backward."""
-
-    kind: ClassVar[int] = FORK
-
-    def forward_cost(self, batch: int, inputs: int, itemsize: int) -> cost.Cost:
-        return cost.Cost()
-
-    def backward_cost(self, batch: int, inputs: int, itemsize: int, input_gradient: bool) -> cost.Cost:
-        return block_cost.addition(batch * inputs, itemsize) if input_gradient else cost.Cost()
-
-
-@dataclass(frozen=True)
-class Add(SameWidth):
-    """Where it ends: values are added forward; backward the chain gets a copy of the gradient, to work in."""
+class Add(SameShape):
+    """Where a way around ends: its values are added; backward the chain gets a copy of the gradient, to work in."""
 
     kind: ClassVar[int] = ADD
+    reads_backward: ClassVar[Collection[str]] = ()
+    passes: ClassVar[Collection[int]] = (1,)
 
-    def forward_cost(self, batch: int, inputs: int, itemsize: int) -> cost.Cost:
-        return block_cost.addition(batch * inputs, itemsize)
+    def own_columns(self, places: Places, *shapes: Shape) -> dict[int, int]:
+        return {SIDE: places.inputs[1]}
 
-    def backward_cost(self, batch: int, inputs: int, itemsize: int, input_gradient: bool) -> cost.Cost:
-        return block_cost.copy(batch * inputs, itemsize) if input_gradient else cost.Cost()
+    def forward_cost(self, rows: int, itemsize: int, *shapes: Shape) -> cost.Cost:
+        return block_cost.addition(rows * shapes[0][0], itemsize)
+
+    def backward_cost(self, rows: int, itemsize: int, input_gradient: bool, *shapes: Shape) -> cost.Cost:
+        return block_cost.copy(rows * shapes[0][0], itemsize) if input_gradient else cost.Cost()

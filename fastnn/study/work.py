@@ -17,7 +17,7 @@ from typing import Any
 
 from fastnn.kernels import dense, matmul
 from fastnn.kernels.matmul import NN, NT, TN
-from fastnn.lowering import CHUNK_ROWS, CHUNKED_PARAMETERS
+from fastnn.lowering import CHUNK_ROWS, CHUNKED_WORK, WORK_OF_VALUE
 from fastnn.simd.host import UNIT
 from fastnn.simd.tile import VECTORS
 from fastnn.tape.columns import CHUNKS_OF_SPAN
@@ -60,7 +60,12 @@ class Call:
     @property
     def in_chunks(self) -> bool:
         """Whether the batch goes through the whole network a chunk at a time."""
-        return self.parameters <= CHUNKED_PARAMETERS and self.batch > CHUNK_ROWS
+        return self.work <= CHUNKED_WORK and self.batch > CHUNK_ROWS
+
+    @property
+    def work(self) -> int:
+        """Of a row, as fastnn.lowering.work_of has it."""
+        return sum((inputs + WORK_OF_VALUE) * outputs for inputs, outputs in self.layers)
 
     @property
     def working_set(self) -> int:
@@ -96,7 +101,7 @@ def _times(factor: float, terms: Terms) -> Terms:
 
 def _in_chunks(layers: Layers, unit: int, call: Call, caches: Sequence[int]) -> Terms:
     """A pass over all rows, a chunk at a time, by threads that share units of so many rows."""
-    threads = call.threads if _pays_threads(call.batch, call.batch * call.parameters) else 1
+    threads = call.threads if _pays_threads(call.batch, call.batch * call.work) else 1
     units = -(-call.batch // unit)
     busiest = -(-units // min(threads, units)) / units
     chunks = _parts(call.batch, CHUNK_ROWS)

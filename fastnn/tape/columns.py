@@ -5,19 +5,26 @@ from __future__ import annotations
 
 import numpy as np
 
-COLUMNS = 24
+COLUMNS = 32
 
-# Columns of the header. BATCH_AT is where an epoch gathers the rows of a minibatch, DBIAS_AT where the gradient of a
+# Columns of the header. OUTPUT_WIDTH is that of a row of the loss, of which a row of the batch has OUTPUT_ROWS. WORK:
+# see lowering.work_of. BATCH_AT is where an epoch gathers the rows of a minibatch, DBIAS_AT where the gradient of a
 # bias waits for its update, CLASS_WEIGHTS the row of the constants or 0 where there are none. A batch of more than
 # CHUNK rows (0: none) goes through the whole network a chunk at a time, by at most SHARES threads, and its gradient is
-# the sum of those of spans of CHUNKS_OF_SPAN chunks, kept from PARTIALS_AT on.
-(OPERATIONS, CAPACITY, WORKSPACE_SIZE, SCRATCH_AT, SCRATCH_SIZE, OUTPUT_AT, DOUTPUT_AT, OUTPUT_WIDTH, LOSS, LOSS_MEAN,
- IGNORE_INDEX, LABEL_SMOOTHING, CLASS_WEIGHTS, LOSSES_AT, BATCH_AT, DBIAS_AT,
- CHUNK, SHARES, PARTIALS_AT) = range(19)  # fmt: skip
+# the sum of those of spans of CHUNKS_OF_SPAN chunks, kept from PARTIALS_AT on. BLOCKS is the number of parameter
+# blocks, BLOCKS_AT the row where the table of them begins; TIED is 1 where some have several users.
+(OPERATIONS, CAPACITY, WORKSPACE_SIZE, SCRATCH_AT, SCRATCH_SIZE, OUTPUT_AT, DOUTPUT_AT, OUTPUT_WIDTH, OUTPUT_ROWS, LOSS,
+ LOSS_MEAN, IGNORE_INDEX, LABEL_SMOOTHING, CLASS_WEIGHTS, LOSSES_AT, BATCH_AT, DBIAS_AT,
+ CHUNK, SHARES, PARTIALS_AT, WORK, BLOCKS, BLOCKS_AT, TIED) = range(24)  # fmt: skip
 
-# Columns of an operation. PARAMETERS is where its parameters begin, PARAMETERS_SIZE how much of the vector they take,
-# with the zeros between them.
-KIND, INPUT, OUTPUT, DINPUT, DOUTPUT, WIDTH_IN, WIDTH_OUT, PARAMETERS, PARAMETERS_SIZE, OWN = range(10)
+# Columns of an operation. A row of the batch is POSITIONS rows of WIDTH_IN numbers to it, and of WIDTH_OUT. PARAMETERS
+# is where its parameters begin, PARAMETERS_SIZE how much of the vector they take, with the zeros between them.
+KIND, INPUT, OUTPUT, DINPUT, DOUTPUT, POSITIONS, WIDTH_IN, WIDTH_OUT, PARAMETERS, PARAMETERS_SIZE, OWN = range(11)
+
+# An entry of the table of parameter blocks, in elements of the flat tape, and the flags of one.
+BLOCK_OFFSET, BLOCK_SIZE, BLOCK_FLAGS = range(3)
+BLOCK_ENTRY = 4
+DECAYS = 1
 
 # Kinds of operations that the walker knows; all others are registered (see fastnn.tape.operations).
 DENSE, ELEMENTWISE, FIRST_REGISTERED = range(3)

@@ -9,14 +9,22 @@ from fastnn.simd.views import flat, vector
 from fastnn.tape.columns import DINPUT, DOUTPUT, INPUT, OUTPUT, OWN, WIDTH_IN
 from fastnn.tape.operations import register, values_at
 
-RATE = OWN
+# NUMBER is that of the layer in its network: the rows of a tape may be others where there are no gradients.
+RATE, NUMBER = range(OWN, OWN + 2)
 
 
 @kernel(late=True)
 def forward(tape, i, params, x, workspace, at, rows, key):
     first, size = at * tape[i, WIDTH_IN], rows * tape[i, WIDTH_IN]
     source = values_at(tape[i, INPUT], tape[i, WIDTH_IN], x, workspace, at, rows)
-    dropout(vector(workspace, tape[i, OUTPUT] + first, size), flat(source), as_double(tape[i, RATE]), key, i, first)
+    dropout(
+        vector(workspace, tape[i, OUTPUT] + first, size),
+        flat(source),
+        as_double(tape[i, RATE]),
+        key,
+        tape[i, NUMBER],
+        first,
+    )
 
 
 @kernel(late=True)
@@ -24,7 +32,7 @@ def inward(tape, i, params, x, workspace, at, rows, key):
     """Drops from the gradient what it dropped from the values, and asks anew which that was."""
     first, size = at * tape[i, WIDTH_IN], rows * tape[i, WIDTH_IN]
     dx, dy = (vector(workspace, tape[i, DINPUT] + first, size), vector(workspace, tape[i, DOUTPUT] + first, size))
-    dropout(dx, dy, as_double(tape[i, RATE]), key, i, first)
+    dropout(dx, dy, as_double(tape[i, RATE]), key, tape[i, NUMBER], first)
 
 
 DROPOUT = register(forward, inward)

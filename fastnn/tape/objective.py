@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numba import types
+
 from fastnn._jit import by_type, kernel
 from fastnn.kernels.loss import (
     BINARY_CROSS_ENTROPY_WITH_LOGITS,
@@ -15,7 +17,7 @@ from fastnn.kernels.loss import (
 )
 from fastnn.kernels.softmax import first_largest
 from fastnn.simd.scalar import as_double
-from fastnn.simd.views import doubles, flat, vector
+from fastnn.simd.views import doubles, flat, matrix, vector
 from fastnn.tape.columns import (
     CLASS_WEIGHTS,
     COLUMNS,
@@ -36,12 +38,20 @@ def _class_weights(tape):
 
 
 def _loss_of_labels(tape, losses, gradient, prediction, target):
-    return cross_entropy(losses, gradient, prediction, target, _class_weights(tape), tape[0, IGNORE_INDEX],
+    return cross_entropy(losses, gradient, prediction, flat(target), _class_weights(tape), tape[0, IGNORE_INDEX],
                          as_double(tape[0, LABEL_SMOOTHING]), tape[0, LOSS_MEAN] > 0)  # fmt: skip
+
+
+@kernel(inlined=True, views=True)
+def _as_rows(tape, target):
+    """(rows, OUTPUT_WIDTH) of a target, however many axes it has."""
+    width = tape[0, OUTPUT_WIDTH]
+    return matrix(flat(target), 0, target.size // width, width)
 
 
 def _loss_of_rows(tape, losses, gradient, prediction, target):
     mean = tape[0, LOSS_MEAN] > 0
+    target = _as_rows(tape, target)
     if tape[0, LOSS] == CROSS_ENTROPY:
         return cross_entropy_probabilities(losses, gradient, prediction, target, _class_weights(tape),
                                            as_double(tape[0, LABEL_SMOOTHING]), mean)  # fmt: skip
@@ -49,8 +59,11 @@ def _loss_of_rows(tape, losses, gradient, prediction, target):
 
 
 def _by_target(of_labels, of_rows):
-    """Targets are labels (B,) int64 or rows (B, O); each is compiled for what it is. The target comes last."""
-    return by_type(lambda *arguments: of_labels if arguments[-1].ndim == 1 else of_rows)
+    """Targets are labels, whole numbers, or rows of numbers; each is compiled for what it is. The target comes last.
+
+    Labels (B,) or (B, T), rows (B, O) or (B, T O): the axes are for who calls, and order alone counts.
+    """
+    return by_type(lambda *arguments: of_labels if isinstance(arguments[-1].dtype, types.Integer) else of_rows)
 
 
 _loss = _by_target(_loss_of_labels, _loss_of_rows)
@@ -65,14 +78,16 @@ def loss(tape, losses, gradient, prediction, target):
 def _hits_of_labels(tape, prediction, target):
     width = prediction.shape[1]
     hits = counted = 0
-    for i in range(target.size):
-        if target[i] != tape[0, IGNORE_INDEX]:
+    labels = flat(target)
+    for i in range(labels.size):
+        if labels[i] != tape[0, IGNORE_INDEX]:
             counted += 1
-            hits += first_largest(vector(flat(prediction), i * width, width)) == target[i]
+            hits += first_largest(vector(flat(prediction), i * width, width)) == labels[i]
     return hits, counted
 
 
 def _hits_of_rows(tape, prediction, target):
+    target = _as_rows(tape, target)
     rows, width = target.shape
     hits = 0
     if tape[0, LOSS] == CROSS_ENTROPY:
@@ -100,11 +115,11 @@ def count_hits(tape, prediction, target):
 
 
 def _weight_of_labels(tape, target):
-    return label_weight(target, _class_weights(tape), tape[0, IGNORE_INDEX])
+    return label_weight(flat(target), _class_weights(tape), tape[0, IGNORE_INDEX])
 
 
 def _weight_of_rows(tape, target):
-    return float(target.shape[0])
+    return float(target.size // tape[0, OUTPUT_WIDTH])
 
 
 _weight = _by_target(_weight_of_labels, _weight_of_rows)
@@ -116,7 +131,8 @@ def mean_weight(tape, target):
     return _weight(tape, target)
 
 
-def _labels_in_range(tape, labels):
+def _labels_in_range(tape, target):
+    labels = flat(target)
     for i in range(labels.size):
         if not 0 <= labels[i] < tape[0, OUTPUT_WIDTH] and labels[i] != tape[0, IGNORE_INDEX]:
             return False

@@ -1,4 +1,4 @@
-"""The two operations of a residual block on a tape: where the way around it begins, and where its values are added."""
+"""The end of a residual block on a tape: the values of the way around are added to those of the chain."""
 
 from __future__ import annotations
 
@@ -8,24 +8,12 @@ from fastnn.simd.views import flat, vector
 from fastnn.tape.columns import DINPUT, DOUTPUT, INPUT, OUTPUT, OWN, WIDTH_IN
 from fastnn.tape.operations import register, values_at
 
-# Of an add, the values that are added, -1 again for those of x; of a fork, the gradient of that add.
+# The values of the way around, -1 for those of x. Their gradient is that of the output itself.
 SIDE = OWN
 
 
 @kernel(late=True)
-def fork(tape, i, params, x, workspace, at, rows, key):
-    """Nothing: those behind it read what it reads."""
-
-
-@kernel(late=True)
-def join_gradients(tape, i, params, x, workspace, at, rows, key):
-    first, size = at * tape[i, WIDTH_IN], rows * tape[i, WIDTH_IN]
-    dy, around = vector(workspace, tape[i, DOUTPUT] + first, size), vector(workspace, tape[i, SIDE] + first, size)
-    add(vector(workspace, tape[i, DINPUT] + first, size), dy, around)
-
-
-@kernel(late=True)
-def join(tape, i, params, x, workspace, at, rows, key):
+def forward(tape, i, params, x, workspace, at, rows, key):
     width = tape[i, WIDTH_IN]
     source = values_at(tape[i, INPUT], width, x, workspace, at, rows)
     around = values_at(tape[i, SIDE], width, x, workspace, at, rows)
@@ -33,11 +21,10 @@ def join(tape, i, params, x, workspace, at, rows, key):
 
 
 @kernel(late=True)
-def pass_gradient(tape, i, params, x, workspace, at, rows, key):
+def inward(tape, i, params, x, workspace, at, rows, key):
     """The chain gets a copy, to work in."""
     first, size = at * tape[i, WIDTH_IN], rows * tape[i, WIDTH_IN]
     copy(vector(workspace, tape[i, DINPUT] + first, size), vector(workspace, tape[i, DOUTPUT] + first, size))
 
 
-FORK = register(fork, join_gradients)
-ADD = register(join, pass_gradient)
+ADD = register(forward, inward)

@@ -37,9 +37,11 @@ from fastnn.tape.columns import (
     OPERATIONS,
     OUTPUT,
     OUTPUT_AT,
+    OUTPUT_ROWS,
     OUTPUT_WIDTH,
     PARAMETERS_SIZE,
     PARTIALS_AT,
+    POSITIONS,
     PRE,
     SCRATCH_AT,
     SCRATCH_SIZE,
@@ -47,6 +49,7 @@ from fastnn.tape.columns import (
     WEIGHT,
     WIDTH_IN,
     WIDTH_OUT,
+    WORK,
 )
 from fastnn.tape.objective import loss
 from fastnn.tape.operations import (
@@ -65,14 +68,15 @@ def _scratch(tape, workspace):
 
 @kernel(inlined=True, views=True)
 def output(tape, workspace, rows):
-    """(rows, OUTPUT_WIDTH): what the last forward pass left in the workspace."""
-    return matrix(workspace, tape[0, OUTPUT_AT], rows, tape[0, OUTPUT_WIDTH])
+    """(rows * OUTPUT_ROWS, OUTPUT_WIDTH): what the last forward pass on so many rows left in the workspace."""
+    return matrix(workspace, tape[0, OUTPUT_AT], rows * tape[0, OUTPUT_ROWS], tape[0, OUTPUT_WIDTH])
 
 
 @kernel(late=True)
-def _forward_rows(tape, params, x, workspace, key, at, rows, scratch_at, scratch_size):
-    """Runs rows at..at+rows of x through the network, with a share of the scratch."""
+def _forward_rows(tape, params, x, workspace, key, batch_at, batch_rows, scratch_at, scratch_size):
+    """Runs rows batch_at..batch_at+batch_rows of x through the network, with a share of the scratch."""
     for i in range(1, tape[0, OPERATIONS] + 1):
+        at, rows = batch_at * tape[i, POSITIONS], batch_rows * tape[i, POSITIONS]
         inputs, outputs = tape[i, WIDTH_IN], tape[i, WIDTH_OUT]
         source = values_at(tape[i, INPUT], inputs, x, workspace, at, rows)
         y = matrix(workspace, tape[i, OUTPUT] + at * outputs, rows, outputs)
@@ -113,8 +117,8 @@ def goes_in_chunks(tape, rows):
 
 
 @kernel(inlined=True)
-def _threads_for_chunks(tape, params, rows):
-    return min(thread_count(), tape[0, SHARES]) if pays_threads(rows, rows * params.size) else 1
+def _threads_for_chunks(tape, rows):
+    return min(thread_count(), tape[0, SHARES]) if pays_threads(rows, rows * tape[0, WORK]) else 1
 
 
 @kernel(inlined=True)
@@ -125,7 +129,7 @@ def forward_with(tape, params, x, workspace, key):
     if not goes_in_chunks(tape, rows):
         _forward_rows(tape, params, x, workspace, key, part, rows, tape[0, SCRATCH_AT], tape[0, SCRATCH_SIZE])
         return
-    threads = _threads_for_chunks(tape, params, rows)
+    threads = _threads_for_chunks(tape, rows)
     if threads > 1 and take_pool():
         _forward_parallel(threads, tape, params, x, workspace, key)
         release_pool()
@@ -142,8 +146,9 @@ def forward(tape, params, x, workspace):
 @kernel(inlined=True)
 def _backward(tape, params, grads, state, x, workspace, key, update, rule):
     """Layer by layer, see `backward_with` and `backward_and_update`."""
-    rows = x.shape[0]
+    batch = x.shape[0]
     for i in range(tape[0, OPERATIONS], 0, -1):
+        rows = batch * tape[i, POSITIONS]
         inputs, outputs = tape[i, WIDTH_IN], tape[i, WIDTH_OUT]
         source = values_at(tape[i, INPUT], inputs, x, workspace, 0 * rows, rows)
         wants_dx = tape[i, DINPUT] >= 0
@@ -180,9 +185,11 @@ def _update_by_layers(tape, params, state, x, workspace, key, update, rule):
 
 
 @kernel(late=True)
-def _inward_rows(tape, params, x, workspace, key, at, rows, scratch_at, scratch_size):
-    """Gradients of all values in rows at..at+rows, from that of the output: a dense layer's DOUTPUT becomes its dz."""
+def _inward_rows(tape, params, x, workspace, key, batch_at, batch_rows, scratch_at, scratch_size):
+    """Gradients of all values in rows batch_at..batch_at+batch_rows, from that of the output: a dense layer's DOUTPUT
+    becomes its dz."""
     for i in range(tape[0, OPERATIONS], 0, -1):
+        at, rows = batch_at * tape[i, POSITIONS], batch_rows * tape[i, POSITIONS]
         inputs, outputs = tape[i, WIDTH_IN], tape[i, WIDTH_OUT]
         wants_dx = tape[i, DINPUT] >= 0
         dx = matrix(workspace, max(tape[i, DINPUT] + at * inputs, 0), rows, inputs)
@@ -203,9 +210,10 @@ def _inward_rows(tape, params, x, workspace, key, at, rows, scratch_at, scratch_
 
 
 @kernel(late=True)
-def _gradient_of_rows(tape, grads, first, x, workspace, at, rows):
-    """The gradients of all parameters, summed over rows at..at+rows, to grads[first:]."""
-    for i in range(1, tape[0, OPERATIONS] + 1):
+def _gradient_of_rows(tape, grads, first, x, workspace, batch_at, batch_rows):
+    """The gradients of all parameters, summed over rows batch_at..batch_at+batch_rows, to grads[first:]."""
+    for i in range(tape[0, OPERATIONS], 0, -1):
+        at, rows = batch_at * tape[i, POSITIONS], batch_rows * tape[i, POSITIONS]
         if tape[i, KIND] == DENSE:
             inputs, outputs = tape[i, WIDTH_IN], tape[i, WIDTH_OUT]
             source = values_at(tape[i, INPUT], inputs, x, workspace, at, rows)
@@ -242,7 +250,7 @@ def _backward_parallel(parts, tape, params, x, workspace, key):
 def _backward_in_chunks(tape, params, grads, x, workspace, key):
     """The gradient as the sum of those of spans, in their order, whoever made them."""
     rows = x.shape[0]
-    threads = _threads_for_chunks(tape, params, rows)
+    threads = _threads_for_chunks(tape, rows)
     if threads > 1 and take_pool():
         _backward_parallel(threads, tape, params, x, workspace, key)
         release_pool()
@@ -283,8 +291,8 @@ def forward_and_loss(tape, params, x, y, workspace, key):
     rows = x.shape[0]
     forward_with(tape, params, x, workspace, key)
     prediction = output(tape, workspace, rows)
-    gradient = matrix(workspace, tape[0, DOUTPUT_AT], rows, prediction.shape[1])
-    return loss(tape, vector(workspace, tape[0, LOSSES_AT], rows), gradient, prediction, y)
+    gradient = matrix(workspace, tape[0, DOUTPUT_AT], prediction.shape[0], prediction.shape[1])
+    return loss(tape, vector(workspace, tape[0, LOSSES_AT], prediction.shape[0]), gradient, prediction, y)
 
 
 @kernel(inlined=True)
@@ -306,8 +314,8 @@ def loss_and_gradient(tape, params, grads, x, y, workspace):
 
 @kernel
 def infer(out, tape, params, x, workspace):
-    """out (N, O) = the network's output on x (N, I) for any N, CAPACITY rows at a time."""
-    capacity, width = tape[0, CAPACITY], tape[0, OUTPUT_WIDTH]
+    """out (N, ...) = the network's output on x (N, I) for any N, CAPACITY rows at a time."""
+    capacity, width = tape[0, CAPACITY], tape[0, OUTPUT_WIDTH] * tape[0, OUTPUT_ROWS]
     for at in range(0, x.shape[0], capacity):
         rows = min(capacity, x.shape[0] - at)
         forward_with(tape, params, matrix(flat(x), at * x.shape[1], rows, x.shape[1]), workspace, NO_KEY + 0 * rows)

@@ -1,0 +1,259 @@
+"""The tape of a graph of operations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn._jit import most_threads
+from fastnn.checks import aligned_zeros, require_memory
+from fastnn.kernels.loss import NAMES as LOSS_NAMES
+from fastnn.layers import Operation
+from fastnn.losses import CrossEntropy, Loss
+from fastnn.lowering.blocks import Allocator, Lifetime
+from fastnn.lowering.parameters import ParameterLayout, constants
+from fastnn.lowering.values import Values, offset
+from fastnn.tape import columns, fan_out, tied
+
+# Batches of more than CHUNK_ROWS go through networks of at most so much work a row a chunk at a time. A step of 10,000
+# rows of 4-32-16-4 on one thread, without partial sums: 64 rows 765 us, 128 730, 256 718, 512 708.
+CHUNK_ROWS, CHUNKED_WORK = 256, 4_096
+# What a value costs beside its multiply-adds, in multiply-adds: a row of 3-4-2 takes as long as 60 of them.
+WORK_OF_VALUE = 8
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A tape for batches of up to `capacity` rows, and the size of the workspace that it walks."""
+
+    tape: NDArray[np.int64]
+    capacity: int
+    dtype: np.dtype[Any]
+
+    @property
+    def workspace_size(self) -> int:
+        return int(self.tape[0, columns.WORKSPACE_SIZE])
+
+    @property
+    def kinds(self) -> list[int]:
+        """Of the operations."""
+        return [int(kind) for kind in self.tape[1 : 1 + self.tape[0, columns.OPERATIONS], columns.KIND]]
+
+    def workspace(self) -> NDArray[Any]:
+        require_memory(self.workspace_size, self.dtype, f"the workspace of a batch of {self.capacity}")
+        return aligned_zeros(self.workspace_size, self.dtype)
+
+
+def work_of(operations: Sequence[Operation]) -> int:
+    """Multiply-adds of a row of the batch, forward, and WORK_OF_VALUE for each number that comes out."""
+    return sum(operation.forward_cost(1, 4).macs + WORK_OF_VALUE * operation.outputs for operation in operations)
+
+
+@dataclass
+class _Constants:
+    """Rows behind those of the operations."""
+
+    begin: int
+    rows: list[NDArray[np.int64]] = field(default_factory=list)
+
+    def add(self, values: Sequence[int] | NDArray[np.int64]) -> int:
+        """The row that the values begin on."""
+        at = self.begin + sum(map(len, self.rows))
+        self.rows.append(constants(np.asarray(values, np.int64)))
+        return at
+
+
+@dataclass
+class _Places:
+    """See fastnn.layers.protocol.Places."""
+
+    operation: Operation
+    layout: ParameterLayout
+    inputs: list[int]
+    input_gradients: list[int]
+    output: int
+    blocks: dict[str, Lifetime]
+    more: _Constants
+
+    @property
+    def number(self) -> int:
+        return self.operation.number
+
+    def parameter(self, name: str) -> tuple[int, int]:
+        if name not in self.operation.parameter_names:
+            return 0, 0
+        block = self.layout.blocks[self.operation.parameter_names[name]]
+        return block.offset, block.size
+
+    def kept(self, name: str) -> int:
+        return self.blocks[name].offset
+
+    def constants(self, values: Sequence[int]) -> int:
+        return self.more.add(values)
+
+
+@dataclass
+class _Rows:
+    """The rows of the operations of a tape, and those of its own beside them."""
+
+    operations: Sequence[Operation]
+    layout: ParameterLayout
+    values: Values
+    more: _Constants
+    rows: list[NDArray[np.int64]] = field(default_factory=list)
+
+    def _row(self, kind: int) -> NDArray[np.int64]:
+        row = np.zeros(columns.COLUMNS, np.int64)
+        row[columns.KIND], row[columns.POSITIONS] = kind, 1
+        row[columns.INPUT] = row[columns.DINPUT] = -1
+        row[columns.DOUTPUT] = 0 if self.values.trains else -1
+        self.rows.append(row)
+        return row
+
+    def add_sums(self, number: int) -> None:
+        """What adds the gradients of the values that an operation reads first: backward it comes after it."""
+        for value, parts in self.values.sums.get(number, []):
+            row = self._row(fan_out.SUM)
+            row[columns.WIDTH_IN] = row[columns.WIDTH_OUT] = self.operations[value].outputs
+            row[columns.DINPUT] = row[columns.INPUT] = offset(self.values.gradients[value])  # INPUT is not read
+            row[fan_out.COUNT] = len(parts)
+            row[fan_out.TABLE] = self.more.add([part.offset for part in parts])
+
+    def add_operation(self, number: int) -> None:
+        operation, values = self.operations[number], self.values
+        layer, positions = operation.layer, operation.positions
+        inputs = [-1 if source == 0 else values.outputs[source - 1].offset for source in operation.sources]
+        wanted = values.contributions[number] if values.trains else [None] * len(inputs)
+        gradients = list(map(offset, wanted))
+        row = self._row(layer.kind)
+        row[columns.INPUT], row[columns.OUTPUT] = inputs[0], values.outputs[number].offset
+        if values.trains:
+            row[columns.DOUTPUT] = max(offset(values.gradients[number]), 0)  # nobody reads one that is not wanted
+            # Of several inputs one may want what the first does not.
+            row[columns.DINPUT] = next((place for place in gradients if place >= 0), -1)
+        row[columns.POSITIONS] = positions
+        row[columns.WIDTH_IN], row[columns.WIDTH_OUT] = operation.inputs // positions, operation.outputs // positions
+        row[columns.PARAMETERS], row[columns.PARAMETERS_SIZE] = self.layout.extent(operation)
+        places = _Places(operation, self.layout, inputs, gradients, int(row[columns.OUTPUT]), values.kept[number],
+                         self.more)  # fmt: skip
+        for column, value in layer.own_columns(places, *operation.seen).items():
+            row[column] = value
+
+    def add_tied(self, number: int, kind: int, aside: int) -> None:
+        """Around an operation some of whose parameters a later one has too."""
+        for at, name in enumerate(_shared_later(self.operations, number)):
+            block = self.layout.blocks[name]
+            row = self._row(kind)
+            row[columns.PARAMETERS], row[columns.PARAMETERS_SIZE] = block.offset, block.size
+            row[tied.OFFSET], row[tied.SIZE] = block.offset, block.size
+            row[tied.ASIDE] = aside + at * self.layout.size
+
+
+def _shared_later(operations: Sequence[Operation], number: int) -> list[str]:
+    """Parameters of an operation that a later one has too, by their whole names."""
+    later = {name for operation in operations[number + 1 :] for name in operation.parameter_names.values()}
+    return [name for name in operations[number].parameter_names.values() if name in later]
+
+
+def _row_count(operations: Sequence[Operation], values: Values) -> int:
+    sums = sum(map(len, values.sums.values()))
+    around = sum(2 * len(_shared_later(operations, number)) for number in range(len(operations)))
+    return len(operations) + sums + (around if values.trains else 0)
+
+
+def _make_rows(
+    operations: Sequence[Operation], layout: ParameterLayout, values: Values, aside: int
+) -> tuple[list[NDArray[np.int64]], _Constants]:
+    more = _Constants(1 + _row_count(operations, values))
+    made = _Rows(operations, layout, values, more)
+    for number in range(len(operations)):
+        made.add_sums(number)
+        if values.trains:
+            made.add_tied(number, tied.ADD_AGAIN, aside)
+        made.add_operation(number)
+        if values.trains:
+            made.add_tied(number, tied.SET_ASIDE, aside)
+    return made.rows, more
+
+
+def _scratch(operations: Sequence[Operation], layout: ParameterLayout, rows: int, itemsize: int) -> int:
+    """Room for what any operation needs, and for the gradients that wait for their update."""
+    own = max(operation.scratch(rows, itemsize) for operation in operations)
+    registered = [operation for operation in operations if operation.layer.kind >= columns.FIRST_REGISTERED]
+    return max(own, *(layout.extent(operation)[1] for operation in registered), 0)
+
+
+def _class_weights(loss: Loss) -> NDArray[np.int64]:
+    weights = loss.class_weight if isinstance(loss, CrossEntropy) and loss.class_weight else []
+    return np.array(weights, np.float64).view(np.int64)
+
+
+def _describe_loss(header: NDArray[np.int64], loss: Loss) -> None:
+    header[columns.LOSS], header[columns.LOSS_MEAN] = LOSS_NAMES.index(loss.name), loss.reduction == "mean"
+    if isinstance(loss, CrossEntropy):
+        header[columns.IGNORE_INDEX] = loss.ignore_index
+        header[columns.LABEL_SMOOTHING] = columns.bits(loss.label_smoothing)
+
+
+def chunk_of(operations: Sequence[Operation], capacity: int) -> int:
+    """Rows of a chunk, or 0 where a network goes layer by layer.
+
+    Operations that share parameters set gradients aside in one place, which threads would share.
+    """
+    small = work_of(operations) <= CHUNKED_WORK and not any(operation.shares for operation in operations)
+    return CHUNK_ROWS if small and capacity > CHUNK_ROWS else 0
+
+
+def lower(
+    operations: Sequence[Operation], layout: ParameterLayout, loss: Loss, dtype: np.dtype[Any], capacity: int,
+    gradients: bool = True, keep: bool = False,
+) -> Plan:  # fmt: skip
+    """The tape of operations; without gradients its workspace has room for the forward pass only.
+
+    keep: every value and gradient has a place of its own, so that all can be looked at.
+    """
+    allocator, itemsize = Allocator(dtype.itemsize), dtype.itemsize
+    chunk = chunk_of(operations, capacity)
+    shares = min(most_threads(), -(-capacity // CHUNK_ROWS)) if chunk else 1
+    values = Values(operations, capacity, gradients)
+    values.place(allocator, keep or chunk > 0)  # chunks are at different operations at one time
+    shared = any(operation.shares for operation in operations)
+    aside = allocator.take(_most_tied(operations) * layout.size) if gradients and shared else -1
+    rows, more = _make_rows(operations, layout, values, aside)
+    scratch = _scratch(operations, layout, capacity, itemsize)
+    if chunk:
+        scratch = max(scratch, shares * _scratch(operations, layout, chunk, itemsize))
+    last, width = operations[-1], operations[-1].shape[-1]
+    header = np.zeros(columns.COLUMNS, np.int64)
+    header[columns.OPERATIONS], header[columns.CAPACITY] = len(rows), capacity
+    header[columns.SCRATCH_AT], header[columns.SCRATCH_SIZE] = allocator.take(scratch), scratch
+    header[columns.OUTPUT_AT] = rows[-1][columns.OUTPUT]
+    header[columns.DOUTPUT_AT] = rows[-1][columns.DOUTPUT]
+    header[columns.OUTPUT_WIDTH], header[columns.OUTPUT_ROWS] = width, last.outputs // width
+    _describe_loss(header, loss)
+    weights = _class_weights(loss)
+    header[columns.CLASS_WEIGHTS] = more.add(weights) if weights.size else 0
+    header[columns.BLOCKS], header[columns.TIED] = len(layout.blocks), shared
+    header[columns.BLOCKS_AT] = more.begin + sum(map(len, more.rows))
+    more.rows.append(layout.table())
+    header[columns.LOSSES_AT] = allocator.take(capacity * header[columns.OUTPUT_ROWS])
+    header[columns.BATCH_AT] = allocator.take(capacity * operations[0].inputs) if gradients else -1
+    header[columns.DBIAS_AT] = allocator.take(_largest_bias(rows)) if gradients else -1
+    header[columns.CHUNK], header[columns.SHARES] = chunk, shares
+    header[columns.WORK] = work_of(operations)
+    spans = -(-capacity // (CHUNK_ROWS * columns.CHUNKS_OF_SPAN)) if chunk and gradients else 0
+    header[columns.PARTIALS_AT] = allocator.take(spans * layout.size)
+    header[columns.WORKSPACE_SIZE] = allocator.size
+    return Plan(np.vstack([header[None], *(row[None] for row in rows), *more.rows]), capacity, dtype)
+
+
+def _most_tied(operations: Sequence[Operation]) -> int:
+    return max(len(_shared_later(operations, number)) for number in range(len(operations)))
+
+
+def _largest_bias(rows: Sequence[NDArray[np.int64]]) -> int:
+    return max((int(row[columns.BIAS_SIZE]) for row in rows if row[columns.KIND] == columns.DENSE), default=0)

@@ -1,0 +1,80 @@
+"""Where each parameter of a network lies in its flat vector, and what is known of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.layers import Operation
+from fastnn.lowering.blocks import Allocator
+from fastnn.tape import columns
+
+
+@dataclass(frozen=True)
+class Block:
+    """A named array inside a flat vector: its first element and its shape. decays: whether l2 is of it."""
+
+    offset: int
+    shape: tuple[int, ...]
+    decays: bool = False
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    def view(self, vector: NDArray[Any]) -> NDArray[Any]:
+        return vector[self.offset : self.offset + self.size].reshape(self.shape)
+
+
+@dataclass(frozen=True)
+class ParameterLayout:
+    """Where each parameter lies. count never counts the padding between blocks; size does."""
+
+    blocks: dict[str, Block]
+    size: int
+    unit: int
+
+    @property
+    def count(self) -> int:
+        return sum(block.size for block in self.blocks.values())
+
+    def extent(self, operation: Operation) -> tuple[int, int]:
+        """Where the parameters of an operation begin, and how many elements they take with the zeros between them."""
+        blocks = [self.blocks[name] for name in operation.parameter_names.values()]
+        if not blocks:
+            return 0, 0
+        begin, end = min(block.offset for block in blocks), max(block.offset + block.size for block in blocks)
+        return begin, -(-(end - begin) // self.unit) * self.unit
+
+    def table(self) -> NDArray[np.int64]:
+        """Rows of a tape that say all of this; see fastnn.tape.columns."""
+        entries = np.zeros((len(self.blocks), columns.BLOCK_ENTRY), np.int64)
+        for entry, block in zip(entries, self.blocks.values(), strict=True):
+            entry[columns.BLOCK_OFFSET], entry[columns.BLOCK_SIZE] = block.offset, block.size
+            entry[columns.BLOCK_FLAGS] = columns.DECAYS if block.decays else 0
+        return constants(entries.ravel())
+
+
+def layout_parameters(operations: Sequence[Operation], itemsize: int) -> ParameterLayout:
+    """Names are "<layer>.<parameter>", as in a torch Sequential: "0.weight", "0.bias", "1.0.weight", ..."""
+    allocator = Allocator(itemsize)
+    blocks = {}
+    for operation in operations:
+        for name, parameter in operation.parameters.items():
+            if parameter.tied_to is None:
+                offset = allocator.take(math.prod(parameter.shape))
+                blocks[operation.parameter_names[name]] = Block(offset, parameter.shape, parameter.decays)
+    return ParameterLayout(blocks, allocator.size, allocator.unit)
+
+
+def constants(values: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Whole numbers as rows of a tape."""
+    rows = -(-values.size // columns.COLUMNS)
+    padded = np.zeros(rows * columns.COLUMNS, np.int64)
+    padded[: values.size] = values
+    return padded.reshape(rows, columns.COLUMNS)

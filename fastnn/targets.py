@@ -1,0 +1,30 @@
+"""Targets as the kernels read them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastnn.checks import as_labels, as_numeric, as_rows
+from fastnn.losses import CrossEntropy, Loss
+
+
+def as_target(
+    y: ArrayLike, rows: int, shape: tuple[int, ...], loss: Loss, dtype: np.dtype[Any]
+) -> NDArray[Any]:  # fmt: skip
+    """Labels int64 (rows, ...), or rows of numbers (rows, O), for outputs of this shape a row. ValueError, TypeError.
+
+    Labels have the axes of the outputs without the last; an axis more are rows. What is one number a row may lack it.
+    """
+    array, around = as_numeric(y, "y"), shape[:-1]
+    if isinstance(loss, CrossEntropy) and array.ndim != 2 + len(around):
+        return as_labels(array, (rows, *around), shape[-1], loss.ignore_index, "y")
+    if shape[-1] == 1 and array.ndim == 1 + len(around):
+        array = array[..., None]
+    target = as_rows(array, shape, dtype, "y")
+    if len(target) != rows:
+        raise ValueError(f"y has {len(target)} rows; expected {rows}, as x")
+    loss.require_target(target)
+    return target

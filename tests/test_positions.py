@@ -1,0 +1,157 @@
+"""Rows of several positions, (B, T, C): each position is a row to dense layers, norms, dropout and the loss."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import needs
+import numpy as np
+import pytest
+from example_networks import DTYPES, Array, normal
+
+import fastnn
+from fastnn import BinaryCrossEntropy, CrossEntropy, Dense, Dropout, LayerNorm, Network, Residual, RMSNorm
+from fastnn.lowering import CHUNK_ROWS
+
+T, C, CLASSES = 5, 6, 4
+IGNORED = -100
+LAYERS = [Dense(8, "gelu"), Residual(LayerNorm(), Dense(8, "tanh"), Dense(8)), RMSNorm(), Dense(CLASSES)]
+
+
+def network(dtype: str = "float64", positions: bool = True, **settings: Any) -> Network:
+    return Network((T, C) if positions else C, settings.pop("layers", LAYERS), dtype=dtype, seed=3, **settings)
+
+
+def data(rows: int, dtype: str = "float64") -> tuple[Array, Array]:
+    labels = np.random.default_rng(rows).integers(0, CLASSES, (rows, T))
+    labels[0, 2:] = IGNORED
+    return normal(rows, T, C).astype(dtype), labels
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_outputs_loss_and_gradient_are_those_of_the_positions_as_rows(dtype: str) -> None:
+    sequences, single = network(dtype), network(dtype, positions=False)
+    (x, y), flat = data(7, dtype), (7 * T, C)
+    assert sequences(x).shape == (7, T, CLASSES)
+    assert sequences(x).tobytes() == single(x.reshape(flat)).tobytes()
+    assert sequences.loss(x, y) == single.loss(x.reshape(flat), y.ravel())
+    assert sequences.accuracy(x, y) == single.accuracy(x.reshape(flat), y.ravel())
+    assert sequences.gradient(x, y).tobytes() == single.gradient(x.reshape(flat), y.ravel()).tobytes()
+    assert sequences.predict(x).shape == (7, T)
+    assert np.allclose(sequences.predict_proba(x).sum(axis=-1), 1)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("rows", [CHUNK_ROWS + 9, 5 * CHUNK_ROWS + 3])
+def test_many_rows_in_chunks_are_those_rows_alone(rows: int, dtype: str) -> None:
+    net, (x, y) = network(dtype), data(rows, dtype)
+    assert net(x).tobytes() == b"".join(net(x[at : at + 40]).tobytes() for at in range(0, rows, 40))
+    trainer = net.trainer("sgd", rows)
+    assert trainer.forward(x).tobytes() == net(x).tobytes()
+    threads = fastnn.get_num_threads()
+    fastnn.set_num_threads(1)
+    alone = net.gradient(x, y)
+    fastnn.set_num_threads(threads)
+    assert net.gradient(x, y).tobytes() == alone.tobytes()
+
+
+def test_it_trains_as_its_positions_do() -> None:
+    """Epochs, steps and the rows that a report counts; ignored positions are in neither mean."""
+    sequences, single = network(), network(positions=False)
+    x, y = data(40)
+    trainers = sequences.trainer("adam", 8), single.trainer("adam", 8 * T)
+    for _ in range(3):
+        found = trainers[0].epoch(x, y, np.arange(40))
+        expected = trainers[1].epoch(x.reshape(-1, C), y.ravel(), np.arange(40 * T))
+        assert found == expected
+    assert found.rows == (y != IGNORED).sum()
+    assert trainers[0].step(x[:8], y[:8]) == trainers[1].step(x[:8].reshape(-1, C), y[:8].ravel())
+    assert sequences.parameters.tobytes() == single.parameters.tobytes()
+
+
+def test_fit_learns_each_position() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, T, C))
+    y = (x[..., 0] > x[..., 1]).astype(int)
+    net = Network((T, C), [Dense(16, "tanh"), Dropout(0.05), Dense(2)], seed=0)
+    net.fit(x, y, epochs=30, batch=32, optimizer=fastnn.Adam(0.01), validation=(x[:50], y[:50]), seed=0)
+    assert net.accuracy(x, y) > 0.95
+
+
+@pytest.mark.parametrize("loss", ["mse", BinaryCrossEntropy()], ids=["mse", "binary"])
+def test_rows_of_targets_may_have_their_axes(loss: Any) -> None:
+    layers = [Dense(5, "tanh"), Dense(2, "sigmoid")]
+    sequences, single = (network(positions=positions, layers=layers, loss=loss) for positions in (True, False))
+    x, y = normal(9, T, C), (normal(9, T, 2, seed=1) > 0).astype(float)
+    flat = x.reshape(-1, C), y.reshape(-1, 2)
+    assert sequences.loss(x, y) == single.loss(*flat)
+    assert sequences.evaluate(x, y) == single.evaluate(*flat)
+    assert sequences.gradient(x, y).tobytes() == single.gradient(*flat).tobytes()
+    assert sequences.trainer("sgd", 9).epoch(x, y, np.arange(9)).loss == pytest.approx(single.loss(*flat), rel=1e-12)
+
+
+def test_the_cost_and_the_summary_are_those_of_the_positions() -> None:
+    sequences, single = network(), network(positions=False)
+    assert sequences.cost(3) == single.cost(3 * T)
+    assert "(5, 6) -> (5, 8)" in sequences.summary()
+    assert sequences.parameter_count == single.parameter_count
+
+
+def test_it_is_kept_with_its_shape(tmp_path: Path) -> None:
+    net, (x, _) = network("float32"), data(3, "float32")
+    net.save(tmp_path / "net")
+    loaded = fastnn.load(tmp_path / "net")
+    assert loaded.input_shape == (T, C)
+    assert loaded(x).tobytes() == net(x).tobytes()
+    assert "Network([5, 6], " in repr(net)
+
+
+def test_the_gradient_is_pytorchs() -> None:
+    torch = needs.package("torch")
+    net, (x, y) = network(layers=[Dense(8, "tanh"), LayerNorm(), Dense(CLASSES)]), data(6)
+    module = fastnn.to_torch(net)
+    logits = module(torch.from_numpy(x))
+    loss = torch.nn.functional.cross_entropy(logits.reshape(-1, CLASSES), torch.from_numpy(y).reshape(-1))
+    loss.backward()
+    assert net.loss(x, y) == pytest.approx(float(loss.detach()), rel=1e-12)
+    found = net.named(net.gradient(x, y))
+    expected = [parameter.grad.numpy() for parameter in module.parameters()]
+    for values, other in zip(found.values(), expected, strict=True):
+        np.testing.assert_allclose(values, other.T, rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda net: net(normal(3, T, C + 1)), ValueError, r"x has shape \(3, 5, 7\); expected \(N, 5, 6\)"),
+        (lambda net: net(normal(T, C)), ValueError, r"expected \(N, 5, 6\); for one row pass x\[None, :\]"),
+        (lambda net: net.loss(normal(3, T, C), np.zeros(3, int)), ValueError, r"\(3, 5\), one label a position"),
+        (lambda net: net.loss(normal(1, T, C), [[0, 1, 2, 9, 1]]), ValueError, r"y\[0, 3\] is 9; expected 0\.\.3"),
+        (lambda net: net.loss(normal(1, T, C), np.zeros((1, T))), TypeError, "expected whole-number class labels"),
+        (lambda net: fastnn.to_onnx(net, "net.onnx"), ValueError, r"rows of shape \(5, 6\)"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_refused(call: Any, error: type[Exception], message: str) -> None:
+    net = network(layers=[Dense(CLASSES)])
+    with pytest.raises(error, match=message):
+        call(net)
+
+
+@pytest.mark.parametrize("inputs", [(), (3, 0), (2.5, 3), "3"])
+def test_shapes_that_are_none_are_refused(inputs: Any) -> None:
+    with pytest.raises((ValueError, TypeError), match="inputs is"):
+        Network(inputs, [Dense(2)])
+
+
+def test_labels_by_dtype_and_not_by_axes_inside_nopython_code() -> None:
+    """The kernels take labels with the axes of the positions, or flat."""
+    net, (x, y) = network(loss=CrossEntropy()), data(4)
+    flat = x.reshape(4, -1)
+    trainers = [net.copy().trainer("sgd", 4) for _ in range(2)]
+    losses = [
+        fastnn.training.train_step(*trainer.arrays[:5], flat, labels, trainer.workspace)
+        for trainer, labels in zip(trainers, (y, y.ravel()), strict=True)
+    ]
+    assert losses[0] == losses[1] == net.loss(x, y)
+    assert trainers[0].params.tobytes() == trainers[1].params.tobytes()
