@@ -3,57 +3,16 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
-from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
+from house import circles, module_arrows
+from sources import Sources, nodes
 
 import fastnn
 
-PACKAGE = Path(fastnn.__file__).parent
-SOURCES = {
-    ".".join(["fastnn", *path.relative_to(PACKAGE).with_suffix("").parts]).removesuffix(".__init__"): path
-    for path in sorted(PACKAGE.rglob("*.py"))
-}
-TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in SOURCES.items()}
-
-
-def is_type_checking(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-
-
-def nodes(tree: ast.AST, *, deferred: bool) -> Iterator[ast.AST]:
-    """All nodes; without deferred those that run when the module is imported."""
-    for node in ast.iter_child_nodes(tree):
-        if not deferred and (is_type_checking(node) or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)):
-            continue
-        yield node
-        yield from nodes(node, deferred=deferred)
-
-
-def imports(name: str, *, deferred: bool = True) -> set[str]:
-    """Modules that a module imports, by full name; `from package import module` counts as that module."""
-    package = name if SOURCES[name].name == "__init__.py" else name.rpartition(".")[0]
-    found = set()
-    for node in nodes(TREES[name], deferred=deferred):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            parents = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
-            base = ".".join([*parents, *([node.module] if node.module else [])])
-            modules = {f"{base}.{alias.name}" for alias in node.names} & set(SOURCES)
-            # `from fastnn import tape, Network` is of the module tape, and of the package for the rest.
-            found |= modules if len(modules) == len(node.names) else modules | {base}
-    return found
-
-
-def ours(names: set[str]) -> set[str]:
-    return {name for name in names if name.partition(".")[0] == "fastnn"}
-
-
-def modules_under(*packages: str) -> list[str]:
-    return [name for name in SOURCES if name.startswith(tuple(f"fastnn.{package}" for package in packages))]
+SOURCES = Sources.read(Path(fastnn.__file__).parent)
+imports, ours, modules_under = SOURCES.imports, SOURCES.ours, SOURCES.modules_under
 
 
 def test_the_sources_are_read() -> None:
@@ -69,10 +28,10 @@ def test_the_sources_are_read() -> None:
 COMPILERS = {"njit", "jit", "vectorize", "guvectorize", "cfunc", "stencil", "jitclass", "generated_jit", "overload"}
 
 
-@pytest.mark.parametrize("name", [name for name in SOURCES if name != "fastnn._jit"])
+@pytest.mark.parametrize("name", [name for name in SOURCES.paths if name != "fastnn._jit"])
 def test_only_jit_calls_numbas_compilers(name: str) -> None:
     numba_names, called = set(), set()
-    for node in nodes(TREES[name], deferred=True):
+    for node in nodes(SOURCES.trees[name], deferred=True):
         if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "numba":
             numba_names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.Attribute) and ast.unparse(node).startswith(("numba.", "nb.")):
@@ -83,18 +42,18 @@ def test_only_jit_calls_numbas_compilers(name: str) -> None:
 WRITTEN_IN_LLVM = ("fastnn._jit", "fastnn.compiler", "fastnn.simd", "fastnn.cuda.mma")
 
 
-@pytest.mark.parametrize("name", [name for name in SOURCES if not name.startswith(WRITTEN_IN_LLVM)])
+@pytest.mark.parametrize("name", [name for name in SOURCES.paths if not name.startswith(WRITTEN_IN_LLVM)])
 def test_llvmlite_is_for_what_is_written_in_llvm(name: str) -> None:
     assert not any(module.partition(".")[0] == "llvmlite" for module in imports(name))
     # Numba's code generation is LLVM too.
     assert not any(module.startswith(("numba.core", "numba.np")) for module in imports(name) - {"numba.core"})
 
 
-@pytest.mark.parametrize("name", [name for name in SOURCES if name != "fastnn.cuda.target"])
+@pytest.mark.parametrize("name", [name for name in SOURCES.paths if name != "fastnn.cuda.target"])
 def test_only_one_file_names_numbas_cuda_target(name: str) -> None:
     from_numba = {
         alias.name
-        for node in nodes(TREES[name], deferred=True)
+        for node in nodes(SOURCES.trees[name], deferred=True)
         if isinstance(node, ast.ImportFrom) and node.module == "numba"
         for alias in node.names
     }
@@ -102,7 +61,7 @@ def test_only_one_file_names_numbas_cuda_target(name: str) -> None:
     assert not any(module.startswith("numba.cuda") for module in imports(name))
 
 
-@pytest.mark.parametrize("name", [name for name in SOURCES if not name.startswith("fastnn.cuda")])
+@pytest.mark.parametrize("name", [name for name in SOURCES.paths if not name.startswith("fastnn.cuda")])
 def test_the_cuda_target_is_imported_when_it_is_asked_for(name: str) -> None:
     assert not any(module.startswith("fastnn.cuda") for module in imports(name, deferred=False))
 
@@ -111,11 +70,11 @@ def test_the_cuda_target_is_imported_when_it_is_asked_for(name: str) -> None:
 COMPILED = ("fastnn.kernels", "fastnn.simd", "fastnn.tape", "fastnn.training")
 
 
-@pytest.mark.parametrize("name", [name for name in SOURCES if not name.startswith((*COMPILED, "fastnn._jit"))])
+@pytest.mark.parametrize("name", [name for name in SOURCES.paths if not name.startswith((*COMPILED, "fastnn._jit"))])
 def test_kernels_are_made_in_the_rooms_of_kernels_alone(name: str) -> None:
     from_jit = {
         alias.name
-        for node in nodes(TREES[name], deferred=True)
+        for node in nodes(SOURCES.trees[name], deferred=True)
         if isinstance(node, ast.ImportFrom) and node.module == "fastnn._jit"
         for alias in node.names
     }
@@ -154,7 +113,7 @@ def test_the_tape_and_training_know_kernels_and_no_network() -> None:
 
 
 PROGRAM = ("fastnn.bench", "fastnn.report", "fastnn.demo", "fastnn.train.command", "fastnn.cli", "fastnn.__main__")
-CORE = [name for name in SOURCES if not name.startswith(PROGRAM)]
+CORE = [name for name in SOURCES.paths if not name.startswith(PROGRAM)]
 
 
 @pytest.mark.parametrize("name", CORE)
@@ -162,14 +121,14 @@ def test_the_library_knows_nothing_of_its_program(name: str) -> None:
     assert not [module for module in ours(imports(name)) if module.startswith(PROGRAM)]
 
 
-@pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.parametrize("name", SOURCES.paths)
 def test_what_draws_is_imported_when_a_picture_is_asked_for(name: str) -> None:
     """So that they may be missing, and that nothing else waits for them."""
     drawers = {"plotly", "matplotlib", "plotext", "jinja2"}
     assert not {module.partition(".")[0] for module in imports(name, deferred=False)} & drawers
 
 
-@pytest.mark.parametrize("name", [name for name in SOURCES if not name.startswith("fastnn.bench.peers")])
+@pytest.mark.parametrize("name", [name for name in SOURCES.paths if not name.startswith("fastnn.bench.peers")])
 def test_other_libraries_are_imported_when_a_format_of_theirs_is_asked_for(name: str) -> None:
     others = {"torch", "onnx", "onnxruntime", "jax", "pandas", "polars", "pyarrow"}
     assert not {module.partition(".")[0] for module in imports(name, deferred=False)} & others
@@ -181,7 +140,7 @@ def test_the_formats_of_others_stand_above_the_library(name: str) -> None:
         assert not [module for module in ours(imports(name)) if module.startswith("fastnn.interchange")]
 
 
-@pytest.mark.parametrize("name", [name for name in SOURCES if not name.startswith("fastnn.sklearn")])
+@pytest.mark.parametrize("name", [name for name in SOURCES.paths if not name.startswith("fastnn.sklearn")])
 def test_scikit_learn_is_imported_by_its_estimators_and_its_peer_alone(name: str) -> None:
     """It takes a second; what else needs it asks for it then, and nothing asks for the estimators."""
     assert not [module for module in imports(name) if module.startswith("fastnn.sklearn")]
@@ -189,7 +148,7 @@ def test_scikit_learn_is_imported_by_its_estimators_and_its_peer_alone(name: str
         assert not [module for module in imports(name, deferred=False) if module.partition(".")[0] == "sklearn"]
 
 
-@pytest.mark.parametrize("name", [name for name in SOURCES if name not in ("fastnn.cli", "fastnn.__main__")])
+@pytest.mark.parametrize("name", [name for name in SOURCES.paths if name not in ("fastnn.cli", "fastnn.__main__")])
 def test_nothing_imports_the_command_line(name: str) -> None:
     assert "fastnn.cli" not in imports(name)
 
@@ -206,17 +165,13 @@ def test_the_core_never_imports_the_package_that_imports_it() -> None:
 
 
 def test_there_are_no_circles() -> None:
-    graph = {name: ours(imports(name)) - {name} for name in SOURCES}
-    try:
-        list(TopologicalSorter(graph).static_order())
-    except CycleError as error:
-        pytest.fail(f"a circle of imports: {' -> '.join(error.args[1])}")
+    assert circles(module_arrows(SOURCES)) == []
 
 
 # Files ----------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.parametrize("name", SOURCES.paths)
 def test_a_file_has_fewer_than_400_lines_and_says_what_it_is(name: str) -> None:
-    assert len(SOURCES[name].read_text(encoding="utf-8").splitlines()) < 400
-    assert ast.get_docstring(TREES[name])
+    assert SOURCES.lines(name) < 400
+    assert ast.get_docstring(SOURCES.trees[name])
