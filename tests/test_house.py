@@ -6,7 +6,7 @@ import ast
 from pathlib import Path
 
 import pytest
-from house import circles, module_arrows
+from house import circles, module_arrows, mutual_pairs, room_arrows, room_files
 from sources import Sources, nodes
 
 import fastnn
@@ -168,7 +168,28 @@ def test_there_are_no_circles() -> None:
     assert circles(module_arrows(SOURCES)) == []
 
 
-# Files ----------------------------------------------------------------------------------------------------------------
+# Rooms and files ------------------------------------------------------------------------------------------------------
+
+# Rooms with more than 25 files, and how many they have; they may lose files and gain none.
+CROWDED = {"fastnn": 29}
+# Rooms that reach each other along imports, and pairs that import each other: they may become fewer, and not more.
+ROOMS_IN_CIRCLES, MUTUAL_PAIRS = 17, 13
+FILES = room_files(SOURCES)
+
+
+@pytest.mark.parametrize("room", sorted(FILES))
+def test_a_room_has_at_most_25_files(room: str) -> None:
+    assert FILES[room] <= CROWDED.get(room, 25)
+
+
+def test_a_room_is_called_crowded_while_it_is() -> None:
+    assert [room for room in CROWDED if FILES[room] <= 25] == []
+
+
+def test_rooms_in_circles_become_no_more() -> None:
+    arrows = room_arrows(SOURCES)
+    assert len([room for circle in circles(arrows) for room in circle]) <= ROOMS_IN_CIRCLES
+    assert len(mutual_pairs(arrows)) <= MUTUAL_PAIRS
 
 
 @pytest.mark.parametrize("name", SOURCES.paths)
