@@ -35,7 +35,7 @@ from fastnn.losses import (
     as_loss,
     describe_loss,
 )
-from fastnn.lowering import Plan, layout_parameters, lower
+from fastnn.lowering import SPAN_ROWS, Plan, layout_parameters, lower
 from fastnn.optimizers import Optimizer
 from fastnn.precision import require_precision
 from fastnn.step_cost import step_cost
@@ -231,24 +231,27 @@ class Network:
 
     # Running --------------------------------------------------------------------------------------------------------
 
-    def plan(self, capacity: int, gradients: bool = True, keep: bool = False) -> Plan:
+    def plan(
+        self, capacity: int, gradients: bool = True, keep: bool = False, span: int = SPAN_ROWS
+    ) -> Plan:  # fmt: skip
         """The tape for batches of up to `capacity` rows; a workspace for it comes from Plan.workspace().
 
-        keep: every value and gradient keeps its place, to be looked at; else those that are done with make room.
+        keep: every value and gradient keeps its place, to be looked at; else those that are done with make room. span:
+        rows whose gradient is summed as one. A larger batch goes a span at a time, and the sums are added in a fixed
+        tree: its bits depend on the span, and on nothing else.
         """
         capacity = as_count(capacity, "batch")
-        require_memory(
-            capacity * (self.inputs + sum(operation.outputs for operation in self.operations)),
-            self.dtype,
-            f"a batch of {capacity:,}",
-        )
-        plan = self._lower(capacity, gradients, keep)
+        span = as_count(span, "span")
+        # Before it is laid out, which would overflow.
+        rows, width = min(capacity, span) if gradients else capacity, sum(each.outputs for each in self.operations)
+        require_memory(rows * (self.inputs + width) + capacity * self.outputs, self.dtype, f"a batch of {capacity:,}")
+        plan = self._lower(capacity, gradients, keep, span)
         for kind in set(plan.kinds):
             bind(kind, self.dtype.itemsize, gradients)
         return plan
 
-    def _lower(self, capacity: int, gradients: bool, keep: bool = False) -> Plan:
-        return lower(self.operations, self.layout, self.loss_function, self.dtype, capacity, gradients, keep)
+    def _lower(self, capacity: int, gradients: bool, keep: bool = False, span: int = SPAN_ROWS) -> Plan:
+        return lower(self.operations, self.layout, self.loss_function, self.dtype, capacity, gradients, keep, span)
 
     def _workspace(self, rows: int, gradients: bool) -> tuple[Plan, NDArray[Any]]:
         """This thread's plan and workspace, made larger when a call needs it; one for many rows is not kept."""
@@ -335,11 +338,11 @@ class Network:
     # Training -------------------------------------------------------------------------------------------------------
 
     def trainer(
-        self, optimizer: str | Optimizer = "adam", batch: int = 32, seed: int = 0
+        self, optimizer: str | Optimizer = "adam", batch: int = 32, seed: int = 0, span: int = SPAN_ROWS
     ) -> Trainer | CudaTrainer:  # fmt: skip
-        """All that a training loop needs, allocated once; see fastnn.Trainer. seed: of dropout."""
+        """All that a training loop needs, allocated once; see fastnn.Trainer. seed: of dropout. span: of sums, CPU."""
         if self._memory is None:
-            return Trainer(self, optimizer, batch, seed)
+            return Trainer(self, optimizer, batch, seed, span)
         from fastnn.cuda.trainer import CudaTrainer
 
         return CudaTrainer(self, self._memory, optimizer, batch)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
 from threading import Lock
 from typing import Any, Protocol
@@ -20,7 +20,7 @@ from fastnn.held import Checks, Epoch, EpochTrainer, Held
 from fastnn.kernels.dropout import SEEDS
 from fastnn.layers import Operation
 from fastnn.losses import CrossEntropy, Loss, Perceptron
-from fastnn.lowering import ParameterLayout, Plan
+from fastnn.lowering import SPAN_ROWS, ParameterLayout, Plan
 from fastnn.optimizers import Optimizer, as_optimizer
 from fastnn.tape.columns import OUTPUT_AT
 
@@ -52,7 +52,9 @@ class Trainable(Checks, Protocol):
 
     def named(self, vector: NDArray[Any]) -> Mapping[str, NDArray[Any]]: ...
 
-    def plan(self, capacity: int, gradients: bool = True, keep: bool = False) -> Plan: ...
+    def plan(
+        self, capacity: int, gradients: bool = True, keep: bool = False, span: int = SPAN_ROWS
+    ) -> Plan: ...  # fmt: skip
 
     def evaluate(self, held: Held, /) -> Evaluation: ...
 
@@ -120,19 +122,23 @@ class Trainer(EpochTrainer):
 
     arrays: (tape, params, grads, state, control, workspace), the arguments of fastnn.training.train_step for use in
     nopython code; params is the network's own vector. A trainer belongs to one thread at a time. seed: of dropout,
-    below 2**31; what a step drops follows from it and from the number of the step, both of which control holds.
+    below 2**31; what a step drops follows from it and from the number of the step, both of which control holds. span:
+    rows of a batch whose gradient is summed as one; what a larger batch adds up depends on it, and on nothing else, and
+    its values take the room of one span for each thread.
     """
 
     network: Trainable
 
     def __init__(
-        self, network: Trainable, optimizer: str | Optimizer = "adam", batch: int = 32, seed: int = 0
+        self, network: Trainable, optimizer: str | Optimizer = "adam", batch: int = 32, seed: int = 0,
+        span: int = SPAN_ROWS,
     ) -> None:  # fmt: skip
         require_gradient(network.operations, network.loss_function)
         self.network = network
         self.optimizer = as_optimizer(optimizer)
         self.batch = as_count(batch, "batch")
-        plan = network.plan(self.batch)
+        self.span = as_count(span, "span")
+        plan = network.plan(self.batch, span=self.span)
         size, dtype = network.layout.size, network.dtype
         state_size = self.optimizer.state_size(size)
         require_memory(size + state_size + plan.workspace_size, dtype, f"training with batches of {batch}")
@@ -257,9 +263,42 @@ class Trainer(EpochTrainer):
         y = self.network.as_target(y, len(x))
         key = training.key_of_step(self.control)
         loss = tape.loss_and_gradient_with(self.tape, self.params, self.grads, x, y, self.workspace, key)
-        if self.control[training.L2] > 0:
-            training.join_penalty(self.tape, self.params, self.grads, self.control, len(x))
+        self._join_penalty(len(x))
         return float(loss)
+
+    def accumulate(self, parts: Sequence[tuple[ArrayLike, ArrayLike]]) -> float:
+        """Overwrite grads with the gradient of one batch that comes in parts (x, y), as `gradient` of all of it would.
+
+        To the bit, and so each part but the last has a whole number of spans of rows. Returns the loss. ValueError.
+        """
+        found = [self._part(x, y, last=index == len(parts) - 1) for index, (x, y) in enumerate(parts)]
+        rows = sum(len(x) for x, _ in found)
+        if not self.span < rows <= self.batch:
+            raise ValueError(
+                f"the parts have {rows} rows; expected more than a span, {self.span}, and at most this trainer's "
+                f"batch, {self.batch}"
+            )
+        divisor = tape.loss_divisor(self.tape, np.concatenate([y for _, y in found]))
+        key, at, total = training.key_of_step(self.control), 0, 0.0
+        arrays, all_of_them = (self.tape, self.params, self.grads), np.empty(0, np.int64)
+        for x, y in found:
+            total = tape.add_spans(*arrays, x, y, all_of_them, self.workspace, key, at, divisor, total)
+            at += len(x)
+        tape.finish_spans(self.tape, self.grads, self.workspace, rows)
+        self._join_penalty(rows)
+        return float(total / divisor)
+
+    def _part(self, x: ArrayLike, y: ArrayLike, last: bool) -> tuple[NDArray[Any], NDArray[Any]]:
+        x = self.network.as_input(x)
+        if len(x) == 0 or (not last and len(x) % self.span):
+            raise ValueError(
+                f"a part has {len(x)} rows; expected a multiple of the span, {self.span}, but for the last"
+            )
+        return x, self.network.as_target(y, len(x))
+
+    def _join_penalty(self, rows: int) -> None:
+        if self.control[training.L2] > 0:
+            training.join_penalty(self.tape, self.params, self.grads, self.control, rows)
 
     def apply(self) -> None:
         """One optimizer update from grads, whoever wrote them."""

@@ -22,8 +22,11 @@ from fastnn.tape import (
     count_hits,
     forward_and_loss,
     forward_with,
+    gather,
     goes_in_chunks,
+    gradient_by_spans,
     mean_weight,
+    no_order,
     output,
     targets_in_range,
 )
@@ -40,6 +43,7 @@ from fastnn.tape.columns import (
     DECAYS,
     LOSS_MEAN,
     OUTPUT_ROWS,
+    SPAN_ROWS,
     TIED,
 )
 
@@ -126,6 +130,8 @@ def train_step(tape, params, grads, state, control, x, y, workspace):
     gradient only where it must be clipped as a whole or joined by a penalty, which the loss is without; else weights
     may be updated while their gradient is in cache.
     """
+    if x.shape[0] > tape[0, SPAN_ROWS]:
+        return _step_by_spans(tape, params, grads, state, control, x, y, no_order(tape), workspace)
     key = key_of_step(control)
     value = forward_and_loss(tape, params, x, y, workspace, key)
     if not math.isfinite(value):
@@ -133,12 +139,26 @@ def train_step(tape, params, grads, state, control, x, y, workspace):
     whole = control[CLIP_NORM] > 0 or control[L2] > 0 or tape[0, TIED] > 0
     if whole or params.size < FUSED_PARAMETERS or goes_in_chunks(tape, x.shape[0]):
         backward_with(tape, params, grads, x, workspace, key)
-        if control[L2] > 0:
-            join_penalty(tape, params, grads, control, x.shape[0])
-        apply_gradient(params, grads, state, control)
+        _apply_with_penalty(tape, params, grads, state, control, x.shape[0])
     else:
         kind, rule = _next_rule(control)
         backward_and_update(tape, params, state, x, workspace, key, kind, rule)
+    return value
+
+
+@kernel(inlined=True)
+def _apply_with_penalty(tape, params, grads, state, control, rows):
+    if control[L2] > 0:
+        join_penalty(tape, params, grads, control, rows)
+    apply_gradient(params, grads, state, control)
+
+
+@kernel(late=True, returns=float64)
+def _step_by_spans(tape, params, grads, state, control, x, y, order, workspace):
+    """A step on more rows than a span: on x, or on x[order] where order is not empty."""
+    value = gradient_by_spans(tape, params, grads, x, y, order, workspace, key_of_step(control))
+    if math.isfinite(value):
+        _apply_with_penalty(tape, params, grads, state, control, order.size if order.size > 0 else x.shape[0])
     return value
 
 
@@ -206,14 +226,14 @@ def _take_rows(target, y, order, at, rows):
 _take = by_type(lambda target, y, *rest: _take_labels if y.ndim == 1 else _take_rows)
 
 
-@kernel
-def _gather(batch, x, order, at):
-    """batch (rows, I) = x[order[at:at + rows]]"""
-    rows, width = batch.shape
-    for i in range(rows):
-        source = order[at + i]
-        for j in range(width):
-            batch[i, j] = x[source, j]
+@kernel(inlined=True)
+def _step_on(tape, params, grads, state, control, x, y, order, at, rows, workspace):
+    """A step on x[order[at:at + rows]], whose targets are y."""
+    if rows > tape[0, SPAN_ROWS]:
+        return _step_by_spans(tape, params, grads, state, control, x, y, vector(order, at, rows), workspace)
+    batch = matrix(workspace, tape[0, BATCH_AT], rows, x.shape[1])
+    gather(batch, x, order, at)
+    return train_step(tape, params, grads, state, control, batch, y, workspace)
 
 
 @kernel(late=True)
@@ -230,15 +250,13 @@ def run_epoch(report, tape, params, grads, state, control, x, y, order, target, 
         if report[STEPS] == steps:
             return
         rows = min(batch, order.size - at)
-        x_batch = matrix(workspace, tape[0, BATCH_AT], rows, x.shape[1])
-        _gather(x_batch, x, order, at)
         y_batch = _take(target, y, order, at, rows)
         weight = mean_weight(tape, y_batch)
         if weight == 0:
             report[STEPS] += 1
             continue
         penalty = 0.5 * control[L2] * squared_weights(tape, params) if control[L2] > 0 else 0.0
-        value = train_step(tape, params, grads, state, control, x_batch, y_batch, workspace)
+        value = _step_on(tape, params, grads, state, control, x, y_batch, order, at, rows, workspace)
         if not math.isfinite(value):
             report[LOSS_SUM] = value
             return

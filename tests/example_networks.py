@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -45,3 +46,11 @@ def poison(array: Array, byte: int | None) -> None:
         array.fill(np.nan)
     else:
         array.view(np.uint8).fill(byte)
+
+
+def tree(parts: Sequence[Array]) -> Array:
+    """The largest power of two of them that leaves some, and those: each added so by itself, then both."""
+    if len(parts) == 1:
+        return parts[0]
+    left = 1 << ((len(parts) - 1).bit_length() - 1)
+    return tree(parts[:left]) + tree(parts[left:])

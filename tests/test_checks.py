@@ -240,8 +240,8 @@ def test_what_does_not_fit_is_refused_before_it_is_allocated(monkeypatch: pytest
     for too_large in (
         lambda: mlp(3000, 3000, 2),
         lambda: mlp(6, 3, 3_000_000),
-        lambda: net.trainer("sgd", 1_000_000),
-        lambda: net.plan(1_000_000),
+        lambda: net.trainer("sgd", 3_000_000),
+        lambda: net.plan(3_000_000),
         lambda: large.trainer("adam", 1),  # whose moments do not fit
     ):
         with pytest.raises(ValueError, match=r"needs 0\.\d GiB and 0\.0 GiB of memory are free; make the network or"):

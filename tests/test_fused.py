@@ -10,15 +10,15 @@ import needs
 import numba
 import numpy as np
 import pytest
+from example_networks import tree
 from limits import Array
 from processes import run_python
 
 import fastnn
 from fastnn.kernels.dense import CHUNK_COLUMNS, CHUNK_ROWS
 from fastnn.lowering import CHUNK_ROWS as ROWS
-from fastnn.lowering import CHUNKED_WORK, work_of
+from fastnn.lowering import CHUNKED_WORK, SPAN_ROWS, work_of
 from fastnn.tape import columns, goes_in_chunks
-from fastnn.tape.columns import CHUNKS_OF_SPAN
 from fastnn.trainer import Trainer
 from fastnn.training import FUSED_PARAMETERS
 
@@ -26,7 +26,7 @@ OPTIMIZERS = [
     fastnn.SGD(0.1, weight_decay=0.01), fastnn.Momentum(0.01), fastnn.Nesterov(0.01), fastnn.Adam(0.001),
     fastnn.AdamW(0.001, weight_decay=0.1),
 ]  # fmt: skip
-SPAN = ROWS * CHUNKS_OF_SPAN
+SPAN = SPAN_ROWS
 
 
 def batch_of(net: fastnn.Network, rows: int, seed: int = 0) -> tuple[Array, Array]:
@@ -69,12 +69,8 @@ def test_clipping_sees_the_whole_gradient() -> None:
 
 
 def in_spans(net: fastnn.Network, x: Array, y: Array) -> Array:
-    """The gradient of the sum over rows, span by span, added in their order."""
-    parts = [net.gradient(x[at : at + SPAN], y[at : at + SPAN]) for at in range(0, len(x), SPAN)]
-    total = parts[0].copy()
-    for part in parts[1:]:
-        total += part
-    return total
+    """The gradient of the sum over rows, span by span, added as a tree."""
+    return tree([net.gradient(x[at : at + SPAN], y[at : at + SPAN]) for at in range(0, len(x), SPAN)])
 
 
 def chunked_network(dtype: str) -> fastnn.Network:

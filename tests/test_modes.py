@@ -38,7 +38,7 @@ from fastnn.kernels import matmul as products
 from fastnn.kernels.activation import silu
 from fastnn.kernels.dropout import NO_KEY
 from fastnn.simd import views
-from fastnn.tape import columns, walk
+from fastnn.tape import chunks, columns, spans
 
 # Every operation beside dense layers and activations; a residual block has the way around the caller's x.
 BLOCKS = [
@@ -141,11 +141,18 @@ def chunks_in_plain_python() -> None:
     trainer = fastnn.mlp(3, 4, 2, seed=0, dtype="float64").trainer("sgd", rows)
     x, y = np.random.default_rng(0).normal(size=(rows, 3)), np.arange(rows) % 2
     trainer.gradient(x, y)
-    walk._forward_parallel(1, trainer.tape, trainer.params, x, trainer.workspace, NO_KEY)
-    walk.forward_and_loss(trainer.tape, trainer.params, x, y, trainer.workspace, NO_KEY)
-    walk._backward_parallel(1, trainer.tape, trainer.params, x, trainer.workspace, NO_KEY)
-    at = trainer.tape[0, columns.PARTIALS_AT]
-    assert np.array_equal(trainer.workspace[at : at + trainer.grads.size], trainer.grads)
+    right = trainer.forward(x).copy()
+    chunks._forward_parallel(1, trainer.tape, trainer.params, x, trainer.workspace, NO_KEY)
+    assert np.array_equal(trainer.forward(x), right)
+    whole = trainer.grads.copy()
+    by_spans = fastnn.mlp(3, 4, 2, seed=0, dtype="float64").trainer("sgd", rows, span=100)
+    arrays = by_spans.tape, by_spans.params, x
+    spans._forward_parallel(1, *arrays, by_spans.workspace, NO_KEY)
+    assert np.array_equal(by_spans.forward(x), right)
+    spans._group_parallel(1, *arrays, y, np.empty(0, np.int64), by_spans.workspace, NO_KEY, 0, 0, 3, float(rows))
+    at = by_spans.tape[0, columns.PARTIALS_AT]
+    partials = by_spans.workspace[at : at + 3 * whole.size].reshape(3, -1)
+    assert np.allclose(partials.sum(axis=0), whole, rtol=1e-12, atol=1e-15)
 
 
 def in_plain_python() -> None:

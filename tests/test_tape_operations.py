@@ -26,7 +26,7 @@ W, SHIFT = OWN, OWN + 1
 
 
 @kernel(late=True)
-def scale(tape, i, params, x, workspace, at, rows, key):
+def scale(tape, i, params, x, workspace, at, rows, key, begin):
     width = tape[i, WIDTH_IN]
     source = values_at(tape[i, INPUT], width, x, workspace, at, rows)
     y, w = matrix(workspace, tape[i, OUTPUT] + at * width, rows, width), vector(params, tape[i, W], width)
@@ -36,7 +36,7 @@ def scale(tape, i, params, x, workspace, at, rows, key):
 
 
 @kernel(late=True)
-def scale_inward(tape, i, params, x, workspace, at, rows, key):
+def scale_inward(tape, i, params, x, workspace, at, rows, key, begin):
     width = tape[i, WIDTH_IN]
     dx = matrix(workspace, tape[i, DINPUT] + at * width, rows, width)
     dy, w = matrix(workspace, tape[i, DOUTPUT] + at * width, rows, width), vector(params, tape[i, W], width)
@@ -137,7 +137,7 @@ def test_a_number_is_registered_once() -> None:
 
 
 @kernel(late=True)
-def nothing(tape, i, params, x, workspace, at, rows, key):
+def nothing(tape, i, params, x, workspace, at, rows, key, begin):
     workspace[0] = 7
 
 
@@ -147,7 +147,7 @@ def test_one_kernel_may_have_several_numbers() -> None:
 
     @numba.njit
     def call(kind, tape, params, x, workspace):  # type: ignore[no-untyped-def]
-        forward_operation(kind, tape, 0, params, x, workspace, 0, 1, 0)
+        forward_operation(kind, tape, 0, params, x, workspace, 0, 1, 0, 0)
 
     for kind in kinds:
         workspace = np.zeros(4)
@@ -159,7 +159,7 @@ def test_one_kernel_may_have_several_numbers() -> None:
 def test_arrays_that_no_kernel_of_a_table_takes_are_refused() -> None:
     @numba.njit
     def call(kind, tape, params, x, workspace):  # type: ignore[no-untyped-def]
-        forward_operation(kind, tape, 0, params, x, workspace, 0, 1, 0)
+        forward_operation(kind, tape, 0, params, x, workspace, 0, 1, 0, 0)
 
     tape = np.zeros((1, columns.COLUMNS), np.int64)
     for x in (np.zeros((4, 4))[:, ::2], np.zeros((4, 4), np.float32), np.zeros(4)):

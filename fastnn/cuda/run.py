@@ -200,7 +200,7 @@ class TiledRun(Run):
 
     def __init__(self, network: Trainable, params: Any, capacity: int, doubles: NDArray[np.float64]) -> None:
         super().__init__(network, params, capacity, doubles)
-        tape = network.plan(capacity, keep=True).tape
+        tape = network.plan(capacity, keep=True, span=capacity).tape
         self._tape = tape
         self._alphas = doubles[EXTRAS : EXTRAS + len(network.operations)]
         self._precision = network.precision

@@ -127,13 +127,12 @@ def _rows_of_weighted_labels(losses, dlogits, logits, labels, class_weight, igno
 
 
 @kernel(late=True, returns=float64)
-def cross_entropy(losses, dlogits, logits, labels, class_weight, ignore_index, label_smoothing, mean):
-    """Overwrites losses (B,) and dlogits, the gradient of the mean (or of the sum); returns that mean (or sum).
+def cross_entropy_sum(losses, dlogits, logits, labels, class_weight, ignore_index, label_smoothing, divisor):
+    """Overwrites losses (B,) and dlogits, the gradient of their sum over divisor; returns the sum.
 
-    The gradient row of an ignored label is 0. With nothing left to average the mean is NaN, as in torch.
+    The gradient row of an ignored label is 0.
     """
     rows, classes = logits.shape
-    divisor = label_weight(labels, class_weight, ignore_index) if mean else 1.0
     weight_sum = row_sum(class_weight) if class_weight.size > 0 else float(classes)
     hard, soft, scale = 1 - label_smoothing, label_smoothing / classes, 1 / divisor
     together = rows_together(classes)
@@ -149,6 +148,19 @@ def cross_entropy(losses, dlogits, logits, labels, class_weight, ignore_index, l
             continue
         total = _rows_of_weighted_labels(losses, dlogits, logits, labels, class_weight, ignore_index, begin, count,
                                          wide_total, total, hard, soft, weight_sum, scale)  # fmt: skip
+    return total
+
+
+@kernel
+def cross_entropy(losses, dlogits, logits, labels, class_weight, ignore_index, label_smoothing, mean):
+    """Overwrites losses (B,) and dlogits, the gradient of the mean (or of the sum); returns that mean (or sum).
+
+    The gradient row of an ignored label is 0. With nothing left to average the mean is NaN, as in torch.
+    """
+    divisor = label_weight(labels, class_weight, ignore_index) if mean else 1.0
+    total = cross_entropy_sum(
+        losses, dlogits, logits, labels, class_weight, ignore_index, label_smoothing, divisor
+    )  # fmt: skip
     return total / divisor
 
 
@@ -174,10 +186,9 @@ def _row_of_probabilities(gradient, row, target, class_weight, label_smoothing, 
 
 
 @kernel(late=True, returns=float64)
-def cross_entropy_probabilities(losses, dlogits, logits, target, class_weight, label_smoothing, mean):
-    """Cross-entropy against probability rows; the same outputs as cross_entropy."""
+def cross_entropy_probabilities_sum(losses, dlogits, logits, target, class_weight, label_smoothing, divisor):
+    """Cross-entropy against probability rows; the same outputs as cross_entropy_sum."""
     rows, classes = logits.shape
-    divisor = float(rows) if mean else 1.0
     total = 0.0
     for i in range(rows):
         loss = _row_of_probabilities(
@@ -186,7 +197,17 @@ def cross_entropy_probabilities(losses, dlogits, logits, target, class_weight, l
         )  # fmt: skip
         losses[i] = loss
         total += loss
-    return total / divisor
+    return total
+
+
+@kernel
+def cross_entropy_probabilities(losses, dlogits, logits, target, class_weight, label_smoothing, mean):
+    """Cross-entropy against probability rows; the same outputs as cross_entropy."""
+    divisor = float(logits.shape[0]) if mean else 1.0
+    return (
+        cross_entropy_probabilities_sum(losses, dlogits, logits, target, class_weight, label_smoothing, divisor)
+        / divisor
+    )
 
 
 @kernel
@@ -295,10 +316,15 @@ def elementwise_gradient(dprediction, prediction, target, kind, scale):
 @kernel
 def elementwise_loss(dprediction, prediction, target, kind, mean):
     """Overwrites dprediction with the gradient of the mean (or the sum) over all elements; returns that mean (sum)."""
-    n = prediction.size
-    divisor = float(n) if mean else 1.0
+    divisor = float(prediction.size) if mean else 1.0
+    return elementwise_loss_sum(dprediction, prediction, target, kind, divisor) / divisor
+
+
+@kernel
+def elementwise_loss_sum(dprediction, prediction, target, kind, divisor):
+    """Overwrites dprediction with the gradient of the sum over divisor; returns the sum."""
     # The gradient's place holds the losses until they are summed.
     elementwise_losses(flat(dprediction), flat(prediction), flat(target), kind)
     total = row_sum(flat(dprediction))
     elementwise_gradient(flat(dprediction), flat(prediction), flat(target), kind, 1 / divisor)
-    return total / divisor
+    return total

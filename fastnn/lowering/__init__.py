@@ -1,11 +1,12 @@
 """From a graph of operations to a tape: where each parameter, value and gradient lies."""
 
-from fastnn.lowering.lower import CHUNK_ROWS, CHUNKED_WORK, WORK_OF_VALUE, Plan, lower, work_of
+from fastnn.lowering.lower import CHUNK_ROWS, CHUNKED_WORK, SPAN_ROWS, WORK_OF_VALUE, Plan, lower, work_of
 from fastnn.lowering.parameters import Block, ParameterLayout, layout_parameters
 
 __all__ = [
     "CHUNKED_WORK",
     "CHUNK_ROWS",
+    "SPAN_ROWS",
     "WORK_OF_VALUE",
     "Block",
     "ParameterLayout",

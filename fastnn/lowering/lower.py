@@ -22,6 +22,8 @@ from fastnn.tape import columns, fan_out, tied
 # Batches of more than CHUNK_ROWS go through networks of at most so much work a row a chunk at a time. A step of 10,000
 # rows of 4-32-16-4 on one thread, without partial sums: 64 rows 765 us, 128 730, 256 718, 512 708.
 CHUNK_ROWS, CHUNKED_WORK = 256, 4_096
+# Rows whose gradient is summed as one, and how many such sums of a small network threads make before they are added.
+SPAN_ROWS, SPANS_AT_ONCE = 1_024, 32
 # What a value costs beside its multiply-adds, in multiply-adds: a row of 3-4-2 takes as long as 60 of them.
 WORK_OF_VALUE = 8
 
@@ -187,68 +189,114 @@ def _scratch(operations: Sequence[Operation], layout: ParameterLayout, rows: int
     return max(own, *(layout.extent(operation)[1] for operation in registered), 0)
 
 
-def _class_weights(loss: Loss) -> NDArray[np.int64]:
-    weights = loss.class_weight if isinstance(loss, CrossEntropy) and loss.class_weight else []
-    return np.array(weights, np.float64).view(np.int64)
-
-
-def _describe_loss(header: NDArray[np.int64], loss: Loss) -> None:
+def _describe_loss(header: NDArray[np.int64], loss: Loss, more: _Constants) -> None:
     header[columns.LOSS], header[columns.LOSS_MEAN] = LOSS_NAMES.index(loss.name), loss.reduction == "mean"
     if isinstance(loss, CrossEntropy):
         header[columns.IGNORE_INDEX] = loss.ignore_index
         header[columns.LABEL_SMOOTHING] = columns.bits(loss.label_smoothing)
+        if loss.class_weight:
+            header[columns.CLASS_WEIGHTS] = more.add(np.array(loss.class_weight, np.float64).view(np.int64))
 
 
-def chunk_of(operations: Sequence[Operation], capacity: int) -> int:
-    """Rows of a chunk, or 0 where a network goes layer by layer.
+def _describe_parameters(header: NDArray[np.int64], layout: ParameterLayout, more: _Constants) -> None:
+    header[columns.BLOCKS] = len(layout.blocks)
+    header[columns.BLOCKS_AT] = more.add(layout.table())
 
-    Operations that share parameters set gradients aside in one place, which threads would share.
-    """
-    small = work_of(operations) <= CHUNKED_WORK and not any(operation.shares for operation in operations)
-    return CHUNK_ROWS if small and capacity > CHUNK_ROWS else 0
+
+@dataclass
+class _Lowering:
+    """See lower."""
+
+    operations: Sequence[Operation]
+    layout: ParameterLayout
+    dtype: np.dtype[Any]
+    capacity: int
+    gradients: bool
+    span: int
+
+    def __post_init__(self) -> None:
+        self.header = np.zeros(columns.COLUMNS, np.int64)
+        self.allocator = Allocator(self.dtype.itemsize)
+        self.shared = any(operation.shares for operation in self.operations)
+        self.spanned = self.gradients and self.capacity > self.span
+        self.rows = self.span if self.spanned else self.capacity
+        # What operations share is set aside in one place, which threads would share.
+        small = work_of(self.operations) <= CHUNKED_WORK and not self.shared
+        self.chunk = CHUNK_ROWS if small and self.capacity > CHUNK_ROWS else 0
+
+    def make(self, loss: Loss, keep: bool) -> NDArray[np.int64]:
+        header = self.header
+        rows, more = self._make_slot(keep)
+        header[columns.OPERATIONS], header[columns.CAPACITY] = len(rows), self.capacity
+        header[columns.WORK], header[columns.TIED] = work_of(self.operations), self.shared
+        _describe_loss(header, loss, more)
+        _describe_parameters(header, self.layout, more)
+        header[columns.SPAN_ROWS], header[columns.SPANNED] = max(self.span, self.rows), self.spanned
+        if self.spanned:
+            self._add_slots()
+        self._place_outputs(rows[-1])
+        header[columns.WORKSPACE_SIZE] = self.allocator.size
+        return np.vstack([header[None], *(row[None] for row in rows), *more.rows])
+
+    def _make_slot(self, keep: bool) -> tuple[list[NDArray[np.int64]], _Constants]:
+        """What a batch of at most a span needs, from the beginning of the workspace on."""
+        header, take = self.header, self.allocator.take
+        values = Values(self.operations, self.rows, self.gradients)
+        values.place(self.allocator, keep or self.chunk > 0)  # chunks are at different operations at one time
+        waits = self.gradients and self.shared
+        aside = take(_most_tied(self.operations) * self.layout.size) if waits else -1
+        rows, more = _make_rows(self.operations, self.layout, values, aside)
+        header[columns.SCRATCH_SIZE] = self._scratch_size()
+        header[columns.SCRATCH_AT] = take(int(header[columns.SCRATCH_SIZE]))
+        header[columns.BATCH_AT] = take(self.rows * self.operations[0].inputs) if self.gradients else -1
+        header[columns.DBIAS_AT] = take(_largest_bias(rows)) if self.gradients else -1
+        return rows, more
+
+    def _scratch_size(self) -> int:
+        header, itemsize = self.header, self.dtype.itemsize
+        header[columns.CHUNK] = self.chunk
+        header[columns.SHARES] = shares = min(most_threads(), -(-self.rows // CHUNK_ROWS)) if self.chunk else 1
+        whole = _scratch(self.operations, self.layout, self.rows, itemsize)
+        if not self.chunk:
+            return whole
+        return max(whole, shares * _scratch(self.operations, self.layout, self.chunk, itemsize))
+
+    def _add_slots(self) -> None:
+        """For threads that take spans, and the places of the tree; see fastnn.tape.spans."""
+        header, take, size = self.header, self.allocator.take, self.layout.size
+        spans = -(-self.capacity // self.span)
+        header[columns.SLOT_SIZE] = slot = self.allocator.size
+        header[columns.SLOTS] = slots = min(most_threads(), spans) if self.chunk else 1
+        header[columns.GROUP] = group = min(SPANS_AT_ONCE, spans) if self.chunk else 1
+        for _ in range(slots - 1):
+            take(slot)
+        if self.chunk:
+            header[columns.PARTIALS_AT] = take(group * size)
+            header[columns.TOTALS_AT] = take(group * 8 // self.dtype.itemsize)
+        header[columns.LEVELS_AT] = take(spans.bit_length() * size)
+
+    def _place_outputs(self, last: NDArray[np.int64]) -> None:
+        """Of the whole batch: where the last operation leaves them, or else a copy."""
+        header, take, whole = self.header, self.allocator.take, self.operations[-1]
+        width = whole.shape[-1]
+        header[columns.OUTPUT_WIDTH], header[columns.OUTPUT_ROWS] = width, whole.outputs // width
+        header[columns.LOSSES_AT] = take(self.capacity * (whole.outputs // width))
+        header[columns.OUTPUT_AT], header[columns.DOUTPUT_AT] = last[columns.OUTPUT], last[columns.DOUTPUT]
+        if self.spanned:
+            header[columns.OUTPUT_AT] = take(self.capacity * whole.outputs)
+            header[columns.DOUTPUT_AT] = take(self.capacity * whole.outputs)
 
 
 def lower(
     operations: Sequence[Operation], layout: ParameterLayout, loss: Loss, dtype: np.dtype[Any], capacity: int,
-    gradients: bool = True, keep: bool = False,
+    gradients: bool = True, keep: bool = False, span: int = SPAN_ROWS,
 ) -> Plan:  # fmt: skip
     """The tape of operations; without gradients its workspace has room for the forward pass only.
 
-    keep: every value and gradient has a place of its own, so that all can be looked at.
+    keep: every value and gradient has a place of its own, so that all can be looked at. span: see fastnn.tape.spans.
     """
-    allocator, itemsize = Allocator(dtype.itemsize), dtype.itemsize
-    chunk = chunk_of(operations, capacity)
-    shares = min(most_threads(), -(-capacity // CHUNK_ROWS)) if chunk else 1
-    values = Values(operations, capacity, gradients)
-    values.place(allocator, keep or chunk > 0)  # chunks are at different operations at one time
-    shared = any(operation.shares for operation in operations)
-    aside = allocator.take(_most_tied(operations) * layout.size) if gradients and shared else -1
-    rows, more = _make_rows(operations, layout, values, aside)
-    scratch = _scratch(operations, layout, capacity, itemsize)
-    if chunk:
-        scratch = max(scratch, shares * _scratch(operations, layout, chunk, itemsize))
-    last, width = operations[-1], operations[-1].shape[-1]
-    header = np.zeros(columns.COLUMNS, np.int64)
-    header[columns.OPERATIONS], header[columns.CAPACITY] = len(rows), capacity
-    header[columns.SCRATCH_AT], header[columns.SCRATCH_SIZE] = allocator.take(scratch), scratch
-    header[columns.OUTPUT_AT] = rows[-1][columns.OUTPUT]
-    header[columns.DOUTPUT_AT] = rows[-1][columns.DOUTPUT]
-    header[columns.OUTPUT_WIDTH], header[columns.OUTPUT_ROWS] = width, last.outputs // width
-    _describe_loss(header, loss)
-    weights = _class_weights(loss)
-    header[columns.CLASS_WEIGHTS] = more.add(weights) if weights.size else 0
-    header[columns.BLOCKS], header[columns.TIED] = len(layout.blocks), shared
-    header[columns.BLOCKS_AT] = more.begin + sum(map(len, more.rows))
-    more.rows.append(layout.table())
-    header[columns.LOSSES_AT] = allocator.take(capacity * header[columns.OUTPUT_ROWS])
-    header[columns.BATCH_AT] = allocator.take(capacity * operations[0].inputs) if gradients else -1
-    header[columns.DBIAS_AT] = allocator.take(_largest_bias(rows)) if gradients else -1
-    header[columns.CHUNK], header[columns.SHARES] = chunk, shares
-    header[columns.WORK] = work_of(operations)
-    spans = -(-capacity // (CHUNK_ROWS * columns.CHUNKS_OF_SPAN)) if chunk and gradients else 0
-    header[columns.PARTIALS_AT] = allocator.take(spans * layout.size)
-    header[columns.WORKSPACE_SIZE] = allocator.size
-    return Plan(np.vstack([header[None], *(row[None] for row in rows), *more.rows]), capacity, dtype)
+    made = _Lowering(operations, layout, dtype, capacity, gradients, span)
+    return Plan(made.make(loss, keep), capacity, dtype)
 
 
 def _most_tied(operations: Sequence[Operation]) -> int:

@@ -52,12 +52,12 @@ class ParameterLayout:
         return begin, -(-(end - begin) // self.unit) * self.unit
 
     def table(self) -> NDArray[np.int64]:
-        """Rows of a tape that say all of this; see fastnn.tape.columns."""
+        """All of this as a tape holds it; see fastnn.tape.columns."""
         entries = np.zeros((len(self.blocks), columns.BLOCK_ENTRY), np.int64)
         for entry, block in zip(entries, self.blocks.values(), strict=True):
             entry[columns.BLOCK_OFFSET], entry[columns.BLOCK_SIZE] = block.offset, block.size
             entry[columns.BLOCK_FLAGS] = columns.DECAYS if block.decays else 0
-        return constants(entries.ravel())
+        return entries.ravel()
 
 
 def layout_parameters(operations: Sequence[Operation], itemsize: int) -> ParameterLayout:

@@ -79,12 +79,12 @@ def matrix(typingctx: Any, flat: Any, offset: Any, rows: Any, columns: Any) -> A
 
 
 def _doubles(bits: Any, offset: int, size: int) -> Any:
-    return bits[offset : offset + size].view(np.float64)
+    return bits[offset : offset + size * 8 // bits.itemsize].view(np.float64)
 
 
 @lowered(twin=_doubles)
 def doubles(typingctx: Any, bits: Any, offset: Any, size: Any) -> Any:
-    """The float64 numbers whose bits bits[offset:offset + size], int64, hold."""
+    """So many float64 numbers whose bits the elements from `offset` on hold, of whatever type."""
     _require_contiguous(bits)
     result = types.Array(types.float64, 1, "C")
 

@@ -17,10 +17,9 @@ from typing import Any
 
 from fastnn.kernels import dense, matmul
 from fastnn.kernels.matmul import NN, NT, TN
-from fastnn.lowering import CHUNK_ROWS, CHUNKED_WORK, WORK_OF_VALUE
+from fastnn.lowering import CHUNK_ROWS, CHUNKED_WORK, SPAN_ROWS, WORK_OF_VALUE
 from fastnn.simd.host import UNIT
 from fastnn.simd.tile import VECTORS
-from fastnn.tape.columns import CHUNKS_OF_SPAN
 
 Terms = dict[str, float]
 FORMS = {NN: "forward", TN: "weight", NT: "input"}
@@ -76,7 +75,8 @@ class Call:
 def work(call: Call, caches: Sequence[int]) -> Terms:
     """How often each term occurs. caches: bytes of each level, nearest first, as machine.caches tells them."""
     found: list[Terms] = [{f"call, {call.phase}": 1}]
-    for layers, rows in PASSES[call.phase]:
+    together = call.phase == "step" and call.batch > SPAN_ROWS
+    for layers, rows in PASSES["step on spans" if together else call.phase]:
         if call.in_chunks:
             found.append(_in_chunks(layers, rows, call, caches))
         else:
@@ -133,11 +133,17 @@ def _backward_layers(call: Call, rows: int, threads: int, caches: Sequence[int])
     )
 
 
+def _step_layers(call: Call, rows: int, threads: int, caches: Sequence[int]) -> Terms:
+    return _sum(layers(call, rows, threads, caches) for layers in (_forward_layers, _backward_layers))
+
+
 Layers = Callable[[Call, int, int, Sequence[int]], Terms]
-# Of each phase, and the rows that threads share as one where batches go in chunks.
+# Of each phase, and the rows that threads share as one where batches go in chunks: a span's backward pass is one
+# thread's, and a step on several spans shares them whole.
 PASSES: dict[str, tuple[tuple[Layers, int], ...]] = {
     "forward": ((_forward_layers, CHUNK_ROWS),),
-    "step": ((_forward_layers, CHUNK_ROWS), (_backward_layers, CHUNK_ROWS * CHUNKS_OF_SPAN)),
+    "step": ((_forward_layers, CHUNK_ROWS), (_backward_layers, SPAN_ROWS)),
+    "step on spans": ((_step_layers, SPAN_ROWS),),
 }
 
 

@@ -6,38 +6,48 @@ compiles nothing. Offsets count elements of the flat vectors; INPUT = -1 is the 
 wants the gradient of the input. Real constants are kept as the bits of their float64.
 
     params, grads   one block a weight or bias, each beginning on 64 bytes, zeros between
-    workspace       values and gradients of every operation for up to CAPACITY rows, then scratch for the products
+    workspace       values and gradients for up to CAPACITY rows, or for up to a span of them (fastnn.tape.spans), each
+                    for as long as it is used, and scratch for the products
 """
 
-from fastnn.tape.objective import count_hits, loss, mean_weight, targets_in_range
-from fastnn.tape.walk import (
+from fastnn.tape.chunks import goes_in_chunks
+from fastnn.tape.objective import count_hits, loss, loss_divisor, mean_weight, targets_in_range
+from fastnn.tape.passes import (
     backward,
     backward_and_update,
     backward_with,
     forward,
     forward_and_loss,
     forward_with,
-    goes_in_chunks,
+    gradient_by_spans,
     infer,
     loss_and_gradient,
     loss_and_gradient_with,
+    no_order,
     output,
 )
+from fastnn.tape.spans import add_spans, finish_spans, gather
 
 __all__ = [
+    "add_spans",
     "backward",
     "backward_and_update",
     "backward_with",
     "count_hits",
+    "finish_spans",
     "forward",
     "forward_and_loss",
     "forward_with",
+    "gather",
     "goes_in_chunks",
+    "gradient_by_spans",
     "infer",
     "loss",
     "loss_and_gradient",
     "loss_and_gradient_with",
+    "loss_divisor",
     "mean_weight",
+    "no_order",
     "output",
     "targets_in_range",
 ]

@@ -9,13 +9,16 @@ COLUMNS = 32
 
 # Columns of the header. OUTPUT_WIDTH is that of a row of the loss, of which a row of the batch has OUTPUT_ROWS. WORK:
 # see lowering.work_of. BATCH_AT is where an epoch gathers the rows of a minibatch, DBIAS_AT where the gradient of a
-# bias waits for its update, CLASS_WEIGHTS the row of the constants or 0 where there are none. A batch of more than
-# CHUNK rows (0: none) goes through the whole network a chunk at a time, by at most SHARES threads, and its gradient is
-# the sum of those of spans of CHUNKS_OF_SPAN chunks, kept from PARTIALS_AT on. BLOCKS is the number of parameter
-# blocks, BLOCKS_AT the row where the table of them begins; TIED is 1 where some have several users.
+# bias waits for its update, CLASS_WEIGHTS the row of the constants or 0 where there are none. BLOCKS is the number of
+# parameter blocks, BLOCKS_AT the row where the table of them begins; TIED is 1 where some have several users.
+#
+# More than CHUNK rows (0: never) go through the whole network a chunk at a time, by at most SHARES threads. A batch of
+# more than SPAN_ROWS goes a span at a time, see fastnn.tape.spans: SPANNED is 1 where one may come. Then a workspace
+# begins with SLOTS slots of SLOT_SIZE, in the first of which all but the output, its gradient and the losses lie; GROUP
+# spans go at once, to PARTIALS_AT and TOTALS_AT, and LEVELS_AT is where their tree is added up.
 (OPERATIONS, CAPACITY, WORKSPACE_SIZE, SCRATCH_AT, SCRATCH_SIZE, OUTPUT_AT, DOUTPUT_AT, OUTPUT_WIDTH, OUTPUT_ROWS, LOSS,
- LOSS_MEAN, IGNORE_INDEX, LABEL_SMOOTHING, CLASS_WEIGHTS, LOSSES_AT, BATCH_AT, DBIAS_AT,
- CHUNK, SHARES, PARTIALS_AT, WORK, BLOCKS, BLOCKS_AT, TIED) = range(24)  # fmt: skip
+ LOSS_MEAN, IGNORE_INDEX, LABEL_SMOOTHING, CLASS_WEIGHTS, LOSSES_AT, BATCH_AT, DBIAS_AT, WORK, BLOCKS, BLOCKS_AT, TIED,
+ CHUNK, SHARES, SPAN_ROWS, SPANNED, SLOTS, SLOT_SIZE, GROUP, PARTIALS_AT, TOTALS_AT, LEVELS_AT) = range(31)  # fmt: skip
 
 # Columns of an operation. A row of the batch is POSITIONS rows of WIDTH_IN numbers to it, and of WIDTH_OUT. PARAMETERS
 # is where its parameters begin, PARAMETERS_SIZE how much of the vector they take, with the zeros between them.
@@ -32,10 +35,6 @@ DENSE, ELEMENTWISE, FIRST_REGISTERED = range(3)
 # Columns of dense layers and activations. PRE is where a dense layer keeps what its activation is of. BIAS_SIZE is 0
 # where there is no bias. ALPHA is the real constant of the activation.
 WEIGHT, BIAS, BIAS_SIZE, PRE, ACTIVATION, ALPHA = range(OWN, OWN + 6)
-
-# Chunks whose gradient is summed as one. A sum over spans, and not over the batch, lets a thread keep what it needs in
-# its own cache: 10,000 rows of 4-32-16-4 take 381 us a step on two threads; 450 where threads shared the weights.
-CHUNKS_OF_SPAN = 4
 
 
 def bits(number: float | None) -> int:

@@ -14,7 +14,7 @@ BRANCHES, TABLE = range(OWN, OWN + 2)
 
 
 @kernel(late=True)
-def forward(tape, i, params, x, workspace, at, rows, key):
+def forward(tape, i, params, x, workspace, at, rows, key, begin):
     whole = tape[i, WIDTH_OUT]
     y = matrix(workspace, tape[i, OUTPUT] + at * whole, rows, whole)
     table, column = flat(tape), 0 * rows
@@ -26,7 +26,7 @@ def forward(tape, i, params, x, workspace, at, rows, key):
 
 
 @kernel(late=True)
-def inward(tape, i, params, x, workspace, at, rows, key):
+def inward(tape, i, params, x, workspace, at, rows, key, begin):
     whole = tape[i, WIDTH_OUT]
     dy = matrix(workspace, tape[i, DOUTPUT] + at * whole, rows, whole)
     table, column = flat(tape), 0 * rows

@@ -14,25 +14,19 @@ RATE, NUMBER = range(OWN, OWN + 2)
 
 
 @kernel(late=True)
-def forward(tape, i, params, x, workspace, at, rows, key):
+def forward(tape, i, params, x, workspace, at, rows, key, begin):
     first, size = at * tape[i, WIDTH_IN], rows * tape[i, WIDTH_IN]
     source = values_at(tape[i, INPUT], tape[i, WIDTH_IN], x, workspace, at, rows)
-    dropout(
-        vector(workspace, tape[i, OUTPUT] + first, size),
-        flat(source),
-        as_double(tape[i, RATE]),
-        key,
-        tape[i, NUMBER],
-        first,
-    )
+    y = vector(workspace, tape[i, OUTPUT] + first, size)
+    dropout(y, flat(source), as_double(tape[i, RATE]), key, tape[i, NUMBER], first + begin * tape[i, WIDTH_IN])
 
 
 @kernel(late=True)
-def inward(tape, i, params, x, workspace, at, rows, key):
+def inward(tape, i, params, x, workspace, at, rows, key, begin):
     """Drops from the gradient what it dropped from the values, and asks anew which that was."""
     first, size = at * tape[i, WIDTH_IN], rows * tape[i, WIDTH_IN]
     dx, dy = (vector(workspace, tape[i, DINPUT] + first, size), vector(workspace, tape[i, DOUTPUT] + first, size))
-    dropout(dx, dy, as_double(tape[i, RATE]), key, tape[i, NUMBER], first)
+    dropout(dx, dy, as_double(tape[i, RATE]), key, tape[i, NUMBER], first + begin * tape[i, WIDTH_IN])
 
 
 DROPOUT = register(forward, inward)

@@ -13,12 +13,12 @@ COUNT, TABLE = range(OWN, OWN + 2)
 
 
 @kernel(late=True)
-def forward(tape, i, params, x, workspace, at, rows, key):
+def forward(tape, i, params, x, workspace, at, rows, key, begin):
     """Nothing: who reads the value reads it where it lies."""
 
 
 @kernel(late=True)
-def inward(tape, i, params, x, workspace, at, rows, key):
+def inward(tape, i, params, x, workspace, at, rows, key, begin):
     first, size = at * tape[i, WIDTH_IN], rows * tape[i, WIDTH_IN]
     places, table = flat(tape), tape[i, TABLE] * COLUMNS
     total = vector(workspace, tape[i, DINPUT] + first, size)

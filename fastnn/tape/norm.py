@@ -14,7 +14,7 @@ WEIGHT, BIAS, BIAS_SIZE, NORMAL, INVERSE, EPSILON, CENTRED = range(OWN, OWN + 7)
 
 
 @kernel(late=True)
-def forward(tape, i, params, x, workspace, at, rows, key):
+def forward(tape, i, params, x, workspace, at, rows, key, begin):
     width = tape[i, WIDTH_IN]
     source = values_at(tape[i, INPUT], width, x, workspace, at, rows)
     y = matrix(workspace, tape[i, OUTPUT] + at * width, rows, width)
@@ -25,7 +25,7 @@ def forward(tape, i, params, x, workspace, at, rows, key):
 
 
 @kernel(late=True)
-def inward(tape, i, params, x, workspace, at, rows, key):
+def inward(tape, i, params, x, workspace, at, rows, key, begin):
     width = tape[i, WIDTH_IN]
     dx = matrix(workspace, tape[i, DINPUT] + at * width, rows, width)
     dy = matrix(workspace, tape[i, DOUTPUT] + at * width, rows, width)

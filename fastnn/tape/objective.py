@@ -10,9 +10,9 @@ from fastnn.kernels.loss import (
     CROSS_ENTROPY,
     HINGE,
     MSE,
-    cross_entropy,
-    cross_entropy_probabilities,
-    elementwise_loss,
+    cross_entropy_probabilities_sum,
+    cross_entropy_sum,
+    elementwise_loss_sum,
     label_weight,
 )
 from fastnn.kernels.softmax import first_largest
@@ -37,9 +37,9 @@ def _class_weights(tape):
     return doubles(flat(tape), at * COLUMNS, tape[0, OUTPUT_WIDTH] if at > 0 else 0)
 
 
-def _loss_of_labels(tape, losses, gradient, prediction, target):
-    return cross_entropy(losses, gradient, prediction, flat(target), _class_weights(tape), tape[0, IGNORE_INDEX],
-                         as_double(tape[0, LABEL_SMOOTHING]), tape[0, LOSS_MEAN] > 0)  # fmt: skip
+def _loss_of_labels(tape, losses, gradient, prediction, target, divisor):
+    return cross_entropy_sum(losses, gradient, prediction, flat(target), _class_weights(tape), tape[0, IGNORE_INDEX],
+                             as_double(tape[0, LABEL_SMOOTHING]), divisor)  # fmt: skip
 
 
 @kernel(inlined=True, views=True)
@@ -49,30 +49,71 @@ def _as_rows(tape, target):
     return matrix(flat(target), 0, target.size // width, width)
 
 
-def _loss_of_rows(tape, losses, gradient, prediction, target):
-    mean = tape[0, LOSS_MEAN] > 0
-    target = _as_rows(tape, target)
+def _loss_of_rows(tape, losses, gradient, prediction, target, divisor):
+    rows = _as_rows(tape, target)
     if tape[0, LOSS] == CROSS_ENTROPY:
-        return cross_entropy_probabilities(losses, gradient, prediction, target, _class_weights(tape),
-                                           as_double(tape[0, LABEL_SMOOTHING]), mean)  # fmt: skip
-    return elementwise_loss(gradient, prediction, target, tape[0, LOSS], mean)
+        return cross_entropy_probabilities_sum(losses, gradient, prediction, rows, _class_weights(tape),
+                                               as_double(tape[0, LABEL_SMOOTHING]), divisor)  # fmt: skip
+    return elementwise_loss_sum(gradient, prediction, rows, tape[0, LOSS], divisor)
 
 
-def _by_target(of_labels, of_rows):
-    """Targets are labels, whole numbers, or rows of numbers; each is compiled for what it is. The target comes last.
+def _by_target(of_labels, of_rows, place=-1):
+    """Targets are labels, whole numbers, or rows of numbers; each is compiled for what it is. The target comes last, or
+    at that place.
 
     Labels (B,) or (B, T), rows (B, O) or (B, T O): the axes are for who calls, and order alone counts.
     """
-    return by_type(lambda *arguments: of_labels if isinstance(arguments[-1].dtype, types.Integer) else of_rows)
+    return by_type(
+        lambda *arguments: of_labels if isinstance(arguments[place].dtype, types.Integer) else of_rows
+    )  # fmt: skip
 
 
-_loss = _by_target(_loss_of_labels, _loss_of_rows)
+# loss_sum(tape, losses, gradient, prediction, target, divisor): the sum of the losses of all rows; overwrites gradient
+# (B, O) with that of the sum over divisor, and for a cross-entropy losses (B,).
+loss_sum = _by_target(_loss_of_labels, _loss_of_rows, place=-2)
+
+
+def _weight_of_labels(tape, target):
+    return label_weight(flat(target), _class_weights(tape), tape[0, IGNORE_INDEX])
+
+
+def _weight_of_rows(tape, target):
+    return float(target.size // tape[0, OUTPUT_WIDTH])
+
+
+_weight = _by_target(_weight_of_labels, _weight_of_rows)
+
+
+@kernel
+def mean_weight(tape, target):
+    """What one batch counts in a mean over many: its rows, or for labels the sum of their class weights."""
+    return _weight(tape, target)
+
+
+def _divisor_of_labels(tape, target):
+    return label_weight(flat(target), _class_weights(tape), tape[0, IGNORE_INDEX]) if tape[0, LOSS_MEAN] > 0 else 1.0
+
+
+def _divisor_of_rows(tape, target):
+    if tape[0, LOSS_MEAN] == 0:
+        return 1.0
+    return float(target.size) if tape[0, LOSS] != CROSS_ENTROPY else float(target.size // tape[0, OUTPUT_WIDTH])
+
+
+_divisor = _by_target(_divisor_of_labels, _divisor_of_rows)
+
+
+@kernel
+def loss_divisor(tape, target):
+    """What the sum of the losses of a batch is divided by, 1 where it stays a sum."""
+    return _divisor(tape, target)
 
 
 @kernel(inlined=True)
 def loss(tape, losses, gradient, prediction, target):
     """The network's loss; overwrites gradient (B, O) and, for a cross-entropy, losses (B,)."""
-    return _loss(tape, losses, gradient, prediction, target)
+    divisor = loss_divisor(tape, target)
+    return loss_sum(tape, losses, gradient, prediction, target, divisor) / divisor
 
 
 def _hits_of_labels(tape, prediction, target):
@@ -112,23 +153,6 @@ _hits = _by_target(_hits_of_labels, _hits_of_rows)
 def count_hits(tape, prediction, target):
     """Rows that are right in every output (0 for mse), and rows that count: all but those of an ignored label."""
     return _hits(tape, prediction, target)
-
-
-def _weight_of_labels(tape, target):
-    return label_weight(flat(target), _class_weights(tape), tape[0, IGNORE_INDEX])
-
-
-def _weight_of_rows(tape, target):
-    return float(target.size // tape[0, OUTPUT_WIDTH])
-
-
-_weight = _by_target(_weight_of_labels, _weight_of_rows)
-
-
-@kernel
-def mean_weight(tape, target):
-    """What one batch counts in a mean over many: its rows, or for labels the sum of their class weights."""
-    return _weight(tape, target)
 
 
 def _labels_in_range(tape, target):

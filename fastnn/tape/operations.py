@@ -3,13 +3,14 @@
 An operation is three kernels on (tape, i, arrays, ...) that read the columns of row i, each of rows at..at+rows of the
 batch, compiled when a network first uses it:
 
-    forward(tape, i, params, x, workspace, at, rows, key)    its values
-    inward(tape, i, params, x, workspace, at, rows, key)     the gradient of its input, where one is wanted
-    gradient(tape, i, grads, first, x, workspace, at, rows)  those of its parameters, summed over the rows, to
-                                                             grads[first:], laid out as the parameters are
+    forward(tape, i, params, x, workspace, at, rows, key, begin)  its values
+    inward(tape, i, params, x, workspace, at, rows, key, begin)   the gradient of its input, where one is wanted
+    gradient(tape, i, grads, first, x, workspace, at, rows)       those of its parameters, summed over the rows, to
+                                                                  grads[first:], laid out as the parameters are
 
-params, grads, workspace are flat; x (N, width) are the network's rows; key is that of dropout. The gradient of its
-output stays as it is.
+params, grads, workspace are flat; x (N, width) are the network's rows, before which the batch has others, `begin` of
+them to the operation. A row of the batch is POSITIONS rows to it. key is that of dropout. The gradient of its output
+stays as it is.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from fastnn._jit import kernel
 from fastnn.compiler.table import Table
 from fastnn.kernels.optimizer import KEEP, update_part
 from fastnn.simd.views import flat, matrix, vector
-from fastnn.tape.columns import DINPUT, FIRST_REGISTERED, KIND, PARAMETERS, PARAMETERS_SIZE, SCRATCH_AT
+from fastnn.tape.columns import DINPUT, FIRST_REGISTERED, KIND, PARAMETERS, PARAMETERS_SIZE, POSITIONS, SCRATCH_AT
 
 
 def _arrays(number: Any) -> tuple[Any, Any, Any, Any]:
@@ -32,7 +33,7 @@ def _arrays(number: Any) -> tuple[Any, Any, Any, Any]:
 
 def _of_rows(number: Any) -> tuple[Any, ...]:
     tape, params, x, workspace = _arrays(number)
-    return tape, types.intp, params, x, workspace, types.intp, types.intp, types.intp
+    return tape, types.intp, params, x, workspace, types.intp, types.intp, types.intp, types.intp
 
 
 def _of_parameters(number: Any) -> tuple[Any, ...]:
@@ -72,11 +73,11 @@ def values_at(place, width, x, workspace, at, rows):
 
 
 @kernel(late=True)
-def backward_operation(tape, i, params, grads, state, x, workspace, rows, key, update, rule):
+def backward_operation(tape, i, params, grads, state, x, workspace, rows, key, begin, update, rule):
     """All of operation i's backward pass; the gradient of its parameters to grads, or to scratch for their update."""
     at, size = 0 * rows, tape[i, PARAMETERS_SIZE]
     if tape[i, DINPUT] >= 0:
-        inward_operation(tape[i, KIND], tape, i, params, x, workspace, at, rows, key)
+        inward_operation(tape[i, KIND], tape, i, params, x, workspace, at, rows, key, begin * tape[i, POSITIONS])
     if size == 0:
         return
     if update == KEEP:

@@ -13,7 +13,7 @@ SIDE = OWN
 
 
 @kernel(late=True)
-def forward(tape, i, params, x, workspace, at, rows, key):
+def forward(tape, i, params, x, workspace, at, rows, key, begin):
     width = tape[i, WIDTH_IN]
     source = values_at(tape[i, INPUT], width, x, workspace, at, rows)
     around = values_at(tape[i, SIDE], width, x, workspace, at, rows)
@@ -21,7 +21,7 @@ def forward(tape, i, params, x, workspace, at, rows, key):
 
 
 @kernel(late=True)
-def inward(tape, i, params, x, workspace, at, rows, key):
+def inward(tape, i, params, x, workspace, at, rows, key, begin):
     """The chain gets a copy, to work in."""
     first, size = at * tape[i, WIDTH_IN], rows * tape[i, WIDTH_IN]
     copy(vector(workspace, tape[i, DINPUT] + first, size), vector(workspace, tape[i, DOUTPUT] + first, size))

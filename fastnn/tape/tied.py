@@ -17,7 +17,7 @@ OFFSET, SIZE, ASIDE = range(OWN, OWN + 3)
 
 
 @kernel(late=True)
-def nothing(tape, i, params, x, workspace, at, rows, key):
+def nothing(tape, i, params, x, workspace, at, rows, key, begin):
     """Such a row has no values."""
 
 

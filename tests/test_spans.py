@@ -1,0 +1,191 @@
+"""Batches of more than a span: a fixed tree of sums, for any threads and calls, in the room of a span."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from example_networks import DTYPES, Array, normal, poison, tree
+
+import fastnn
+from fastnn import Concatenate, CrossEntropy, Dense, Dropout, LayerNorm, Network, Shared
+from fastnn.kernels.dropout import NO_KEY
+from fastnn.lowering import CHUNKED_WORK, work_of
+from fastnn.tape import backward, columns, forward, loss_and_gradient_with, output
+
+SPAN = 64
+NETWORKS: dict[str, list[Any]] = {
+    "small": [Dense(11, "gelu"), LayerNorm(), Dense(3)],
+    "large": [Dense(160, "tanh"), LayerNorm(), Dense(40, "relu"), Dense(3)],
+    "a layer twice": [Dense(8, "tanh"), Shared("0"), Dense(3)],
+    "branches": [Dense(120, "relu"), Concatenate([], Dense(30, "silu")), Dense(3)],
+}
+ROWS = [SPAN + 1, 2 * SPAN, 3 * SPAN + 5, 13 * SPAN, 40 * SPAN + 9]
+
+
+def network(name: str, dtype: str = "float32", **settings: Any) -> Network:
+    return Network(8, NETWORKS[name], dtype=dtype, seed=2, **settings)
+
+
+def data(rows: int, dtype: str = "float32") -> tuple[Array, Array]:
+    return normal(rows, 8, seed=rows).astype(dtype), np.random.default_rng(rows).integers(0, 3, rows)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("rows", ROWS)
+def test_a_gradient_is_the_tree_of_those_of_its_spans(rows: int, name: str, dtype: str) -> None:
+    net, (x, y) = network(name, dtype, loss=CrossEntropy(reduction="sum")), data(rows, dtype)
+    spans = [slice(at, at + SPAN) for at in range(0, rows, SPAN)]
+    trainer = net.trainer("sgd", rows, span=SPAN)
+    loss = trainer.gradient(x, y)
+    assert trainer.grads.tobytes() == tree([net.gradient(x[part], y[part]) for part in spans]).tobytes()
+    assert loss == sum((net.loss(x[part], y[part]) for part in spans), 0.0)
+    assert trainer.workspace[trainer.tape[0, columns.OUTPUT_AT] :][: 3 * rows].tobytes() == net(x).tobytes()
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_any_number_of_threads_gives_the_same_bits(name: str) -> None:
+    threads, found = fastnn.get_num_threads(), set()
+    x, y = data(40 * SPAN + 9)
+    for count in range(1, threads + 1):
+        fastnn.set_num_threads(count)
+        trainer = network(name).trainer("adam", len(x), span=SPAN)
+        losses = [trainer.step(x, y) for _ in range(3)]
+        found.add((trainer.params.tobytes(), tuple(losses), trainer.forward(x).tobytes()))
+    fastnn.set_num_threads(threads)
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("sizes", [[1, 1], [2, 1, 3], [5, 8, 1], [40, 1]])
+def test_parts_of_a_batch_give_the_bits_of_the_whole(sizes: list[int], name: str) -> None:
+    weighted = CrossEntropy(class_weight=[0.3, 1.7, 0.9])
+    ends = np.cumsum(sizes) * SPAN
+    x, y = data(int(ends[-1]) - 7)
+    whole, parts = (network(name, loss=weighted).trainer(fastnn.SGD(0.1, l2=0.1), len(x), span=SPAN) for _ in range(2))
+    cut = [(x[end - size * SPAN : end], y[end - size * SPAN : end]) for end, size in zip(ends, sizes, strict=True)]
+    assert parts.accumulate(cut) == whole.gradient(x, y)
+    assert parts.grads.tobytes() == whole.grads.tobytes()
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_backward_alone_and_any_workspace_give_the_bits_of_both_at_once(name: str) -> None:
+    net, (x, y) = network(name), data(3 * SPAN + 5)
+    plan, found = net.plan(len(x), span=SPAN), set()
+    for byte in (0x00, 0xFF, None):
+        workspace, gradient = plan.workspace(), np.zeros_like(net.parameters)
+        poison(workspace, byte)
+        loss_and_gradient_with(plan.tape, net.parameters, gradient, x, y, workspace, NO_KEY)
+        found.add(gradient.tobytes())
+        forward(plan.tape, net.parameters, x, workspace)
+        assert output(plan.tape, workspace, len(x)).tobytes() == net(x).tobytes()
+        loss = fastnn.training.forward_and_loss(plan.tape, net.parameters, x, y, workspace, NO_KEY)
+        assert loss == pytest.approx(net.loss(x, y), rel=1e-12)
+        gradient[:] = 0
+        backward(plan.tape, net.parameters, gradient, x, workspace)
+        found.add(gradient.tobytes())
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize("name", ["small", "large"])
+def test_a_batch_within_a_span_is_as_without_spans(name: str) -> None:
+    """Also on a tape for larger ones, whose outputs lie elsewhere; with a fused update and without."""
+    spanned, plain = (network(name).trainer("adam", batch, span=SPAN) for batch in (5 * SPAN, SPAN))
+    x, y = data(SPAN)
+    for _ in range(3):
+        assert spanned.step(x, y) == plain.step(x, y)
+        assert spanned.forward(x).tobytes() == plain.forward(x).tobytes()
+    assert spanned.params.tobytes() == plain.params.tobytes()
+
+
+@pytest.mark.parametrize("name", ["small", "large"])
+def test_epochs_and_steps_take_the_same_rows(name: str) -> None:
+    x, y = data(7 * SPAN)
+    order = np.random.default_rng(0).permutation(len(x))
+    by_epoch, by_step = (network(name).trainer("momentum", 3 * SPAN, span=SPAN) for _ in range(2))
+    seen = by_epoch.epoch(x, y, order)
+    batches = [order[at : at + 3 * SPAN] for at in range(0, len(x), 3 * SPAN)]
+    losses = [by_step.step(x[rows], y[rows]) for rows in batches]
+    assert by_epoch.params.tobytes() == by_step.params.tobytes()
+    weights = [len(rows) for rows in batches]
+    assert seen.loss == pytest.approx(np.average(losses, weights=weights), rel=1e-12)
+    assert (seen.rows, seen.steps) == (len(x), 3)
+
+
+@pytest.mark.parametrize("units", [9, 200])
+def test_dropout_drops_by_the_row_of_the_batch(units: int) -> None:
+    """What the spans of a batch drop is what they drop in one; no two spans drop the same."""
+    layers = [Dense(units, "tanh"), Dropout(0.5), Dense(3)]
+    x, y = data(6 * SPAN, "float64")
+    spans, whole = (
+        Network(8, layers, dtype="float64", seed=0).trainer("sgd", len(x), seed=5, span=span)
+        for span in (SPAN, 1 << 20)
+    )
+    assert spans.gradient(x, y) == pytest.approx(whole.gradient(x, y), rel=1e-12)
+    np.testing.assert_allclose(spans.grads, whole.grads, rtol=1e-9, atol=1e-14)
+
+
+@pytest.mark.parametrize("loss", ["mse", "binary_cross_entropy_with_logits"])
+def test_targets_of_rows_are_cut_with_them(loss: str) -> None:
+    net = Network(8, [Dense(7, "tanh"), Dense(2)], loss=loss, dtype="float64", seed=0)
+    x, y = data(5 * SPAN + 1, "float64")[0], (normal(5 * SPAN + 1, 2) > 0).astype(float)
+    spans, whole = (net.trainer("sgd", len(x), span=span) for span in (SPAN, len(x)))
+    assert spans.gradient(x, y) == pytest.approx(whole.gradient(x, y), rel=1e-12)
+    np.testing.assert_allclose(spans.grads, whole.grads, rtol=1e-10, atol=1e-15)
+
+
+def test_rows_of_positions_are_cut_with_them() -> None:
+    net = Network((3, 8), [Dense(7, "tanh"), Dense(4)], dtype="float64", seed=0)
+    x, y = normal(5 * SPAN + 1, 3, 8), np.arange(3 * (5 * SPAN + 1)).reshape(-1, 3) % 4
+    spans, whole = (net.trainer("sgd", len(x), span=span) for span in (SPAN, len(x)))
+    assert spans.gradient(x, y) == pytest.approx(whole.gradient(x, y), rel=1e-12)
+    np.testing.assert_allclose(spans.grads, whole.grads, rtol=1e-10, atol=1e-15)
+    flat = net.trainer("sgd", len(x), span=SPAN)
+    fastnn.training.train_step(*flat.arrays[:5], x.reshape(len(x), -1), y.ravel(), flat.workspace)
+    assert flat.grads.tobytes() == spans.grads.tobytes()
+
+
+@pytest.mark.parametrize(("units", "small"), [(16, True), (128, False)])
+def test_the_room_is_that_of_a_span(units: int, small: bool) -> None:
+    """Beside the outputs, their gradient and the losses of the batch it grows by no row."""
+    net = Network(64, [Dense(units, "relu"), Dense(10)], seed=0)
+    assert (work_of(net.operations) <= CHUNKED_WORK) == small
+    sizes = [net.plan(rows).workspace_size - 21 * rows for rows in (200_000, 400_000)]
+    partial = 2 * net.layout.size
+    assert sizes[1] - sizes[0] <= partial
+
+
+def test_a_large_batch_is_nearer_to_float64_than_one_long_sum() -> None:
+    """100,000 rows of softmax regression: in the norm within 1e-7, which a single chain of sums is not by far."""
+    net = Network(20, [Dense(4)], seed=0)
+    rows = 100_000
+    x = np.random.default_rng(0).random((rows, 20)).astype("float32")
+    y = (x[:, 0] > 0.7).astype(int)
+    exact = Network(20, net.layers, dtype="float64")
+    for name, values in exact.named_parameters.items():
+        values[...] = net.named_parameters[name]
+    right = np.concatenate([part.ravel() for part in exact.named(exact.gradient(x, y)).values()])
+    errors = []
+    for span in (1_024, rows):
+        trainer = net.trainer("sgd", rows, span=span)
+        trainer.gradient(x, y)
+        found = np.concatenate([part.ravel() for part in net.named(trainer.grads).values()])
+        errors.append(np.linalg.norm(found - right) / np.linalg.norm(right))
+    assert errors[0] < 1e-7 < 0.1 * errors[1], errors
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda net: net.plan(9, span=0), "span is 0"),
+        (lambda net: net.trainer("sgd", 9 * SPAN, span=SPAN).accumulate([data(SPAN)]), "the parts have 64 rows"),
+        (lambda net: net.trainer("sgd", 2 * SPAN, span=SPAN).accumulate([data(3 * SPAN)]), "trainer's batch, 128"),
+        (lambda net: net.trainer("sgd", 999, span=SPAN).accumulate([data(SPAN + 1), data(SPAN)]), "a part has 65 rows"),
+        (lambda net: net.trainer("sgd", 9 * SPAN, span=SPAN).accumulate([]), "the parts have 0 rows"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_refused(call: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call(network("small"))
