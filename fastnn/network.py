@@ -35,7 +35,7 @@ from fastnn.losses import (
     as_loss,
     describe_loss,
 )
-from fastnn.lowering import SPAN_ROWS, Plan, layout_parameters, lower
+from fastnn.lowering import Plan, layout_parameters, lower, span_of
 from fastnn.optimizers import Optimizer
 from fastnn.precision import require_precision
 from fastnn.step_cost import step_cost
@@ -232,16 +232,16 @@ class Network:
     # Running --------------------------------------------------------------------------------------------------------
 
     def plan(
-        self, capacity: int, gradients: bool = True, keep: bool = False, span: int = SPAN_ROWS
+        self, capacity: int, gradients: bool = True, keep: bool = False, span: int | None = None
     ) -> Plan:  # fmt: skip
         """The tape for batches of up to `capacity` rows; a workspace for it comes from Plan.workspace().
 
         keep: every value and gradient keeps its place, to be looked at; else those that are done with make room. span:
-        rows whose gradient is summed as one. A larger batch goes a span at a time, and the sums are added in a fixed
-        tree: its bits depend on the span, and on nothing else.
+        rows whose gradient is summed as one, 1,024 or as many as have 1,024 positions. A larger batch goes a span at a
+        time, and the sums are added in a fixed tree: its bits depend on the span, and on nothing else.
         """
         capacity = as_count(capacity, "batch")
-        span = as_count(span, "span")
+        span = span_of(self.operations) if span is None else as_count(span, "span")
         # Before it is laid out, which would overflow.
         rows, width = min(capacity, span) if gradients else capacity, sum(each.outputs for each in self.operations)
         require_memory(rows * (self.inputs + width) + capacity * self.outputs, self.dtype, f"a batch of {capacity:,}")
@@ -250,7 +250,7 @@ class Network:
             bind(kind, self.dtype.itemsize, gradients)
         return plan
 
-    def _lower(self, capacity: int, gradients: bool, keep: bool = False, span: int = SPAN_ROWS) -> Plan:
+    def _lower(self, capacity: int, gradients: bool, keep: bool = False, span: int = 1) -> Plan:
         return lower(self.operations, self.layout, self.loss_function, self.dtype, capacity, gradients, keep, span)
 
     def _workspace(self, rows: int, gradients: bool) -> tuple[Plan, NDArray[Any]]:
@@ -338,7 +338,7 @@ class Network:
     # Training -------------------------------------------------------------------------------------------------------
 
     def trainer(
-        self, optimizer: str | Optimizer = "adam", batch: int = 32, seed: int = 0, span: int = SPAN_ROWS
+        self, optimizer: str | Optimizer = "adam", batch: int = 32, seed: int = 0, span: int | None = None
     ) -> Trainer | CudaTrainer:  # fmt: skip
         """All that a training loop needs, allocated once; see fastnn.Trainer. seed: of dropout. span: of sums, CPU."""
         if self._memory is None:

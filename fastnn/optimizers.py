@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fnmatch
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -11,6 +13,8 @@ from numpy.typing import NDArray
 from fastnn import training
 from fastnn.checks import as_choice, as_count, as_number
 from fastnn.kernels.optimizer import NAMES, SCHEDULES, STATE
+
+DECAYS = ("all", "matrices")
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,10 @@ class Optimizer:
     l2: half of it times the sum of the squared weights, over the rows of the batch, is added to what training makes
     small; biases are spared, as in scikit-learn. clip_norm: the gradient is scaled to at most this Euclidean norm.
     schedule: how the rate changes by step.
+
+    decay: what weight_decay is of, "all" parameters or "matrices" alone, which spares biases and norms, as language
+    models do. rates: what the rate of some parameters is multiplied by, by their names or patterns of them, such as
+    {"0.*": 0.1}; the last that fits counts, and 0 freezes.
     """
 
     learning_rate: float = 0.01
@@ -88,9 +96,16 @@ class Optimizer:
     l2: float = field(default=0.0, kw_only=True)
     clip_norm: float | None = field(default=None, kw_only=True)
     schedule: Schedule = field(default_factory=Schedule, kw_only=True)
+    decay: str = field(default="all", kw_only=True)
+    rates: Mapping[str, float] = field(default_factory=dict, kw_only=True)
     name: ClassVar[str]
 
     def __post_init__(self) -> None:
+        as_choice(self.decay, DECAYS, "decay")
+        if not isinstance(self.rates, Mapping):
+            raise TypeError(f"rates is {self.rates!r}; expected a mapping of parameters' names to numbers")
+        for pattern, rate in self.rates.items():
+            as_number(rate, f"rates[{pattern!r}]", 0.0)
         as_number(self.learning_rate, "learning_rate", 0.0)
         as_number(self.weight_decay, "weight_decay", 0.0)
         as_number(self.l2, "l2", 0.0)
@@ -103,6 +118,17 @@ class Optimizer:
         """Elements of state for a parameter vector of that size."""
         return STATE[self.name] * parameters
 
+    def rates_of(self, names: Iterable[str]) -> dict[str, float]:
+        """What the rate of each parameter is multiplied by. ValueError: a pattern that fits none."""
+        names = list(names)
+        found = dict.fromkeys(names, 1.0)
+        for pattern, rate in self.rates.items():
+            fitting = fnmatch.filter(names, pattern)
+            if not fitting:
+                raise ValueError(f"rates has {pattern!r}, which is none of the parameters {', '.join(names)}")
+            found |= dict.fromkeys(fitting, float(rate))
+        return found
+
     def factors(self) -> tuple[float, float, float]:
         """FACTOR, BETA2, EPSILON of control."""
         return 0.0, 0.0, 0.0
@@ -114,6 +140,7 @@ class Optimizer:
         control[training.LEARNING_RATE] = self.learning_rate
         control[[training.FACTOR, training.BETA2, training.EPSILON]] = self.factors()
         control[training.WEIGHT_DECAY] = self.weight_decay
+        control[training.DECAY_MATRICES] = self.decay == "matrices"
         control[training.L2] = self.l2
         control[training.CLIP_NORM] = self.clip_norm or 0.0
         control[training.SCHEDULE] = SCHEDULES.index(self.schedule.name)

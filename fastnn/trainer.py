@@ -20,7 +20,7 @@ from fastnn.held import Checks, Epoch, EpochTrainer, Held
 from fastnn.kernels.dropout import SEEDS
 from fastnn.layers import Operation
 from fastnn.losses import CrossEntropy, Loss, Perceptron
-from fastnn.lowering import SPAN_ROWS, ParameterLayout, Plan
+from fastnn.lowering import ParameterLayout, Plan, take_rates
 from fastnn.optimizers import Optimizer, as_optimizer
 from fastnn.tape.columns import OUTPUT_AT
 
@@ -53,7 +53,7 @@ class Trainable(Checks, Protocol):
     def named(self, vector: NDArray[Any]) -> Mapping[str, NDArray[Any]]: ...
 
     def plan(
-        self, capacity: int, gradients: bool = True, keep: bool = False, span: int = SPAN_ROWS
+        self, capacity: int, gradients: bool = True, keep: bool = False, span: int | None = None
     ) -> Plan: ...  # fmt: skip
 
     def evaluate(self, held: Held, /) -> Evaluation: ...
@@ -123,26 +123,27 @@ class Trainer(EpochTrainer):
     arrays: (tape, params, grads, state, control, workspace), the arguments of fastnn.training.train_step for use in
     nopython code; params is the network's own vector. A trainer belongs to one thread at a time. seed: of dropout,
     below 2**31; what a step drops follows from it and from the number of the step, both of which control holds. span:
-    rows of a batch whose gradient is summed as one; what a larger batch adds up depends on it, and on nothing else, and
-    its values take the room of one span for each thread.
+    rows of a batch whose gradient is summed as one, 1,024 or as many as have 1,024 positions; what a larger batch adds
+    up depends on it, and on nothing else, and its values take the room of one span for each thread.
     """
 
     network: Trainable
 
     def __init__(
         self, network: Trainable, optimizer: str | Optimizer = "adam", batch: int = 32, seed: int = 0,
-        span: int = SPAN_ROWS,
+        span: int | None = None,
     ) -> None:  # fmt: skip
         require_gradient(network.operations, network.loss_function)
         self.network = network
         self.optimizer = as_optimizer(optimizer)
         self.batch = as_count(batch, "batch")
-        self.span = as_count(span, "span")
-        plan = network.plan(self.batch, span=self.span)
+        plan = network.plan(self.batch, span=span)
+        self.span = plan.span
         size, dtype = network.layout.size, network.dtype
         state_size = self.optimizer.state_size(size)
         require_memory(size + state_size + plan.workspace_size, dtype, f"training with batches of {batch}")
         self.tape = plan.tape
+        take_rates(self.tape, list(self.optimizer.rates_of(network.layout.blocks).values()))
         self.params = network.parameters
         self.grads = aligned_zeros(size, dtype)
         self.state = aligned_zeros(state_size, dtype)
@@ -302,7 +303,7 @@ class Trainer(EpochTrainer):
 
     def apply(self) -> None:
         """One optimizer update from grads, whoever wrote them."""
-        training.apply_gradient(self.params, self.grads, self.state, self.control)
+        training.apply_update(self.tape, self.params, self.grads, self.state, self.control)
 
     def forward(self, x: ArrayLike) -> NDArray[Any]:
         """The output (B, outputs) of one batch, as a view of the workspace that the next call overwrites."""

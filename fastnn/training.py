@@ -14,7 +14,16 @@ from numba import float64
 
 from fastnn._jit import by_type, kernel
 from fastnn.kernels.dropout import NO_KEY, key_of
-from fastnn.kernels.optimizer import apply_rule, clip_norm, decayed, learning_rate_at, rule_of, squared_norm
+from fastnn.kernels.optimizer import (
+    apply_rule,
+    clip_norm,
+    decayed,
+    learning_rate_at,
+    rule_of,
+    squared_norm,
+    update_part,
+)
+from fastnn.simd.scalar import as_double
 from fastnn.simd.views import addressed, flat, matrix, vector
 from fastnn.tape import (
     backward_and_update,
@@ -35,12 +44,14 @@ from fastnn.tape.columns import (
     BLOCK_ENTRY,
     BLOCK_FLAGS,
     BLOCK_OFFSET,
+    BLOCK_RATE,
     BLOCK_SIZE,
     BLOCKS,
     BLOCKS_AT,
     CAPACITY,
     COLUMNS,
     DECAYS,
+    GROUPED,
     LOSS_MEAN,
     OUTPUT_ROWS,
     SPAN_ROWS,
@@ -50,10 +61,10 @@ from fastnn.tape.columns import (
 # Slots of control. FACTOR is the momentum or beta1; CLIP_NORM 0 does not clip; SPAN, SHAPE and FLOOR belong to the
 # schedule (see learning_rate_at); SEED and STEP, the steps that were made, tell what dropout drops in the next; L2 is
 # the penalty of weights (see join_penalty); EPSILON_HAT 1 adds Adam's epsilon to the root of a second moment that is
-# not corrected yet.
+# not corrected yet. DECAY_MATRICES 1 spares all but matrices from weight decay.
 (OPTIMIZER, LEARNING_RATE, FACTOR, BETA2, EPSILON, WEIGHT_DECAY, CLIP_NORM, SCHEDULE, SPAN, SHAPE, FLOOR, STEP, SEED,
- L2, EPSILON_HAT) = range(15)  # fmt: skip
-CONTROL_SIZE = 15
+ L2, EPSILON_HAT, DECAY_MATRICES) = range(16)  # fmt: skip
+CONTROL_SIZE = 16
 
 # From so many parameters on the update is fused with the gradient. At batch 1, fused and not: 26 parameters 311 and 213
 # ns, 1,210 0.81 and 0.82 us, 9,610 2.5 and 2.9, 669,706 174 and 202, 10 million 4.6 and 8.0 ms.
@@ -83,16 +94,22 @@ def _next_rule(control):
     """Counts a step, and returns its kind of update and the scalars of it."""
     rate = learning_rate(control)
     control[STEP] += 1
+    return _rule_at(control, rate, control[WEIGHT_DECAY])
+
+
+@kernel(inlined=True)
+def _rule_at(control, rate, weight_decay):
+    """The kind of update of a step that is counted, and the scalars of it."""
     kind, epsilon = int(control[OPTIMIZER]), control[EPSILON]
     if control[EPSILON_HAT] > 0:
         epsilon /= math.sqrt(1 - control[BETA2] ** control[STEP])
     return kind, rule_of(kind, control[STEP], rate, control[FACTOR], control[BETA2], epsilon,
-                         control[WEIGHT_DECAY])  # fmt: skip
+                         weight_decay)  # fmt: skip
 
 
 @kernel(inlined=True)
 def apply_gradient(params, grads, state, control):
-    """One optimizer update; clips grads in place where the control says so, and counts the step."""
+    """One optimizer update of all parameters alike; clips grads in place where the control says so, counts the step."""
     if control[CLIP_NORM] > 0:
         clip_norm(grads, control[CLIP_NORM])
     kind, rule = _next_rule(control)
@@ -136,10 +153,9 @@ def train_step(tape, params, grads, state, control, x, y, workspace):
     value = forward_and_loss(tape, params, x, y, workspace, key)
     if not math.isfinite(value):
         return value
-    whole = control[CLIP_NORM] > 0 or control[L2] > 0 or tape[0, TIED] > 0
-    if whole or params.size < FUSED_PARAMETERS or goes_in_chunks(tape, x.shape[0]):
+    if _needs_whole_gradient(tape, control) or params.size < FUSED_PARAMETERS or goes_in_chunks(tape, x.shape[0]):
         backward_with(tape, params, grads, x, workspace, key)
-        _apply_with_penalty(tape, params, grads, state, control, x.shape[0])
+        apply_whole(tape, params, grads, state, control, x.shape[0])
     else:
         kind, rule = _next_rule(control)
         backward_and_update(tape, params, state, x, workspace, key, kind, rule)
@@ -147,10 +163,52 @@ def train_step(tape, params, grads, state, control, x, y, workspace):
 
 
 @kernel(inlined=True)
-def _apply_with_penalty(tape, params, grads, state, control, rows):
+def _needs_whole_gradient(tape, control):
+    """Whether an update cannot begin before the gradient ends, or is not of all parameters alike."""
+    apart = control[DECAY_MATRICES] > 0 or tape[0, TIED] > 0 or tape[0, GROUPED] > 0
+    return control[CLIP_NORM] > 0 or control[L2] > 0 or apart
+
+
+@kernel(inlined=True)
+def apply_whole(tape, params, grads, state, control, rows):
+    """One optimizer update from the gradient of so many rows, to which the penalty joins; counts the step."""
     if control[L2] > 0:
         join_penalty(tape, params, grads, control, rows)
-    apply_gradient(params, grads, state, control)
+    apply_update(tape, params, grads, state, control)
+
+
+@kernel(inlined=True)
+def apply_update(tape, params, grads, state, control):
+    """One optimizer update from a gradient, by the blocks of the tape where they differ; counts the step."""
+    if control[DECAY_MATRICES] > 0 or tape[0, GROUPED] > 0:
+        apply_by_blocks(tape, params, grads, state, control)
+    else:
+        apply_gradient(params, grads, state, control)
+
+
+@kernel(late=True)
+def apply_by_blocks(tape, params, grads, state, control):
+    """`apply_gradient` where blocks of parameters differ: in their rate, 0 for one that is frozen, or their decay."""
+    table, first = flat(tape), tape[0, BLOCKS_AT] * COLUMNS
+    for k in range(tape[0, BLOCKS]):
+        entry = first + k * BLOCK_ENTRY
+        if as_double(table[entry + BLOCK_RATE]) == 0:
+            at = table[entry + BLOCK_OFFSET]
+            for j in range(at, at + table[entry + BLOCK_SIZE]):
+                grads[j] = 0  # and nothing in the norm
+    if control[CLIP_NORM] > 0:
+        clip_norm(grads, control[CLIP_NORM])
+    rate, decay = learning_rate(control), control[WEIGHT_DECAY]
+    control[STEP] += 1
+    for k in range(tape[0, BLOCKS]):
+        entry = first + k * BLOCK_ENTRY
+        own = rate * as_double(table[entry + BLOCK_RATE])
+        if own == 0:
+            continue
+        decays = control[DECAY_MATRICES] == 0 or table[entry + BLOCK_FLAGS] & DECAYS
+        kind, rule = _rule_at(control, own, decay if decays else 0.0)
+        at = table[entry + BLOCK_OFFSET]
+        update_part(params, at, grads, at, state, table[entry + BLOCK_SIZE], kind, rule)
 
 
 @kernel(late=True, returns=float64)
@@ -158,7 +216,7 @@ def _step_by_spans(tape, params, grads, state, control, x, y, order, workspace):
     """A step on more rows than a span: on x, or on x[order] where order is not empty."""
     value = gradient_by_spans(tape, params, grads, x, y, order, workspace, key_of_step(control))
     if math.isfinite(value):
-        _apply_with_penalty(tape, params, grads, state, control, order.size if order.size > 0 else x.shape[0])
+        apply_whole(tape, params, grads, state, control, order.size if order.size > 0 else x.shape[0])
     return value
 
 

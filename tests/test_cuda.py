@@ -121,7 +121,7 @@ def test_batches_that_weigh_nothing_are_passed_over_as_on_the_cpu(path: str) -> 
 
 @pytest.mark.parametrize("rule", [SGD(l2=0.1), Adam(epsilon_hat=True)], ids=repr)
 def test_what_the_device_cannot_do_is_refused(rule: Any) -> None:
-    with pytest.raises(ValueError, match="l2 and epsilon_hat are of training on the CPU"):
+    with pytest.raises(ValueError, match="l2, epsilon_hat, decay and rates are of training on the CPU"):
         pair(3, 4, 2)[1].trainer(rule, ROWS)
 
 

@@ -15,10 +15,10 @@ from collections.abc import Collection
 FAST = [
     "activation", "arrays", "assembly", "bench_ladder", "bench_measuring", "bench_results", "block_cost", "blocks",
     "checks", "compiler_reach", "cost", "data", "dense", "determinism", "dropout", "expected_skips", "fit",
-    "fit_not_finite", "frozen_networks", "functional", "fused", "graph", "house", "house_counts", "import",
-    "interchange_chain", "interchange_state_dict", "io", "l2", "loss", "matmul", "network", "network_values", "norm",
+    "fit_not_finite", "frozen_networks", "functional", "fused", "graph", "groups", "house", "house_counts",
+    "import", "interchange_chain", "interchange_state_dict", "io", "l2", "loss", "matmul", "network", "network_values", "norm",
     "optimizer", "perceptron", "positions", "reference", "reference_gradients", "reference_torch", "refusals",
-    "softmax",
+    "softmax", "spans",
     "train", "trainer", "training", "vecmath",
 ]  # fmt: skip
 THOROUGH = [

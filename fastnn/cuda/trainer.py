@@ -36,8 +36,11 @@ class CudaTrainer(EpochTrainer):
         require_gradient(network.operations, network.loss_function)
         self.network = network
         self.optimizer = as_optimizer(optimizer)
-        if self.optimizer.l2 or getattr(self.optimizer, "epsilon_hat", False):
-            raise ValueError("l2 and epsilon_hat are of training on the CPU; leave them out, or use device='cpu'")
+        alone = self.optimizer.decay != "all" or self.optimizer.rates
+        if self.optimizer.l2 or getattr(self.optimizer, "epsilon_hat", False) or alone:
+            raise ValueError(
+                "l2, epsilon_hat, decay and rates are of training on the CPU; leave them out, or use device='cpu'"
+            )
         self.batch = as_count(batch, "batch")
         self._memory = memory
         doubles = doubles_of(network, self.optimizer.control())

@@ -1,7 +1,7 @@
 """From a graph of operations to a tape: where each parameter, value and gradient lies."""
 
-from fastnn.lowering.lower import CHUNK_ROWS, CHUNKED_WORK, SPAN_ROWS, WORK_OF_VALUE, Plan, lower, work_of
-from fastnn.lowering.parameters import Block, ParameterLayout, layout_parameters
+from fastnn.lowering.lower import CHUNK_ROWS, CHUNKED_WORK, SPAN_ROWS, WORK_OF_VALUE, Plan, lower, span_of, work_of
+from fastnn.lowering.parameters import Block, ParameterLayout, layout_parameters, take_rates
 
 __all__ = [
     "CHUNKED_WORK",
@@ -13,5 +13,7 @@ __all__ = [
     "Plan",
     "layout_parameters",
     "lower",
+    "span_of",
+    "take_rates",
     "work_of",
 ]

@@ -41,6 +41,11 @@ class Plan:
         return int(self.tape[0, columns.WORKSPACE_SIZE])
 
     @property
+    def span(self) -> int:
+        """Rows whose gradient is summed as one; see fastnn.tape.spans."""
+        return int(self.tape[0, columns.SPAN_ROWS])
+
+    @property
     def kinds(self) -> list[int]:
         """Of the operations."""
         return [int(kind) for kind in self.tape[1 : 1 + self.tape[0, columns.OPERATIONS], columns.KIND]]
@@ -53,6 +58,11 @@ class Plan:
 def work_of(operations: Sequence[Operation]) -> int:
     """Multiply-adds of a row of the batch, forward, and WORK_OF_VALUE for each number that comes out."""
     return sum(operation.forward_cost(1, 4).macs + WORK_OF_VALUE * operation.outputs for operation in operations)
+
+
+def span_of(operations: Sequence[Operation]) -> int:
+    """Rows of a span unless one is asked for: as many as have SPAN_ROWS positions, the terms of a weight's gradient."""
+    return max(1, SPAN_ROWS // max(operation.positions for operation in operations))
 
 
 @dataclass
@@ -231,7 +241,9 @@ class _Lowering:
         header[columns.WORK], header[columns.TIED] = work_of(self.operations), self.shared
         _describe_loss(header, loss, more)
         _describe_parameters(header, self.layout, more)
-        header[columns.SPAN_ROWS], header[columns.SPANNED] = max(self.span, self.rows), self.spanned
+        # Without gradients nothing is summed, and any batch goes as one.
+        header[columns.SPAN_ROWS] = self.span if self.gradients else max(self.span, self.capacity)
+        header[columns.SPANNED] = self.spanned
         if self.spanned:
             self._add_slots()
         self._place_outputs(rows[-1])

@@ -57,6 +57,7 @@ class ParameterLayout:
         for entry, block in zip(entries, self.blocks.values(), strict=True):
             entry[columns.BLOCK_OFFSET], entry[columns.BLOCK_SIZE] = block.offset, block.size
             entry[columns.BLOCK_FLAGS] = columns.DECAYS if block.decays else 0
+            entry[columns.BLOCK_RATE] = columns.bits(1.0)
         return entries.ravel()
 
 
@@ -70,6 +71,14 @@ def layout_parameters(operations: Sequence[Operation], itemsize: int) -> Paramet
                 offset = allocator.take(math.prod(parameter.shape))
                 blocks[operation.parameter_names[name]] = Block(offset, parameter.shape, parameter.decays)
     return ParameterLayout(blocks, allocator.size, allocator.unit)
+
+
+def take_rates(tape: NDArray[np.int64], rates: Sequence[float]) -> None:
+    """Writes into a tape what the learning rate of each parameter is multiplied by."""
+    table = tape.reshape(-1)[tape[0, columns.BLOCKS_AT] * columns.COLUMNS :]
+    for number, rate in enumerate(rates):
+        table[number * columns.BLOCK_ENTRY + columns.BLOCK_RATE] = columns.bits(rate)
+    tape[0, columns.GROUPED] = any(rate != 1 for rate in rates)
 
 
 def constants(values: NDArray[np.int64]) -> NDArray[np.int64]:
