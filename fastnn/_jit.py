@@ -24,13 +24,12 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-import llvmlite
 import numba
-from numba.core import event
 from numba.extending import intrinsic, overload
 
 from fastnn.compiler.cache import KernelCache
 from fastnn.compiler.late import LateKernel
+from fastnn.compiler.numba_private import Listener, compiler_versions, listening, run_time, set_cache
 
 DEBUG = os.environ.get("FASTNN_DEBUG", "") not in ("", "0")
 DISABLED = bool(numba.config.DISABLE_JIT)
@@ -84,7 +83,7 @@ def _prepare_cache_directory() -> str:
         root = platformdirs.user_cache_dir("fastnn")
     if DEBUG or DISABLED or not root:
         return ""
-    directory = Path(root) / f"kernels-numba-{numba.__version__}-llvmlite-{llvmlite.__version__}"
+    directory = Path(root) / f"kernels-{compiler_versions()}"
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         usable = os.access(directory, os.W_OK) and _is_private(directory)
@@ -138,12 +137,12 @@ def kernel(
         parallel=parallel and not DEBUG,
         fastmath=REASSOCIATE if reassociate and not DEBUG else False,
         forceinline=inlined and not DEBUG,
-        _nrt=parallel or views or DEBUG,
+        **run_time(parallel or views or DEBUG),
     )(function)
     if DISABLED:
         return dispatcher
     dispatcher.is_fastnn = True
-    dispatcher._cache = KernelCache(dispatcher, CACHE_DIRECTORY)
+    set_cache(dispatcher, KernelCache(dispatcher, CACHE_DIRECTORY))
     DISPATCHERS.append(dispatcher)
     if late:
         return LateKernel(dispatcher, numba.types.none if returns is None else returns, kernel)
@@ -170,7 +169,8 @@ def by_type(choose: Callable[..., Callable[..., Any] | None]) -> Any:
         return implementation(*values)
 
     if not DISABLED:
-        overload(function, jit_options={"fastmath": False, "error_model": "numpy", "_nrt": True}, strict=False)(choose)
+        options = {"fastmath": False, "error_model": "numpy", **run_time(True)}
+        overload(function, jit_options=options, strict=False)(choose)
     return function
 
 
@@ -208,7 +208,7 @@ def check_threading_layer() -> None:
         _warn_of_workqueue()
 
 
-class CompileClock(event.Listener):  # type: ignore[misc]
+class CompileClock(Listener):  # type: ignore[misc]
     """Counts compilations and adds up the seconds of the outermost ones (an inner one happens inside an outer one)."""
 
     def __init__(self) -> None:
@@ -233,8 +233,5 @@ class CompileClock(event.Listener):  # type: ignore[misc]
 def compile_clock() -> Iterator[CompileClock]:
     """Measures what numba compiles inside the block; loading a kernel from the disk cache does not count."""
     clock = CompileClock()
-    event.register("numba:compile", clock)
-    try:
+    with listening(clock):
         yield clock
-    finally:
-        event.unregister("numba:compile", clock)

@@ -20,7 +20,7 @@ def test_the_sources_are_read() -> None:
     assert "fastnn.reference.dense" in imports("fastnn.reference.network")
     assert "psutil" in imports("fastnn.checks") - imports("fastnn.checks", deferred=False)
     assert "fastnn.tape" in imports("fastnn.network", deferred=False)
-    assert "llvmlite" in imports("fastnn._jit")
+    assert "llvmlite" in imports(DOOR)
 
 
 # Compilers ------------------------------------------------------------------------------------------------------------
@@ -39,14 +39,69 @@ def test_only_jit_calls_numbas_compilers(name: str) -> None:
     assert not (numba_names | called) & COMPILERS
 
 
-WRITTEN_IN_LLVM = ("fastnn._jit", "fastnn.compiler", "fastnn.simd", "fastnn.cuda.mma")
+DOOR = "fastnn.compiler.numba_private"
+# The CUDA target has a door of its own.
+DOORS = (DOOR, "fastnn.cuda.target")
+# What Numba documents for its users; its CUDA target has a rule of its own, below.
+PUBLIC = {"numba", "numba.types", "numba.extending", "numba.cuda"}
 
 
-@pytest.mark.parametrize("name", [name for name in SOURCES.paths if not name.startswith(WRITTEN_IN_LLVM)])
-def test_llvmlite_is_for_what_is_written_in_llvm(name: str) -> None:
-    assert not any(module.partition(".")[0] == "llvmlite" for module in imports(name))
-    # Numba's code generation is LLVM too.
-    assert not any(module.startswith(("numba.core", "numba.np")) for module in imports(name) - {"numba.core"})
+@pytest.mark.parametrize("name", [name for name in SOURCES.paths if name != DOOR])
+def test_one_file_imports_what_numba_and_llvmlite_keep_to_themselves(name: str) -> None:
+    private = {
+        module
+        for module in imports(name)
+        if module.partition(".")[0] == "llvmlite" or (module.partition(".")[0] == "numba" and module not in PUBLIC)
+    }
+    assert not {module for module in private if name not in DOORS or not module.startswith("numba.cuda.")}
+
+
+def names_of_ours() -> set[str]:
+    """All that a source defines, as a function, a class, an attribute or a name, or imports from another."""
+    found = set()
+    for tree in SOURCES.trees.values():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                found.add(node.name)
+            elif isinstance(node, ast.alias):
+                found.add(node.name.rpartition(".")[2])
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                found.add(node.id)
+            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and is_self(node.value):
+                found.add(node.attr)
+    return found
+
+
+def is_self(node: ast.AST) -> bool:
+    return isinstance(node, ast.Name) and node.id == "self"
+
+
+OURS = names_of_ours() | {"_replace", "_asdict", "_fields", "_getframe"}  # of a NamedTuple, and of sys
+
+
+def private_names(name: str) -> set[str]:
+    """Attributes and named arguments that begin with one underscore and that no source of ours defines."""
+    found = set()
+    for node in ast.walk(SOURCES.trees[name]):
+        if isinstance(node, ast.Attribute):
+            found.add(node.attr)
+        elif isinstance(node, ast.keyword) and node.arg:
+            found.add(node.arg)
+    return {each for each in found if each.startswith("_") and not each.endswith("_")} - OURS
+
+
+# Where other libraries are adapted.
+OTHERS = ("fastnn.bench.peers", "fastnn.interchange")
+
+
+@pytest.mark.parametrize("name", [name for name in SOURCES.paths if name not in DOORS and not name.startswith(OTHERS)])
+def test_one_file_touches_what_numba_begins_with_an_underscore(name: str) -> None:
+    assert not private_names(name)
+
+
+def test_private_names_are_seen() -> None:
+    assert {"_reload_init", "_rebuild", "_get_arg_packer"} <= private_names(DOOR)
+    assert "_kernel_context" in private_names("fastnn.cuda.target")
 
 
 @pytest.mark.parametrize("name", [name for name in SOURCES.paths if name != "fastnn.cuda.target"])

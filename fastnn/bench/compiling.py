@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from numba.core import event
-
 from fastnn._jit import CACHE_DIRECTORY, CompileClock
+from fastnn.compiler.numba_private import listening
 
 Say = Callable[[str], object]
 
@@ -29,10 +28,9 @@ class _Announcer(CompileClock):
 def announced(say: Say) -> Iterator[CompileClock]:
     """Inside the block the first compilation is announced; at its end the seconds of all are told."""
     clock = _Announcer(say)
-    event.register("numba:compile", clock)
     try:
-        yield clock
+        with listening(clock):
+            yield clock
     finally:
-        event.unregister("numba:compile", clock)
         if clock.count:
             say(f"compiled {clock.count} kernels in {clock.seconds:.1f} s")

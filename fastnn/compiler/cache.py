@@ -12,11 +12,17 @@ from contextlib import suppress
 from functools import cached_property, partial
 from typing import Any
 
-from numba.core.caching import IndexDataCacheFile, NullCache
-from numba.core.compiler import CompileResult
-from numba.core.sigutils import normalize_signature
-
 from fastnn.compiler.late import CONVENTION, StaleCallerError, bind_whole, called_late, with_whole
+from fastnn.compiler.numba_private import (
+    NullCache,
+    argument_types,
+    cache_file,
+    code_key,
+    has_addresses,
+    kept_kernel,
+    loaded_kernel,
+    reload_steps,
+)
 from fastnn.compiler.reach import digest
 
 
@@ -50,7 +56,7 @@ class KernelCache(NullCache):  # type: ignore[misc]
         function, made_of = self.dispatcher.py_func, digest((self.dispatcher, *CONVENTION))
         name = f"{function.__module__}.{function.__qualname__}".replace("<", "").replace(">", "")
         python = f"py{sys.version_info.major}{sys.version_info.minor}"
-        return IndexDataCacheFile(self.cache_directory, f"{name}-{made_of}.{python}", made_of)
+        return cache_file(self.cache_directory, f"{name}-{made_of}.{python}", made_of)
 
     def load_overload(self, signature: Any, target_context: Any) -> Any:
         """A kept kernel. Its callers inherit what it needs when it is loaded: Numba lets them inherit it from freshly
@@ -60,32 +66,32 @@ class KernelCache(NullCache):  # type: ignore[misc]
         target_context.refresh()
         result = self._kept(signature, target_context)
         if result is not None:
-            result.library._reload_init.update(with_whole(result.reload_init, True))
             self._bind_loops(result)
         return result
 
     def _kept(self, signature: Any, target_context: Any) -> Any:
         try:
             data = self._files.load(_key(signature, target_context))
-            result = CompileResult._rebuild(target_context, *data) if data is not None else None
+            if data is None:
+                return None
+            result, steps = loaded_kernel(target_context, data)
         except Exception:  # whatever may be wrong with a file: the kernel is made anew
             return None
+        reload_steps(result).update(with_whole(steps, True))
         # Two processes that keep at once may exchange their files.
-        arguments, _ = normalize_signature(signature)
-        return result if result is not None and tuple(result.signature.args) == tuple(arguments) else None
+        return result if tuple(result.signature.args) == argument_types(signature) else None
 
     def save_overload(self, signature: Any, result: Any) -> None:
         """Keeps a kernel, and has whoever it is compiled into ask first whether it still is this one."""
-        function, steps = self.dispatcher.py_func, result.library._reload_init
+        function, steps = self.dispatcher.py_func, reload_steps(result)
         if hasattr(sys.modules.get(function.__module__), function.__qualname__):
             inherited = [step for step in steps if getattr(step, "func", None) is not require]
             steps.clear()
             steps.update(inherited)
             steps.add(partial(require, function.__module__, function.__qualname__, digest(function)))
         self._bind_loops(result)
-        result.reload_init[:] = with_whole(steps, False)
-        if self.cache_directory and not result.library.has_dynamic_globals:
-            self._keep(_key(signature, result.target_context), result._reduce())
+        if self.cache_directory and not has_addresses(result):
+            self._keep(_key(signature, result.target_context), kept_kernel(result, with_whole(steps, False)))
 
     def _keep(self, key: Any, data: Any) -> None:
         """Nothing is kept where the disk is full or the directory gone; an index that cannot be read begins anew."""
@@ -99,10 +105,10 @@ class KernelCache(NullCache):  # type: ignore[misc]
     def _bind_loops(self, result: Any) -> None:
         """Threads of a parallel kernel may not ask for what they call."""
         if self.dispatcher.targetoptions["parallel"]:
-            for wanted in called_late(result.library._reload_init):
+            for wanted in called_late(reload_steps(result)):
                 bind_whole(wanted)
 
 
 def _key(signature: Any, target_context: Any) -> Any:
     """What the files tell apart: types and processor."""
-    return signature, target_context.codegen().magic_tuple()
+    return signature, code_key(target_context)

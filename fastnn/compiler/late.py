@@ -28,15 +28,21 @@ from contextlib import contextmanager
 from functools import cached_property, partial, update_wrapper
 from typing import Any, NamedTuple
 
-import llvmlite.binding as llvm
-from llvmlite import ir
-from numba.core import event, types
-from numba.core.compiler_lock import global_compiler_lock
-from numba.core.errors import TypingError
-from numba.core.types.misc import unliteral
-from numba.core.typing import signature as signature_of
+from numba import TypingError, types
 
-from fastnn.compiler.calls import ASK, PACKAGE, emit_call, function_type, is_ours
+from fastnn.compiler.calls import ASK, PACKAGE, called_as, emit_call, is_ours
+from fastnn.compiler.numba_private import (
+    Listener,
+    add_reload_step,
+    add_symbol,
+    address_of,
+    compile_lock,
+    compiled_kernel,
+    ir,
+    listen,
+    pointer_to,
+    reload_steps,
+)
 from fastnn.compiler.reach import digest
 from fastnn.compiler.thin import ThinModel, as_thin, as_whole
 
@@ -89,7 +95,7 @@ _bound_whole: set[Wanted] = set()
 
 def as_passed(kind: Any) -> Any:
     """The type that an argument travels as: one for all whole numbers, literal or not, and thin arrays."""
-    kind = unliteral(kind)
+    kind = types.unliteral(kind)
     if isinstance(kind, types.Integer):
         return types.intp
     if isinstance(kind, types.Array) and kind.layout != "C":
@@ -128,9 +134,9 @@ class LateKernel:
         """What numba asks of a global; made when the first caller is compiled, which most processes do without."""
 
         def definition(typingctx: Any, *arguments: Any) -> Any:
-            return signature_of(self.returns, *map(self._as_passed, arguments)), self._emit_call
+            return self.returns(*map(self._as_passed, arguments)), self._emit_call
 
-        return function_type(self, definition, self.parameters)
+        return called_as(self, definition, self.parameters)
 
     def _as_passed(self, kind: Any) -> Any:
         """Arrays are thin, but where numba takes them apart for the bodies of parallel loops."""
@@ -169,10 +175,10 @@ class LateKernel:
         if _FROM_PYTHON in builder.function.name:
             bind(wanted)  # it will be called at once, and what is wrong with its arguments can be said here
         # What numba runs before it loads a function from the disk, and hands on to the function's callers.
-        context.active_code_library._reload_init.add(partial(define, wanted, True))
+        add_reload_step(context, partial(define, wanted, True))
         word = builder.module.globals.get(wanted.symbol)
         if word is None:
-            word = ir.GlobalVariable(builder.module, ir.IntType(8).as_pointer(), wanted.symbol)
+            word = ir.GlobalVariable(builder.module, pointer_to(ir.IntType(8)), wanted.symbol)
         return emit_call(context, builder, word, signature, args)
 
 
@@ -182,14 +188,14 @@ def place(wanted: Wanted, word: ctypes.c_void_p) -> None:
     if words:
         word.value = words[0].value
     else:
-        llvm.add_symbol(wanted.symbol, ctypes.addressof(word))
+        add_symbol(wanted.symbol, ctypes.addressof(word))
     words.append(word)
     _wanted[ctypes.addressof(word)] = wanted
 
 
 def define(wanted: Wanted, whole: bool) -> None:
     """Makes the word known to the linker; with all that the kernel may reach bound, where code may not ask."""
-    with global_compiler_lock:
+    with compile_lock:
         if wanted not in _words:
             wanted.kernel()
             place(wanted, ctypes.c_void_p())
@@ -202,10 +208,10 @@ def bind(wanted: Wanted) -> Any:
     kernel = wanted.kernel()
     kernel.dispatcher.compile(wanted.arguments)
     result = kernel.dispatcher.overloads[wanted.arguments]
-    if unliteral(result.signature.return_type) != wanted.returns:
+    if types.unliteral(result.signature.return_type) != wanted.returns:
         raise TypeError(f"{wanted.function} returns {result.signature.return_type}; declared is {wanted.returns}")
     for word in _words[wanted]:
-        word.value = result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
+        word.value = address_of(result)
     return result
 
 
@@ -216,14 +222,14 @@ def unbind(wanted: Wanted) -> None:
         word.value = None
 
 
-@global_compiler_lock  # type: ignore[untyped-decorator]
+@compile_lock  # type: ignore[untyped-decorator]
 def bind_whole(wanted: Wanted) -> None:
     """Binds a kernel, and whatever it calls late, and so on."""
     if wanted in _bound_whole:
         return
     _bound_whole.add(wanted)
     try:
-        for called in called_late(bind(wanted).library._reload_init):
+        for called in called_late(reload_steps(bind(wanted))):
             bind_whole(called)
     except BaseException:  # Ctrl-C too
         _bound_whole.discard(wanted)
@@ -241,22 +247,21 @@ def with_whole(steps: Any, whole: bool) -> list[Any]:
     return [partial(define, step.args[0], whole) if getattr(step, "func", None) is define else step for step in steps]
 
 
-class _OthersCompiled(event.Listener):  # type: ignore[misc]
+class _OthersCompiled(Listener):  # type: ignore[misc]
     """Binds what a function of somebody else's calls late by way of kernels that were compiled into it."""
 
     def on_start(self, event: Any) -> None:
         pass
 
     def on_end(self, event: Any) -> None:
-        dispatcher = event.data.get("dispatcher")
-        if dispatcher is None or getattr(dispatcher, "is_fastnn", False):
+        dispatcher, result = compiled_kernel(event)
+        if result is None or getattr(dispatcher, "is_fastnn", False):
             return
-        compiled = dispatcher.overloads.get(tuple(event.data["args"]))
-        for wanted in called_late(compiled.library._reload_init if compiled is not None else ()):
+        for wanted in called_late(reload_steps(result)):
             bind_whole(wanted)
 
 
-event.register("numba:compile", _OthersCompiled())
+listen(_OthersCompiled())
 
 
 @contextmanager
@@ -282,8 +287,8 @@ def _ctrl_c_later() -> Iterator[None]:
 @ctypes.CFUNCTYPE(None, ctypes.c_void_p)  # type: ignore[untyped-decorator]
 def _asked(address: int) -> None:
     """What callers of an empty word call."""
-    with _ctrl_c_later(), global_compiler_lock:
+    with _ctrl_c_later(), compile_lock:
         bind(_wanted[address])
 
 
-llvm.add_symbol(ASK, ctypes.cast(_asked, ctypes.c_void_p).value)
+add_symbol(ASK, ctypes.cast(_asked, ctypes.c_void_p).value)

@@ -13,6 +13,8 @@ import types
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from fastnn.compiler.numba_private import definition_of
+
 _OTHERS = frozenset(sys.stdlib_module_names) | {"numpy", "numba", "llvmlite"}
 _digests: dict[int, str] = {}
 _kept_alive: list[Any] = []
@@ -45,8 +47,8 @@ def _parts(thing: Any) -> Iterator[str]:
     elif hasattr(thing, "py_func"):  # a kernel
         yield digest(thing.py_func)
         yield digest(thing.targetoptions)
-    elif hasattr(thing, "_defn"):  # an intrinsic
-        yield digest(thing._defn)
+    elif definition_of(thing) is not None:
+        yield digest(definition_of(thing))
     elif isinstance(thing, functools.partial):
         yield from map(digest, (thing.func, thing.args, thing.keywords))
     elif isinstance(thing, Mapping):

@@ -11,14 +11,11 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-import llvmlite.binding as llvm
-from llvmlite import ir
-from numba.core import types
-from numba.core.errors import TypingError
-from numba.core.typing import signature as signature_of
+from numba import TypingError, types
 
 from fastnn.compiler import late
-from fastnn.compiler.calls import PACKAGE, emit_call, function_type
+from fastnn.compiler.calls import PACKAGE, called_as, emit_call
+from fastnn.compiler.numba_private import add_symbol, ir, pointer_to
 from fastnn.compiler.thin import as_thin, as_writable
 
 SIZE = 256
@@ -39,12 +36,12 @@ class Table:
         self.known_to_callers_as = f"table {name}: {self.arguments}"
         self.kernels: dict[int, Any] = {}
         self._words = (ctypes.c_void_p * (SIZE * len(NUMBERS)))()
-        llvm.add_symbol(self.name, ctypes.addressof(self._words))
+        add_symbol(self.name, ctypes.addressof(self._words))
 
     @cached_property
     def _numba_type_(self) -> Any:
         count = len(self.arguments[NUMBERS[0]])
-        return function_type(self, self._definition, ["number", *map("argument_{}".format, range(count))])
+        return called_as(self, self._definition, ["number", *map("argument_{}".format, range(count))])
 
     def __call__(self, number: int, *arguments: Any) -> None:
         """In plain Python."""
@@ -73,15 +70,15 @@ class Table:
         given = tuple(as_writable(late.as_passed(kind)) for kind in arguments)
         if given != passed:
             raise TypingError(f"{self.name} takes {passed or list(self.arguments.values())}; got {given}")
-        return signature_of(types.none, types.intp, *passed), self._emit_call
+        return types.none(types.intp, *passed), self._emit_call
 
     def _emit_call(self, context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pointer, size = ir.IntType(8).as_pointer(), ir.IntType(64)
+        pointer, size = pointer_to(ir.IntType(8)), ir.IntType(64)
         table = builder.module.globals.get(self.name)
         if table is None:
             table = ir.GlobalVariable(builder.module, ir.ArrayType(pointer, SIZE * len(NUMBERS)), self.name)
         kind = NUMBERS.index(signature.args[1 + self.of].dtype)
         place = builder.add(builder.mul(args[0], size(len(NUMBERS))), size(kind))
         word = builder.gep(table, [size(0), place])
-        inner = signature_of(types.none, *signature.args[1:])
+        inner = types.none(*signature.args[1:])
         return emit_call(context, builder, word, inner, args[1:])

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import ir
-from numba.core import types
-from numba.core.errors import TypingError
+from numba import TypingError, types
 from numba.extending import lower_cast, models, register_model
 
+from fastnn.compiler.numba_private import ir
 
-class ThinArray(types.Array):
+
+class ThinArray(types.Array):  # type: ignore[misc]
     """A C-contiguous array that is borrowed; inside of the kernel an array like any other."""
 
     def __init__(self, dtype: Any, ndim: int, readonly: bool) -> None:
@@ -51,7 +51,7 @@ class ThinModel(models.ArrayModel):  # type: ignore[misc]
         return self.get_member("data").get_argument_type(), self.get_member("shape").get_argument_type()
 
     def get_member(self, name: str) -> Any:
-        return self._models[self.get_field_position(name)]
+        return self.get_model(self.get_field_position(name))
 
     def as_argument(self, builder: Any, value: Any) -> Any:
         return tuple(
@@ -61,7 +61,7 @@ class ThinModel(models.ArrayModel):  # type: ignore[misc]
     def from_argument(self, builder: Any, value: Any) -> Any:
         data, shape = value
         size = ir.IntType(64)
-        itemsize = size(self._fe_type.dtype.bitwidth // 8)
+        itemsize = size(self.fe_type.dtype.bitwidth // 8)
         strides = [itemsize]
         for extent in reversed(shape[1:]):
             strides.insert(0, builder.mul(strides[0], extent))

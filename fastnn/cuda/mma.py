@@ -28,8 +28,9 @@ SHAPE = {"tf32": "m16n8k8", "bf16": "m16n8k16"}
 
 def _instruction(text: str, constraints: str, returns: Any, *takes: Any, convergent: bool = False) -> Any:
     """A device function of one instruction of PTX; returns a number, or a tuple of as many as `returns` has."""
-    from llvmlite import ir
     from numba.extending import intrinsic
+
+    from fastnn.compiler.numba_private import ir
 
     kinds = {types.float32: ir.FloatType(), types.uint32: ir.IntType(32)}
     several = isinstance(returns, types.UniTuple)

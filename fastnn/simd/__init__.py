@@ -1,1 +1,1 @@
-"""What the auto-vectoriser cannot do by itself. llvmlite lives in this folder only."""
+"""What the auto-vectoriser cannot do by itself. LLVM instructions are written in this folder."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import ir
-
+from fastnn.compiler.numba_private import ir, pointer_to
 from fastnn.simd.host import UNIT
 
 I32, I64 = ir.IntType(32), ir.IntType(64)
@@ -59,7 +58,7 @@ class VectorBuilder:
 
     def load(self, pointer: Any, mask: Any = None) -> Any:
         """A vector; 0 in the lanes outside the mask, whose memory is not touched."""
-        address = self.builder.bitcast(pointer, self.type.as_pointer())
+        address = self.builder.bitcast(pointer, pointer_to(self.type))
         if mask is None:
             return self.builder.load(address, align=self.itemsize)
         if AVX2:
@@ -70,7 +69,7 @@ class VectorBuilder:
         return self.builder.call(masked, [address, I32(self.itemsize), mask, self.zero])
 
     def store(self, value: Any, pointer: Any, mask: Any = None) -> None:
-        address = self.builder.bitcast(pointer, self.type.as_pointer())
+        address = self.builder.bitcast(pointer, pointer_to(self.type))
         if mask is None:
             self.builder.store(value, address, align=self.itemsize)
             return
@@ -88,7 +87,7 @@ class VectorBuilder:
 
     def prefetch(self, pointer: Any, writes: bool) -> None:
         """Asks for a line that will be read, or written; the address may lie outside of any array."""
-        address = self.builder.bitcast(pointer, ir.IntType(8).as_pointer())
+        address = self.builder.bitcast(pointer, pointer_to(ir.IntType(8)))
         fetch = self._declare("llvm.prefetch.p0", ir.VoidType(), [address.type, I32, I32, I32])
         self.builder.call(fetch, [address, I32(int(writes)), I32(3), I32(1)])
 

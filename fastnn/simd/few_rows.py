@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba.core import cgutils, types
+from numba import types
 
 from fastnn._jit import lowered
+from fastnn.compiler.numba_private import alloca_once, for_range, for_range_slice, ir
 from fastnn.simd import linkage
 from fastnn.simd.emit import I32, I64, VectorBuilder, pointers, whole_and_rest
 from fastnn.simd.scalar import fma
@@ -59,7 +59,7 @@ def _grow_rows(emitter: VectorBuilder, y: Any, x: Any, w: Any, ldw: Any, rows: i
         emitter.store(total, emitter.at(y, at), mask)
 
     whole, rest = whole_and_rest(emitter, n)
-    with cgutils.for_range_slice(builder, I64(0), whole, I64(emitter.lanes), intp=I64) as (at, _):
+    with for_range_slice(builder, I64(0), whole, I64(emitter.lanes), intp=I64) as (at, _):
         part(at, None)
     with builder.if_then(builder.icmp_signed("!=", rest, I64(0))):
         part(whole, emitter.mask(rest))
@@ -71,7 +71,7 @@ def _build_grow(builder: Any, itemsize: int, y: Any, x: Any, w: Any, ldw: Any, k
     for rows in (TOGETHER, 1):
         left = builder.sub(k, done)
         end = builder.add(done, builder.sub(left, builder.srem(left, I64(rows))))
-        with cgutils.for_range_slice(builder, done, end, I64(rows), intp=I64) as (p, _):
+        with for_range_slice(builder, done, end, I64(rows), intp=I64) as (p, _):
             _grow_rows(emitter, y, emitter.at(x, p), emitter.at(w, builder.mul(p, ldw)), ldw, rows, n)
         done = end
 
@@ -127,7 +127,7 @@ def _build_dots(builder: Any, itemsize: int, y: Any, x: Any, w: Any, ldw: Any, k
     with builder.if_else(same_lines) as (one_by_one, together):
         for choice, groups in ((one_by_one, 1), (together, GROUPS)):
             band = I64(groups * emitter.lanes)
-            with choice, cgutils.for_range_slice(builder, I64(0), n, band, intp=I64) as (j, _):
+            with choice, for_range_slice(builder, I64(0), n, band, intp=I64) as (j, _):
                 left = builder.sub(n, j)
                 rows = builder.select(builder.icmp_signed("<", left, band), left, band)
                 row_w = emitter.at(w, builder.mul(j, ldw))
@@ -139,10 +139,10 @@ def _dots_of_groups(emitter: VectorBuilder, y: Any, x: Any, w: Any, ldw: Any, k:
     builder, lanes = emitter.builder, I64(emitter.lanes)
     whole, _ = whole_and_rest(emitter, k)
     full, _ = whole_and_rest(emitter, rows)
-    sums = cgutils.alloca_once(builder, ir.ArrayType(emitter.type, groups))
+    sums = alloca_once(builder, ir.ArrayType(emitter.type, groups))
 
     def each_group(end: Any) -> Any:
-        return cgutils.for_range_slice(builder, I64(0), end, lanes, intp=I64)
+        return for_range_slice(builder, I64(0), end, lanes, intp=I64)
 
     def corner(row: Any, p: Any) -> Any:
         return emitter.at(w, builder.add(builder.mul(row, ldw), p))
@@ -157,7 +157,7 @@ def _dots_of_groups(emitter: VectorBuilder, y: Any, x: Any, w: Any, ldw: Any, k:
     with each_group(rows) as (row, _):
         builder.store(emitter.zero, total_of(row))
     end = builder.select(builder.icmp_signed(">", full, I64(0)), whole, I64(0))
-    with cgutils.for_range_slice(builder, I64(0), end, lanes, intp=I64) as (p, _):
+    with for_range_slice(builder, I64(0), end, lanes, intp=I64) as (p, _):
         if groups == 1:
             grow(I64(0), p)
         else:
@@ -166,7 +166,7 @@ def _dots_of_groups(emitter: VectorBuilder, y: Any, x: Any, w: Any, ldw: Any, k:
     with each_group(rows) as (row, _):
         begin = builder.select(builder.icmp_signed("<", row, full), whole, I64(0))
         left = builder.sub(rows, row)
-        with cgutils.for_range_slice(builder, begin, k, lanes, intp=I64) as (p, _):
+        with for_range_slice(builder, begin, k, lanes, intp=I64) as (p, _):
             at = emitter.at(x, p), corner(row, p), ldw
             builder.store(_edge(emitter, builder.load(total_of(row)), *at, builder.sub(k, p), left), total_of(row))
         emitter.store(builder.load(total_of(row)), emitter.at(y, row), emitter.mask(left))
@@ -204,15 +204,15 @@ def _build_outer(
             total = emitter.fma(factor, emitter.load(emitter.at(term, at), mask), total)
             emitter.store(total, emitter.at(row, at), mask)
 
-        with cgutils.for_range_slice(builder, I64(0), whole, I64(emitter.lanes), intp=I64) as (at, _):
+        with for_range_slice(builder, I64(0), whole, I64(emitter.lanes), intp=I64) as (at, _):
             part(at, None)
         with builder.if_then(has_rest):
             part(whole, mask)
 
-    with cgutils.for_range(builder, rows, intp=I64) as turn:
+    with for_range(builder, rows, intp=I64) as turn:
         row, factors = emitter.at(y, builder.mul(turn.index, ldy)), emitter.at(x, turn.index)
         add_term(row, emitter.broadcast(builder.load(factors)), w, grows=False)
-        with cgutils.for_range_slice(builder, I64(1), k, I64(1), intp=I64) as (p, _):
+        with for_range_slice(builder, I64(1), k, I64(1), intp=I64) as (p, _):
             factor = emitter.broadcast(builder.load(emitter.at(factors, builder.mul(p, ldx))))
             add_term(row, factor, emitter.at(w, builder.mul(p, ldw)), grows=True)
 
@@ -251,7 +251,7 @@ def _column_sums(y: Any, x: Any, ldx: int, rows: int, n: int) -> None:
 def _build_column_sums(builder: Any, itemsize: int, y: Any, x: Any, ldx: Any, rows: Any, n: Any) -> None:
     emitter = VectorBuilder(builder, itemsize)
     whole_rows = builder.and_(rows, I64(-CHAINS))
-    chains = [cgutils.alloca_once(builder, emitter.type) for _ in range(CHAINS)]
+    chains = [alloca_once(builder, emitter.type) for _ in range(CHAINS)]
 
     def add(chain: Any, i: Any, at: Any, mask: Any) -> None:
         term = emitter.load(emitter.at(x, builder.add(builder.mul(i, ldx), at)), mask)
@@ -260,10 +260,10 @@ def _build_column_sums(builder: Any, itemsize: int, y: Any, x: Any, ldx: Any, ro
     def part(at: Any, mask: Any) -> None:
         for chain in chains:
             builder.store(emitter.zero, chain)
-        with cgutils.for_range_slice(builder, I64(0), whole_rows, I64(CHAINS), intp=I64) as (i, _):
+        with for_range_slice(builder, I64(0), whole_rows, I64(CHAINS), intp=I64) as (i, _):
             for c, chain in enumerate(chains):
                 add(chain, builder.add(i, I64(c)), at, mask)
-        with cgutils.for_range_slice(builder, whole_rows, rows, I64(1), intp=I64) as (i, _):
+        with for_range_slice(builder, whole_rows, rows, I64(1), intp=I64) as (i, _):
             add(chains[0], i, at, mask)
         totals = [builder.load(chain) for chain in chains]
         while len(totals) > 1:
@@ -272,7 +272,7 @@ def _build_column_sums(builder: Any, itemsize: int, y: Any, x: Any, ldx: Any, ro
         emitter.store(totals[0], emitter.at(y, at), mask)
 
     whole, rest = whole_and_rest(emitter, n)
-    with cgutils.for_range_slice(builder, I64(0), whole, I64(emitter.lanes), intp=I64) as (at, _):
+    with for_range_slice(builder, I64(0), whole, I64(emitter.lanes), intp=I64) as (at, _):
         part(at, None)
     with builder.if_then(builder.icmp_signed("!=", rest, I64(0))):
         part(whole, emitter.mask(rest))

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import prange
-from numba.core import types
-from numba.np.arrayobj import make_array
+from numba import prange, types
 
 from fastnn._jit import kernel, lowered
 from fastnn.simd.pool import release_pool, take_pool
@@ -28,7 +26,7 @@ def _store(words: Any, index: int, value: int) -> None:
 
 
 def _place(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-    return builder.gep(make_array(signature.args[0])(context, builder, args[0]).data, [args[1]])
+    return builder.gep(context.make_array(signature.args[0])(context, builder, args[0]).data, [args[1]])
 
 
 @lowered(twin=_load)

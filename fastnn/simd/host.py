@@ -9,8 +9,9 @@ import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import llvmlite.binding as llvm
 import numba
+
+from fastnn.compiler.numba_private import host_features
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ def _host_features() -> set[str]:
     told = getattr(numba.config, "CPU_FEATURES", None)
     if told is not None:
         return {f[1:] for f in told.split(",") if f.startswith("+")}
-    return {name for name, present in llvm.get_host_cpu_features().items() if present}
+    return host_features()
 
 
 def vector_unit() -> VectorUnit:

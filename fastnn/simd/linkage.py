@@ -15,14 +15,20 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-import llvmlite.binding as llvm
-from llvmlite import ir
-from numba.core import event
-from numba.core.compiler_lock import global_compiler_lock
-from numba.core.registry import cpu_target
-
 from fastnn._jit import CACHE_DIRECTORY
 from fastnn.atomic import write_atomically
+from fastnn.compiler.numba_private import (
+    add_reload_step,
+    add_symbol,
+    address_in,
+    compile_library,
+    compile_lock,
+    host_key,
+    ir,
+    kept_library,
+    loaded_library,
+    pointer_to,
+)
 from fastnn.compiler.reach import digest
 from fastnn.simd.emit import ELEMENTS
 
@@ -46,7 +52,7 @@ def call(context: Any, builder: Any, name: str, itemsize: int, arguments: list[A
     """Emits the call of a function into a kernel."""
     link(itemsize)
     # What numba runs before it loads a kernel from the disk, and hands on to the kernel's callers.
-    context.active_code_library._reload_init.add(partial(link, itemsize))
+    add_reload_step(context, partial(link, itemsize))
     symbol = _symbol(name, itemsize)
     function = builder.module.globals.get(symbol)
     if function is None:
@@ -56,25 +62,21 @@ def call(context: Any, builder: Any, name: str, itemsize: int, arguments: list[A
 
 def link(itemsize: int) -> None:
     """Makes the symbols known to the linker, once in a process."""
-    with global_compiler_lock:
+    with compile_lock:
         _library(itemsize)
 
 
-@global_compiler_lock  # type: ignore[untyped-decorator]
 def build_library(itemsize: int) -> Any:
     """The library of one element type, compiled."""
-    library = _codegen().create_library("fastnn_simd")
-    library.enable_object_caching()
-    module = library.create_ir_module("fastnn_simd")
+    return compile_library("fastnn_simd", partial(_write, itemsize))
+
+
+def _write(itemsize: int, module: Any) -> None:
     for name, (_, build) in _definitions.items():
         function = ir.Function(module, _function_type(name, itemsize), _symbol(name, itemsize))
         builder = ir.IRBuilder(function.append_basic_block())
         build(builder, itemsize, *function.args)
         builder.ret_void()
-    with event.trigger_event("numba:compile", data={"library": "fastnn_simd"}):
-        library.add_ir_module(module)
-        library.finalize()
-    return library
 
 
 def _symbol(name: str, itemsize: int) -> str:
@@ -82,13 +84,9 @@ def _symbol(name: str, itemsize: int) -> str:
 
 
 def _function_type(name: str, itemsize: int) -> Any:
-    kinds = {"p": ELEMENTS[itemsize].as_pointer(), "i": ir.IntType(64)}
+    kinds = {"p": pointer_to(ELEMENTS[itemsize]), "i": ir.IntType(64)}
     operands, _ = _definitions[name]
     return ir.FunctionType(ir.VoidType(), [kinds[kind] for kind in operands])
-
-
-def _codegen() -> Any:
-    return cpu_target.target_context.codegen()
 
 
 @lru_cache(maxsize=len(ELEMENTS))
@@ -101,24 +99,24 @@ def _library(itemsize: int) -> Any:
         _keep(library, file)
     for name in _definitions:
         symbol = _symbol(name, itemsize)
-        llvm.add_symbol(symbol, library.get_pointer_to_function(symbol))
+        add_symbol(symbol, address_in(library, symbol))
     return library
 
 
 def made_of() -> str:
     """A digest of all functions of the library."""
-    return digest((build_library.__wrapped__, dict(_definitions)))
+    return digest((build_library, dict(_definitions)))
 
 
 def _file(itemsize: int) -> Path | None:
     """Where the library is kept: by what it is made of and the processor that it is for."""
-    target = hashlib.sha256(f"{made_of()} {itemsize} {_codegen().magic_tuple()}".encode()).hexdigest()[:24]
+    target = hashlib.sha256(f"{made_of()} {itemsize} {host_key()}".encode()).hexdigest()[:24]
     return Path(CACHE_DIRECTORY) / f"simd-{target}.pickle" if CACHE_DIRECTORY else None
 
 
 def _from_disk(file: Path | None) -> Any:
     try:
-        return _codegen().unserialize_library(pickle.loads(file.read_bytes())) if file is not None else None
+        return loaded_library(pickle.loads(file.read_bytes())) if file is not None else None
     except Exception:  # missing, or whatever may be wrong with a file: the library is made anew
         return None
 
@@ -127,4 +125,4 @@ def _keep(library: Any, file: Path | None) -> None:
     if file is None:
         return
     with suppress(OSError):
-        write_atomically(file, pickle.dumps(library.serialize_using_object_code()))
+        write_atomically(file, pickle.dumps(kept_library(library)))

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba.core import cgutils, types
+from numba import types
 
 from fastnn._jit import lowered
+from fastnn.compiler.numba_private import for_range, for_range_slice
 from fastnn.simd import linkage
 from fastnn.simd.emit import I64, VectorBuilder, pointers, whole_and_rest
 
@@ -39,9 +40,9 @@ def _build_copy(
     emitter = VectorBuilder(builder, itemsize)
     whole, rest = whole_and_rest(emitter, columns)
     mask = emitter.mask(rest)
-    with cgutils.for_range(builder, rows, intp=I64) as row:
+    with for_range(builder, rows, intp=I64) as row:
         to, of = (emitter.at(p, builder.mul(row.index, ld)) for p, ld in ((target, ldt), (source, lda)))
-        with cgutils.for_range_slice(builder, I64(0), whole, I64(emitter.lanes), intp=I64) as (at, _):
+        with for_range_slice(builder, I64(0), whole, I64(emitter.lanes), intp=I64) as (at, _):
             emitter.store(emitter.load(emitter.at(of, at)), emitter.at(to, at))
         with builder.if_then(builder.icmp_signed("!=", rest, I64(0))):
             emitter.store(emitter.load(emitter.at(of, whole), mask), emitter.at(to, whole), mask)
@@ -87,8 +88,8 @@ def _build_transpose(
     emitter = VectorBuilder(builder, itemsize)
     lanes = I64(emitter.lanes)
     with (
-        cgutils.for_range_slice(builder, I64(0), rows, lanes, intp=I64) as (i, _),
-        cgutils.for_range_slice(builder, I64(0), columns, lanes, intp=I64) as (j, _),
+        for_range_slice(builder, I64(0), rows, lanes, intp=I64) as (i, _),
+        for_range_slice(builder, I64(0), columns, lanes, intp=I64) as (j, _),
     ):
         to = emitter.at(target, builder.add(builder.mul(j, ldt), i))
         of = emitter.at(source, builder.add(builder.mul(i, lda), j))

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import ir
-from numba import prange
-from numba.core import types
-from numba.np.arrayobj import make_array
+from numba import prange, types
 
 from fastnn._jit import kernel, lowered
+from fastnn.compiler.numba_private import ir, pointer_to
 from fastnn.simd.emit import lanes_of
 from fastnn.simd.host import UNIT
 from fastnn.simd.pool import release_pool, take_pool
@@ -57,8 +55,8 @@ def multiply_add_rounds(typingctx: Any, row: Any, rounds: Any) -> Any:
         itemsize = signature.args[0].dtype.bitwidth // 8
         lanes = lanes_of(itemsize)
         vectors = ir.VectorType(element, lanes)
-        data = make_array(signature.args[0])(context, builder, args[0]).data
-        base = builder.bitcast(data, vectors.as_pointer())
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        base = builder.bitcast(data, pointer_to(vectors))
         places = [builder.gep(base, [I64(i)]) for i in range(CHAINS + 2)]
         *first, factor, term = [builder.load(place, align=itemsize) for place in places]
         multiply_add = ir.Function(

@@ -10,16 +10,22 @@ from __future__ import annotations
 import ctypes
 from typing import Any
 
-import llvmlite.binding as llvm
-from llvmlite import ir
-from numba.core import cgutils, types
+from numba import types
 
 from fastnn._jit import lowered
+from fastnn.compiler.numba_private import (
+    THREAD_COUNT,
+    add_reload_step,
+    add_symbol,
+    get_or_insert_function,
+    ir,
+    launch_threads,
+)
 
 # A named symbol and not an address in the code: constant addresses would keep kernels out of the disk cache.
 _SYMBOL = "fastnn_pool_owner"
 _owner = ctypes.c_int32(0)
-llvm.add_symbol(_SYMBOL, ctypes.addressof(_owner))
+add_symbol(_SYMBOL, ctypes.addressof(_owner))
 
 
 def _word(builder: Any) -> Any:
@@ -28,13 +34,6 @@ def _word(builder: Any) -> Any:
         known = ir.GlobalVariable(builder.module, ir.IntType(32), _SYMBOL)
         known.linkage = "external"
     return known
-
-
-def launch_threads() -> None:
-    """Brings in numba's threading layer, whose symbol the code below names."""
-    from numba.np.ufunc.parallel import _launch_threads  # a third of the time to import numba
-
-    _launch_threads()
 
 
 def _take() -> bool:
@@ -55,9 +54,9 @@ def thread_count(typingctx: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         launch_threads()
-        context.active_code_library._reload_init.add(launch_threads)
+        add_reload_step(context, launch_threads)
         size = context.get_value_type(types.intp)
-        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(size, []), "get_num_threads")
+        function = get_or_insert_function(builder.module, ir.FunctionType(size, []), THREAD_COUNT)
         return builder.call(function, [])
 
     return types.intp(), codegen

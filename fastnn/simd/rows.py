@@ -12,10 +12,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba.core import types
+from numba import types
 
 from fastnn._jit import lowered
+from fastnn.compiler.numba_private import ir, pointer_to
 from fastnn.simd.host import UNIT
 from fastnn.simd.scalar import call, fma
 
@@ -44,12 +44,13 @@ class _Row:
     def __init__(self, context: Any, builder: Any, array_type: Any, array: Any) -> None:
         struct = context.make_array(array_type)(context, builder, array)
         self.builder, self.data, self.size = builder, struct.data, struct.nitems
-        self.itemsize = context.get_abi_sizeof(struct.data.type.pointee)
+        self.number = context.get_data_type(array_type.dtype)
+        self.itemsize = context.get_abi_sizeof(self.number)
         self.lanes = UNIT.bytes // self.itemsize
 
     def _address(self, at: Any, lanes: int) -> Any:
-        vector = ir.VectorType(self.data.type.pointee, lanes)
-        return self.builder.bitcast(self.builder.gep(self.data, [at]), vector.as_pointer())
+        vector = ir.VectorType(self.number, lanes)
+        return self.builder.bitcast(self.builder.gep(self.data, [at]), pointer_to(vector))
 
     def load(self, at: Any, lanes: int) -> Any:
         return self.builder.load(self._address(at, lanes), align=self.itemsize)
@@ -170,8 +171,7 @@ def row_maximum(typingctx: Any, row: Any) -> Any:
         def larger(a: Any, b: Any) -> Any:
             return builder.select(builder.fcmp_ordered(">", a, b), a, b)
 
-        number = source.data.type.pointee
-        return source.reduce(_spread(builder, number(-math.inf), source.lanes), source.load, larger)
+        return source.reduce(_spread(builder, source.number(-math.inf), source.lanes), source.load, larger)
 
     return row.dtype(row), codegen
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba.core import types
+from numba import types
 
 from fastnn._jit import by_dtype, lowered
+from fastnn.compiler.numba_private import ir
 
 # Significand and exponent fields of IEEE 754: integer width, bits of significand, bias.
 FIELDS = {32: (32, 23, 127), 64: (64, 52, 1023)}

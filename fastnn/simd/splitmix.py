@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba.core import types
+from numba import types
 
 from fastnn._jit import lowered
+from fastnn.compiler.numba_private import ir
 
 I64 = ir.IntType(64)
 GOLDEN = 0x9E3779B97F4A7C15

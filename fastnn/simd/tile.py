@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from llvmlite import ir
-from numba.core import cgutils, types
+from numba import types
 
 from fastnn._jit import lowered
+from fastnn.compiler.numba_private import for_range_slice, ir
 from fastnn.simd import linkage
 from fastnn.simd.emit import I64, VectorBuilder, lanes_of, pointers
 from fastnn.simd.host import UNIT
@@ -185,7 +185,7 @@ def _emit_rows(tiles: list[_TileBuilder], rows: Any, operands: _Operands, from_z
     for emitter in tiles:
         left = builder.sub(rows, done)
         end = builder.add(done, builder.sub(left, builder.srem(left, I64(emitter.rows))))
-        with cgutils.for_range_slice(builder, done, end, I64(emitter.rows), intp=I64) as (row, _):
+        with for_range_slice(builder, done, end, I64(emitter.rows), intp=I64) as (row, _):
             below = builder.add(row, I64(emitter.rows))
             next_y = emitter.at(operands.y, builder.mul(below, operands.ldy))
             next_y = builder.select(builder.icmp_signed("<", below, rows), next_y, to_the_right)

@@ -10,29 +10,20 @@ import ctypes
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba.core import cgutils, types
-from numba.core.errors import TypingError
+from numba import TypingError, types
 
 from fastnn._jit import lowered
+from fastnn.compiler.numba_private import array_over, ir, pointer_to
 
 
 def _borrow(context: Any, builder: Any, result: Any, flat_type: Any, flat: Any, offset: Any, shape: list[Any]) -> Any:
     """An array struct over flat[offset:], C-contiguous, with no owner to count references for."""
-    from numba.np.arrayobj import populate_array  # a quarter of the time to import fastnn, and only compiling needs it
-
     source = context.make_array(flat_type)(context, builder, flat)
     itemsize = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(result.dtype)))
     strides = [itemsize]
     for extent in reversed(shape[1:]):
         strides.insert(0, builder.mul(strides[0], extent))
-    view = context.make_array(result)(context, builder)
-    data = builder.bitcast(builder.gep(source.data, [offset]), view.data.type)
-    populate_array(
-        view, data=data, shape=cgutils.pack_array(builder, shape),
-        strides=cgutils.pack_array(builder, strides), itemsize=itemsize, meminfo=None,
-    )  # fmt: skip
-    return view._getvalue()
+    return array_over(context, builder, result, builder.gep(source.data, [offset]), shape, strides)
 
 
 def _require_contiguous(array: Any) -> None:
@@ -105,19 +96,12 @@ def on_stack(typingctx: Any, count: Any, number: Any) -> Any:
     result = types.Array(number, 1, "C")
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        from numba.np.arrayobj import populate_array  # as above
-
         size, itemsize = count.literal_value, context.get_abi_sizeof(args[1].type)
         # Not by alloca_once, which fills with zeros: 40 ns for 4 kB.
         with builder.goto_entry_block():
             memory = builder.alloca(ir.ArrayType(args[1].type, size))
-        view = context.make_array(result)(context, builder)
         shape, strides = ([context.get_constant(types.intp, n)] for n in (size, itemsize))
-        populate_array(
-            view, data=builder.bitcast(memory, view.data.type), shape=cgutils.pack_array(builder, shape),
-            strides=cgutils.pack_array(builder, strides), itemsize=strides[0], meminfo=None,
-        )  # fmt: skip
-        return view._getvalue()
+        return array_over(context, builder, result, memory, shape, strides)
 
     return result(count, number), codegen
 
@@ -133,19 +117,13 @@ def addressed(typingctx: Any, addresses: Any, place: Any, size: Any, number: Any
     result = types.Array(number.dtype, 1, "C")
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        from numba.np.arrayobj import populate_array  # as above
-
         addresses, place, size, _ = args
         held = context.make_array(signature.args[0])(context, builder, addresses).data
-        view = context.make_array(result)(context, builder)
+        kind = context.get_data_type(result.dtype)
         # The address is loaded as a pointer: LLVM may miscompile what is made of an integer.
-        pointers = builder.bitcast(held, view.data.type.as_pointer())
-        itemsize = context.get_constant(types.intp, context.get_abi_sizeof(view.data.type.pointee))
-        populate_array(
-            view, data=builder.load(builder.gep(pointers, [place])), shape=cgutils.pack_array(builder, [size]),
-            strides=cgutils.pack_array(builder, [itemsize]), itemsize=itemsize, meminfo=None,
-        )  # fmt: skip
-        return view._getvalue()
+        pointers = builder.bitcast(held, pointer_to(pointer_to(kind)))
+        itemsize = context.get_constant(types.intp, context.get_abi_sizeof(kind))
+        return array_over(context, builder, result, builder.load(builder.gep(pointers, [place])), [size], [itemsize])
 
     return result(addresses, types.intp, types.intp, number), codegen
 
