@@ -130,22 +130,26 @@ def kernel(
         return partial(
             kernel, reassociate=reassociate, parallel=parallel, inlined=inlined, views=views, late=late, returns=returns
         )
-    dispatcher: Any = numba.njit(
-        nogil=True,
-        error_model="numpy",
-        boundscheck=DEBUG,
-        parallel=parallel and not DEBUG,
-        fastmath=REASSOCIATE if reassociate and not DEBUG else False,
-        forceinline=inlined and not DEBUG,
+    options = {
+        "boundscheck": DEBUG,
+        "parallel": parallel and not DEBUG,
+        "fastmath": REASSOCIATE if reassociate and not DEBUG else False,
+        "forceinline": inlined and not DEBUG,
         **run_time(parallel or views or DEBUG),
-    )(function)
-    if DISABLED:
-        return dispatcher
-    dispatcher.is_fastnn = True
-    set_cache(dispatcher, KernelCache(dispatcher, CACHE_DIRECTORY))
-    DISPATCHERS.append(dispatcher)
-    if late:
-        return LateKernel(dispatcher, numba.types.none if returns is None else returns, kernel)
+    }
+    dispatcher = partial(_dispatcher, function, options)
+    if late and not DISABLED:
+        return LateKernel(function, dispatcher, numba.types.none if returns is None else returns, kernel)
+    return dispatcher()
+
+
+def _dispatcher(function: Callable[..., Any], options: dict[str, Any]) -> Any:
+    """Numba's dispatcher of a kernel; it takes 0.1 ms to make, late ones are made when they are asked for."""
+    dispatcher: Any = numba.njit(nogil=True, error_model="numpy", **options)(function)
+    if not DISABLED:
+        dispatcher.is_fastnn = True
+        set_cache(dispatcher, KernelCache(dispatcher, CACHE_DIRECTORY))
+        DISPATCHERS.append(dispatcher)
     return dispatcher
 
 

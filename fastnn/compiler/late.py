@@ -106,19 +106,27 @@ def as_passed(kind: Any) -> Any:
 class LateKernel:
     """A kernel that is bound late, for callers in nopython code.
 
-    from_python: compiles a function that does nothing but call it; what Python calls the kernel by.
+    make: its dispatcher. from_python: compiles a function that does nothing but call it; what Python calls it by.
     """
 
     __name__: str
     __qualname__: str
 
-    def __init__(self, dispatcher: Any, returns: Any, from_python: Callable[[Any], Any]) -> None:
-        self.dispatcher, self.returns, self._from_python = dispatcher, returns, from_python
-        update_wrapper(self, dispatcher.py_func)
-        code = dispatcher.py_func.__code__
+    def __init__(self, function: Any, make: Callable[[], Any], returns: Any, from_python: Callable[[Any], Any]) -> None:
+        self.py_func, self._make, self.returns, self._from_python = function, make, returns, from_python
+        self._dispatcher: Any = None
+        update_wrapper(self, function)
+        code = function.__code__
         self.parameters: tuple[str, ...] = code.co_varnames[: code.co_argcount]
         for wanted in [each for each in _words if each[:2] == (self.__module__, self.__qualname__)]:
             unbind(wanted)  # a cell of a notebook that runs again
+
+    @property
+    def dispatcher(self) -> Any:
+        with compile_lock:  # one for all threads
+            if self._dispatcher is None:
+                self._dispatcher = self._make()
+            return self._dispatcher
 
     @cached_property
     def convention(self) -> str:
@@ -164,10 +172,6 @@ class LateKernel:
     def known_to_callers_as(self) -> str:
         """All that a caller's code depends on."""
         return f"{self.__module__}.{self.__qualname__}{self.parameters}: {self.returns}"
-
-    @property
-    def py_func(self) -> Any:
-        return self.dispatcher.py_func
 
     def _emit_call(self, context: Any, builder: Any, signature: Any, args: Any) -> Any:
         wanted = self.wanted(signature.args)
