@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numba
 
 from fastnn.compiler.numba_private import host_features
 
 
-@dataclass(frozen=True, slots=True)
-class VectorUnit:
+class VectorUnit(NamedTuple):
     """name; bytes of a vector; heights of the register tiles of a product, in rows, for each width in vectors; whether
     it has registers for masks."""
 

@@ -9,9 +9,8 @@ threads, its bits are those of three plain loops.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from numba import types
 
@@ -26,8 +25,7 @@ from fastnn.simd.scalar import fma
 VECTORS = max(UNIT.tiles)
 
 
-@dataclass(frozen=True)
-class _Operands:
+class _Operands(NamedTuple):
     """The pointers and strides of a stripe, as values of the function that is being built; begin null: from zero."""
 
     y: Any
@@ -48,11 +46,10 @@ class _Operands:
             for pointer, stride in ((self.y, self.ldy), (self.x, self.row_x))
         )
         begin = builder.gep(self.begin, [builder.mul(row, self.ldb)])
-        return replace(self, y=y, x=x, begin=begin)
+        return self._replace(y=y, x=x, begin=begin)
 
 
-@dataclass(frozen=True)
-class _LastVector:
+class _LastVector(NamedTuple):
     """Where the last vector of a row begins, in elements, and which of its lanes count (None: all).
 
     Where a mask takes a vector register, an edge of several vectors has none: its last one moves to the left until it
