@@ -2,6 +2,8 @@
 
 Networks are data, kernels are compiled once. `mlp` and `Network` build a network, `fit` trains it, a `Trainer` gives
 the flat arrays that `fastnn.training.train_step` takes inside your own @njit code.
+
+`import fastnn` brings in numba, the kernels and the operations of a tape; all else is imported when it is asked for.
 """
 
 from importlib import import_module
@@ -10,42 +12,38 @@ from typing import TYPE_CHECKING, Any
 
 from numba import get_num_threads, set_num_threads
 
-from fastnn.fitting import History, fit
-from fastnn.functional import (
-    binary_cross_entropy,
-    binary_cross_entropy_with_logits,
-    cross_entropy,
-    hinge,
-    log_softmax,
-    matmul,
-    mse,
-    softmax,
-)
-from fastnn.io import FileError, save
-from fastnn.layers import Activation, Concatenate, Dense, Dropout, LayerNorm, Residual, RMSNorm, Shared
-from fastnn.losses import (
-    MSE,
-    BinaryCrossEntropy,
-    BinaryCrossEntropyWithLogits,
-    CrossEntropy,
-    Hinge,
-    Perceptron,
-)
-from fastnn.models import load, mlp
-from fastnn.network import Network
-from fastnn.optimizers import SGD, Adam, AdamW, Cosine, InverseScaling, Momentum, Nesterov, Schedule, StepDecay
-from fastnn.trainer import NonFiniteLoss, Trainer
-
 if TYPE_CHECKING:
+    from fastnn.fitting import History, fit
+    from fastnn.functional import (
+        binary_cross_entropy,
+        binary_cross_entropy_with_logits,
+        cross_entropy,
+        hinge,
+        log_softmax,
+        matmul,
+        mse,
+        softmax,
+    )
     from fastnn.interchange.onnx_export import to_onnx
     from fastnn.interchange.onnx_import import from_onnx
     from fastnn.interchange.state_dict import from_state_dict, load_state_dict, save_state_dict, state_dict
     from fastnn.interchange.torch_modules import from_torch, to_torch
+    from fastnn.io import FileError, save
+    from fastnn.layers import Activation, Concatenate, Dense, Dropout, LayerNorm, Residual, RMSNorm, Shared
+    from fastnn.losses import (
+        MSE,
+        BinaryCrossEntropy,
+        BinaryCrossEntropyWithLogits,
+        CrossEntropy,
+        Hinge,
+        Perceptron,
+    )
+    from fastnn.models import load, mlp
+    from fastnn.network import Network
+    from fastnn.optimizers import SGD, Adam, AdamW, Cosine, InverseScaling, Momentum, Nesterov, Schedule, StepDecay
+    from fastnn.trainer import NonFiniteLoss, Trainer
 
-try:
-    __version__ = version("fastnn")
-except PackageNotFoundError:  # a source tree on the path, not installed
-    __version__ = "0+source"
+    __version__: str
 
 __all__ = [
     "MSE",
@@ -100,24 +98,61 @@ __all__ = [
     "to_torch",
 ]
 
-# Imported when they are asked for: 7 of the 270 ms of `import fastnn`, which few need.
-_INTERCHANGE = {
-    "from_onnx": "onnx_import",
-    "from_state_dict": "state_dict",
-    "from_torch": "torch_modules",
-    "load_state_dict": "state_dict",
-    "save_state_dict": "state_dict",
-    "state_dict": "state_dict",
-    "to_onnx": "onnx_export",
-    "to_torch": "torch_modules",
-}
+# Where they are; the same as above, for Python.
+_HOMES = {
+    "fitting": ("History", "fit"),
+    "functional": (
+        "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "hinge", "log_softmax", "matmul",
+        "mse", "softmax",
+    ),
+    "interchange.onnx_export": ("to_onnx",),
+    "interchange.onnx_import": ("from_onnx",),
+    "interchange.state_dict": ("from_state_dict", "load_state_dict", "save_state_dict", "state_dict"),
+    "interchange.torch_modules": ("from_torch", "to_torch"),
+    "io": ("FileError", "save"),
+    "layers": ("Activation", "Concatenate", "Dense", "Dropout", "LayerNorm", "RMSNorm", "Residual", "Shared"),
+    "losses": (
+        "MSE", "BinaryCrossEntropy", "BinaryCrossEntropyWithLogits", "CrossEntropy", "Hinge", "Perceptron",
+    ),
+    "models": ("load", "mlp"),
+    "network": ("Network",),
+    "optimizers": (
+        "SGD", "Adam", "AdamW", "Cosine", "InverseScaling", "Momentum", "Nesterov", "Schedule", "StepDecay",
+    ),
+    "trainer": ("NonFiniteLoss", "Trainer"),
+}  # fmt: skip
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+# Modules that `import fastnn` makes attributes of the package, as if it had imported them.
+_MODULES = (
+    "arrays", "block_cost", "checks", "cost", "early_stopping", "epochs", "evaluation", "fitting", "functional", "held",
+    "initializers", "io", "layers", "losses", "lowering", "models", "network", "optimizers", "precision", "progress",
+    "step_cost", "summary", "targets", "trainer", "training",
+)  # fmt: skip
+
+# At once: the numbers by which a tape names its operations, in this order, must be there for whoever brings a tape.
+for _operation in ("concatenate", "dropout", "norm", "residual", "fan_out", "tied"):
+    import_module(f"fastnn.tape.{_operation}")
+
+
+def _version() -> str:
+    try:
+        return version("fastnn")
+    except PackageNotFoundError:  # a source tree on the path, not installed
+        return "0+source"
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _INTERCHANGE:
+    if name in _HOME_OF:
+        value = getattr(import_module(f"fastnn.{_HOME_OF[name]}"), name)
+    elif name in _MODULES:
+        value = import_module(f"fastnn.{name}")
+    elif name == "__version__":
+        value = _version()
+    else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"fastnn.interchange.{_INTERCHANGE[name]}"), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_MODULES, "__version__"})

@@ -1,12 +1,15 @@
-"""`import fastnn` brings in numba and next to nothing else: what is needed now and then is imported then."""
+"""`import fastnn` brings in numba, kernels and next to nothing else: what is needed now and then is imported then."""
 
 from __future__ import annotations
 
+import ast
+import inspect
+import pickle
 import sys
 from typing import Any
 
 import pytest
-from processes import run_python
+from processes import ROOT, run_python
 
 SOURCE = """
 import json, sys
@@ -61,11 +64,39 @@ def test_importing_leaves_out(package: str, imported: Any) -> None:
     assert package not in added_packages(imported)
 
 
-def test_importing_leaves_out_what_few_need_of_fastnn_itself(imported: Any) -> None:
-    added = set(imported[1])
-    assert "fastnn.kernels.loss" in added
-    unwanted = {"fastnn.cli", "fastnn.bench", "fastnn.machine", "fastnn.data", "fastnn.reference", "fastnn.interchange"}
-    assert not added & unwanted
+def test_importing_brings_in_kernels_and_a_tapes_operations_of_fastnn_and_no_more(imported: Any) -> None:
+    added = {name for name in imported[1] if name.startswith("fastnn.")}
+    assert {name.split(".")[1] for name in added} == {"_jit", "atomic", "compiler", "kernels", "simd", "tape"}
+    assert {"fastnn.tape.residual", "fastnn.tape.norm", "fastnn.kernels.loss"} <= added
+
+
+def test_the_numbers_of_operations_are_those_of_every_process(imported: Any) -> None:
+    """Whatever a program imports first: it may bring a tape that was kept."""
+    kinds = "{number: kernel.__module__ for number, kernel in forward_operation.kernels.items()}"
+    firsts = "fastnn", "fastnn.tape.norm", "fastnn.training", "fastnn.layers.norm"
+    source = "import json; import FIRST; from fastnn.tape.operations import forward_operation; print(json.dumps(KINDS))"
+    found = [run_python(source.replace("FIRST", first).replace("KINDS", kinds)) for first in firsts]
+    assert found == [found[0]] * len(firsts)
+    files = (ROOT / "fastnn" / "tape").glob("*.py")
+    every = {f"fastnn.tape.{file.stem}" for file in files if " = register(" in file.read_text(encoding="utf-8")}
+    assert set(found[0].values()) == every
+
+
+def test_modules_of_public_names_are_attributes_before_anybody_imports_them() -> None:
+    """What an attribute is, is compared: a function may have the name of its module."""
+    source = """
+import json, operator, sys
+import fastnn
+USE
+names = sorted(name.removeprefix("fastnn.") for name in sys.modules if name.startswith("fastnn."))
+print(json.dumps({name: operator.attrgetter(name)(fastnn).__name__ for name in NAMES}))
+"""
+    own = (
+        "[getattr(fastnn, name) for name in fastnn.__all__ if not fastnn._HOME_OF.get(name, '').startswith('interch')]"
+    )
+    imported = run_python(source.replace("USE", own).replace("NAMES", "names"))
+    assert {"training", "kernels.loss", "layers.norm", "network"} <= set(imported)
+    assert run_python(source.replace("USE", "").replace("NAMES", repr([*imported]))) == imported
 
 
 def test_importing_loads_no_compiled_kernel_and_starts_no_thread() -> None:
@@ -99,6 +130,33 @@ def test_all_names_are_there() -> None:
     assert len(fastnn.__all__) == len(set(fastnn.__all__))
     for name in fastnn.__all__:
         assert getattr(fastnn, name).__doc__, name
+        assert name in dir(fastnn)
+        assert pickle.loads(pickle.dumps(getattr(fastnn, name))) is getattr(fastnn, name)
+    assert {"__version__", "training", "tape"} <= set(dir(fastnn))
+    assert fastnn.__version__
+
+
+def test_names_are_told_to_type_checkers_and_to_python_alike() -> None:
+    import fastnn
+
+    (told,) = (node for node in ast.parse(inspect.getsource(fastnn)).body if isinstance(node, ast.If))
+    imports = [node for node in told.body if isinstance(node, ast.ImportFrom)]
+    homes = {f"{node.module}": {alias.name for alias in node.names} for node in imports}
+    assert homes == {f"fastnn.{home}": set(names) for home, names in fastnn._HOMES.items()}
+    assert {*fastnn._HOME_OF, "get_num_threads", "set_num_threads"} == set(fastnn.__all__)
+
+
+def test_a_star_brings_all_names_and_a_name_that_is_not_there_brings_nothing() -> None:
+    source = """
+import json, sys
+import fastnn
+before = len(sys.modules)
+missing = [name for name in ("nothing", "cli", "data", "sklearn", "_private") if not hasattr(fastnn, name)]
+same = len(sys.modules) == before
+from fastnn import *
+print(json.dumps([missing, same, [name for name in fastnn.__all__ if name not in globals()]]))
+"""
+    assert run_python(source) == [["nothing", "cli", "data", "sklearn", "_private"], True, []]
 
 
 @pytest.mark.parametrize(
