@@ -269,7 +269,9 @@ def test_ctrl_c_while_a_kernel_is_compiled_comes_after_it() -> None:
     def bind_after_ctrl_c(wanted):
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(0.01)
-        bound.append(bind(wanted).signature is not None)
+        result = bind(wanted)
+        bound.append(result.signature is not None)
+        return result
     late.bind = bind_after_ctrl_c
     x, y = np.ones((32, 3), np.float32), np.zeros(32, np.int64)
     losses = []
