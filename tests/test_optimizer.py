@@ -19,11 +19,13 @@ from fastnn.kernels.optimizer import (
     COSINE,
     INVERSE_SCALING,
     NAMES,
+    NORM_BLOCK,
     PARALLEL_PARAMETERS,
     STATE,
     STEP_DECAY,
     clip_norm,
     learning_rate_at,
+    squared_norm,
     update,
 )
 from fastnn.reference import optimizer as reference
@@ -119,6 +121,16 @@ def test_the_norm_of_float32_numbers_whose_squares_overflow_is_a_number() -> Non
     g = np.array([3e30, -4e30], np.float32)
     assert clip_norm(g, 1.0) == pytest.approx(5e30, rel=1e-6)
     np.testing.assert_allclose(g, [0.6, -0.8], rtol=1e-6)
+
+
+@pytest.mark.parametrize("size", [1, NORM_BLOCK - 1, NORM_BLOCK, NORM_BLOCK + 1, 5 * NORM_BLOCK + 77])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_norm_is_that_of_its_blocks_in_their_order(size: int, dtype: str) -> None:
+    """Whoever has the blocks, and wherever they begin in memory."""
+    g, total = draw("normal", (size,), dtype, np.random.default_rng(size)), 0.0
+    for at in range(0, size, NORM_BLOCK):
+        total += squared_norm(g[at : at + NORM_BLOCK].copy())
+    assert clip_norm(g.copy(), 1e3) == math.sqrt(total)
 
 
 def test_clipping_nothing_and_nan() -> None:
