@@ -97,7 +97,7 @@ def test_epochs_and_spans_freeze_too() -> None:
 @pytest.mark.parametrize(
     ("build", "error", "message"),
     [
-        (lambda: network(6).trainer(SGD(rates={"7.*": 0})), ValueError, r"rates has '7\.\*', which is none of the param"),
+        (lambda: network(6).trainer(SGD(rates={"7.*": 0})), ValueError, r"'7\.\*', which is none of the parameters"),
         (lambda: SGD(rates={"0.*": -1}), ValueError, r"rates\['0\.\*'\] is -1"),
         (lambda: SGD(rates=["0.*"]), TypeError, "expected a mapping of parameters' names"),
         (lambda: AdamW(decay="weights"), ValueError, "decay is 'weights'; expected all or matrices|decay"),

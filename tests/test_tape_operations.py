@@ -46,7 +46,7 @@ def scale_inward(tape, i, params, x, workspace, at, rows, key, begin):
 
 
 @kernel(late=True)
-def scale_gradient(tape, i, grads, first, x, workspace, at, rows):
+def scale_gradient(tape, i, params, grads, first, x, workspace, at, rows):
     width = tape[i, WIDTH_IN]
     source = values_at(tape[i, INPUT], width, x, workspace, at, rows)
     dy, dw = matrix(workspace, tape[i, DOUTPUT] + at * width, rows, width), vector(grads, first + tape[i, W], width)

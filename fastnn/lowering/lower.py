@@ -132,6 +132,7 @@ class _Rows:
             row = self._row(fan_out.SUM)
             row[columns.WIDTH_IN] = row[columns.WIDTH_OUT] = self.operations[value].outputs
             row[columns.DINPUT] = row[columns.INPUT] = offset(self.values.gradients[value])  # INPUT is not read
+            row[columns.INWARD] = 1
             row[fan_out.COUNT] = len(parts)
             row[fan_out.TABLE] = self.more.add([part.offset for part in parts])
 
@@ -145,8 +146,7 @@ class _Rows:
         row[columns.INPUT], row[columns.OUTPUT] = inputs[0], values.outputs[number].offset
         if values.trains:
             row[columns.DOUTPUT] = max(offset(values.gradients[number]), 0)  # nobody reads one that is not wanted
-            # Of several inputs one may want what the first does not.
-            row[columns.DINPUT] = next((place for place in gradients if place >= 0), -1)
+            row[columns.DINPUT], row[columns.INWARD] = gradients[0], any(place >= 0 for place in gradients)
         row[columns.POSITIONS] = positions
         row[columns.WIDTH_IN], row[columns.WIDTH_OUT] = operation.inputs // positions, operation.outputs // positions
         row[columns.PARAMETERS], row[columns.PARAMETERS_SIZE] = self.layout.extent(operation)

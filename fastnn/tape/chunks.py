@@ -61,4 +61,4 @@ def gradient_in_chunks(tape, params, grads, x, workspace, key, begin):
     for at in range(part, rows, chunk):
         inward_rows(tape, params, x, workspace, key, begin, at, min(chunk, rows - at), tape[0, SCRATCH_AT],
                     tape[0, SCRATCH_SIZE])  # fmt: skip
-    gradient_of_rows(tape, grads, part, x, workspace, part, rows)
+    gradient_of_rows(tape, params, grads, part, x, workspace, part, rows)

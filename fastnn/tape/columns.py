@@ -22,9 +22,11 @@ COLUMNS = 32
  CHUNK, SHARES, SPAN_ROWS, SPANNED, SLOTS, SLOT_SIZE, GROUP, PARTIALS_AT, TOTALS_AT, LEVELS_AT,
  GROUPED) = range(32)  # fmt: skip
 
-# Columns of an operation. A row of the batch is POSITIONS rows of WIDTH_IN numbers to it, and of WIDTH_OUT. PARAMETERS
-# is where its parameters begin, PARAMETERS_SIZE how much of the vector they take, with the zeros between them.
-KIND, INPUT, OUTPUT, DINPUT, DOUTPUT, POSITIONS, WIDTH_IN, WIDTH_OUT, PARAMETERS, PARAMETERS_SIZE, OWN = range(11)
+# Columns of an operation. DINPUT is -1 where nobody wants the gradient of the first input, INWARD 1 where somebody
+# wants that of any. A row of the batch is POSITIONS rows of WIDTH_IN numbers to it, and of WIDTH_OUT. PARAMETERS is
+# where its parameters begin, PARAMETERS_SIZE how much of the vector they take, with the zeros between them.
+(KIND, INPUT, OUTPUT, DINPUT, DOUTPUT, INWARD, POSITIONS, WIDTH_IN, WIDTH_OUT, PARAMETERS, PARAMETERS_SIZE,
+ OWN) = range(12)  # fmt: skip
 
 # An entry of the table of parameter blocks, in elements of the flat tape, and the flags of one.
 BLOCK_OFFSET, BLOCK_SIZE, BLOCK_FLAGS, BLOCK_RATE = range(4)

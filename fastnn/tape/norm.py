@@ -35,7 +35,7 @@ def inward(tape, i, params, x, workspace, at, rows, key, begin):
 
 
 @kernel(late=True)
-def gradient(tape, i, grads, first, x, workspace, at, rows):
+def gradient(tape, i, params, grads, first, x, workspace, at, rows):
     width = tape[i, WIDTH_IN]
     dy = matrix(workspace, tape[i, DOUTPUT] + at * width, rows, width)
     normal = matrix(workspace, tape[i, NORMAL] + at * width, rows, width)

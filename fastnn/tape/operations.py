@@ -4,8 +4,9 @@ An operation is three kernels on (tape, i, arrays, ...) that read the columns of
 batch, compiled when a network first uses it:
 
     forward(tape, i, params, x, workspace, at, rows, key, begin)  its values
-    inward(tape, i, params, x, workspace, at, rows, key, begin)   the gradient of its input, where one is wanted
-    gradient(tape, i, grads, first, x, workspace, at, rows)       those of its parameters, summed over the rows, to
+    inward(tape, i, params, x, workspace, at, rows, key, begin)   the gradients of its inputs, where any is wanted
+    gradient(tape, i, params, grads, first, x, workspace, at, rows)
+                                                                  those of its parameters, summed over the rows, to
                                                                   grads[first:], laid out as the parameters are
 
 params, grads, workspace are flat; x (N, width) are the network's rows, before which the batch has others, `begin` of
@@ -23,7 +24,7 @@ from fastnn._jit import kernel
 from fastnn.compiler.table import Table
 from fastnn.kernels.optimizer import KEEP, update_part
 from fastnn.simd.views import flat, matrix, vector
-from fastnn.tape.columns import DINPUT, FIRST_REGISTERED, KIND, PARAMETERS, PARAMETERS_SIZE, POSITIONS, SCRATCH_AT
+from fastnn.tape.columns import FIRST_REGISTERED, INWARD, KIND, PARAMETERS, PARAMETERS_SIZE, POSITIONS, SCRATCH_AT
 
 
 def _arrays(number: Any) -> tuple[Any, Any, Any, Any]:
@@ -37,8 +38,8 @@ def _of_rows(number: Any) -> tuple[Any, ...]:
 
 
 def _of_parameters(number: Any) -> tuple[Any, ...]:
-    tape, grads, x, workspace = _arrays(number)
-    return tape, types.intp, grads, types.intp, x, workspace, types.intp, types.intp
+    tape, params, x, workspace = _arrays(number)
+    return tape, types.intp, params, params, types.intp, x, workspace, types.intp, types.intp
 
 
 forward_operation = Table("forward", _of_rows, of=2)
@@ -76,15 +77,16 @@ def values_at(place, width, x, workspace, at, rows):
 def backward_operation(tape, i, params, grads, state, x, workspace, rows, key, begin, update, rule):
     """All of operation i's backward pass; the gradient of its parameters to grads, or to scratch for their update."""
     at, size = 0 * rows, tape[i, PARAMETERS_SIZE]
-    if tape[i, DINPUT] >= 0:
+    if tape[i, INWARD] > 0:
         inward_operation(tape[i, KIND], tape, i, params, x, workspace, at, rows, key, begin * tape[i, POSITIONS])
     if size == 0:
         return
     if update == KEEP:
-        gradient_operation(tape[i, KIND], tape, i, grads, 0 * i, x, workspace, at, rows)
+        gradient_operation(tape[i, KIND], tape, i, params, grads, 0 * i, x, workspace, at, rows)
         return
     scratch_at = tape[0, SCRATCH_AT]
     waiting = vector(workspace, scratch_at, size)
     waiting[:] = 0  # between parameters, which stay 0 there
-    gradient_operation(tape[i, KIND], tape, i, workspace, scratch_at - tape[i, PARAMETERS], x, workspace, at, rows)
+    first = scratch_at - tape[i, PARAMETERS]
+    gradient_operation(tape[i, KIND], tape, i, params, workspace, first, x, workspace, at, rows)
     update_part(params, tape[i, PARAMETERS], workspace, scratch_at, state, size, update, rule)

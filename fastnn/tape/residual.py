@@ -23,6 +23,8 @@ def forward(tape, i, params, x, workspace, at, rows, key, begin):
 @kernel(late=True)
 def inward(tape, i, params, x, workspace, at, rows, key, begin):
     """The chain gets a copy, to work in."""
+    if tape[i, DINPUT] < 0:
+        return
     first, size = at * tape[i, WIDTH_IN], rows * tape[i, WIDTH_IN]
     copy(vector(workspace, tape[i, DINPUT] + first, size), vector(workspace, tape[i, DOUTPUT] + first, size))
 

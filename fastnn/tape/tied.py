@@ -22,13 +22,13 @@ def nothing(tape, i, params, x, workspace, at, rows, key, begin):
 
 
 @kernel(late=True)
-def set_aside(tape, i, grads, first, x, workspace, at, rows):
+def set_aside(tape, i, params, grads, first, x, workspace, at, rows):
     size = tape[i, SIZE]
     copy(vector(workspace, tape[i, ASIDE], size), vector(grads, first + tape[i, OFFSET], size))
 
 
 @kernel(late=True)
-def add_again(tape, i, grads, first, x, workspace, at, rows):
+def add_again(tape, i, params, grads, first, x, workspace, at, rows):
     size = tape[i, SIZE]
     total = vector(grads, first + tape[i, OFFSET], size)
     add(total, total, vector(workspace, tape[i, ASIDE], size))

@@ -23,6 +23,7 @@ from fastnn.tape.columns import (
     DOUTPUT,
     ELEMENTWISE,
     INPUT,
+    INWARD,
     KIND,
     OPERATIONS,
     OUTPUT,
@@ -122,7 +123,7 @@ def inward_rows(tape, params, x, workspace, key, begin, batch_at, batch_rows, sc
             z = matrix(workspace, tape[i, PRE] + at * outputs, rows, outputs)
             w = matrix(params, tape[i, WEIGHT], inputs, outputs)
             dense_inward(dx, dy, w, z, y, kind, alpha, vector(workspace, scratch_at, scratch_size), wants_dx)
-        elif not wants_dx:
+        elif tape[i, INWARD] == 0:
             continue
         elif tape[i, KIND] != ELEMENTWISE:
             inward_operation(tape[i, KIND], tape, i, params, x, workspace, at, rows, key, begin * tape[i, POSITIONS])
@@ -132,7 +133,7 @@ def inward_rows(tape, params, x, workspace, key, begin, batch_at, batch_rows, sc
 
 
 @kernel(late=True)
-def gradient_of_rows(tape, grads, first, x, workspace, batch_at, batch_rows):
+def gradient_of_rows(tape, params, grads, first, x, workspace, batch_at, batch_rows):
     """The gradients of all parameters, summed over rows batch_at..batch_at+batch_rows, to grads[first:]."""
     for i in range(tape[0, OPERATIONS], 0, -1):
         at, rows = batch_at * tape[i, POSITIONS], batch_rows * tape[i, POSITIONS]
@@ -144,4 +145,4 @@ def gradient_of_rows(tape, grads, first, x, workspace, batch_at, batch_rows):
             db = vector(grads, first + tape[i, BIAS], tape[i, BIAS_SIZE])
             dense_gradient(dw, db, dz, source)
         elif tape[i, PARAMETERS_SIZE] > 0:
-            gradient_operation(tape[i, KIND], tape, i, grads, first, x, workspace, at, rows)
+            gradient_operation(tape[i, KIND], tape, i, params, grads, first, x, workspace, at, rows)

@@ -1,0 +1,38 @@
+"""What an operation of one's own is written with; docs/adding-an-operation.md has one from beginning to end.
+
+kernel, register                 compile its three kernels when they are used, and give them a number on tapes
+values_at, matrix, vector, flat  arrays within the flat ones that a kernel gets
+columns                          names of the columns of a tape's row
+as_double, bits                  a real constant out of a column, and into one
+SameShape, Parameter, Places     what its layer is made of
+Graph, Cost                      where a container adds operations, and what they cost
+check_operation                  whether it does all that one of fastnn's own does
+"""
+
+from fastnn._jit import kernel
+from fastnn.cost import Cost
+from fastnn.layers.graph import Graph
+from fastnn.layers.protocol import Parameter, Places, SameShape, Shape
+from fastnn.simd.scalar import as_double
+from fastnn.simd.views import flat, matrix, vector
+from fastnn.tape import columns
+from fastnn.tape.columns import bits
+from fastnn.tape.operations import register, values_at
+
+__all__ = [
+    "Cost",
+    "Graph",
+    "Parameter",
+    "Places",
+    "SameShape",
+    "Shape",
+    "as_double",
+    "bits",
+    "columns",
+    "flat",
+    "kernel",
+    "matrix",
+    "register",
+    "values_at",
+    "vector",
+]

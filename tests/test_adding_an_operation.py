@@ -1,0 +1,62 @@
+"""docs/adding-an-operation.md: what stands there is an operation, from outside of fastnn, that all its checks pass."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import needs
+import numpy as np
+import pytest
+
+import fastnn
+from fastnn.testing import CHECKS, Case
+
+PAGE = Path(__file__).parent.parent / "docs" / "adding-an-operation.md"
+SHAPES = ("6", "3x6")
+
+pytestmark = needs.jit
+
+
+@pytest.fixture(scope="module")
+def example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The page's code as a module."""
+    path = tmp_path_factory.mktemp("example") / "gate_of_the_page.py"
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
+    path.write_text("\n\n".join(blocks), encoding="utf-8")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules[path.stem]
+
+
+@pytest.mark.parametrize("name", CHECKS)
+@pytest.mark.parametrize("shape", range(2), ids=SHAPES)
+def test_the_operation_of_the_page_is_right(shape: int, name: str, example: Any) -> None:
+    check: Callable[[Case], None] = CHECKS[name]
+    check(example.CASES[shape])
+
+
+def test_it_learns(example: Any) -> None:
+    """What another with parameters nearby computes."""
+    net, rng = (
+        fastnn.Network(6, [example.Gated((fastnn.Dense(6, "tanh"),))], loss="mse", seed=0),
+        np.random.default_rng(0),
+    )
+    teacher, x = net.copy(), rng.normal(size=(400, 6)).astype("float32")
+    teacher.parameters += rng.normal(0, 0.3, teacher.parameters.shape)
+    y = teacher(x)
+    before = net.loss(x, y)
+    net.fit(x, y, epochs=300, batch=32, optimizer=fastnn.Adam(0.01), seed=0)
+    assert net.loss(x, y) < 0.01 * before
+    assert "0 gated" in net.summary()
+    assert [name for name in net.named_parameters if name.startswith("0.")] == [
+        "0.0.weight", "0.0.bias", "0.weight", "0.bias",
+    ]  # fmt: skip

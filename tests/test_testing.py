@@ -1,0 +1,192 @@
+"""fastnn.testing on fastnn's own layers, and on operations that are wrong: each fact fails where it should."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+from fastnn import Activation, Concatenate, Dense, Dropout, LayerNorm, Residual, RMSNorm
+from fastnn.extending import (
+    Cost,
+    Parameter,
+    Places,
+    SameShape,
+    Shape,
+    columns,
+    kernel,
+    matrix,
+    register,
+    values_at,
+    vector,
+)
+from fastnn.reference import activation
+from fastnn.testing import CHECKS, Case, check_operation, checks_of
+
+Array = Any
+SHAPES = ((7,), (4, 6))
+
+
+def dense(p: Mapping[str, Array], x: Array) -> Array:
+    return activation.value("gelu", x @ p["weight"] + p["bias"])
+
+
+def layer_norm(p: Mapping[str, Array], x: Array, ddof: int = 0) -> Array:
+    centred = x - x.mean(axis=-1, keepdims=True)
+    return centred / np.sqrt(x.var(axis=-1, keepdims=True, ddof=ddof) + 1e-5) * p["weight"] + p["bias"]
+
+
+def rms_norm(p: Mapping[str, Array], x: Array, outside: bool = False) -> Array:
+    mean = (x * x).mean(axis=-1, keepdims=True)
+    return x / (np.sqrt(mean) + 1e-6 if outside else np.sqrt(mean + 1e-6)) * p["weight"]
+
+
+CASES = [
+    Case(layer, shape, reference, wrong=wrong)
+    for shape in SHAPES
+    for layer, reference, wrong in (
+        (Dense(5, "gelu"), dense, [lambda p, x: dense({"weight": p["weight"], "bias": 0 * p["bias"]}, x)]),
+        (Activation("tanh"), lambda p, x: np.tanh(x), [lambda p, x: np.tanh(x) * (1 + 1e-10)]),
+        (LayerNorm(), layer_norm, [lambda p, x: layer_norm(p, x, ddof=1)]),
+        (RMSNorm(), rms_norm, [lambda p, x: rms_norm(p, x, outside=True)]),
+        (Dropout(0.3), lambda p, x: x, []),
+        (Residual(Activation("silu")), lambda p, x: x + x / (1 + np.exp(-x)), [lambda p, x: x / (1 + np.exp(-x))]),
+        (
+            Concatenate([], Activation("tanh")),
+            lambda p, x: np.concatenate([x, np.tanh(x)], axis=-1),
+            [lambda p, x: np.concatenate([np.tanh(x), x], axis=-1)],
+        ),
+    )
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("case", "check"), checks_of(*CASES))
+def test_layers_are_right(case: Case, check: Callable[[Case], None]) -> None:
+    check(case)
+
+
+# Wrong operations -----------------------------------------------------------------------------------------------------
+
+# What an operation does wrong, and the facts that say so.
+FAULTS = {
+    "value": ("reference",),
+    "gradient of the input": ("gradient",),
+    "gradient of the parameter": ("gradient",),
+    "adds to the gradient": ("workspace", "updates"),
+    "row before": ("rows are independent",),
+    "reads what is not kept": ("workspace",),
+    "writes beside": ("workspace",),
+    "changes its input": ("workspace", "gradient"),
+    "cost": ("costs",),
+}
+VALUE, INPUT_GRADIENT, PARAMETER_GRADIENT, ADDS, BEFORE, UNKEPT, BESIDE, CHANGES, COST = range(len(FAULTS))
+WEIGHT, FAULT = columns.OWN, columns.OWN + 1
+
+
+@kernel(late=True)
+def scale(tape, i, params, x, workspace, at, rows, key, begin):  # type: ignore[no-untyped-def]
+    width, fault = tape[i, columns.WIDTH_IN], tape[i, FAULT]
+    source = values_at(tape[i, columns.INPUT], width, x, workspace, at, rows)
+    y = matrix(workspace, tape[i, columns.OUTPUT] + at * width, rows, width)
+    w = vector(params, tape[i, WEIGHT], width)
+    for r in range(rows):
+        for c in range(width):
+            y[r, c] = source[r, c] * w[c]
+            if fault == VALUE:
+                y[r, c] *= 1.00001
+            if fault == BEFORE and r > 0:
+                y[r, c] += source[r - 1, c]
+            if fault == CHANGES:
+                source[r, c] += 1
+    if fault == BESIDE:
+        vector(workspace, tape[0, columns.WORKSPACE_SIZE], 1 + 0 * rows)[0] = 7
+
+
+@kernel(late=True)
+def scale_inward(tape, i, params, x, workspace, at, rows, key, begin):  # type: ignore[no-untyped-def]
+    width = tape[i, columns.WIDTH_IN]
+    dx = matrix(workspace, tape[i, columns.DINPUT] + at * width, rows, width)
+    dy = matrix(workspace, tape[i, columns.DOUTPUT] + at * width, rows, width)
+    w = vector(params, tape[i, WEIGHT], width)
+    for r in range(rows):
+        for c in range(width):
+            dx[r, c] = dy[r, c] * w[c] * (1.001 if tape[i, FAULT] == INPUT_GRADIENT else 1.0)
+
+
+@kernel(late=True)
+def scale_gradient(tape, i, params, grads, first, x, workspace, at, rows):  # type: ignore[no-untyped-def]
+    width, fault = tape[i, columns.WIDTH_IN], tape[i, FAULT]
+    source = values_at(tape[i, columns.INPUT], width, x, workspace, at, rows)
+    dy = matrix(workspace, tape[i, columns.DOUTPUT] + at * width, rows, width)
+    dw = vector(grads, first + tape[i, WEIGHT], width)
+    for c in range(width):
+        if fault != ADDS:
+            dw[c] = 0
+    for r in range(rows):
+        for c in range(width):
+            dw[c] += dy[r, c] * source[r, c] * (1.001 if fault == PARAMETER_GRADIENT else 1.0)
+
+
+SCALE = register(scale, scale_inward, scale_gradient)
+
+
+@dataclass(frozen=True)
+class Scale(SameShape):
+    fault: int
+    kind: ClassVar[int] = SCALE
+
+    @property
+    def reads_backward(self) -> tuple[str, ...]:  # type: ignore[override]
+        return () if self.fault == UNKEPT else ("inputs",)
+
+    def parameters(self, *shapes: Shape) -> dict[str, Parameter]:
+        return {"weight": Parameter(shapes[0])}
+
+    def initial(self, rng: np.random.Generator, *shapes: Shape) -> dict[str, Array]:
+        return {"weight": np.ones(shapes[0])}
+
+    def own_columns(self, places: Places, *shapes: Shape) -> dict[int, int]:
+        return {WEIGHT: places.parameter("weight")[0], FAULT: self.fault}
+
+    def forward_cost(self, rows: int, itemsize: int, *shapes: Shape) -> Cost:
+        n = rows * shapes[0][0]
+        return Cost(0, n // 2 - 50 if self.fault == COST else n, 0, (2 * n + shapes[0][0]) * itemsize)
+
+    def backward_cost(self, rows: int, itemsize: int, input_gradient: bool, *shapes: Shape) -> Cost:
+        n = rows * shapes[0][0]
+        return Cost(0, 3 * n, 0, (3 * n + 2 * shapes[0][0]) * itemsize)
+
+
+def scaled(fault: int) -> Case:
+    return Case(Scale(fault), (7,), lambda p, x: x * p["weight"], wrong=[lambda p, x: x])
+
+
+def failing(case: Case) -> set[str]:
+    found = set()
+    for name, check in CHECKS.items():
+        try:
+            check(case)
+        except AssertionError:
+            found.add(name)
+    return found
+
+
+def test_an_operation_without_a_fault_passes() -> None:
+    assert failing(scaled(-1)) == set()
+    check_operation(scaled(-1))
+
+
+@pytest.mark.parametrize("fault", range(len(FAULTS)), ids=list(FAULTS))
+def test_each_fault_is_found(fault: int) -> None:
+    assert set(list(FAULTS.values())[fault]) <= failing(scaled(fault))
+    with pytest.raises(AssertionError, match="Scale 7: "):
+        check_operation(scaled(fault))
+
+
+def test_a_wrong_reference_that_passes_is_said() -> None:
+    right = Case(Activation("tanh"), (4,), lambda p, x: np.tanh(x), wrong=[lambda p, x: np.tanh(x)])
+    with pytest.raises(AssertionError, match="Activation 4: wrong references: wrong reference 0 passes"):
+        check_operation(right)
