@@ -6,7 +6,8 @@ columns                          names of the columns of a tape's row
 as_double, bits                  a real constant out of a column, and into one
 SameShape, Parameter, Places     what its layer is made of
 Graph, Cost                      where a container adds operations, and what they cost
-check_operation                  whether it does all that one of fastnn's own does
+
+fastnn.testing.check_operation says whether it does all that one of fastnn's own does.
 """
 
 from fastnn._jit import kernel
