@@ -31,7 +31,9 @@ class Fittable(Trainable, Protocol):
     @parameters.setter
     def parameters(self, values: NDArray[Any]) -> None: ...
 
-    def trainer(self, optimizer: str | Optimizer = "adam", batch: int = 32, seed: int = 0) -> AnyTrainer: ...
+    def trainer(
+        self, optimizer: str | Optimizer = "adam", batch: int = 32, seed: int = 0, span: int | None = None
+    ) -> AnyTrainer: ...  # fmt: skip
 
 
 @dataclass
@@ -65,6 +67,7 @@ def fit(
     metric: str = "val_loss",
     progress: bool | None = None,
     callback: Callable[[int, History], bool | None] | None = None,
+    span: int | None = None,
 ) -> History:
     """Train a network in place; an epoch is one nopython call that holds no GIL.
 
@@ -73,6 +76,7 @@ def fit(
     (x, y) to score after each epoch. patience: stop after so many epochs without a better `metric` (val_loss,
     val_accuracy, loss or accuracy), and end with the parameters of the best epoch. progress: a bar on stderr; None
     shows it where stderr is a terminal and training is long. callback(epoch, history) after each epoch; True stops.
+    span: rows of a larger batch whose gradient is summed as one; see fastnn.Trainer.
 
     Raises NonFiniteLoss, with the parameters of the last finite step kept; ValueError, TypeError on bad input.
     """
@@ -83,7 +87,8 @@ def fit(
         raise TypeError(f"callback is {callback!r}; expected a function of (epoch, history)")
     best = _best_epoch(network, patience, metric, held_out is not None)
     rng = np.random.default_rng(seed)
-    trainer = network.trainer(optimizer, min(as_count(batch, "batch"), held.rows), _dropout_seed(network, rng))
+    rows = min(as_count(batch, "batch"), held.rows)
+    trainer = network.trainer(optimizer, rows, _dropout_seed(network, rng), span)
     orders = _orders(held.rows, epochs, shuffle, rng)
     history = History()
     with epoch_bar(epochs, progress) as show:

@@ -343,6 +343,8 @@ class Network:
         """All that a training loop needs, allocated once; see fastnn.Trainer. seed: of dropout. span: of sums, CPU."""
         if self._memory is None:
             return Trainer(self, optimizer, batch, seed, span)
+        if span is not None:
+            raise ValueError("span is of training on the CPU; leave it out, or use device='cpu'")
         from fastnn.cuda.trainer import CudaTrainer
 
         return CudaTrainer(self, self._memory, optimizer, batch)

@@ -114,6 +114,16 @@ def test_epochs_and_steps_take_the_same_rows(name: str) -> None:
     assert (seen.rows, seen.steps) == (len(x), 3)
 
 
+def test_fit_takes_a_span() -> None:
+    x, y = data(5 * SPAN)
+    fitted, looped = network("large"), network("large")
+    fitted.fit(x, y, epochs=2, batch=3 * SPAN, optimizer="adam", shuffle=False, span=SPAN)
+    trainer = looped.trainer("adam", 3 * SPAN, span=SPAN)
+    for _ in range(2):
+        trainer.epoch(x, y, np.arange(len(x)))
+    assert fitted.parameters.tobytes() == looped.parameters.tobytes()
+
+
 @pytest.mark.parametrize("units", [9, 200])
 def test_dropout_drops_by_the_row_of_the_batch(units: int) -> None:
     """What the spans of a batch drop is what they drop in one; no two spans drop the same."""

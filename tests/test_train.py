@@ -28,6 +28,7 @@ from fastnn.train.splitting import split
     [
         {},
         {"schedule": "cosine", "warmup": 1.0, "clip_norm": 0.5},
+        {"span": 8},
         {"label_smoothing": 0.1, "class_weight": "balanced"},
         {"split": (1.0, 0.0, 0.0)},
         {"standardise": False, "layers": ()},
@@ -46,7 +47,7 @@ def test_a_run_is_that_of_a_plain_loop(more: dict[str, Any]) -> None:
     weight = tuple(len(y) / (3 * np.bincount(y))) if settings.class_weight == "balanced" else None
     loss = fastnn.CrossEntropy(label_smoothing=settings.label_smoothing, class_weight=weight)
     net = fastnn.mlp(INPUTS, *settings.layers, 3, loss=loss, dtype=settings.dtype, seed=settings.seed)
-    trainer = net.trainer(optimizer_of(settings, -(-len(y) // 16)), 16)
+    trainer = net.trainer(optimizer_of(settings, -(-len(y) // 16)), 16, span=settings.span)
     best = BestEpoch("val_loss")
     for epoch in range(1, 7):
         order = np.random.default_rng([settings.seed, epoch]).permutation(len(y))

@@ -28,7 +28,8 @@ class Settings:
     loss: None is cross_entropy for classes and mse for numbers. learning_rate, weight_decay, momentum: None is the
     optimizer's own. warmup, decay_every: in epochs. split: shares of the rows for training, validation and test.
     standardise: inputs, and numbers to predict, to mean 0 and deviation 1 of the training part. patience: epochs
-    without a better `metric`; None trains them all.
+    without a better `metric`; None trains them all. span: rows of a larger batch whose gradient is summed as one; see
+    fastnn.Trainer.
 
     ValueError, TypeError: a value that cannot be.
     """
@@ -50,6 +51,7 @@ class Settings:
     decay: float | None = None
     power: float | None = None
     batch: int = 32
+    span: int = 1024
     epochs: int = 20
     seed: int = 0
     dtype: str = "float32"
@@ -75,7 +77,7 @@ class Settings:
         self._check_companions()
 
     def _check_numbers(self) -> None:
-        for name in ("batch", "epochs", "patience"):
+        for name in ("batch", "span", "epochs", "patience"):
             if getattr(self, name) is not None:
                 as_count(getattr(self, name), name)
         if as_count(self.seed, "seed", least=0) >= SEED_LIMIT:

@@ -50,7 +50,8 @@ class Training:
         self.network = self.model.network
         self.batch = min(settings.batch, self.rows["train"])
         steps = -(-self.rows["train"] // self.batch)
-        self.trainer = Trainer(self.network, optimizer_of(settings, steps), self.batch, settings.seed % SEEDS)
+        self.trainer = Trainer(self.network, optimizer_of(settings, steps), self.batch, settings.seed % SEEDS,
+                               settings.span)  # fmt: skip
         self.flops = self._flops(steps)
         self.records: list[Record] = []
         self.best = self._best()

@@ -69,6 +69,7 @@ SETTINGS = [
     _setting("--decay", "Factor of the step schedule; 0.1 by default.", float, metavar="FACTOR"),
     _setting("--power", "Of inverse_scaling; 0.5 by default.", float),
     _setting("--batch", "Rows of a batch.", int, metavar="ROWS"),
+    _setting("--span", "Rows of a larger batch whose gradient is summed as one.", int, metavar="ROWS"),
     _setting("--epochs", "At most so many.", int),
     _setting("--seed", "Of the split, the first weights and the order.", int),
     _setting("--dtype", "Of numbers.", **_choice(("float32", "float64"))),
