@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
-from fastnn import Activation, Concatenate, Dense, Dropout, LayerNorm, Residual, RMSNorm
+from fastnn import Activation
 from fastnn.extending import (
     Cost,
     Parameter,
@@ -23,44 +23,10 @@ from fastnn.extending import (
     values_at,
     vector,
 )
-from fastnn.reference import activation
 from fastnn.testing import CHECKS, Case, check_operation, checks_of
+from fastnn.testing.layers import CASES
 
 Array = Any
-SHAPES = ((7,), (4, 6))
-
-
-def dense(p: Mapping[str, Array], x: Array) -> Array:
-    return activation.value("gelu", x @ p["weight"] + p["bias"])
-
-
-def layer_norm(p: Mapping[str, Array], x: Array, ddof: int = 0) -> Array:
-    centred = x - x.mean(axis=-1, keepdims=True)
-    return centred / np.sqrt(x.var(axis=-1, keepdims=True, ddof=ddof) + 1e-5) * p["weight"] + p["bias"]
-
-
-def rms_norm(p: Mapping[str, Array], x: Array, outside: bool = False) -> Array:
-    mean = (x * x).mean(axis=-1, keepdims=True)
-    return x / (np.sqrt(mean) + 1e-6 if outside else np.sqrt(mean + 1e-6)) * p["weight"]
-
-
-CASES = [
-    Case(layer, shape, reference, wrong=wrong)
-    for shape in SHAPES
-    for layer, reference, wrong in (
-        (Dense(5, "gelu"), dense, [lambda p, x: dense({"weight": p["weight"], "bias": 0 * p["bias"]}, x)]),
-        (Activation("tanh"), lambda p, x: np.tanh(x), [lambda p, x: np.tanh(x) * (1 + 1e-10)]),
-        (LayerNorm(), layer_norm, [lambda p, x: layer_norm(p, x, ddof=1)]),
-        (RMSNorm(), rms_norm, [lambda p, x: rms_norm(p, x, outside=True)]),
-        (Dropout(0.3), lambda p, x: x, []),
-        (Residual(Activation("silu")), lambda p, x: x + x / (1 + np.exp(-x)), [lambda p, x: x / (1 + np.exp(-x))]),
-        (
-            Concatenate([], Activation("tanh")),
-            lambda p, x: np.concatenate([x, np.tanh(x)], axis=-1),
-            [lambda p, x: np.concatenate([np.tanh(x), x], axis=-1)],
-        ),
-    )
-]  # fmt: skip
 
 
 @pytest.mark.parametrize(("case", "check"), checks_of(*CASES))
