@@ -107,18 +107,45 @@ def test_it_is_kept_with_its_shape(tmp_path: Path) -> None:
     assert "Network([5, 6], " in repr(net)
 
 
-def test_the_gradient_is_pytorchs() -> None:
+def in_torch(net: Network, x: Any) -> tuple[Any, dict[str, Any]]:
+    """Logits of LAYERS in PyTorch, and the parameters by name."""
     torch = needs.package("torch")
-    net, (x, y) = network(layers=[Dense(8, "tanh"), LayerNorm(), Dense(CLASSES)]), data(6)
-    module = fastnn.to_torch(net)
-    logits = module(torch.from_numpy(x))
+    p = {name: torch.tensor(values, requires_grad=True) for name, values in net.named_parameters.items()}
+
+    def dense(x: Any, name: str) -> Any:
+        return x @ p[f"{name}.weight"] + p[f"{name}.bias"]
+
+    functional = torch.nn.functional
+    h = functional.gelu(dense(x, "0"))
+    normal = functional.layer_norm(h, (8,), p["1.0.weight"], p["1.0.bias"], 1e-5)
+    h = h + dense(torch.tanh(dense(normal, "1.1")), "1.2")
+    return dense(functional.rms_norm(h, (8,), p["2.weight"], 1e-6), "3"), p
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("layers", [LAYERS, [*LAYERS[:3], Dropout(0.0), LAYERS[3]]], ids=["plain", "dropout"])
+def test_the_gradient_is_pytorchs(layers: list[Any]) -> None:
+    """Norms, a residual block, a loss a position, of which the mask leaves some out."""
+    torch = needs.package("torch")
+    net, (x, y) = network(layers=layers), data(6)
+    names = network(layers=LAYERS)
+    for values, others in zip(names.named_parameters.values(), net.named_parameters.values(), strict=True):
+        values[...] = others
+    logits, parameters = in_torch(names, torch.from_numpy(x))
     loss = torch.nn.functional.cross_entropy(logits.reshape(-1, CLASSES), torch.from_numpy(y).reshape(-1))
     loss.backward()
     assert net.loss(x, y) == pytest.approx(float(loss.detach()), rel=1e-12)
-    found = net.named(net.gradient(x, y))
-    expected = [parameter.grad.numpy() for parameter in module.parameters()]
-    for values, other in zip(found.values(), expected, strict=True):
-        np.testing.assert_allclose(values, other.T, rtol=1e-10, atol=1e-13)
+    found = net.named(net.gradient(x, y)).values()
+    for values, parameter in zip(found, parameters.values(), strict=True):
+        np.testing.assert_allclose(values, parameter.grad.numpy(), rtol=1e-9, atol=1e-13)
+
+
+@pytest.mark.thorough
+def test_a_module_of_torch_takes_positions_too() -> None:
+    torch = needs.package("torch")
+    net, (x, _) = network(layers=[Dense(8, "tanh"), LayerNorm(), Dense(CLASSES)]), data(6)
+    with torch.no_grad():
+        np.testing.assert_allclose(fastnn.to_torch(net)(torch.from_numpy(x)).numpy(), net(x), rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize(
