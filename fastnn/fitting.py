@@ -140,6 +140,8 @@ def _training_rows(network: Fittable, x: ArrayLike, y: ArrayLike) -> Held:
         raise ValueError("x has no rows")
     if isinstance(loss, CrossEntropy) and (held.target == loss.ignore_index).all():
         raise ValueError(f"y holds nothing but ignore_index, {loss.ignore_index}")
+    if loss.leaves_out_missing and np.isnan(held.target).all():
+        raise ValueError("y holds nothing but NaN, which is left out")
     return held
 
 

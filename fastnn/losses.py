@@ -32,6 +32,11 @@ class Loss:
         """Whether a prediction is right or wrong."""
         return self.border is not None
 
+    @property
+    def leaves_out_missing(self) -> bool:
+        """Whether targets that are NaN cost nothing."""
+        return False
+
     def require(self, activations: Sequence[str], outputs: int) -> None:
         """ValueError where the loss cannot follow layers with these activations, the last of so many outputs."""
 
@@ -71,7 +76,24 @@ class CrossEntropy(Loss):
 
 
 @dataclass(frozen=True)
-class BinaryCrossEntropy(Loss):
+class LossOfNumbers(Loss):
+    """ignore_missing: targets that are NaN cost nothing, and count in no mean and no accuracy; else they are refused,
+    or make the loss NaN. A mask for what is padded, as ignore_index is for labels."""
+
+    ignore_missing: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.ignore_missing, bool):
+            raise TypeError(f"ignore_missing is {self.ignore_missing!r}; expected True or False")
+
+    @property
+    def leaves_out_missing(self) -> bool:
+        return self.ignore_missing
+
+
+@dataclass(frozen=True)
+class BinaryCrossEntropy(LossOfNumbers):
     """On probabilities; targets in [0, 1]. The logarithm is clamped at -100, as in torch."""
 
     name: ClassVar[str] = "binary_cross_entropy"
@@ -85,7 +107,7 @@ class BinaryCrossEntropy(Loss):
 
 
 @dataclass(frozen=True)
-class BinaryCrossEntropyWithLogits(Loss):
+class BinaryCrossEntropyWithLogits(LossOfNumbers):
     """On logits; targets in [0, 1]."""
 
     name: ClassVar[str] = "binary_cross_entropy_with_logits"
@@ -93,7 +115,7 @@ class BinaryCrossEntropyWithLogits(Loss):
 
 
 @dataclass(frozen=True)
-class MSE(Loss):
+class MSE(LossOfNumbers):
     """Mean squared error."""
 
     name: ClassVar[str] = "mse"
@@ -104,7 +126,7 @@ class MSE(Loss):
 
 
 @dataclass(frozen=True)
-class Hinge(Loss):
+class Hinge(LossOfNumbers):
     """max(0, 1 - t s); targets -1 and 1."""
 
     name: ClassVar[str] = "hinge"
@@ -152,6 +174,6 @@ def loss_of(description: dict[str, Any]) -> Loss:
 
 def as_loss(loss: str | Loss) -> Loss:
     """A Loss, or the one of that name with its defaults."""
-    if type(loss) is Loss:
+    if type(loss) in (Loss, LossOfNumbers):
         raise TypeError(f"loss is the base class of losses; expected one of {', '.join(LOSSES)}")
     return loss if isinstance(loss, Loss) else LOSSES[as_choice(loss, tuple(LOSSES), "loss")]()

@@ -183,7 +183,7 @@ class Network:
             return None
         from fastnn.cuda.support import require_supported
 
-        require_supported(self.operations)
+        require_supported(self.operations, self.loss_function)
         from fastnn.cuda.memory import Memory
 
         return Memory(self, self._parameters)

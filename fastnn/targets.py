@@ -26,5 +26,5 @@ def as_target(
     target = as_rows(array, shape, dtype, "y")
     if len(target) != rows:
         raise ValueError(f"y has {len(target)} rows; expected {rows}, as x")
-    loss.require_target(target)
+    loss.require_target(target[~np.isnan(target)] if loss.leaves_out_missing else target)
     return target

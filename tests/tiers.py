@@ -17,9 +17,9 @@ FAST = [
     "block_cost", "blocks", "checks", "compiler_reach", "cost", "data", "dense", "determinism", "dropout",
     "expected_skips", "fit", "fit_not_finite", "frozen_networks", "functional", "fused", "graph", "groups", "house",
     "house_counts", "import", "interchange_chain", "interchange_state_dict", "io", "l2", "loss", "matmul",
-    "network", "network_values", "norm", "numba_contract", "numba_versions", "optimizer", "perceptron", "positions",
-    "reference", "reference_gradients", "reference_torch", "refusals", "softmax", "spans", "testing", "train",
-    "trainer", "training", "vecmath",
+    "missing", "network", "network_values", "norm", "numba_contract", "numba_versions", "optimizer", "perceptron",
+    "positions", "reference", "reference_gradients", "reference_torch", "refusals", "softmax", "spans", "testing",
+    "train", "trainer", "training", "vecmath",
 ]  # fmt: skip
 THOROUGH = [
     "bench_peers", "bench_peers_agree", "benchmarks_compare", "benchmarks_sklearn", "cuda_compiles", "gallery",

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fastnn.layers import Operation
+from fastnn.losses import Loss
 from fastnn.tape.columns import DENSE, ELEMENTWISE
 
 KINDS = (DENSE, ELEMENTWISE)
 
 
-def require_supported(operations: Sequence[Operation]) -> None:
-    """ValueError for a network with a layer that has no kernels there."""
+def require_supported(operations: Sequence[Operation], loss: Loss) -> None:
+    """ValueError for a network with a layer, or a loss, that has no kernels there."""
+    if loss.leaves_out_missing:
+        raise ValueError(f"{loss.name} with ignore_missing has no kernels on device='cuda'; use device='cpu'")
     for operation in operations:
         if operation.layer.kind not in KINDS:
             raise ValueError(

@@ -313,6 +313,31 @@ def elementwise_gradient(dprediction, prediction, target, kind, scale):
             dprediction[i] = perceptron_slope(prediction[i], target[i]) * factor
 
 
+@kernel(late=True, returns=float64)
+def known_loss_sum(dprediction, prediction, target, kind, divisor):
+    """elementwise_loss_sum of the elements whose target is a number: NaN costs nothing and has no gradient."""
+    gradient, goal = flat(dprediction), flat(target)
+    elementwise_losses(gradient, flat(prediction), goal, kind)
+    total = 0.0
+    for i in range(goal.size):
+        if goal[i] == goal[i]:
+            total += gradient[i]
+    elementwise_gradient(gradient, flat(prediction), goal, kind, 1 / divisor)
+    for i in range(goal.size):
+        if goal[i] != goal[i]:
+            gradient[i] = 0
+    return total
+
+
+@kernel(late=True, returns=float64)
+def known_elements(target):
+    """How many are numbers, and not NaN."""
+    goal, count = flat(target), 0.0
+    for i in range(goal.size):
+        count += goal[i] == goal[i]
+    return count
+
+
 @kernel
 def elementwise_loss(dprediction, prediction, target, kind, mean):
     """Overwrites dprediction with the gradient of the mean (or the sum) over all elements; returns that mean (sum)."""

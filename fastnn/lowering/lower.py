@@ -201,6 +201,7 @@ def _scratch(operations: Sequence[Operation], layout: ParameterLayout, rows: int
 
 def _describe_loss(header: NDArray[np.int64], loss: Loss, more: _Constants) -> None:
     header[columns.LOSS], header[columns.LOSS_MEAN] = LOSS_NAMES.index(loss.name), loss.reduction == "mean"
+    header[columns.IGNORE_INDEX] = loss.leaves_out_missing
     if isinstance(loss, CrossEntropy):
         header[columns.IGNORE_INDEX] = loss.ignore_index
         header[columns.LABEL_SMOOTHING] = columns.bits(loss.label_smoothing)

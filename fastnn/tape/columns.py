@@ -8,10 +8,11 @@ import numpy as np
 COLUMNS = 32
 
 # Columns of the header. OUTPUT_WIDTH is that of a row of the loss, of which a row of the batch has OUTPUT_ROWS. WORK:
-# see lowering.work_of. BATCH_AT is where an epoch gathers the rows of a minibatch, DBIAS_AT where the gradient of a
-# bias waits for its update, CLASS_WEIGHTS the row of the constants or 0 where there are none. BLOCKS is the number of
-# parameter blocks, BLOCKS_AT the row where the table of them begins; TIED is 1 where some have several users, GROUPED
-# where some have a BLOCK_RATE, what their learning rate is multiplied by, that is not 1.
+# see lowering.work_of. IGNORE_INDEX is the label that costs nothing, and of a loss of numbers 1 where NaN does.
+# BATCH_AT is where an epoch gathers the rows of a minibatch, DBIAS_AT where the gradient of a bias waits for its
+# update, CLASS_WEIGHTS the row of the constants or 0 where there are none. BLOCKS is the number of parameter blocks,
+# BLOCKS_AT the row where the table of them begins; TIED is 1 where some have several users, GROUPED where some have a
+# BLOCK_RATE, what their learning rate is multiplied by, that is not 1.
 #
 # More than CHUNK rows (0: never) go through the whole network a chunk at a time, by at most SHARES threads. A batch of
 # more than SPAN_ROWS goes a span at a time, see fastnn.tape.spans: SPANNED is 1 where one may come. Then a workspace

@@ -13,6 +13,8 @@ from fastnn.kernels.loss import (
     cross_entropy_probabilities_sum,
     cross_entropy_sum,
     elementwise_loss_sum,
+    known_elements,
+    known_loss_sum,
     label_weight,
 )
 from fastnn.kernels.softmax import first_largest
@@ -54,6 +56,8 @@ def _loss_of_rows(tape, losses, gradient, prediction, target, divisor):
     if tape[0, LOSS] == CROSS_ENTROPY:
         return cross_entropy_probabilities_sum(losses, gradient, prediction, rows, _class_weights(tape),
                                                as_double(tape[0, LABEL_SMOOTHING]), divisor)  # fmt: skip
+    if tape[0, IGNORE_INDEX] > 0:
+        return known_loss_sum(gradient, prediction, rows, tape[0, LOSS], divisor)
     return elementwise_loss_sum(gradient, prediction, rows, tape[0, LOSS], divisor)
 
 
@@ -77,8 +81,14 @@ def _weight_of_labels(tape, target):
     return label_weight(flat(target), _class_weights(tape), tape[0, IGNORE_INDEX])
 
 
+@kernel(inlined=True)
+def _leaves_out(tape):
+    """Whether a loss of numbers leaves out those that are NaN."""
+    return tape[0, LOSS] != CROSS_ENTROPY and tape[0, IGNORE_INDEX] > 0
+
+
 def _weight_of_rows(tape, target):
-    return float(target.size // tape[0, OUTPUT_WIDTH])
+    return known_elements(target) if _leaves_out(tape) else float(target.size // tape[0, OUTPUT_WIDTH])
 
 
 _weight = _by_target(_weight_of_labels, _weight_of_rows)
@@ -86,7 +96,8 @@ _weight = _by_target(_weight_of_labels, _weight_of_rows)
 
 @kernel
 def mean_weight(tape, target):
-    """What one batch counts in a mean over many: its rows, or for labels the sum of their class weights."""
+    """What one batch counts in a mean over many: its rows, for labels the sum of their class weights, and where some
+    numbers are left out, those that are not."""
     return _weight(tape, target)
 
 
@@ -97,6 +108,8 @@ def _divisor_of_labels(tape, target):
 def _divisor_of_rows(tape, target):
     if tape[0, LOSS_MEAN] == 0:
         return 1.0
+    if _leaves_out(tape):
+        return known_elements(target)
     return float(target.size) if tape[0, LOSS] != CROSS_ENTROPY else float(target.size // tape[0, OUTPUT_WIDTH])
 
 
@@ -138,11 +151,15 @@ def _hits_of_rows(tape, prediction, target):
     elif tape[0, LOSS] != MSE:
         # Scores of hinge and logits part at 0, probabilities at 1/2; targets are -1 and 1, or 0 and 1.
         border = 0.0 if tape[0, LOSS] in SIGNED_SCORES else 0.5
+        counted = 0
         for i in range(rows):
-            right = 0
+            right = known = 0
             for j in range(width):
                 right += (prediction[i, j] > border) == (target[i, j] > 0)
-            hits += right == width
+                known += target[i, j] == target[i, j]
+            counted += known == width
+            hits += right == width and known == width
+        return hits, counted
     return hits, rows
 
 
@@ -151,7 +168,8 @@ _hits = _by_target(_hits_of_labels, _hits_of_rows)
 
 @kernel
 def count_hits(tape, prediction, target):
-    """Rows that are right in every output (0 for mse), and rows that count: all but those of an ignored label."""
+    """Rows that are right in every output (0 for mse), and rows that count: all but those of an ignored label, and
+    those of classes some of which are NaN."""
     return _hits(tape, prediction, target)
 
 
