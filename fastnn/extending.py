@@ -6,12 +6,14 @@ columns                          names of the columns of a tape's row
 as_double, bits                  a real constant out of a column, and into one
 SameShape, Parameter, Places     what its layer is made of
 Graph, Cost                      where a container adds operations, and what they cost
+register_layer                   the name of a layer in files, for save and load
 
 fastnn.testing.check_operation says whether it does all that one of fastnn's own does.
 """
 
 from fastnn._jit import kernel
 from fastnn.cost import Cost
+from fastnn.layers.description import register_layer
 from fastnn.layers.graph import Graph
 from fastnn.layers.protocol import Parameter, Places, SameShape, Shape
 from fastnn.simd.scalar import as_double
@@ -34,6 +36,7 @@ __all__ = [
     "kernel",
     "matrix",
     "register",
+    "register_layer",
     "values_at",
     "vector",
 ]

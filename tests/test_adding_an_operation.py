@@ -14,12 +14,23 @@ import numpy as np
 import pytest
 
 import fastnn
+from fastnn.extending import register_layer
 from fastnn.testing import CHECKS, Case
 
 PAGE = Path(__file__).parent.parent / "docs" / "adding-an-operation.md"
 SHAPES = ("6", "3x6")
 
 pytestmark = needs.jit
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "error", "message"),
+    [("dense", fastnn.Dropout, ValueError, "'dense' is Dense in files"), ("mine", dict, TypeError, "no dataclass")],
+)
+def test_names_in_files_are_one_layers(name: str, kind: type, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        register_layer(name, kind)
+    register_layer("dense", fastnn.Dense)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +55,7 @@ def test_the_operation_of_the_page_is_right(shape: int, name: str, example: Any)
     check(example.CASES[shape])
 
 
-def test_it_learns(example: Any) -> None:
+def test_it_learns_and_is_kept(example: Any, tmp_path: Path) -> None:
     """What another with parameters nearby computes."""
     net, rng = (
         fastnn.Network(6, [example.Gated((fastnn.Dense(6, "tanh"),))], loss="mse", seed=0),
@@ -57,6 +68,8 @@ def test_it_learns(example: Any) -> None:
     net.fit(x, y, epochs=300, batch=32, optimizer=fastnn.Adam(0.01), seed=0)
     assert net.loss(x, y) < 0.01 * before
     assert "0 gated" in net.summary()
+    net.save(tmp_path / "net")
+    assert fastnn.load(tmp_path / "net")(x).tobytes() == net(x).tobytes()
     assert [name for name in net.named_parameters if name.startswith("0.")] == [
         "0.0.weight", "0.0.bias", "0.weight", "0.bias",
     ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 from fastnn.layers.concatenate import Concatenate
 from fastnn.layers.dense import Activation, Dense
-from fastnn.layers.description import KINDS, describe_layer, layer_of
+from fastnn.layers.description import LAYERS, describe_layer, layer_of, register_layer
 from fastnn.layers.dropout import Dropout
 from fastnn.layers.graph import Container, Graph, Operation, operations_of, pass_costs, readers_of, wanted_gradients
 from fastnn.layers.norm import LayerNorm, RMSNorm
@@ -11,7 +11,7 @@ from fastnn.layers.residual import Residual
 from fastnn.layers.shared import Shared
 
 __all__ = [
-    "KINDS",
+    "LAYERS",
     "Activation",
     "Concatenate",
     "Container",
@@ -31,5 +31,6 @@ __all__ = [
     "operations_of",
     "pass_costs",
     "readers_of",
+    "register_layer",
     "wanted_gradients",
 ]

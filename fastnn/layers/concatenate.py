@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -29,6 +29,11 @@ class Concatenate:
             )
         parts = tuple(tuple(branch) if isinstance(branch, (list, tuple)) else (branch,) for branch in branches)
         object.__setattr__(self, "branches", parts)
+
+    @classmethod
+    def of(cls, branches: Sequence[Sequence[Any]]) -> Concatenate:
+        """By its field."""
+        return cls(*branches)
 
     def __repr__(self) -> str:
         return f"Concatenate({', '.join(repr(list(branch)) for branch in self.branches)})"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -26,6 +26,11 @@ class Residual:
         if not layers:
             raise ValueError("Residual() has no layers; expected at least one, such as Residual(Dense(64))")
         object.__setattr__(self, "layers", layers)
+
+    @classmethod
+    def of(cls, layers: Sequence[Any]) -> Residual:
+        """By its field."""
+        return cls(*layers)
 
     def __repr__(self) -> str:
         return f"Residual({', '.join(map(repr, self.layers))})"
