@@ -23,13 +23,13 @@ from fastnn.checks import (
     as_shape,
     require_memory,
 )
-from fastnn.cost import StepCost
+from fastnn.cost import StepCost, step_cost
 from fastnn.evaluation import Evaluation, evaluation_of, hits_of, loss_of, predictions_of, probabilities_of
 from fastnn.fitting import fit
 from fastnn.held import Held
 from fastnn.io import save
 from fastnn.kernels.dropout import NO_KEY
-from fastnn.layers import Container, Layer, describe_layer, operations_of
+from fastnn.layers import Container, Layer, counted, describe_layer, operations_of
 from fastnn.losses import (
     Loss,
     as_loss,
@@ -38,7 +38,6 @@ from fastnn.losses import (
 from fastnn.lowering import Plan, layout_parameters, lower, span_of
 from fastnn.optimizers import Optimizer
 from fastnn.precision import require_precision
-from fastnn.step_cost import step_cost
 from fastnn.summary import layer_row, operation_row, summary_table
 from fastnn.tape.operations import bind
 from fastnn.targets import as_target
@@ -355,7 +354,8 @@ class Network:
     def cost(self, batch: int = 1, optimizer: str = "sgd") -> StepCost:
         """Exact counts of one training step on a batch: forward, loss, backward, update."""
         as_count(batch, "batch")
-        return step_cost(self.operations, self.loss_function, optimizer, batch, self.dtype.itemsize)
+        graph = counted(self.operations)
+        return step_cost(graph, self.loss_function.name, optimizer, batch, self.dtype.itemsize)
 
     def summary(self) -> str:
         """A table of the layers: output shape, parameters, FLOPs of the forward pass of one row."""

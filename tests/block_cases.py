@@ -14,7 +14,7 @@ import numpy as np
 from case import Case, draw, unwritten
 from limits import Arrays, chain, unit
 
-from fastnn import block_cost
+from fastnn import cost
 from fastnn.cost import Cost
 from fastnn.kernels import dropout, norm, residual
 from fastnn.reference import dropout as reference_dropout
@@ -77,7 +77,7 @@ class NormForward(Norm):
         return {"y": y, "normal": normal, "inverse": 4 * unit(self.dtype) * expected["inverse"]}
 
     def cost(self) -> Cost:
-        return block_cost.norm_forward(self.b, self.i, np.dtype(self.dtype).itemsize, centred=self.centred)
+        return cost.norm_forward(self.b, self.i, np.dtype(self.dtype).itemsize, centred=self.centred)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +120,7 @@ class NormBackward(Norm):
         return {"dx": 6 * u * inputs["inverse"][:, None] * terms, "dw": sums * (size * normal).sum(axis=0), "db": db}
 
     def cost(self) -> Cost:
-        return block_cost.norm_backward(self.b, self.i, np.dtype(self.dtype).itemsize, centred=self.centred)
+        return cost.norm_backward(self.b, self.i, np.dtype(self.dtype).itemsize, centred=self.centred)
 
     def objective(self, inputs: Arrays) -> float:
         return float(np.sum(inputs["dy"] * self.forward(inputs)["y"]))
@@ -162,7 +162,7 @@ class Dropout(Case):
         return {name: 2 * unit(self.dtype) * np.abs(value) for name, value in expected.items()}
 
     def cost(self) -> Cost:
-        return block_cost.dropout(self.n, np.dtype(self.dtype).itemsize) * 2
+        return cost.dropout(self.n, np.dtype(self.dtype).itemsize) * 2
 
     def objective(self, inputs: Arrays) -> float:
         return float(inputs["dy"] @ self.run(inputs)["y"])
@@ -194,4 +194,4 @@ class Addition(Case):
 
     def cost(self) -> Cost:
         itemsize = np.dtype(self.dtype).itemsize
-        return block_cost.addition(self.n, itemsize) + block_cost.copy(self.n, itemsize)
+        return cost.addition(self.n, itemsize) + cost.copy(self.n, itemsize)

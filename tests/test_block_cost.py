@@ -10,7 +10,7 @@ import pytest
 from counting import Array, Tally
 from reference_networks import layers_of
 
-from fastnn import Dense, Dropout, LayerNorm, Network, Residual, RMSNorm, block_cost
+from fastnn import Dense, Dropout, LayerNorm, Network, Residual, RMSNorm, cost
 from fastnn.cost import Cost
 from fastnn.reference import dropout, network, norm
 
@@ -28,12 +28,12 @@ def test_norm_counts(batch: int, inputs: int, centred: bool) -> None:
     tally = Tally()
     x, w = tally.array(random(batch, inputs)), tally.array(random(inputs))
     _, normal, inverse = norm.forward(x, w, tally.array(random(inputs)) if centred else None, 1e-5, centred)
-    forward = block_cost.norm_forward(batch, inputs, centred=centred)
+    forward = cost.norm_forward(batch, inputs, centred=centred)
     assert (tally.flops, tally.transcendentals) == (forward.flops, forward.transcendentals)
     for input_gradient in (True, False):
         tally.clear()
         norm.backward(tally.array(random(batch, inputs)), normal, inverse, w, centred, input_gradient)
-        backward = block_cost.norm_backward(batch, inputs, 4, input_gradient, centred=centred)
+        backward = cost.norm_backward(batch, inputs, 4, input_gradient, centred=centred)
         # The reference sums db of RMS norm too, which has no bias.
         assert tally.flops == backward.flops + (0 if centred else (batch - 1) * inputs)
         assert backward.transcendentals == backward.macs == 0
@@ -42,11 +42,11 @@ def test_norm_counts(batch: int, inputs: int, centred: bool) -> None:
 def test_dropout_and_addition_counts() -> None:
     tally = Tally()
     y = dropout.dropout(tally.array(random(3, 7)), tally.array(random(3, 7)), 0.4)
-    assert tally.flops == block_cost.dropout(21).flops
+    assert tally.flops == cost.dropout(21).flops
     tally.clear()
     y + tally.array(random(3, 7))
-    assert tally.flops == block_cost.addition(21).flops
-    assert block_cost.copy(21).flops == 0
+    assert tally.flops == cost.addition(21).flops
+    assert cost.copy(21).flops == 0
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -57,15 +57,15 @@ def test_bytes_are_those_of_the_arrays_that_move(batch: int, inputs: int, dtype:
     y = normal = dy = dx = x
     n, itemsize = x.size, x.itemsize
     expected = [
-        (block_cost.norm_forward(batch, inputs, itemsize, centred=True), [x, w, b, y, normal, inverse]),
-        (block_cost.norm_forward(batch, inputs, itemsize, centred=False), [x, w, y, normal, inverse]),
-        (block_cost.norm_backward(batch, inputs, itemsize, centred=True), [dy, normal, inverse, w, w, b, dx]),
-        (block_cost.norm_backward(batch, inputs, itemsize, centred=False), [dy, normal, inverse, w, w, dx]),
-        (block_cost.norm_backward(batch, inputs, itemsize, False, centred=True), [dy, normal, w, b]),
-        (block_cost.norm_backward(batch, inputs, itemsize, False, centred=False), [dy, normal, w]),
-        (block_cost.dropout(n, itemsize), [x, y]),
-        (block_cost.addition(n, itemsize), [x, x, y]),
-        (block_cost.copy(n, itemsize), [x, y]),
+        (cost.norm_forward(batch, inputs, itemsize, centred=True), [x, w, b, y, normal, inverse]),
+        (cost.norm_forward(batch, inputs, itemsize, centred=False), [x, w, y, normal, inverse]),
+        (cost.norm_backward(batch, inputs, itemsize, centred=True), [dy, normal, inverse, w, w, b, dx]),
+        (cost.norm_backward(batch, inputs, itemsize, centred=False), [dy, normal, inverse, w, w, dx]),
+        (cost.norm_backward(batch, inputs, itemsize, False, centred=True), [dy, normal, w, b]),
+        (cost.norm_backward(batch, inputs, itemsize, False, centred=False), [dy, normal, w]),
+        (cost.dropout(n, itemsize), [x, y]),
+        (cost.addition(n, itemsize), [x, x, y]),
+        (cost.copy(n, itemsize), [x, y]),
     ]
     for model, arrays in expected:
         assert model.bytes == sum(array.nbytes for array in arrays)
@@ -125,11 +125,11 @@ def test_a_norms_weight_is_read_once_for_its_gradient_and_its_update() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: block_cost.norm_forward(-1, 2, centred=True), "expected batch to be at least 0; got -1"),
-        (lambda: block_cost.norm_backward(1, -2, centred=True), "expected inputs to be at least 0; got -2"),
-        (lambda: block_cost.dropout(-3), "expected n to be at least 0; got -3"),
-        (lambda: block_cost.addition(-3), "expected n to be at least 0; got -3"),
-        (lambda: block_cost.copy(3, -4), "expected itemsize to be at least 0; got -4"),
+        (lambda: cost.norm_forward(-1, 2, centred=True), "expected batch to be at least 0; got -1"),
+        (lambda: cost.norm_backward(1, -2, centred=True), "expected inputs to be at least 0; got -2"),
+        (lambda: cost.dropout(-3), "expected n to be at least 0; got -3"),
+        (lambda: cost.addition(-3), "expected n to be at least 0; got -3"),
+        (lambda: cost.copy(3, -4), "expected itemsize to be at least 0; got -4"),
     ],
 )
 def test_bad_sizes_are_refused(call: Callable[[], Cost], message: str) -> None:

@@ -19,7 +19,7 @@ from test_fused import OPTIMIZERS, SPAN, batch_of, in_spans, state_of
 from test_network_values import central_difference, check_against_reference, poison
 
 import fastnn
-from fastnn import Activation, Adam, Dense, Dropout, LayerNorm, Network, Residual, RMSNorm, block_cost, cost
+from fastnn import Activation, Adam, Dense, Dropout, LayerNorm, Network, Residual, RMSNorm, cost
 from fastnn.bench.residual import residual
 from fastnn.lowering import CHUNK_ROWS
 from fastnn.reference import network as reference
@@ -274,16 +274,16 @@ def test_the_cost_of_a_network_is_that_of_its_operations() -> None:
     found = net.cost(batch, "adam")
     dense = [cost.dense_forward(batch, 9, 8, "relu"), cost.dense_forward(batch, 8, 8, "gelu"),
              cost.dense_forward(batch, 8, 8), cost.dense_forward(batch, 8, 3)]  # fmt: skip
-    norms = [block_cost.norm_forward(batch, 8, centred=centred) for centred in (True, False, True)]
-    others = [block_cost.dropout(batch * 8), block_cost.addition(batch * 8)]
+    norms = [cost.norm_forward(batch, 8, centred=centred) for centred in (True, False, True)]
+    others = [cost.dropout(batch * 8), cost.addition(batch * 8)]
     assert found.forward == sum(dense + norms + others, cost.Cost())
 
 
 @pytest.mark.parametrize("layers", [[LayerNorm(), Dense(3)], [Residual(LayerNorm()), Dense(3)]], ids=["norm", "block"])
 def test_nobody_pays_for_the_gradient_of_the_input(layers: list[Any]) -> None:
     net = Network(9, layers, seed=0)
-    without = block_cost.norm_backward(4, 9, input_gradient=False, centred=True)
-    way_around = block_cost.copy(4 * 9) if isinstance(layers[0], Residual) else cost.Cost()
+    without = cost.norm_backward(4, 9, input_gradient=False, centred=True)
+    way_around = cost.copy(4 * 9) if isinstance(layers[0], Residual) else cost.Cost()
     assert net.cost(4).backward == without + way_around + cost.dense_backward(4, 9, 3)
 
 

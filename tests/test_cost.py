@@ -10,6 +10,7 @@ from counting import Array, Tally, values
 from fastnn import cost
 from fastnn.cost import Cost
 from fastnn.kernels import activation as kernels
+from fastnn.kernels.optimizer import STATE
 from fastnn.reference import activation, dense, loss, network, optimizer, softmax
 
 SHAPES = [(1, 1, 1), (1, 3, 2), (2, 1, 3), (3, 4, 1), (5, 3, 4)]  # (B, I, O)
@@ -245,6 +246,11 @@ def test_bytes_are_those_of_the_arrays_that_move(
     ]
     for model, arrays in expected:
         assert model.bytes == sum(array.nbytes for array in arrays)
+
+
+@pytest.mark.parametrize("name", cost.UPDATES)
+def test_an_update_moves_the_state_that_the_kernels_keep(name: str) -> None:
+    assert cost.update(name, 1, itemsize=1).bytes == 3 + 2 * STATE[name]
 
 
 @pytest.mark.parametrize("name", cost.ACTIVATION_VALUE)

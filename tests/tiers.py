@@ -14,8 +14,8 @@ from collections.abc import Collection
 
 FAST = [
     "activation", "adding_an_operation", "arrays", "assembly", "bench_ladder", "bench_measuring", "bench_results",
-    "block_cost", "blocks", "checks", "compiler_reach", "cost", "data", "dense", "determinism", "dropout",
-    "expected_skips", "fit", "fit_not_finite", "frozen_networks", "functional", "fused", "graph", "groups", "house",
+    "block_cost", "blocks", "checks", "compiler_reach", "cost", "cost_formulas", "data", "dense", "determinism",
+    "dropout", "expected_skips", "fit", "fit_not_finite", "frozen_networks", "functional", "fused", "graph", "groups", "house",
     "house_counts", "import", "interchange_chain", "interchange_state_dict", "io", "l2", "loss", "matmul",
     "missing", "network", "network_values", "norm", "numba_contract", "numba_versions", "optimizer", "perceptron",
     "positions", "reference", "reference_gradients", "reference_torch", "refusals", "softmax", "spans", "testing",

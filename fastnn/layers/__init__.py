@@ -4,7 +4,7 @@ from fastnn.layers.concatenate import Concatenate
 from fastnn.layers.dense import Activation, Dense
 from fastnn.layers.description import LAYERS, describe_layer, layer_of, register_layer
 from fastnn.layers.dropout import Dropout
-from fastnn.layers.graph import Container, Graph, Operation, operations_of, pass_costs, readers_of, wanted_gradients
+from fastnn.layers.graph import Container, Graph, Operation, counted, operations_of, readers_of, wanted_gradients
 from fastnn.layers.norm import LayerNorm, RMSNorm
 from fastnn.layers.protocol import Layer, Parameter, Shape
 from fastnn.layers.residual import Residual
@@ -26,10 +26,10 @@ __all__ = [
     "Residual",
     "Shape",
     "Shared",
+    "counted",
     "describe_layer",
     "layer_of",
     "operations_of",
-    "pass_costs",
     "readers_of",
     "register_layer",
     "wanted_gradients",

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from fastnn import block_cost, cost
+from fastnn import cost
 from fastnn.layers.graph import Graph
 from fastnn.layers.protocol import Places, SameShape, Shape
 from fastnn.tape.concatenate import BRANCHES, JOIN, TABLE
@@ -67,7 +67,7 @@ class Join(SameShape):
         return {BRANCHES: len(shapes), TABLE: places.constants(table)}
 
     def forward_cost(self, rows: int, itemsize: int, *shapes: Shape) -> cost.Cost:
-        return block_cost.copy(rows * self.output_shape(*shapes)[0], itemsize)
+        return cost.copy(rows * self.output_shape(*shapes)[0], itemsize)
 
     def backward_cost(self, rows: int, itemsize: int, input_gradient: bool, *shapes: Shape) -> cost.Cost:
-        return block_cost.copy(rows * self.output_shape(*shapes)[0], itemsize) if input_gradient else cost.Cost()
+        return cost.copy(rows * self.output_shape(*shapes)[0], itemsize) if input_gradient else cost.Cost()

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from fastnn import block_cost, cost
+from fastnn import cost
 from fastnn.checks import as_number
 from fastnn.layers.protocol import Places, SameShape, Shape
 from fastnn.tape.columns import bits
@@ -34,7 +34,7 @@ class Dropout(SameShape):
         return {RATE: bits(self.rate), NUMBER: places.number}
 
     def forward_cost(self, rows: int, itemsize: int, *shapes: Shape) -> cost.Cost:
-        return block_cost.dropout(rows * shapes[0][0], itemsize)
+        return cost.dropout(rows * shapes[0][0], itemsize)
 
     def backward_cost(self, rows: int, itemsize: int, input_gradient: bool, *shapes: Shape) -> cost.Cost:
-        return block_cost.dropout(rows * shapes[0][0], itemsize) if input_gradient else cost.Cost()
+        return cost.dropout(rows * shapes[0][0], itemsize) if input_gradient else cost.Cost()

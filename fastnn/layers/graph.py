@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from fastnn import block_cost
+from fastnn import cost
 from fastnn.cost import Cost
 from fastnn.layers.protocol import Layer, Parameter, Shape
 
@@ -190,15 +190,6 @@ def readers_of(operations: Sequence[Operation]) -> list[list[tuple[int, int]]]:
     return readers
 
 
-def pass_costs(operations: Sequence[Operation], batch: int, itemsize: int) -> tuple[Cost, Cost]:
-    """Of the forward and the backward pass; where several read a value, their gradients are added."""
-    wanted, readers = wanted_gradients(operations), readers_of(operations)
-    forward, backward = Cost(), Cost()
-    for operation in operations:
-        wants = any(wanted[source] for source in operation.sources)
-        forward += operation.forward_cost(batch, itemsize)
-        backward += operation.backward_cost(batch, itemsize, wants)
-    for value, reading in enumerate(readers[1:], 1):
-        if wanted[value] and len(reading) > 1:
-            backward += block_cost.addition(batch * operations[value - 1].outputs, itemsize) * (len(reading) - 1)
-    return forward, backward
+def counted(operations: Sequence[Operation]) -> cost.Graph:
+    """The operations as their cost is counted."""
+    return cost.Graph(operations, wanted_gradients(operations), [len(reading) for reading in readers_of(operations)])

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn import block_cost, cost
+from fastnn import cost
 from fastnn.checks import as_number
 from fastnn.layers.protocol import Parameter, Places, SameShape, Shape
 from fastnn.tape import norm
@@ -48,10 +48,10 @@ class _Norm(SameShape):
         return {"weight": np.ones(shapes[0])}
 
     def forward_cost(self, rows: int, itemsize: int, *shapes: Shape) -> cost.Cost:
-        return block_cost.norm_forward(rows, shapes[0][0], itemsize, centred=self.centred)
+        return cost.norm_forward(rows, shapes[0][0], itemsize, centred=self.centred)
 
     def backward_cost(self, rows: int, itemsize: int, input_gradient: bool, *shapes: Shape) -> cost.Cost:
-        return block_cost.norm_backward(rows, shapes[0][0], itemsize, input_gradient, centred=self.centred)
+        return cost.norm_backward(rows, shapes[0][0], itemsize, input_gradient, centred=self.centred)
 
 
 @dataclass(frozen=True)

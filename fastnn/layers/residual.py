@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from fastnn import block_cost, cost
+from fastnn import cost
 from fastnn.layers.graph import Graph
 from fastnn.layers.protocol import Places, SameShape, Shape
 from fastnn.tape.residual import ADD, SIDE
@@ -64,7 +64,7 @@ class Add(SameShape):
         return {SIDE: places.inputs[1]}
 
     def forward_cost(self, rows: int, itemsize: int, *shapes: Shape) -> cost.Cost:
-        return block_cost.addition(rows * shapes[0][0], itemsize)
+        return cost.addition(rows * shapes[0][0], itemsize)
 
     def backward_cost(self, rows: int, itemsize: int, input_gradient: bool, *shapes: Shape) -> cost.Cost:
-        return block_cost.copy(rows * shapes[0][0], itemsize) if input_gradient else cost.Cost()
+        return cost.copy(rows * shapes[0][0], itemsize) if input_gradient else cost.Cost()

@@ -1,0 +1,66 @@
+"""What stands between dense layers: norms, dropout, residual adds, copies. B rows, I features, N elements, s bytes of a
+number.
+
+Means are counted as plain sums and divisions; what the kernels add to round a constant row to 0 is not. The integer
+arithmetic that dropout draws by is no FLOP.
+"""
+
+from __future__ import annotations
+
+from fastnn.cost.counts import Cost, Formula, whole_sizes
+
+# A row of RMS norm: squares I, their mean I, epsilon, root and inverse 3, scaling and weight 2 I. Layer norm has a
+# mean, a subtraction and a bias besides.
+RMS_NORM = Formula(flops_elementwise="4·B·I + 3·B", bytes="3·s·B·I + s·B + s·I")
+LAYER_NORM = Formula(flops_elementwise="7·B·I + 3·B", bytes="3·s·B·I + s·B + 2·s·I")
+DROPOUT = Formula(flops_elementwise="2·N", bytes="2·s·N")
+ADDITION = Formula(flops_elementwise="N", bytes="3·s·N")
+COPY = Formula(bytes="2·s·N")
+
+
+def norm_forward(batch: int, inputs: int, itemsize: int = 4, *, centred: bool) -> Cost:
+    """Layer norm ("centred") or RMS norm: reads x, w and b, writes y, the normalised rows and a number a row."""
+    batch, inputs, itemsize = whole_sizes(batch=batch, inputs=inputs, itemsize=itemsize)
+    return (LAYER_NORM if centred else RMS_NORM).cost(B=batch, I=inputs, s=itemsize)
+
+
+def norm_backward(
+    batch: int, inputs: int, itemsize: int = 4, input_gradient: bool = True, *, centred: bool
+) -> Cost:  # fmt: skip
+    """dw = column sums of dy normal, db of dy, dx = inverse (g - mean g - normal mean(g normal)), g = dy w, if wanted.
+
+    RMS norm has no db and no mean g. Reads dy and the normalised rows, for dx also w and a number a row.
+    """
+    batch, inputs, itemsize = whole_sizes(batch=batch, inputs=inputs, itemsize=itemsize)
+    formula = Formula(flops_elementwise="B·I + I·(B-1)", bytes="2·s·B·I + s·I")
+    if centred:
+        formula += Formula(flops_elementwise="I·(B-1)", bytes="s·I")
+    if input_gradient:
+        formula += Formula(flops_elementwise="8·B·I" if centred else "6·B·I", bytes="s·B·I + s·B + s·I")
+    return formula.cost(B=batch, I=inputs, s=itemsize)
+
+
+def norm_parameters(inputs: int, bias: bool) -> int:
+    """Of the weight and, where there is one, the bias: I each."""
+    (inputs,) = whole_sizes(inputs=inputs)
+    return (2 if bias else 1) * inputs
+
+
+def dropout(n: int, itemsize: int = 4) -> Cost:
+    """n elements in training, either way: a comparison that selects a factor, and a product."""
+    return _elements(DROPOUT, n, itemsize)
+
+
+def addition(n: int, itemsize: int = 4) -> Cost:
+    """n elements of two arrays."""
+    return _elements(ADDITION, n, itemsize)
+
+
+def copy(n: int, itemsize: int = 4) -> Cost:
+    """n elements."""
+    return _elements(COPY, n, itemsize)
+
+
+def _elements(formula: Formula, n: int, itemsize: int) -> Cost:
+    n, itemsize = whole_sizes(n=n, itemsize=itemsize)
+    return formula.cost(N=n, s=itemsize)
