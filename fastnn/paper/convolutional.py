@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 
+from fastnn import cost
 from fastnn.checks import as_count
 
 # Numbers that follow each kind, and how many of them must be there.
@@ -35,19 +36,19 @@ class Convolutional:
             kind, numbers = _read(index, layer)
             if kind == "dense":
                 inputs, shape = prod(shape), (numbers[0],)
-                yield (inputs + 1) * numbers[0], inputs * numbers[0]
+                yield cost.dense_parameters(inputs, numbers[0]), cost.dense_forward(1, inputs, numbers[0]).macs
                 continue
             if len(shape) != 3:
                 raise ValueError(f"layer {index} is a {kind} after a dense one")
+            channels, *sides = shape
             if kind == "pool":
-                window, stride = numbers
-                shape = (shape[0], *(_places(index, side, window, stride, 0) for side in shape[1:]))
+                shape = (channels, *_places(index, sides, *numbers))
                 yield 0, 0
             else:
-                channels, kernel, stride, padding = numbers
-                taps = shape[0] * kernel * kernel
-                shape = (channels, *(_places(index, side, kernel, stride, padding) for side in shape[1:]))
-                yield (taps + 1) * channels, taps * prod(shape)
+                filters, window, stride, padding = numbers
+                shape = (filters, *_places(index, sides, window, stride, padding))
+                forward = cost.convolution_forward(1, channels, filters, window, (sides[0], sides[1]), stride, padding)
+                yield cost.convolution_parameters(channels, filters, window), forward.macs
 
     @property
     def parameters(self) -> int:
@@ -70,8 +71,9 @@ def _read(index: int, layer: Sequence[str | int]) -> tuple[str, list[int]]:
     return kind, [*numbers, *DEFAULTS[kind][len(numbers) - least :]]
 
 
-def _places(index: int, side: int, window: int, stride: int, padding: int) -> int:
-    """Places that a window takes along a side."""
-    if stride < 1 or window < 1 or window > side + 2 * padding:
-        raise ValueError(f"layer {index}: a window of {window} with stride {stride} does not fit a side of {side}")
-    return (side + 2 * padding - window) // stride + 1
+def _places(index: int, sides: Sequence[int], window: int, stride: int, padding: int = 0) -> list[int]:
+    """Places that a window takes along each side."""
+    try:
+        return [cost.places(side, window, stride, padding) for side in sides]
+    except ValueError as error:
+        raise ValueError(f"layer {index}: {error}") from error

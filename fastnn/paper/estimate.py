@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from fastnn import cost
 from fastnn.checks import as_count, as_number
 from fastnn.paper.models import Hardware, Model
 from fastnn.paper.transformer import Transformer
@@ -78,7 +79,7 @@ def estimate(
     return Estimate(
         params=model.parameters, active_params=model.active_parameters, estimate=model.estimate, rows=rows, macs=macs,
         flops=flops, step_flops=step_flops, training_tokens=tokens, training_flops=training,
-        six_n_d=6.0 * model.active_parameters * tokens if tokens else None,
+        six_n_d=float(cost.six_n_d(model.active_parameters, round(tokens))) if tokens else None,
         weight_bytes=weights, gradient_bytes=GRADIENT_BYTES * model.parameters,
         optimizer_bytes=OPTIMIZER_BYTES * model.parameters,
         cache_bytes=model.shape.cache_bytes(rows, WEIGHT_BYTES) if isinstance(model.shape, Transformer) else None,

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fastnn import cost
 from fastnn.checks import as_choice, as_count
 
 NORMS = ("layer", "layer-no-bias", "rms")
@@ -74,12 +75,12 @@ class Transformer:
 
     @property
     def _norm_parameters(self) -> int:
-        return self.width * (2 if self.norm == "layer" else 1)
+        return cost.norm_parameters(self.width, bias=self.norm == "layer")
 
     @property
     def parameters(self) -> int:
         """All of them, embeddings included."""
-        block = sum(inputs * outputs + (outputs if self.biases else 0) for inputs, outputs in self._matrices)
+        block = sum(cost.dense_parameters(*matrix, self.biases) for matrix in self._matrices)
         block += self.norms * self._norm_parameters
         embeddings = self.vocabulary * self.width * (1 if self.tied else 2)
         embeddings += self.context * self.width if self.positions else 0
@@ -87,9 +88,9 @@ class Transformer:
 
     def forward_macs(self, tokens: int) -> int:
         """Multiply-adds of a forward pass over that many tokens, logits for each."""
-        matrices = sum(inputs * outputs for inputs, outputs in self._matrices)
-        attention = 2 * self.attention_width * tokens
-        return tokens * (self.layers * (matrices + attention) + self.width * self.vocabulary)
+        matrices = sum(cost.dense_forward(tokens, *matrix).macs for matrix in self._matrices)
+        attention = cost.attention_products(1, tokens, tokens, self.attention_width).macs
+        return self.layers * (matrices + attention) + cost.dense_forward(tokens, self.width, self.vocabulary).macs
 
     def cache_bytes(self, tokens: int, itemsize: int) -> int:
         """Keys and values kept for so many tokens."""
