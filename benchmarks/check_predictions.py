@@ -25,7 +25,7 @@ from fastnn.bench.calibration import kept
 from fastnn.bench.calibration.command import measured
 from fastnn.bench.calibration.networks import observe
 from fastnn.bench.command import thread_counts
-from fastnn.bench.ladder import LADDER, Rung, parse
+from fastnn.bench.ladder import LADDER, name_of, parse
 from fastnn.bench.progress import progress
 from fastnn.bench.table import console, si
 from fastnn.study.machine_model import MachineModel, Observation, errors_left_out
@@ -69,7 +69,7 @@ def of_ladder(model: MachineModel, observations: Sequence[Observation]) -> list[
 def of_others(model: MachineModel, observations: Sequence[Observation]) -> list[Checked]:
     """At the pace of their moment."""
     return [
-        _checked("other", Rung(each.call.sizes).name, model, each,
+        _checked("other", name_of(each.call.sizes), model, each,
                  math.log(each.seconds * each.pace / model.pace / model.predict(each.call).median))
         for each in observations
     ]  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fastnn.bench.ladder import LADDER, Rung, parse, select
+from fastnn.bench.ladder import LADDER, name_of, parse, select
 
 # Parameters as published in the contract of the benchmark.
 PUBLISHED = {
@@ -30,7 +30,7 @@ def test_the_last_rung_asks_for_more_parameters() -> None:
 
 def test_names_and_sizes_are_each_others_inverse() -> None:
     for sizes in ((3, 2), (64, 64, 64, 64), (784, 1024, 1024, 1024, 10), (5, 5, 5), (2, 16, 16, 1)):
-        assert parse(Rung(sizes).name).sizes == sizes
+        assert parse(name_of(sizes)).sizes == sizes
     assert parse("784-1024x3-10").sizes == (784, 1024, 1024, 1024, 10)
 
 

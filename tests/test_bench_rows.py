@@ -13,7 +13,7 @@ import fastnn
 from fastnn import reference
 from fastnn.bench import residual as residuals
 from fastnn.bench import results, rows
-from fastnn.bench.case import LEARNING_RATES, Case, dataset_for, optimizer_for
+from fastnn.bench.case import LEARNING_RATES, Case, optimizer_for
 from fastnn.bench.ladder import LADDER, parse
 from fastnn.bench.measuring import Budget, Measurement
 from fastnn.bench.results import PHASES
@@ -247,12 +247,12 @@ def test_a_limit_of_zero_allows_no_error() -> None:
 
 
 def test_data_is_chosen_by_the_inputs_and_needs_as_many_outputs_as_it_has_classes() -> None:
-    assert dataset_for(parse("3-4-2")).name == "spam"
-    assert dataset_for(parse("64-16-10")).name == "digits"
-    assert dataset_for(parse("10-5-7")).name == "synthetic"
-    assert dataset_for(parse("10-5-7")).classes == 7
+    assert parse("3-4-2").data().name == "spam"
+    assert parse("64-16-10").data().name == "digits"
+    assert parse("10-5-7").data().name == "synthetic"
+    assert parse("10-5-7").data().classes == 7
     with pytest.raises(ValueError, match="64-16-2 has 2 outputs; its data, digits, has 10 classes"):
-        dataset_for(parse("64-16-2"))
+        parse("64-16-2").data()
 
 
 def test_smaller_batches_take_smaller_steps() -> None:

@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 import fastnn
 from fastnn import cli, data, machine, reference
 from fastnn._jit import compile_clock
-from fastnn.bench import case, command, compiling, measuring, results, rows, warmup
+from fastnn.bench import command, compiling, ladder, measuring, results, rows, warmup
 from fastnn.bench.case import Case
 from fastnn.bench.measuring import Budget, Measurement
 
@@ -167,7 +167,7 @@ def test_a_file_that_cannot_be_written_is_bad_usage(tmp_path: Path) -> None:
 
 def test_missing_data_is_bad_usage_that_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(data, "find_spec", lambda name: None)
-    case._load.cache_clear()
+    ladder._load.cache_clear()
     result = invoke("bench", "--sizes", "64-16-10", "--fast")
     assert result.exit_code == 2
     assert "pip install scikit-learn" in result.stderr

@@ -13,7 +13,6 @@ import click
 import numba
 
 from fastnn.bench import results
-from fastnn.bench.case import dataset_for
 from fastnn.bench.compiling import announced
 from fastnn.bench.ladder import select
 from fastnn.bench.peers.registry import missing, parse
@@ -36,7 +35,7 @@ def run_bench(json_file: str | None, out: Path | None, draw: Draw | None = None,
     """
     try:
         settings = plan(**options)
-        data = {dataset_for(rung).description: None for rung in settings.rungs}
+        data = {rung.data().description: None for rung in settings.rungs}
         files = result_files(json_file, out)
     except (ValueError, ModuleNotFoundError) as error:
         raise click.UsageError(str(error)) from error
@@ -84,7 +83,7 @@ def plan(
     for rung in settings.rungs:
         # Parameters, their first values, gradient and state; three float64 arrays of the reference.
         vectors = 3 + STATE[optimizer] + (6 if dtype == "float32" else 3)
-        require_memory(vectors * rung.params + 4 * max(settings.batches) * sum(rung.sizes), as_dtype(dtype), rung.name)
+        require_memory(vectors * rung.params + 4 * max(settings.batches) * rung.numbers, as_dtype(dtype), rung.name)
     return settings
 
 

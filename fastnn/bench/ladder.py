@@ -1,12 +1,20 @@
-"""The ladder: multilayer perceptrons from 26 parameters to 100 million, by their layer sizes."""
+"""The ladder: networks that are timed, each a name, a builder and data; multilayer perceptrons from 26 parameters to
+100 million, by their layer sizes."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache, partial
+from typing import Protocol
 
-from fastnn import cost
+from fastnn import data
+from fastnn.bench.architecture import perceptron_layers
+from fastnn.data import Dataset
+from fastnn.layers import Operation, operations_of
+from fastnn.models import mlp
+from fastnn.network import Network
 
 # Below this a run fits a laptop's memory and two minutes on two cores; the last rung asks for --max-params 1e8.
 DEFAULT_MAX_PARAMETERS = 1.1e7
@@ -16,26 +24,77 @@ TOLERANCE = 1.05
 LAYER = re.compile(r"([1-9]\d*)(?:x([1-9]\d*))?")
 
 
-@dataclass(frozen=True, slots=True)
+class Build(Protocol):
+    """Makes the network; the settings are those of fastnn.Network."""
+
+    def __call__(self, *, dtype: str, seed: int, device: str, precision: str | None) -> Network: ...
+
+
+@dataclass(frozen=True)
 class Rung:
-    """Layer sizes, inputs first."""
+    """A network that can be timed, known by its name.
 
-    sizes: tuple[int, ...]
+    build: makes it. data: what it trains on: x (N, I) or (N, T, C), y as its loss takes it. sizes: of the layers,
+    inputs first, where it is a multilayer perceptron of relu; peers build no other.
+    """
 
-    @property
-    def name(self) -> str:
-        """Sizes joined by dashes, equal neighbours as 1024x3."""
-        runs: list[list[int]] = []
-        for size in self.sizes:
-            if runs and runs[-1][0] == size and len(runs) > 1:
-                runs[-1][1] += 1
-            else:
-                runs.append([size, 1])
-        return "-".join(f"{size}x{count}" if count > 2 else "-".join([str(size)] * count) for size, count in runs)
+    name: str
+    build: Build = field(compare=False, repr=False)
+    data: Callable[[], Dataset] = field(compare=False, repr=False)
+    sizes: tuple[int, ...] = field(default=(), compare=False)
+
+    @cached_property
+    def _operations(self) -> Sequence[Operation]:
+        """Of a perceptron without making its parameters, which may not fit."""
+        if self.sizes:
+            return operations_of(perceptron_layers(self.sizes), self.sizes[:1])
+        return self.build(dtype="float32", seed=0, device="cpu", precision=None).operations
 
     @property
     def params(self) -> int:
-        return cost.parameter_count(self.sizes)
+        return sum(operation.parameter_count for operation in self._operations)
+
+    @property
+    def numbers(self) -> int:
+        """Of a row: its inputs and the value of each operation."""
+        return self._operations[0].inputs + sum(operation.outputs for operation in self._operations)
+
+
+def perceptron(sizes: Sequence[int]) -> Rung:
+    """The multilayer perceptron of these layer sizes, inputs first, on data that fits."""
+    name = name_of(sizes)
+    return Rung(name, partial(mlp, *sizes), partial(perceptron_data, name, sizes[0], sizes[-1]), tuple(sizes))
+
+
+def name_of(sizes: Sequence[int]) -> str:
+    """Sizes joined by dashes, equal neighbours as 1024x3."""
+    runs: list[list[int]] = []
+    for size in sizes:
+        if runs and runs[-1][0] == size and len(runs) > 1:
+            runs[-1][1] += 1
+        else:
+            runs.append([size, 1])
+    return "-".join(f"{size}x{count}" if count > 2 else "-".join([str(size)] * count) for size, count in runs)
+
+
+def perceptron_data(name: str, inputs: int, outputs: int) -> Dataset:
+    """The data set that a perceptron of that name trains on: by its inputs, or a synthetic one where none fits.
+
+    ValueError: fewer outputs than the data has classes.
+    """
+    found = data.BY_INPUTS.get(inputs)
+    least = data.CLASSES[found] if found else 2
+    if outputs < least:
+        raise ValueError(
+            f"{name} has {outputs} outputs; its data, {found or 'synthetic'}, has {least} classes: "
+            f"end the sizes in at least {least}"
+        )
+    return _load(inputs, 0 if found else outputs)
+
+
+@lru_cache(maxsize=4)
+def _load(inputs: int, classes: int) -> Dataset:
+    return data.synthetic(inputs, classes) if classes else data.for_inputs(inputs)
 
 
 def parse(text: str) -> Rung:
@@ -43,8 +102,7 @@ def parse(text: str) -> Rung:
     matches = [LAYER.fullmatch(part) for part in text.split("-")]
     if len(matches) < 2 or None in matches:
         raise ValueError(f"sizes are {text!r}; expected at least two whole numbers, such as 3-4-2 or 784-1024x3-10")
-    sizes = [int(match[1]) for match in matches if match for _ in range(int(match[2] or 1))]
-    return Rung(tuple(sizes))
+    return perceptron([int(match[1]) for match in matches if match for _ in range(int(match[2] or 1))])
 
 
 LADDER = tuple(

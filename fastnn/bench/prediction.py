@@ -119,7 +119,7 @@ def predict(model: MachineModel, rung: Rung, batch: int, threads: int) -> Predic
         name=rung.name, sizes=rung.sizes, batch=batch, threads=threads, dtype=model.dtype, params=rung.params,
         macs=forward.macs, flops=forward.flops, bytes=forward.bytes,
         step_macs=total.macs, step_flops=total.flops, step_bytes=total.bytes,
-        memory=2 * itemsize * (rung.params + batch * sum(rung.sizes)),
+        memory=2 * itemsize * (rung.params + batch * rung.numbers),
         beyond=rung.params > MOST_PARAMETERS or batch > MOST_BATCH, forward_s=forward_s, step_s=step_s,
     )  # fmt: skip
 

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.layers import Dense
+from fastnn.losses import CrossEntropy
 from fastnn.precision import rounded
 from fastnn.reference import activation, dense, loss
 from fastnn.reference.network import Layer
@@ -29,7 +30,7 @@ from fastnn.reference.softmax import softmax
 
 if TYPE_CHECKING:
     from fastnn.cuda.trainer import CudaTrainer
-    from fastnn.trainer import Trainer
+    from fastnn.trainer import Trainable, Trainer
 
 Array = NDArray[np.float64]
 
@@ -53,6 +54,10 @@ class Residual:
         return max(self.forward, self.loss, self.gradient)
 
 
+class NotChecked(ValueError):
+    """The network cannot be held against the reference; says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Units:
     """Unit roundoff of sums, and what rounds the numbers of a product, if anything does."""
@@ -70,7 +75,10 @@ class _Value:
 
 
 def residual(trainer: Trainer | CudaTrainer, x: NDArray[Any], y: NDArray[np.int64]) -> Residual:
-    """Of the output, the loss and the gradient of one batch of a multilayer perceptron with a cross-entropy loss."""
+    """Of the output, the loss and the gradient of one batch of a multilayer perceptron with a cross-entropy loss.
+
+    NotChecked: another network; see fastnn.bench.perturbed.
+    """
     layers = _layers(trainer)
     output = trainer.forward(x).copy()
     value = trainer.gradient(x, y)
@@ -91,14 +99,33 @@ def residual(trainer: Trainer | CudaTrainer, x: NDArray[Any], y: NDArray[np.int6
 
 def _layers(trainer: Trainer | CudaTrainer) -> list[Layer]:
     network = trainer.network
+    if reason := _unbounded(network):
+        raise NotChecked(reason)
     parameters = {name: block.astype(np.float64) for name, block in network.named_parameters.items()}
-    layers = []
+    return [
+        Layer(parameters[f"{each.name}.weight"], parameters[f"{each.name}.bias"], each.layer.activation)
+        for each in network.operations
+    ]
+
+
+def is_bounded(network: Trainable) -> bool:
+    """Whether the analysis above is of this network."""
+    return _unbounded(network) is None
+
+
+def _unbounded(network: Trainable) -> str | None:
+    """What the analysis is not of."""
     for operation in network.operations:
-        layer, index = operation.layer, operation.name
+        layer = operation.layer
         if not (isinstance(layer, Dense) and layer.bias and layer.activation in ("identity", "relu")):
-            raise ValueError(f"layer {index} is {layer!r}; expected Dense with a bias and relu or no activation")
-        layers.append(Layer(parameters[f"{index}.weight"], parameters[f"{index}.bias"], layer.activation))
-    return layers
+            return f"layer {operation.name} is {layer!r}; expected Dense with a bias and relu or no activation"
+        if operation.shares:
+            return f"layer {operation.name} shares its parameters; expected some of its own"
+    if len(network.input_shape) > 1:
+        return f"a row of x has shape {network.input_shape}; expected features alone"
+    if network.loss_function != CrossEntropy():
+        return f"the loss is {network.loss_function!r}; expected CrossEntropy()"
+    return None
 
 
 def _exact(array: Array) -> _Value:

@@ -21,6 +21,7 @@ import numpy as np
 import fastnn
 from fastnn import machine
 from fastnn.atomic import write_atomically
+from fastnn.bench.architecture import COUNTS, STEP_PHASES
 
 SCHEMA = "fastnn-bench/1"
 PHASES = ("forward", "step", "epoch")
@@ -37,7 +38,7 @@ CONTEXT_FIELDS: dict[str, tuple[type, ...]] = {
 VERSIONS = ("python", "numpy", "numba", "llvmlite", "fastnn")
 
 ROW_FIELDS: dict[str, tuple[type, ...]] = {
-    "name": (str,), "sizes": (list,), "params": (int,), "batch": (int,), "threads": (int,), "dtype": (str,),
+    "name": (str,), "params": (int,), "batch": (int,), "threads": (int,), "dtype": (str,),
     "optimizer": (str,), "phase": (str,), "data": (str,),
     "macs": (int,), "flops": (int,), "flops_matmul": (int,), "flops_elementwise": (int,), "transcendentals": (int,),
     "bytes_min": (int,), "compile_s": _OPTIONAL_REAL, "times_s": (list,), "median_s": _OPTIONAL_REAL,
@@ -45,6 +46,10 @@ ROW_FIELDS: dict[str, tuple[type, ...]] = {
     "peak_fraction": _OPTIONAL_REAL, "floor_s": _REAL, "residual": _OPTIONAL_REAL, "loss_first": _OPTIONAL_REAL,
     "loss_last": _OPTIONAL_REAL, "verdict": (str,),
 }  # fmt: skip
+# The network, by the first that is there: files from before `architecture` have layer sizes alone. counts: by phase of
+# a step and by what is counted.
+NETWORK_FIELDS: dict[str, tuple[type, ...]] = {"architecture": (dict, type(None)), "sizes": (list,)}
+MORE_FIELDS: dict[str, tuple[type, ...]] = NETWORK_FIELDS | {"counts": (dict,)}
 # What a row without times leaves empty.
 TIMED_FIELDS = ("median_s", "iqr_s", "min_s", "samples_per_s", "gflops", "peak_fraction")
 
@@ -128,6 +133,13 @@ def _check_fields(place: str, values: Mapping[str, Any], fields: Mapping[str, tu
 
 def _check_row(place: str, row: Mapping[str, Any]) -> None:
     _check_fields(place, row, ROW_FIELDS)
+    _check_fields(place, row, {name: kinds for name, kinds in MORE_FIELDS.items() if name in row})
+    if not any(name in row for name in NETWORK_FIELDS):
+        raise ValueError(f"{place} lacks {' or '.join(map(repr, NETWORK_FIELDS))}")
+    if "counts" in row:
+        _check_fields(f"{place}.counts", row["counts"], dict.fromkeys(STEP_PHASES, (dict,)))
+        for phase in STEP_PHASES:
+            _check_fields(f"{place}.counts.{phase}", row["counts"][phase], dict.fromkeys(COUNTS, (int,)))
     for name, choices in (("phase", PHASES), ("verdict", VERDICTS)):
         if row[name] not in choices:
             raise ValueError(f"{place}.{name} is {row[name]!r}; expected one of {', '.join(choices)}")

@@ -8,9 +8,10 @@ from functools import partial
 from typing import Any, TypeVar
 
 from fastnn import machine
+from fastnn.bench.architecture import counts, described
 from fastnn.bench.case import Case
 from fastnn.bench.measuring import Budget, Measurement, measure
-from fastnn.bench.residual import Residual
+from fastnn.bench.residual import NotChecked, Residual
 from fastnn.cost import Cost
 from fastnn.machine import Ceilings, thread_limit
 from fastnn.trainer import NonFiniteLoss
@@ -23,8 +24,7 @@ def rows_of(case: Case, phases: Sequence[str], ceilings: Ceilings, budget: Budge
     """A row a phase. A row is refused, without times, where the kernels are wrong or training leaves the finite."""
     with thread_limit(case.threads):
         compiled = {phase: case.first_call(phase) for phase in phases}
-        residual = case.check()
-        reason = wrong(residual)
+        residual, reason = _checked(case)
         trained, reason = (None, reason) if reason else _finite(case.train)
         first, last = trained or (None, None)
         for phase in phases:
@@ -34,12 +34,21 @@ def rows_of(case: Case, phases: Sequence[str], ceilings: Ceilings, budget: Budge
             row = (
                 describe(case, phase) | times(case, phase, measured) | {"pace_flops_per_s": _mean(before, _pace(case))}
             )
-            row |= {"compile_s": compiled[phase], "residual": finite(residual.worst)}
+            row |= {"compile_s": compiled[phase], "residual": residual and finite(residual.worst)}
             row |= {"loss_first": first, "loss_last": last}
             row["verdict"] = "refused" if measured is None else measured.verdict
             if reason:
                 row["reason"] = reason
             yield under(row, ceilings)
+
+
+def _checked(case: Case) -> tuple[Residual | None, str | None]:
+    """How far the kernels are from the reference, and why the case may not be timed, if so."""
+    try:
+        residual = case.check()
+    except NotChecked as error:
+        return None, f"not checked, and so not timed: {error}"
+    return residual, wrong(residual)
 
 
 def _pace(case: Case) -> float | None:
@@ -84,12 +93,13 @@ def working_set(case: Case, phase: str) -> int:
 
 
 def describe(case: Case, phase: str) -> Row:
-    """Names and exact counts of one call."""
+    """Names and exact counts of one call; counts: of each phase of a step, whichever the row is of."""
     cost = cost_of(case, phase)
     return {
         "name": case.rung.name,
-        "sizes": list(case.rung.sizes),
-        "params": case.rung.params,
+        **({"sizes": list(case.rung.sizes)} if case.rung.sizes else {}),
+        "architecture": described(case.network),
+        "params": case.network.parameter_count,
         "batch": case.batch,
         "threads": case.threads,
         "dtype": case.dtype,
@@ -102,6 +112,7 @@ def describe(case: Case, phase: str) -> Row:
         "flops_elementwise": cost.flops_elementwise,
         "transcendentals": cost.transcendentals,
         "bytes_min": cost.bytes,
+        "counts": counts(case.network.cost(case.batch, case.optimizer_name)),
         "working_set": working_set(case, phase),
     }
 

@@ -50,14 +50,14 @@ class Settings:
 
     def peers_of(self, rung: Rung) -> list[str]:
         """Those that can train it."""
-        return [peer for peer in self.peers if not cannot(peer, rung.sizes[-1], self.optimizer)]
+        return [peer for peer in self.peers if not cannot(peer, rung.sizes, self.optimizer)]
 
     @property
     def left_out(self) -> list[str]:
         """A sentence for each peer and reason why it does not run some of the networks."""
         reasons: dict[tuple[str, str], list[str]] = {}
         for peer, rung in product(self.peers, dict.fromkeys(self.rungs)):
-            if reason := cannot(peer, rung.sizes[-1], self.optimizer):
+            if reason := cannot(peer, rung.sizes, self.optimizer):
                 reasons.setdefault((peer, reason), []).append(rung.name)
         return [f"{peer} is left out of {', '.join(names)}: {reason}" for (peer, reason), names in reasons.items()]
 

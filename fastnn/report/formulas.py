@@ -1,24 +1,21 @@
-"""The exact cost of each layer as a formula, with its numbers put in. A formula is read from the text that is shown, so
-that both say the same; tests hold it against fastnn.cost.
+"""The exact cost of each layer as a formula, with its numbers put in: the formulas that fastnn.cost computes.
 
-B batch, I inputs, O outputs, C classes, P parameters, W weights after the first layer, s bytes of a number.
+B rows of a batch, or of all its positions, I inputs, O outputs, C classes, N elements, P parameters, W weights that the
+gradient of an input is made with, s bytes of a number.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 
 import numpy as np
 
-from fastnn import cost
-from fastnn.kernels.optimizer import STATE
+from fastnn.bench.architecture import Architecture, architecture_of, graph_of, operations_in
+from fastnn.cost import Cost, Graph, OperationCost, loss_cost, operation_costs, put_in, saved_cost, update
+from fastnn.layers import Operation
 from fastnn.report.sources import Row, Run
-
-LETTER = re.compile(r"\([A-Z]-1\)|[A-Zs](?![a-z])")
-HIDDEN, OUTPUT = "relu", "identity"
 
 
 @dataclass(frozen=True)
@@ -53,79 +50,77 @@ def formulas(runs: Sequence[Run]) -> list[Formulas]:
     for run in runs:
         for row in run.ours:
             found[row["params"], row["name"], row["batch"], row["optimizer"], row["dtype"]] = row
-    return [of_row(found[key]) for key in sorted(found)]
+    known = ((found[key], architecture_of(found[key])) for key in sorted(found))
+    return [of_row(row, architecture) for row, architecture in known if architecture]
 
 
-def of_row(row: Row) -> Formulas:
+def of_row(row: Row, architecture: Architecture) -> Formulas:
     """A training step of this row's network."""
-    sizes, batch, itemsize = row["sizes"], row["batch"], np.dtype(row["dtype"]).itemsize
-    layers = list(zip(sizes[:-1], sizes[1:], strict=True))
-    parts = []
-    for index, (inputs, outputs) in enumerate(layers):
-        activation = OUTPUT if index == len(layers) - 1 else HIDDEN
-        letters = {"B": batch, "(B-1)": batch - 1, "I": inputs, "O": outputs, "s": itemsize}
-        lines = _lines(_dense(activation, row["optimizer"], index > 0), letters)
-        parts.append(Part(f"Layer {index + 1}: {inputs} to {outputs}, {activation}", tuple(lines)))
-    parts.append(Part("Loss: cross-entropy", tuple(_lines(LOSS, {"B": batch, "C": sizes[-1], "s": itemsize}))))
-    later = sum(inputs * outputs for inputs, outputs in layers[1:])
-    parts.append(_whole(parts, {"P": row["params"], "W": later, "s": itemsize}))
-    return Formulas(row["name"], batch, f"{row['optimizer']}, {row['dtype']}", tuple(parts))
-
-
-# Of the loss with its gradient: what is counted, and how.
-LOSS = {
-    "loss FLOPs": "4·B·C + 2·B", "loss transcendentals": "B·C + B", "loss bytes": "2·s·B·C + 8·B",
-}  # fmt: skip
-SAVED = "2·s·P + s·W"
-
-
-def _dense(activation: str, optimizer: str, input_gradient: bool) -> dict[str, str]:
-    """Formulas of a dense layer: see fastnn.cost for what each term is."""
-    value, _ = cost.ACTIVATION_VALUE[activation]  # 1 for relu
-    derivative, _, operand = cost.ACTIVATION_DERIVATIVE[activation]
-    through = f" + {derivative + 1}·B·O" if operand else ""
-    per_parameter, state = cost.UPDATES[optimizer], 3 + 2 * STATE[optimizer]
-    return {
-        "parameters": "I·O + O",
-        "multiply-adds, forward": "B·I·O",
-        "forward FLOPs": "2·B·I·O + B·O" + " + B·O" * value,
-        "backward FLOPs": "2·B·I·O" + " + 2·B·I·O" * input_gradient + " + O·(B-1)" + through,
-        "update FLOPs": f"{per_parameter}·I·O + {per_parameter}·O",
-        "forward bytes": "s·B·I + s·I·O + s·O + s·B·O",
-        "backward bytes": f"{'2·' if operand else ''}s·B·O + s·B·I + s·I·O + s·O" + " + s·I·O + s·B·I" * input_gradient,
-        "update bytes": f"{state}·s·I·O + {state}·s·O",
-    }
-
-
-def _lines(told: Mapping[str, str], letters: Mapping[str, int]) -> Iterator[Line]:
-    for what, formula in told.items():
-        yield Line(what, formula, put_in(formula, letters), evaluate(formula, letters))
-
-
-def put_in(formula: str, letters: Mapping[str, int]) -> str:
-    return LETTER.sub(lambda match: f"{letters[match[0]]:,}", formula)
-
-
-def evaluate(formula: str, letters: Mapping[str, int]) -> int:
-    """A sum of products of whole numbers and letters."""
-    return sum(
-        prod(int(factor) if factor.isdigit() else letters[factor] for factor in term.split("·"))
-        for term in formula.split(" + ")
+    batch, optimizer, itemsize = row["batch"], row["optimizer"], np.dtype(row["dtype"]).itemsize
+    operations, graph = operations_in(architecture), graph_of(architecture)
+    parts = [
+        _of_operation(number, operation, counted, optimizer, itemsize)
+        for number, (operation, counted) in enumerate(
+            zip(operations, operation_costs(graph, batch, itemsize), strict=True), 1
+        )
+    ]
+    loss = architecture["loss"]["kind"]
+    parts.append(
+        Part(f"Loss: {loss.replace('_', '-')}", tuple(_lines("loss", loss_cost(graph, loss, batch, itemsize))))
     )
+    parts.append(_whole(parts, graph, itemsize))
+    return Formulas(row["name"], batch, f"{optimizer}, {row['dtype']}", tuple(parts))
 
 
-def _whole(parts: Sequence[Part], letters: Mapping[str, int]) -> Part:
+def _of_operation(number: int, operation: Operation, counted: OperationCost, optimizer: str, itemsize: int) -> Part:
+    lines = [
+        *_parameters(operation),
+        *_lines("forward", counted.forward),
+        *_lines("backward", counted.backward),
+        *_lines("backward", counted.added, ", gradients added"),
+        *_lines("update", update(optimizer, operation.parameter_count, itemsize)),
+    ]
+    return Part(_title(number, operation), tuple(lines))
+
+
+def _title(number: int, operation: Operation) -> str:
+    taken, given = (str(shape[0] if len(shape) == 1 else shape) for shape in (operation.shapes[0], operation.shape))
+    activation = operation.layer.activation
+    return f"Layer {number}: {operation.owner}, {taken} to {given}" + f", {activation}" * (activation != "identity")
+
+
+def _parameters(operation: Operation) -> Iterator[Line]:
+    own = {name: one.shape for name, one in operation.parameters.items() if one.tied_to is None}
+    if own:
+        numbers = ("·".join(f"{size:,}" for size in shape) for shape in own.values())
+        yield Line("parameters", " + ".join(own), " + ".join(numbers), sum(map(prod, own.values())))
+
+
+# What is counted, and the field of a cost and of its formula.
+COUNTED = {"multiply-adds": "macs", "FLOPs": "flops", "transcendentals": "transcendentals", "bytes": "bytes"}
+
+
+def _lines(phase: str, counted: Cost, about: str = "") -> Iterator[Line]:
+    """Of what is not 0. A layer of a user's own may state numbers and no formula."""
+    for what, name in COUNTED.items():
+        value, letters = getattr(counted, name), counted.letters or {}
+        if value:
+            formula = getattr(counted.formula, name) if counted.formula else ""
+            yield Line(f"{phase} {what}{about}", formula or "as stated", put_in(formula, letters), value)
+
+
+def _whole(parts: Sequence[Part], graph: Graph, itemsize: int) -> Part:
     """Sums over all parts; the step moves less than its phases by themselves, see fastnn.cost.StepCost."""
     lines = [line for part in parts for line in part.lines]
-    flops, moved = ([line for line in lines if line.what.endswith(unit)] for unit in (" FLOPs", " bytes"))
-    saved = evaluate(SAVED, letters)
+    flops, moved = ([line for line in lines if f" {unit}" in line.what] for unit in ("FLOPs", "bytes"))
+    (saved,) = _lines("saved", saved_cost(graph, itemsize))
     total = sum(line.value for line in moved)
     return Part(
         "The whole step",
         (
             Line("step FLOPs", "sum of all above", " + ".join(f"{line.value:,}" for line in flops),
                  sum(line.value for line in flops)),
-            Line("bytes saved", SAVED, put_in(SAVED, letters), saved),
-            Line("step bytes", "sum of all above - saved", f"{total:,} - {saved:,}", total - saved),
+            Line("bytes saved", saved.formula, saved.numbers, saved.value),
+            Line("step bytes", "sum of all above - saved", f"{total:,} - {saved.value:,}", total - saved.value),
         ),
     )  # fmt: skip

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 
-import numpy as np
-
+from fastnn.bench.architecture import counts_of
 from fastnn.bench.table import si
-from fastnn.cost import StepCost, multilayer_perceptron
 from fastnn.report.picture import Axis, Picture, Series
 from fastnn.report.query import run_choice, seconds, threads_name, values, variant_choice, variants, where
 from fastnn.report.sources import Row, Run
@@ -35,19 +33,18 @@ def by_pass(case: Case) -> Parts:
     return {"forward pass": forward, "loss, backward, update": case["step"]["median_s"] - forward}
 
 
-def cost_of(row: Row) -> StepCost:
-    itemsize = np.dtype(row["dtype"]).itemsize
-    return multilayer_perceptron(row["sizes"], row["batch"], optimizer=row["optimizer"], itemsize=itemsize)
-
-
 def by_flops(case: Case) -> Parts:
-    cost = cost_of(case["step"])
-    return {name: getattr(cost, name).flops for name in ("forward", "loss", "backward", "update")}
+    return _by_phase(case, "flops")
 
 
 def by_bytes(case: Case) -> Parts:
-    cost = cost_of(case["step"])
-    return {name: getattr(cost, name).bytes for name in ("forward", "loss", "backward", "update")}
+    return _by_phase(case, "bytes")
+
+
+def _by_phase(case: Case, name: str) -> Parts:
+    """Exact counts; none where the row says nothing of its network."""
+    counts = counts_of(case["step"]) or {}
+    return {phase: counted[name] for phase, counted in counts.items()}
 
 
 # Name of the split, the phases it needs, how a part is written, the split.
@@ -65,8 +62,8 @@ def pictures(runs: Sequence[Run]) -> Iterator[Picture]:
         rows = run.ours
         for variant, batch, threads in product(variants(rows), values(rows, "batch"), values(rows, "threads")):
             cases = _cases(where(rows, batch=batch, threads=threads, **variant), needs)
-            if cases:
-                found = {name: parts_of(case) for name, case in cases.items()}
+            found = {name: parts for name, case in cases.items() if (parts := parts_of(case))}
+            if found:
                 told = (("split", split), ("batch", str(batch)), ("threads", str(threads)))
                 yield Picture(
                     family="parts", title=f"Parts of a training step, {split}, batch {batch}, {threads_name(threads)}",

@@ -58,11 +58,16 @@ def versions(names: Sequence[str]) -> dict[str, str]:
     return {package: version(DISTRIBUTIONS.get(package, package)) for package in packages}
 
 
-def cannot(name: str, outputs: int, optimizer: str) -> str | None:
-    """Why the peer cannot train a network of so many outputs with that optimizer; None where it can."""
+def cannot(name: str, sizes: Sequence[int], optimizer: str) -> str | None:
+    """Why the peer cannot train a network of these layer sizes with that optimizer; None where it can.
+
+    sizes: none where the network is no multilayer perceptron.
+    """
     peer = PEERS[name]
+    if not sizes:
+        return "it builds multilayer perceptrons alone"
     if optimizer in peer.lacks:
         return f"it has no {optimizer}"
-    if outputs == 2 and not peer.two_outputs:
+    if sizes[-1] == 2 and not peer.two_outputs:
         return "for two classes it has one logistic output, which is another network"
     return None
