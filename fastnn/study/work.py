@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fastnn import cost
 from fastnn.kernels import dense, matmul
 from fastnn.kernels.matmul import NN, NT, TN
 from fastnn.lowering import CHUNK_ROWS, CHUNKED_WORK, SPAN_ROWS, WORK_OF_VALUE
@@ -50,11 +51,11 @@ class Call:
     @property
     def layers(self) -> list[tuple[int, int]]:
         """(I, O) of each."""
-        return list(zip(self.sizes[:-1], self.sizes[1:], strict=True))
+        return cost.layer_sizes(self.sizes)
 
     @property
     def parameters(self) -> int:
-        return sum(inputs * outputs + outputs for inputs, outputs in self.layers)
+        return cost.parameter_count(self.sizes)
 
     @property
     def in_chunks(self) -> bool:
