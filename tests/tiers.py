@@ -15,11 +15,11 @@ from collections.abc import Collection
 FAST = [
     "activation", "adding_an_operation", "arrays", "assembly", "bench_ladder", "bench_measuring", "bench_results",
     "block_cost", "blocks", "checks", "compiler_reach", "cost", "cost_formulas", "data", "dense", "determinism",
-    "dropout", "expected_skips", "fit", "fit_not_finite", "frozen_networks", "functional", "fused", "graph", "groups", "house",
-    "house_counts", "import", "interchange_chain", "interchange_state_dict", "io", "l2", "loss", "matmul",
-    "missing", "network", "network_values", "norm", "numba_contract", "numba_versions", "optimizer", "perceptron",
-    "positions", "reference", "reference_gradients", "reference_torch", "refusals", "softmax", "spans", "testing",
-    "train", "trainer", "training", "vecmath",
+    "dropout", "expected_skips", "fit", "fit_not_finite", "frozen_networks", "functional", "fused", "graph",
+    "groups", "house", "house_counts", "import", "interchange_chain", "interchange_state_dict", "io", "l2", "loss",
+    "matmul", "missing", "network", "network_values", "norm", "numba_contract", "numba_versions", "optimizer",
+    "perceptron", "positions", "reference", "reference_gradients", "reference_torch", "refusals", "softmax",
+    "spans", "testing", "train", "trainer", "training", "vecmath",
 ]  # fmt: skip
 THOROUGH = [
     "bench_peers", "bench_peers_agree", "benchmarks_compare", "benchmarks_sklearn", "cuda_compiles", "gallery",
