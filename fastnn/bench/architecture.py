@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.checks import as_shape
-from fastnn.cost import Graph, StepCost, step_cost
+from fastnn.cost import StepCost, step_cost
 from fastnn.layers import Dense, Operation, counted, describe_layer, layer_of, operations_of
 from fastnn.losses import CrossEntropy, describe_loss
 from fastnn.network import Network
@@ -55,11 +55,6 @@ def operations_in(architecture: Architecture) -> Sequence[Operation]:
     )
 
 
-def graph_of(architecture: Architecture) -> Graph:
-    """The same as their cost is counted."""
-    return counted(operations_in(architecture))
-
-
 def counts_of(row: Mapping[str, Any]) -> Counts | None:
     """By phase, as the row carries them, or of its architecture; None where it has neither."""
     if "counts" in row:
@@ -68,7 +63,7 @@ def counts_of(row: Mapping[str, Any]) -> Counts | None:
     if architecture is None:
         return None
     itemsize, loss = np.dtype(architecture["dtype"]).itemsize, architecture["loss"]["kind"]
-    return counts(step_cost(graph_of(architecture), loss, row["optimizer"], row["batch"], itemsize))
+    return counts(step_cost(counted(operations_in(architecture)), loss, row["optimizer"], row["batch"], itemsize))
 
 
 def counts(step: StepCost) -> Counts:

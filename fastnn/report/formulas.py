@@ -12,9 +12,9 @@ from math import prod
 
 import numpy as np
 
-from fastnn.bench.architecture import Architecture, architecture_of, graph_of, operations_in
+from fastnn.bench.architecture import Architecture, architecture_of, operations_in
 from fastnn.cost import Cost, Graph, OperationCost, loss_cost, operation_costs, put_in, saved_cost, update
-from fastnn.layers import Operation
+from fastnn.layers import Operation, counted
 from fastnn.report.sources import Row, Run
 
 
@@ -57,10 +57,11 @@ def formulas(runs: Sequence[Run]) -> list[Formulas]:
 def of_row(row: Row, architecture: Architecture) -> Formulas:
     """A training step of this row's network."""
     batch, optimizer, itemsize = row["batch"], row["optimizer"], np.dtype(row["dtype"]).itemsize
-    operations, graph = operations_in(architecture), graph_of(architecture)
+    operations = operations_in(architecture)
+    graph = counted(operations)
     parts = [
-        _of_operation(number, operation, counted, optimizer, itemsize)
-        for number, (operation, counted) in enumerate(
+        _of_operation(number, operation, passes, optimizer, itemsize)
+        for number, (operation, passes) in enumerate(
             zip(operations, operation_costs(graph, batch, itemsize), strict=True), 1
         )
     ]
@@ -72,12 +73,12 @@ def of_row(row: Row, architecture: Architecture) -> Formulas:
     return Formulas(row["name"], batch, f"{optimizer}, {row['dtype']}", tuple(parts))
 
 
-def _of_operation(number: int, operation: Operation, counted: OperationCost, optimizer: str, itemsize: int) -> Part:
+def _of_operation(number: int, operation: Operation, passes: OperationCost, optimizer: str, itemsize: int) -> Part:
     lines = [
         *_parameters(operation),
-        *_lines("forward", counted.forward),
-        *_lines("backward", counted.backward),
-        *_lines("backward", counted.added, ", gradients added"),
+        *_lines("forward", passes.forward),
+        *_lines("backward", passes.backward),
+        *_lines("backward", passes.added, ", gradients added"),
         *_lines("update", update(optimizer, operation.parameter_count, itemsize)),
     ]
     return Part(_title(number, operation), tuple(lines))
@@ -100,12 +101,12 @@ def _parameters(operation: Operation) -> Iterator[Line]:
 COUNTED = {"multiply-adds": "macs", "FLOPs": "flops", "transcendentals": "transcendentals", "bytes": "bytes"}
 
 
-def _lines(phase: str, counted: Cost, about: str = "") -> Iterator[Line]:
+def _lines(phase: str, of: Cost, about: str = "") -> Iterator[Line]:
     """Of what is not 0. A layer of a user's own may state numbers and no formula."""
     for what, name in COUNTED.items():
-        value, letters = getattr(counted, name), counted.letters or {}
+        value, letters = getattr(of, name), of.letters or {}
         if value:
-            formula = getattr(counted.formula, name) if counted.formula else ""
+            formula = getattr(of.formula, name) if of.formula else ""
             yield Line(f"{phase} {what}{about}", formula or "as stated", put_in(formula, letters), value)
 
 
