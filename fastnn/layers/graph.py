@@ -137,10 +137,11 @@ class Graph:
         return len(self.operations)
 
     def _require_ties(self, name: str, parameters: Mapping[str, Parameter]) -> None:
-        known = self.parameters()
-        for own, parameter in parameters.items():
-            tied = parameter.tied_to
-            if tied is not None and (tied not in known or known[tied].shape != parameter.shape):
+        ties = {own: one.tied_to for own, one in parameters.items() if one.tied_to is not None}
+        known = self.parameters() if ties else {}
+        for own, tied in ties.items():
+            parameter = parameters[own]
+            if tied not in known or known[tied].shape != parameter.shape:
                 found = f"which has shape {known[tied].shape}" if tied in known else "which no layer before it has"
                 raise ValueError(
                     f"layer {name} shares its {own} of shape {parameter.shape} with {tied!r}, {found}; expected the "

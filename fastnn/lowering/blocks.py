@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from dataclasses import dataclass
 
 BLOCK_BYTES = 64
@@ -45,18 +46,24 @@ class Allocator:
 
         The largest first, each at the lowest place where none lies that is in use at the same time.
         """
+        if keep:
+            for block in blocks:
+                block.offset = self.take(block.elements)
+            return
         begin = self.size
         placed: list[Lifetime] = []
-        for block in blocks if keep else sorted(blocks, key=lambda block: -block.elements):
-            near = placed if keep else [other for other in placed if other.meets(block)]
-            block.offset = self._gap(begin, self.rounded(block.elements), near)
-            placed.append(block)
+        for block in sorted(blocks, key=lambda block: -block.elements):
+            block.offset = self._gap(begin, block, placed)
+            insort(placed, block, key=lambda block: block.offset)
             self.size = max(self.size, block.offset + self.rounded(block.elements))
 
-    def _gap(self, begin: int, elements: int, taken: list[Lifetime]) -> int:
-        """The lowest place from `begin` on with room for so many elements."""
-        for other in sorted(taken, key=lambda block: block.offset):
-            if other.offset - begin >= elements:
+    def _gap(self, begin: int, block: Lifetime, placed: list[Lifetime]) -> int:
+        """The lowest place from `begin` on with room for a block beside those that it meets; placed: by offset."""
+        size = self.rounded(block.elements)
+        for other in placed:
+            if not other.meets(block):
+                continue
+            if other.offset - begin >= size:
                 break
             begin = max(begin, other.offset + self.rounded(other.elements))
         return begin

@@ -115,6 +115,7 @@ class _Rows:
     operations: Sequence[Operation]
     layout: ParameterLayout
     values: Values
+    shared: Sequence[Sequence[str]]
     more: _Constants
     rows: list[NDArray[np.int64]] = field(default_factory=list)
 
@@ -157,7 +158,7 @@ class _Rows:
 
     def add_tied(self, number: int, kind: int, aside: int) -> None:
         """Around an operation some of whose parameters a later one has too."""
-        for at, name in enumerate(_shared_later(self.operations, number)):
+        for at, name in enumerate(self.shared[number]):
             block = self.layout.blocks[name]
             row = self._row(kind)
             row[columns.PARAMETERS], row[columns.PARAMETERS_SIZE] = block.offset, block.size
@@ -165,23 +166,28 @@ class _Rows:
             row[tied.ASIDE] = aside + at * self.layout.size
 
 
-def _shared_later(operations: Sequence[Operation], number: int) -> list[str]:
-    """Parameters of an operation that a later one has too, by their whole names."""
-    later = {name for operation in operations[number + 1 :] for name in operation.parameter_names.values()}
-    return [name for name in operations[number].parameter_names.values() if name in later]
+def _shared_later(operations: Sequence[Operation]) -> list[list[str]]:
+    """Of each operation, the parameters that a later one has too, by their whole names."""
+    later: set[str] = set()
+    found: list[list[str]] = []
+    for operation in reversed(operations):
+        names = list(operation.parameter_names.values())
+        found.append([name for name in names if name in later])
+        later.update(names)
+    return found[::-1]
 
 
-def _row_count(operations: Sequence[Operation], values: Values) -> int:
-    sums = sum(map(len, values.sums.values()))
-    around = sum(2 * len(_shared_later(operations, number)) for number in range(len(operations)))
-    return len(operations) + sums + (around if values.trains else 0)
+def _row_count(values: Values, shared: Sequence[Sequence[str]]) -> int:
+    around = 2 * sum(map(len, shared)) if values.trains else 0
+    return len(values.operations) + sum(map(len, values.sums.values())) + around
 
 
 def _make_rows(
     operations: Sequence[Operation], layout: ParameterLayout, values: Values, aside: int
 ) -> tuple[list[NDArray[np.int64]], _Constants]:
-    more = _Constants(1 + _row_count(operations, values))
-    made = _Rows(operations, layout, values, more)
+    shared = _shared_later(operations)
+    more = _Constants(1 + _row_count(values, shared))
+    made = _Rows(operations, layout, values, shared, more)
     for number in range(len(operations)):
         made.add_sums(number)
         if values.trains:
@@ -313,7 +319,7 @@ def lower(
 
 
 def _most_tied(operations: Sequence[Operation]) -> int:
-    return max(len(_shared_later(operations, number)) for number in range(len(operations)))
+    return max(map(len, _shared_later(operations)))
 
 
 def _largest_bias(rows: Sequence[NDArray[np.int64]]) -> int:
