@@ -27,10 +27,10 @@ class Checks(Protocol):
 class Held:
     """Rows that `network` has checked and converted; who has one need not check again. `hold` alone makes them.
 
-    x (N, inputs) and target, labels (N,) int64 or rows (N, outputs), lie where the trainer reads them. Labels are
-    copies: what is written to the caller's later changes nothing. On the CPU x and rows of targets are views of the
-    caller's arrays where those are as kernels read them, and what is written there is what later epochs see,
-    unchecked: a target that its loss is not defined on gives a wrong number, and no access outside of an array.
+    x (N, inputs) and target, labels int64, (N,) or (N, positions), or rows (N, outputs), lie where the trainer reads
+    them. Labels are copies: what is written to the caller's later changes nothing. On the CPU x and rows of targets are
+    views of the caller's arrays where those are as kernels read them, and what is written there is what later epochs
+    see, unchecked: a target that its loss is not defined on gives a wrong number, and no access outside of an array.
     target is the kernels' own, where a wrong label is such an access: read y, which cannot be written on the CPU.
 
     Unpacks, and is indexed, as the pair (x, y).
@@ -76,7 +76,7 @@ def hold_rows(network: Checks, x: ArrayLike, y: ArrayLike) -> Held:
     x = network.as_input(x)
     target = network.as_target(y, len(x))
     # Views of their own: an array's shape can be changed in place.
-    return Held(x[:], target.copy() if target.ndim == 1 else target[:], network)
+    return Held(x[:], target.copy() if target.dtype == INDEX else target[:], network)
 
 
 def as_order(order: ArrayLike, rows: int) -> NDArray[np.int64]:

@@ -213,8 +213,11 @@ class Network:
         return as_rows(x, self.input_shape, self.dtype, "x")
 
     def as_target(self, y: ArrayLike, rows: int) -> NDArray[Any]:
-        """y as the kernels read it: labels int64, of shape (rows,) + output_shape[:-1], or target rows (rows, O).
-        ValueError, TypeError."""
+        """y as the kernels read it: labels int64, (rows,) or (rows, positions), or target rows (rows, O). ValueError,
+        TypeError.
+
+        Labels come with the shape (rows,) + output_shape[:-1], target rows with (rows, *output_shape), or so already.
+        """
         return as_target(y, rows, self.output_shape, self.loss_function, self.dtype)
 
     def _rows(self, x: ArrayLike | Held, y: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:

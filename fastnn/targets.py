@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,16 @@ from fastnn.losses import CrossEntropy, Loss
 def as_target(
     y: ArrayLike, rows: int, shape: tuple[int, ...], loss: Loss, dtype: np.dtype[Any]
 ) -> NDArray[Any]:  # fmt: skip
-    """Labels int64 (rows, ...), or rows of numbers (rows, O), for outputs of this shape a row. ValueError, TypeError.
+    """Labels int64, (rows,) or (rows, positions), or rows of numbers (rows, O), for outputs of this shape a row.
+    ValueError, TypeError.
 
     Labels have the axes of the outputs without the last; an axis more are rows. What is one number a row may lack it.
+    Both may come as they are given here.
     """
     array, around = as_numeric(y, "y"), shape[:-1]
-    if isinstance(loss, CrossEntropy) and array.ndim != 2 + len(around):
-        return as_labels(array, (rows, *around), shape[-1], loss.ignore_index, "y")
+    of_labels = array.ndim != 1 + len(shape) and array.shape[1:] != (math.prod(shape),)
+    if isinstance(loss, CrossEntropy) and of_labels:
+        return _labels(array, rows, around, shape[-1], loss.ignore_index)
     if shape[-1] == 1 and array.ndim == 1 + len(around):
         array = array[..., None]
     target = as_rows(array, shape, dtype, "y")
@@ -28,3 +32,12 @@ def as_target(
         raise ValueError(f"y has {len(target)} rows; expected {rows}, as x")
     loss.require_target(target[~np.isnan(target)] if loss.leaves_out_missing else target)
     return target
+
+
+def _labels(
+    array: NDArray[Any], rows: int, around: tuple[int, ...], classes: int, ignore_index: int
+) -> NDArray[np.int64]:  # fmt: skip
+    """(rows,), or (rows, positions) however many axes they have."""
+    flat = (rows, math.prod(around))
+    labels = as_labels(array, flat if around and array.shape == flat else (rows, *around), classes, ignore_index, "y")
+    return labels.reshape(flat) if around else labels

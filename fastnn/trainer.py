@@ -229,7 +229,9 @@ class Trainer(EpochTrainer):
 
     @property
     def _takes_frame(self) -> bool:
-        return isinstance(self.network.loss_function, CrossEntropy) and not (DEBUG or DISABLED)
+        """For labels (B,): those of positions have their axes, which a frame does not see."""
+        flat = len(self.network.output_shape) == 1
+        return flat and isinstance(self.network.loss_function, CrossEntropy) and not (DEBUG or DISABLED)
 
     @cached_property
     def _framed_step(self) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from fit_cases import BATCH, LABELS, ORDER, ROWS, Array, X, net_of
 
-from fastnn import SGD, targets
+from fastnn import SGD, Dense, Network, targets
 from fastnn.bench.case import Case
 from fastnn.bench.ladder import parse
 from fastnn.held import Held, as_order
@@ -78,6 +78,14 @@ def test_a_label_that_is_written_after_hold_reaches_no_kernel(label: int) -> Non
         y[:] = label
 
     assert after_two_epochs(spoil) == after_two_epochs(lambda x, y: None)
+
+
+def test_labels_of_positions_are_copies_too() -> None:
+    net = Network((2, 3), [Dense(3)], seed=0)
+    labels = np.zeros((5, 2), np.int64)
+    held = net.trainer("sgd", 5).hold(np.zeros((5, 2, 3)), labels)
+    labels[:] = 2**40
+    assert not held.y.any()
 
 
 def test_a_callback_that_writes_labels_spoils_no_fit() -> None:

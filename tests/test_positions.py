@@ -91,6 +91,37 @@ def test_rows_of_targets_may_have_their_axes(loss: Any) -> None:
     assert sequences.trainer("sgd", 9).epoch(x, y, np.arange(9)).loss == pytest.approx(single.loss(*flat), rel=1e-12)
 
 
+def test_labels_of_several_axes_are_those_of_the_positions_in_order() -> None:
+    images, single = Network((2, 3, C), [Dense(CLASSES)], seed=3), Network((6, C), [Dense(CLASSES)], seed=3)
+    x, y = normal(9, 2, 3, C).astype("float32"), np.random.default_rng(0).integers(0, CLASSES, (9, 2, 3))
+    flat = x.reshape(9, 6, C), y.reshape(9, 6)
+    assert images.evaluate(x, y) == single.evaluate(*flat)
+    for span in (4, 9):
+        trainers = [net.trainer("sgd", 9, span=span) for net in (images, single)]
+        assert trainers[0].gradient(x, y) == trainers[1].gradient(*flat)
+        assert trainers[0].grads.tobytes() == trainers[1].grads.tobytes()
+        order = np.arange(9)[::-1]
+        assert trainers[0].epoch(x, y, order) == trainers[1].epoch(*flat, order)
+    assert images.parameters.tobytes() == single.parameters.tobytes()
+
+
+@pytest.mark.parametrize("shape", [(T, C), (2, 3, C)])
+@pytest.mark.parametrize("probabilities", [False, True])
+def test_held_rows_unpacked_are_taken_as_they_are(shape: tuple[int, ...], probabilities: bool) -> None:
+    net = Network(shape, [Dense(CLASSES)], seed=3)
+    rng, x = np.random.default_rng(0), normal(5, *shape)
+    labels, shares = rng.integers(0, CLASSES, (5, *shape[:-1])), rng.dirichlet(np.ones(CLASSES), (5, *shape[:-1]))
+    y = shares if probabilities else labels
+    assert net.evaluate(*net.trainer("sgd", 5).hold(x, y)) == net.evaluate(x, y)
+
+
+def test_a_step_takes_the_labels_that_a_gradient_takes() -> None:
+    net, (x, y) = network("float32"), data(4, "float32")
+    for call in (net.trainer("sgd", 4).step, net.trainer("sgd", 4).gradient):
+        with pytest.raises(ValueError, match=r"y has shape \(20,\); expected \(4, 5\)"):
+            call(x.reshape(4, -1), y.ravel())
+
+
 def test_the_cost_and_the_summary_are_those_of_the_positions() -> None:
     sequences, single = network(), network(positions=False)
     assert sequences.cost(3) == single.cost(3 * T)
