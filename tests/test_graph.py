@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import fastnn
 from fastnn import Concatenate, Dense, Dropout, LayerNorm, Network, Residual, RMSNorm, Shared
 from fastnn.kernels.dropout import NO_KEY
 from fastnn.layers import Graph, Parameter
+from fastnn.layers.residual import Add
 from fastnn.lowering.blocks import Allocator, Lifetime
 from fastnn.tape import loss_and_gradient_with
 from fastnn.training import FUSED_PARAMETERS
@@ -189,6 +191,54 @@ class Tying(Dense):
 def test_a_tie_to_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match=r"layer 0 shares its weight .* with '9.weight', which no layer before it has"):
         Graph((3,)).add("0", Tying(2), 0)
+
+
+@dataclass(frozen=True)
+class Branching:
+    """A container that is wrong: fault says how."""
+
+    fault: str
+
+    def build(self, graph: Graph, name: str, source: int) -> int:
+        graph.enter()
+        first = graph.chain([Dense(4, "tanh")], source, f"{name}.0.")
+        second = graph.chain([Dense(4, "tanh")], source, f"{name}.{0 if self.fault == 'name' else 1}.")
+        if self.fault == "reads one":
+            return second
+        if self.fault == "ends early":
+            return first
+        return graph.add(name, Sum((0, 1)), first, second)
+
+
+class Sum(Add):
+    def __init__(self, passes: tuple[int, ...]) -> None:
+        object.__setattr__(self, "passes", passes)
+
+
+class Bias(Sum):
+    def parameters(self, *shapes: Any) -> dict[str, Parameter]:
+        return {"bias": Parameter(shapes[0])}
+
+
+@pytest.mark.parametrize("more", [[], [Dense(3)]])
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("name", r"there is a layer 1\.0\.0 already"),
+        ("reads one", r"nothing reads what layer 1\.0\.0 gives"),
+        ("ends early", r"nothing reads what layer 1\.1\.0 gives"),
+        ("passes both", r"layer 1 passes its gradient to the inputs \[0, 1\]; expected one"),
+    ],
+)
+def test_a_container_that_makes_no_graph_is_refused(fault: str, message: str, more: list[Any]) -> None:
+    """Each of these gave gradients that were wrong."""
+    with pytest.raises(ValueError, match=message):
+        Network(4, [Dense(4), Branching(fault), *more], loss="mse")
+
+
+def test_a_layer_with_parameters_passes_no_gradient() -> None:
+    with pytest.raises(ValueError, match="expected one, of a layer without parameters"):
+        Graph((3,)).add("0", Bias((0,)), 0, 0)
 
 
 def test_dropout_draws_by_its_place_and_not_by_the_rows_of_a_tape() -> None:

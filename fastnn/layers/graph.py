@@ -116,9 +116,11 @@ class Graph:
     def add(
         self, name: str, layer: Layer, *sources: int, owner: str | None = None, like: Operation | None = None
     ) -> int:  # fmt: skip
-        """An operation, and the value that it makes; like: one whose parameters are its own. ValueError: shapes or ties
-        that do not fit."""
+        """An operation, and the value that it makes; like: one whose parameters are its own. ValueError: a name that is
+        taken, shapes or ties that do not fit."""
         self.number += 1
+        if any(operation.name == name for operation in self.operations):
+            raise ValueError(f"there is a layer {name} already; expected a name of its own, which its parameters have")
         shapes = tuple(map(self.shape_of, sources))
         if layer.positionwise and any(shape[:-1] != shapes[0][:-1] for shape in shapes):
             raise ValueError(f"layer {name} reads the shapes {', '.join(map(str, shapes))}, which differ in positions")
@@ -132,6 +134,7 @@ class Graph:
             parameters = {own: replace(one, tied_to=like.parameter_names[own]) for own, one in parameters.items()}
         names = {own: parameter.tied_to or f"{name}.{own}" for own, parameter in parameters.items()}
         self._require_ties(name, parameters)
+        _require_passes(name, layer, parameters)
         owner = type(layer).__name__ if owner is None else owner
         self.operations.append(Operation(name, layer, self.number, sources, shapes, owner, parameters, names))
         return len(self.operations)
@@ -167,10 +170,24 @@ class Graph:
         return source
 
 
+def _require_passes(name: str, layer: Layer, parameters: Mapping[str, Parameter]) -> None:
+    """A dense layer makes its dz of the gradient of its output in place, and parameters' gradients may come later."""
+    if layer.passes and (len(layer.passes) > 1 or parameters):
+        raise ValueError(
+            f"layer {name} passes its gradient to the inputs {sorted(layer.passes)}; expected one, of a layer without "
+            "parameters: what makes that input may work in it, and nobody else can read it then"
+        )
+
+
 def operations_of(layers: Sequence[Any], shape: Shape) -> tuple[Operation, ...]:
-    """Of a chain of layers and containers. TypeError for what is neither, ValueError where shapes do not fit."""
+    """Of a chain of layers and containers. TypeError for what is neither, ValueError where shapes do not fit, and for
+    an operation whose value is neither read nor the network's: it would have no gradient."""
     graph = Graph(shape)
-    graph.chain(layers, 0)
+    end = graph.chain(layers, 0)
+    for value, readers in enumerate(readers_of(graph.operations)[1:], 1):
+        if not readers and value != end:
+            name = graph.operations[value - 1].name
+            raise ValueError(f"nothing reads what layer {name} gives; expected a container to return it, or to read it")
     return tuple(graph.operations)
 
 

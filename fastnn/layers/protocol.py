@@ -62,7 +62,8 @@ class Layer(Protocol):
     to it as B T rows of shape (C,). Others are told whole shapes.
 
     activation, alpha: the function that is applied to the layer's sums, and its constant. reads_backward: "inputs",
-    "outputs", what the backward pass reads of them. passes: inputs whose gradient is that of the output itself.
+    "outputs", what the backward pass reads of them. passes: an input whose gradient is that of the output itself:
+    one at most, and of a layer without parameters, since what makes that input may work in it.
     """
 
     positionwise: ClassVar[bool]
