@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import needs
 import numpy as np
 import pytest
 from example_networks import DTYPES, Array, normal, poison, tree
@@ -11,7 +12,7 @@ from example_networks import DTYPES, Array, normal, poison, tree
 import fastnn
 from fastnn import Concatenate, CrossEntropy, Dense, Dropout, LayerNorm, Network, Shared
 from fastnn.kernels.dropout import NO_KEY
-from fastnn.lowering import CHUNKED_WORK, work_of
+from fastnn.lowering import CHUNK_ROWS, CHUNKED_WORK, work_of
 from fastnn.tape import backward, columns, forward, loss_and_gradient_with, output
 
 SPAN = 64
@@ -155,6 +156,21 @@ def test_rows_of_positions_are_cut_with_them() -> None:
     flat = net.trainer("sgd", len(x), span=SPAN)
     fastnn.training.train_step(*flat.arrays[:5], x.reshape(len(x), -1), y.ravel(), flat.workspace)
     assert flat.grads.tobytes() == spans.grads.tobytes()
+
+
+@needs.jit
+@pytest.mark.parametrize("span", [SPAN, 2 * CHUNK_ROWS])
+@pytest.mark.parametrize("call", ["gradient", "forward"])
+def test_all_threads_share_spans_however_short_they_are(span: int, call: str) -> None:
+    net = Network(32, [Dense(32, "relu"), Dense(32, "relu"), Dense(3)], seed=0)
+    threads = fastnn.get_num_threads()
+    x, y = normal(32 * span, 32).astype("float32"), np.zeros(32 * span, np.int64)
+    trainer = net.trainer("sgd", len(x), span=span)
+    trainer.workspace[:] = 7
+    trainer.gradient(x, y) if call == "gradient" else trainer.forward(x)
+    slots, size = trainer.tape[0, [columns.SLOTS, columns.SLOT_SIZE]]
+    assert slots == min(threads, 32)
+    assert np.any(trainer.workspace[: slots * size].reshape(slots, size) != 7, axis=1).all()
 
 
 @pytest.mark.parametrize(("units", "small"), [(16, True), (128, False)])

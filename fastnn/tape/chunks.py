@@ -18,9 +18,9 @@ def goes_in_chunks(tape, rows):
 
 
 @kernel(inlined=True)
-def threads_for_rows(tape, rows):
-    """Threads that share rows, each a network of its own."""
-    return min(thread_count(), tape[0, SHARES]) if pays_threads(rows, rows * tape[0, WORK]) else 1
+def threads_for_rows(tape, rows, most):
+    """Threads that share rows, each a network of its own; most: as many as have room for theirs."""
+    return min(thread_count(), most) if pays_threads(rows, rows * tape[0, WORK]) else 1
 
 
 @kernel(late=True)
@@ -45,7 +45,7 @@ def _forward_parallel(parts, tape, params, x, workspace, key):
 def forward_in_chunks(tape, params, x, workspace, key):
     """All rows of x, by as many threads as that pays."""
     rows = x.shape[0]
-    threads, part = threads_for_rows(tape, rows), 0 * rows
+    threads, part = threads_for_rows(tape, rows, tape[0, SHARES]), 0 * rows
     if threads > 1 and take_pool():
         _forward_parallel(threads, tape, params, x, workspace, key)
         release_pool()

@@ -169,12 +169,6 @@ def _group_parallel(parts, tape, params, x, y, order, workspace, key, begin, at,
         _share_of_group(part, parts, tape, params, x, y, order, workspace, key, begin, at, count, divisor)
 
 
-@kernel(inlined=True)
-def _threads(tape, rows):
-    """Threads that share spans, each with a slot of its own."""
-    return min(threads_for_rows(tape, rows), tape[0, SLOTS])
-
-
 @kernel(inlined=True, views=True)
 def _level(tape, grads, workspace, level):
     """Where the sum of a level of the tree is kept."""
@@ -213,7 +207,7 @@ def add_spans(tape, params, grads, x, y, order, workspace, key, begin, divisor, 
     """
     rows = order.size if order.size > 0 else x.shape[0]
     span, group, done = tape[0, SPAN_ROWS], tape[0, GROUP], begin // tape[0, SPAN_ROWS]
-    threads = _threads(tape, rows)
+    threads = threads_for_rows(tape, min(rows, group * span), tape[0, SLOTS])
     for at in range(0 * rows, rows, group * span):
         if group == 1:
             target = _level(tape, grads, workspace, _levels(done))
@@ -265,7 +259,7 @@ def _forward_parallel(parts, tape, params, x, workspace, key):
 @kernel(late=True)
 def forward_spans(tape, params, x, workspace, key):
     """Forward alone, of more rows than a span: their outputs are kept."""
-    threads, part = _threads(tape, x.shape[0]), 0 * x.shape[0]
+    threads, part = threads_for_rows(tape, x.shape[0], tape[0, SLOTS]), 0 * x.shape[0]
     if threads > 1 and take_pool():
         _forward_parallel(threads, tape, params, x, workspace, key)
         release_pool()
