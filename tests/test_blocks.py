@@ -19,7 +19,7 @@ from test_fused import OPTIMIZERS, SPAN, batch_of, in_spans, state_of
 from test_network_values import central_difference, check_against_reference, poison
 
 import fastnn
-from fastnn import Activation, Adam, Dense, Dropout, LayerNorm, Network, Residual, RMSNorm, cost
+from fastnn import Activation, Adam, Dense, Dropout, LayerNorm, Network, Residual, RMSNorm, Shared, cost
 from fastnn.bench.residual import residual
 from fastnn.lowering import CHUNK_ROWS
 from fastnn.reference import network as reference
@@ -348,13 +348,18 @@ def test_a_step_inside_a_block_does_not_train() -> None:
         net.trainer()
 
 
-@pytest.mark.parametrize("layer", [LayerNorm(), RMSNorm(), Dropout(0.1), Residual(Dense(9))], ids=repr)
+@pytest.mark.parametrize("layer", [LayerNorm(), RMSNorm(), Dropout(0.1), Residual(Dense(9)), Shared("0")], ids=repr)
 def test_a_gpu_refuses_them_by_name_before_it_is_looked_for(layer: Any) -> None:
     name = type(layer).__name__
     with pytest.raises(ValueError, match=f"layer 1 is {name}, and device='cuda' runs Dense and Activation alone"):
         Network(9, [Dense(9), layer], device="cuda")
     with pytest.raises(ValueError, match="use device='cpu'"):
         Network(9, [Dense(9), layer]).to("cuda")
+
+
+def test_a_gpu_refuses_rows_of_positions() -> None:
+    with pytest.raises(ValueError, match=r"layer 0 takes \(5, 9\), and device='cuda' runs on features alone"):
+        Network((5, 9), [Dense(9)], device="cuda")
 
 
 @pytest.mark.parametrize("layer", [LayerNorm(), Residual(Dense(9)), Dense(9, "tanh"), Dense(9, bias=False)], ids=repr)
