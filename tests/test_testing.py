@@ -41,6 +41,7 @@ FAULTS = {
     "value": ("reference",),
     "gradient of the input": ("gradient",),
     "gradient of the parameter": ("gradient",),
+    "gradient of the first rows": ("chunks",),
     "adds to the gradient": ("workspace", "updates"),
     "row before": ("rows are independent",),
     "reads what is not kept": ("workspace",),
@@ -48,7 +49,7 @@ FAULTS = {
     "changes its input": ("workspace", "gradient"),
     "cost": ("costs",),
 }
-VALUE, INPUT_GRADIENT, PARAMETER_GRADIENT, ADDS, BEFORE, UNKEPT, BESIDE, CHANGES, COST = range(len(FAULTS))
+VALUE, INPUT_GRADIENT, PARAMETER_GRADIENT, FIRST_ROWS, ADDS, BEFORE, UNKEPT, BESIDE, CHANGES, COST = range(len(FAULTS))
 WEIGHT, FAULT = columns.OWN, columns.OWN + 1
 
 
@@ -74,7 +75,8 @@ def scale(tape, i, params, x, workspace, at, rows, key, begin):  # type: ignore[
 @kernel(late=True)
 def scale_inward(tape, i, params, x, workspace, at, rows, key, begin):  # type: ignore[no-untyped-def]
     width = tape[i, columns.WIDTH_IN]
-    dx = matrix(workspace, tape[i, columns.DINPUT] + at * width, rows, width)
+    to = 0 * at if tape[i, FAULT] == FIRST_ROWS else at
+    dx = matrix(workspace, tape[i, columns.DINPUT] + to * width, rows, width)
     dy = matrix(workspace, tape[i, columns.DOUTPUT] + at * width, rows, width)
     w = vector(params, tape[i, WEIGHT], width)
     for r in range(rows):

@@ -19,8 +19,10 @@ import numpy as np
 
 from fastnn.cost import Cost
 from fastnn.kernels.dropout import NO_KEY
+from fastnn.lowering import CHUNK_ROWS
 from fastnn.network import Network
 from fastnn.tape import loss_and_gradient_with
+from fastnn.tape.columns import CHUNK
 from fastnn.testing.case import Array, Case, targets
 
 DTYPES = ("float32", "float64")
@@ -107,6 +109,19 @@ def check_rows_are_independent(case: Case) -> None:
         alone = np.concatenate([net(row[None]) for row in x[:40]])
         assert whole[:40].tobytes() == alone.tobytes(), f"{dtype}: a row alone"
         assert whole.tobytes() == net.trainer("sgd", len(x)).forward(x).tobytes(), f"{dtype}: a batch in chunks"
+
+
+def check_chunks(case: Case) -> None:
+    """The gradient of rows that go through the network in chunks is that of layer by layer, to the bit."""
+    for net in (case.alone("float64"), case.amid("float64")):
+        x = case.rows(CHUNK_ROWS + 44, "float64")
+        plan, goal, found = net.plan(len(x)), targets(net, len(x)).reshape(len(x), -1), set()
+        for chunk in (plan.tape[0, CHUNK], 0):
+            plan.tape[0, CHUNK] = chunk
+            gradient, workspace = np.zeros_like(net.parameters), plan.workspace()
+            loss_and_gradient_with(plan.tape, net.parameters, gradient, x.reshape(len(x), -1), goal, workspace, NO_KEY)
+            found.add(gradient.tobytes())
+        assert len(found) == 1, "chunks and layers differ"
 
 
 def check_threads(case: Case) -> None:
@@ -210,6 +225,7 @@ CHECKS: dict[str, Callable[[Case], None]] = {
     "wrong references": check_wrong_references,
     "gradient": check_gradient,
     "rows are independent": check_rows_are_independent,
+    "chunks": check_chunks,
     "threads": check_threads,
     "spans": check_spans,
     "workspace": check_workspace,
