@@ -18,6 +18,7 @@ from fastnn.checks import (
     as_choice,
     as_count,
     as_dtype,
+    as_int64,
     as_number,
     as_rows,
     as_shape,
@@ -243,10 +244,11 @@ class Network:
         time, and the sums are added in a fixed tree: its bits depend on the span, and on nothing else.
         """
         capacity = as_count(capacity, "batch")
-        span = span_of(self.operations) if span is None else as_count(span, "span")
+        span = span_of(self.operations) if span is None else as_int64(as_count(span, "span"), "span")
         # Before it is laid out, which would overflow.
         rows, width = min(capacity, span) if gradients else capacity, sum(each.outputs for each in self.operations)
-        require_memory(rows * (self.inputs + width) + capacity * self.outputs, self.dtype, f"a batch of {capacity:,}")
+        given = capacity * math.prod(self.output_shape)
+        require_memory(rows * (self.inputs + width) + given, self.dtype, f"a batch of {capacity:,}")
         plan = self._lower(capacity, gradients, keep, span)
         for kind in set(plan.kinds):
             bind(kind, self.dtype.itemsize, gradients)

@@ -97,7 +97,7 @@ class Optimizer:
     clip_norm: float | None = field(default=None, kw_only=True)
     schedule: Schedule = field(default_factory=Schedule, kw_only=True)
     decay: str = field(default="all", kw_only=True)
-    rates: Mapping[str, float] = field(default_factory=dict, kw_only=True)
+    rates: Mapping[str, float] = field(default_factory=dict, kw_only=True, hash=False)
     name: ClassVar[str]
 
     def __post_init__(self) -> None:
@@ -105,7 +105,10 @@ class Optimizer:
         if not isinstance(self.rates, Mapping):
             raise TypeError(f"rates is {self.rates!r}; expected a mapping of parameters' names to numbers")
         for pattern, rate in self.rates.items():
+            if not isinstance(pattern, str):
+                raise TypeError(f"rates has {pattern!r}; expected the name of a parameter, or a pattern of names")
             as_number(rate, f"rates[{pattern!r}]", 0.0)
+        object.__setattr__(self, "rates", dict(self.rates))  # of its own: the caller's may change
         as_number(self.learning_rate, "learning_rate", 0.0)
         as_number(self.weight_decay, "weight_decay", 0.0)
         as_number(self.l2, "l2", 0.0)

@@ -100,12 +100,21 @@ def test_epochs_and_spans_freeze_too() -> None:
         (lambda: network(6).trainer(SGD(rates={"7.*": 0})), ValueError, r"'7\.\*', which is none of the parameters"),
         (lambda: SGD(rates={"0.*": -1}), ValueError, r"rates\['0\.\*'\] is -1"),
         (lambda: SGD(rates=["0.*"]), TypeError, "expected a mapping of parameters' names"),
+        (lambda: SGD(rates={0: 0.5}), TypeError, "rates has 0; expected the name of a parameter"),
         (lambda: AdamW(decay="weights"), ValueError, "decay is 'weights'; expected all or matrices|decay"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused(build: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         build()
+
+
+def test_rates_are_the_optimizers_own_and_it_can_be_a_key() -> None:
+    rates = {"0.*": 0.5}
+    optimizer = SGD(rates=rates)
+    rates["0.*"] = -1
+    assert optimizer == SGD(rates={"0.*": 0.5})
+    assert {SGD(): 1, optimizer: 2}[SGD(rates={"0.*": 0.5})] == 2
 
 
 def test_the_span_counts_positions() -> None:

@@ -206,6 +206,7 @@ def test_a_large_batch_is_nearer_to_float64_than_one_long_sum() -> None:
     ("call", "message"),
     [
         (lambda net: net.plan(9, span=0), "span is 0"),
+        (lambda net: net.plan(9, span=2**63), "span is 9223372036854775808; expected at most"),
         (lambda net: net.trainer("sgd", 9 * SPAN, span=SPAN).accumulate([data(SPAN)]), "the parts have 64 rows"),
         (lambda net: net.trainer("sgd", 2 * SPAN, span=SPAN).accumulate([data(3 * SPAN)]), "trainer's batch, 128"),
         (lambda net: net.trainer("sgd", 999, span=SPAN).accumulate([data(SPAN + 1), data(SPAN)]), "a part has 65 rows"),
