@@ -138,6 +138,15 @@ def test_what_is_shared_counts_once_and_computes_each_time() -> None:
 # Rooms ----------------------------------------------------------------------------------------------------------------
 
 
+def test_what_is_shared_waits_in_room_of_its_own_size() -> None:
+    """And not in that of all parameters, most of which are another layer's here."""
+    alone, twice = (
+        Network(8, [Dense(8, "tanh"), *more, Dense(3000, "relu"), Dense(3)], seed=0) for more in ([], [Shared("0")])
+    )
+    assert twice.layout.size == alone.layout.size > 30_000
+    assert twice.plan(4).workspace_size - alone.plan(4).workspace_size < 1_000
+
+
 def test_a_deep_network_infers_in_the_room_of_two_values() -> None:
     net = Network(64, [Dense(64, "relu")] * 40, seed=0)
     plan, kept = (net.plan(100, gradients=False, keep=keep) for keep in (False, True))

@@ -183,6 +183,18 @@ def test_the_room_is_that_of_a_span(units: int, small: bool) -> None:
     assert sizes[1] - sizes[0] <= partial
 
 
+@pytest.mark.parametrize("spans", [2, 3, 7, 8])
+def test_partial_gradients_have_the_levels_of_their_tree(spans: int) -> None:
+    """Beside the gradient itself, which is the lowest."""
+    net = Network(64, [Dense(900, "relu"), Dense(3)], seed=0)
+    plan = net.plan(spans * SPAN, span=SPAN)
+    tape = plan.tape[0]
+    assert tape[columns.CHUNK] == 0
+    others = net.plan(SPAN, span=SPAN).workspace_size + 20 * spans * SPAN
+    assert (spans.bit_length() - 1) * net.layout.size <= plan.workspace_size
+    assert plan.workspace_size < others + (spans.bit_length() - 1) * net.layout.size
+
+
 def test_a_large_batch_is_nearer_to_float64_than_one_long_sum() -> None:
     """100,000 rows of softmax regression: in the norm within 1e-7, which a single chain of sums is not by far."""
     net = Network(20, [Dense(4)], seed=0)

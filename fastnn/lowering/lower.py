@@ -158,12 +158,13 @@ class _Rows:
 
     def add_tied(self, number: int, kind: int, aside: int) -> None:
         """Around an operation some of whose parameters a later one has too."""
-        for at, name in enumerate(self.shared[number]):
+        for name in self.shared[number]:
             block = self.layout.blocks[name]
             row = self._row(kind)
             row[columns.PARAMETERS], row[columns.PARAMETERS_SIZE] = block.offset, block.size
             row[tied.OFFSET], row[tied.SIZE] = block.offset, block.size
-            row[tied.ASIDE] = aside + at * self.layout.size
+            row[tied.ASIDE] = aside
+            aside += self.layout.room(name)
 
 
 def _shared_later(operations: Sequence[Operation]) -> list[list[str]]:
@@ -263,7 +264,7 @@ class _Lowering:
         values = Values(self.operations, self.rows, self.gradients)
         values.place(self.allocator, keep or self.chunk > 0)  # chunks are at different operations at one time
         waits = self.gradients and self.shared
-        aside = take(_most_tied(self.operations) * self.layout.size) if waits else -1
+        aside = take(_most_tied(self.operations, self.layout)) if waits else -1
         rows, more = _make_rows(self.operations, self.layout, values, aside)
         header[columns.SCRATCH_SIZE] = self._scratch_size()
         header[columns.SCRATCH_AT] = take(int(header[columns.SCRATCH_SIZE]))
@@ -292,7 +293,7 @@ class _Lowering:
         if self.chunk:
             header[columns.PARTIALS_AT] = take(group * size)
             header[columns.TOTALS_AT] = take(group * 8 // self.dtype.itemsize)
-        header[columns.LEVELS_AT] = take(spans.bit_length() * size)
+        header[columns.LEVELS_AT] = take((spans.bit_length() - 1) * size)  # the lowest is the gradient itself
 
     def _place_outputs(self, last: NDArray[np.int64]) -> None:
         """Of the whole batch: where the last operation leaves them, or else a copy."""
@@ -318,8 +319,9 @@ def lower(
     return Plan(made.make(loss, keep), capacity, dtype)
 
 
-def _most_tied(operations: Sequence[Operation]) -> int:
-    return max(map(len, _shared_later(operations)))
+def _most_tied(operations: Sequence[Operation], layout: ParameterLayout) -> int:
+    """Room for the parameters that any one operation shares with later ones."""
+    return max(sum(map(layout.room, names)) for names in _shared_later(operations))
 
 
 def _largest_bias(rows: Sequence[NDArray[np.int64]]) -> int:

@@ -43,6 +43,10 @@ class ParameterLayout:
     def count(self) -> int:
         return sum(block.size for block in self.blocks.values())
 
+    def room(self, name: str) -> int:
+        """Elements that a parameter takes with the zeros after it."""
+        return -(-self.blocks[name].size // self.unit) * self.unit
+
     def extent(self, operation: Operation) -> tuple[int, int]:
         """Where the parameters of an operation begin, and how many elements they take with the zeros between them."""
         blocks = [self.blocks[name] for name in operation.parameter_names.values()]
