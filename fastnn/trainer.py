@@ -142,20 +142,24 @@ class Trainer(EpochTrainer):
         size, dtype = network.layout.size, network.dtype
         state_size = self.optimizer.state_size(size)
         require_memory(size + state_size + plan.workspace_size, dtype, f"training with batches of {batch}")
-        self.tape = plan.tape
-        take_rates(self.tape, list(self.optimizer.rates_of(network.layout.blocks).values()))
+        self._take(plan)
         self.params = network.parameters
         self.grads = aligned_zeros(size, dtype)
         self.state = aligned_zeros(state_size, dtype)
         self.control = self.optimizer.control()
         self.control[training.SEED] = _as_seed(seed)
-        self.workspace = plan.workspace()
         self._report = np.zeros(training.REPORT_SIZE)
 
+    def _take(self, plan: Plan) -> None:
+        self.tape, self.workspace = plan.tape, plan.workspace()
+        take_rates(self.tape, list(self.optimizer.rates_of(self.network.layout.blocks).values()))
+
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """A copy trains the network that was copied with it."""
+        """A copy trains the network that was copied with it, with a tape of this process: another may have registered
+        operations by other numbers, and have other threads."""
         self.__dict__.update(state)
         self.params = self.network.parameters
+        self._take(self.network.plan(self.batch, span=self.span))
 
     @property
     def arrays(self) -> tuple[NDArray[Any], ...]:
@@ -258,7 +262,8 @@ class Trainer(EpochTrainer):
             self.__dict__.pop(derived, None)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name not in DERIVED}
+        made = (*DERIVED, "tape", "workspace")
+        return {name: value for name, value in self.__dict__.items() if name not in made}
 
     def gradient(self, x: ArrayLike, y: ArrayLike) -> float:
         """Overwrite grads with the gradient of the loss on one batch and of the penalty l2; returns the loss."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -9,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from fastnn import Activation
+from fastnn import Activation, Momentum
 from fastnn.extending import (
     Cost,
     Parameter,
@@ -24,6 +25,7 @@ from fastnn.extending import (
     vector,
 )
 from fastnn.testing import CHECKS, Case, check_operation, checks_of
+from fastnn.testing.case import targets
 from fastnn.testing.layers import CASES
 
 Array = Any
@@ -152,6 +154,23 @@ def test_each_fault_is_found(fault: int) -> None:
     assert set(list(FAULTS.values())[fault]) <= failing(scaled(fault))
     with pytest.raises(AssertionError, match="Scale 7: "):
         check_operation(scaled(fault))
+
+
+def test_a_trainer_from_a_pickle_calls_operations_by_the_numbers_of_its_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    case = scaled(-1)
+    trainer, rows = case.amid("float32").trainer(Momentum(0.1), 9, span=4), case.rows(9, "float32")
+    goal = targets(trainer.network, 9)
+    trainer.step(rows, goal)
+    kept = pickle.dumps(trainer)
+    again = register(scale, scale_inward, scale_gradient)
+    monkeypatch.setattr(Scale, "kind", again)  # as if others had been registered before
+    other = pickle.loads(kept)
+    assert again in other.tape[:, columns.KIND]
+    assert trainer.network(rows).tobytes() == other.forward(rows).tobytes()
+    assert (other.span, other.step(rows, goal)) == (4, trainer.step(rows, goal))
+    assert other.params.tobytes() == trainer.params.tobytes()
 
 
 def test_a_wrong_reference_that_passes_is_said() -> None:
