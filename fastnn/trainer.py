@@ -294,7 +294,7 @@ class Trainer(EpochTrainer):
             at += len(x)
         tape.finish_spans(self.tape, self.grads, self.workspace, rows)
         self._join_penalty(rows)
-        return float(total / divisor)
+        return total / divisor if divisor else math.nan  # of ignored labels alone, as `gradient` says
 
     def _part(self, x: ArrayLike, y: ArrayLike, last: bool) -> tuple[NDArray[Any], NDArray[Any]]:
         x = self.network.as_input(x)

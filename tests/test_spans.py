@@ -71,6 +71,14 @@ def test_parts_of_a_batch_give_the_bits_of_the_whole(sizes: list[int], name: str
     assert parts.grads.tobytes() == whole.grads.tobytes()
 
 
+def test_parts_of_ignored_labels_alone_have_no_loss() -> None:
+    trainer, (x, _) = network("small").trainer("sgd", 2 * SPAN, span=SPAN), data(2 * SPAN)
+    y = np.full(2 * SPAN, -100)
+    assert np.isnan(trainer.gradient(x, y))
+    assert np.isnan(trainer.accumulate([(x[:SPAN], y[:SPAN]), (x[SPAN:], y[SPAN:])]))
+    assert not trainer.grads.any()
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_backward_alone_and_any_workspace_give_the_bits_of_both_at_once(name: str) -> None:
     net, (x, y) = network(name), data(3 * SPAN + 5)
