@@ -288,7 +288,7 @@ class Network:
         return self(x).reshape(-1, self.outputs)
 
     def predict_proba(self, x: ArrayLike, temperature: float = 1.0) -> NDArray[Any]:
-        """Probabilities (N, outputs). temperature, for cross-entropy: below 1 sharpens, above flattens, 0 is argmax."""
+        """Probabilities, of the output's shape. temperature, for cross-entropy: below 1 sharpens, 0 is argmax."""
         temperature = as_number(temperature, "temperature", 0.0)
         return probabilities_of(self.loss_function, self(x), temperature)
 

@@ -12,7 +12,7 @@ import pytest
 from example_networks import DTYPES, Array, normal, poison
 
 import fastnn
-from fastnn import Concatenate, Dense, Dropout, LayerNorm, Network, Residual, RMSNorm, Shared
+from fastnn import Concatenate, Dense, Dropout, LayerNorm, Network, Residual, RMSNorm, Shared, cost
 from fastnn.kernels.dropout import NO_KEY
 from fastnn.layers import Graph, Parameter
 from fastnn.layers.residual import Add
@@ -133,6 +133,8 @@ def test_what_is_shared_counts_once_and_computes_each_time() -> None:
     assert list(twice.named_parameters) == ["0.weight", "0.bias", "2.weight", "2.bias"]
     assert twice.cost(4).forward.macs == once.cost(4).forward.macs + 4 * 36
     assert "1 shared tanh" in twice.summary()
+    own = Network(6, [Dense(6, "tanh"), Dense(6, "tanh"), Dense(3)], seed=0).cost(4).backward
+    assert twice.cost(4).backward == own + cost.copy(36 + 6) + cost.addition(36 + 6)
 
 
 # Rooms ----------------------------------------------------------------------------------------------------------------

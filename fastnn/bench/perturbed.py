@@ -93,6 +93,8 @@ def _answer(network: Network, parameters: Arrays, x: Array, y: NDArray[Any]) -> 
     """What the reference gives: "output", "loss", and gradients by the names of the parameters."""
     layers = _chain(network.layers, parameters, x.shape[-1], "")
     loss, options = network.loss_function, asdict(network.loss_function)
+    if options.pop("ignore_missing", False):
+        raise NotChecked("a loss with ignore_missing, which the reference does not have")
     if options.get("class_weight") is not None:
         options["class_weight"] = np.array(options["class_weight"])
     labels = np.issubdtype(y.dtype, np.integer)

@@ -21,7 +21,7 @@ integers (TypeError).
 """
 
 from fastnn.cost.attention import attention_products
-from fastnn.cost.blocks import addition, copy, dropout, norm_backward, norm_forward, norm_parameters
+from fastnn.cost.blocks import accumulation, addition, copy, dropout, norm_backward, norm_forward, norm_parameters
 from fastnn.cost.convolution import convolution_forward, convolution_parameters, places
 from fastnn.cost.counts import Cost, Formula, evaluate, product, put_in, whole_sizes
 from fastnn.cost.dense import (
@@ -72,6 +72,7 @@ __all__ = [
     "UPDATES",
     "activation_backward",
     "activation_forward",
+    "accumulation",
     "addition",
     "attention_products",
     "binary_cross_entropy",

@@ -16,6 +16,7 @@ LAYER_NORM = Formula(flops_elementwise="7·B·I + 3·B", bytes="3·s·B·I + s·
 DROPOUT = Formula(flops_elementwise="2·N", bytes="2·s·N")
 ADDITION = Formula(flops_elementwise="N", bytes="3·s·N")
 COPY = Formula(bytes="2·s·N")
+ACCUMULATION = COPY + ADDITION
 
 
 def norm_forward(batch: int, inputs: int, itemsize: int = 4, *, centred: bool) -> Cost:
@@ -59,6 +60,11 @@ def addition(n: int, itemsize: int = 4) -> Cost:
 def copy(n: int, itemsize: int = 4) -> Cost:
     """n elements."""
     return _elements(COPY, n, itemsize)
+
+
+def accumulation(n: int, itemsize: int = 4) -> Cost:
+    """n elements of a gradient that are set aside, and added to those that take their place."""
+    return _elements(ACCUMULATION, n, itemsize)
 
 
 def _elements(formula: Formula, n: int, itemsize: int) -> Cost:

@@ -9,7 +9,7 @@ from functools import reduce
 from operator import add
 from typing import Protocol
 
-from fastnn.cost.blocks import addition
+from fastnn.cost.blocks import accumulation, addition
 from fastnn.cost.counts import Cost, Formula, look_up, whole_sizes
 from fastnn.cost.dense import dense_backward, dense_forward, dense_parameters
 from fastnn.cost.losses import LOSSES
@@ -58,6 +58,9 @@ class Operation(Protocol):
     def parameter_count(self) -> int: ...
 
     @property
+    def shared_count(self) -> int: ...
+
+    @property
     def shape(self) -> tuple[int, ...]: ...
 
     def forward_cost(self, batch: int, itemsize: int, /) -> Cost: ...
@@ -85,11 +88,13 @@ class Graph:
 
 @dataclass(frozen=True, slots=True)
 class OperationCost:
-    """Of one operation. added: of the gradients of its value, where several read it."""
+    """Of one operation. added: of the gradients of its value, where several read it; shared: of those of parameters
+    that an earlier one has too, which are set aside and added again."""
 
     forward: Cost
     backward: Cost
     added: Cost
+    shared: Cost
 
 
 def operation_costs(graph: Graph, batch: int, itemsize: int) -> list[OperationCost]:
@@ -99,6 +104,7 @@ def operation_costs(graph: Graph, batch: int, itemsize: int) -> list[OperationCo
             operation.forward_cost(batch, itemsize),
             operation.backward_cost(batch, itemsize, graph.wants(operation)),
             _added(operation, batch, itemsize, graph.readers[value] - 1 if graph.wanted[value] else 0),
+            _shared(operation, itemsize),
         )
         for value, operation in enumerate(graph.operations, 1)
     ]
@@ -107,6 +113,10 @@ def operation_costs(graph: Graph, batch: int, itemsize: int) -> list[OperationCo
 def _added(operation: Operation, batch: int, itemsize: int, times: int) -> Cost:
     """So many further gradients of its value onto the first."""
     return addition(times * batch * math.prod(operation.shape), itemsize) if times > 0 else Cost()
+
+
+def _shared(operation: Operation, itemsize: int) -> Cost:
+    return accumulation(operation.shared_count, itemsize) if operation.shared_count else Cost()
 
 
 def loss_cost(graph: Graph, loss: str, batch: int, itemsize: int) -> Cost:
@@ -131,7 +141,7 @@ def step_cost(graph: Graph, loss: str, optimizer: str, batch: int, itemsize: int
     return StepCost(
         forward=reduce(add, (each.forward for each in passes), Cost()),
         loss=loss_cost(graph, loss, batch, itemsize),
-        backward=reduce(add, (each.backward + each.added for each in passes), Cost()),
+        backward=reduce(add, (each.backward + each.added + each.shared for each in passes), Cost()),
         update=update(optimizer, graph.parameter_count, itemsize),
         saved_bytes=saved_cost(graph, itemsize).bytes,
     )
@@ -172,6 +182,10 @@ class _Dense:
 
     def forward_cost(self, batch: int, itemsize: int, /) -> Cost:
         return dense_forward(batch, self.inputs, self.outputs, self.activation, itemsize)
+
+    @property
+    def shared_count(self) -> int:
+        return 0
 
     def backward_cost(self, batch: int, itemsize: int, input_gradient: bool, /) -> Cost:
         return dense_backward(batch, self.inputs, self.outputs, self.activation, itemsize, input_gradient)

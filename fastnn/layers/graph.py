@@ -84,6 +84,11 @@ class Operation:
     def parameter_count(self) -> int:
         return sum(map(math.prod, self.own_names.values()))
 
+    @property
+    def shared_count(self) -> int:
+        """Numbers of its parameters that are an earlier layer's."""
+        return sum(math.prod(one.shape) for one in self.parameters.values() if one.tied_to is not None)
+
     def kept(self) -> dict[str, int]:
         """What is kept for the backward pass, in numbers a row of the batch."""
         return {name: self.positions * width for name, width in self.layer.kept(*self.seen).items()}

@@ -79,6 +79,7 @@ def _of_operation(number: int, operation: Operation, passes: OperationCost, opti
         *_lines("forward", passes.forward),
         *_lines("backward", passes.backward),
         *_lines("backward", passes.added, ", gradients added"),
+        *_lines("backward", passes.shared, ", shared gradients added"),
         *_lines("update", update(optimizer, operation.parameter_count, itemsize)),
     ]
     return Part(_title(number, operation), tuple(lines))
