@@ -85,12 +85,10 @@ class Values:
             return own
         return self._block(self.operations[operation.sources[slot] - 1].outputs, now, now)
 
-    def _gradient_of(self, number: int, readers: list[tuple[int, int]]) -> Lifetime | None:
+    def _gradient_of(self, number: int, readers: list[tuple[int, int]]) -> Lifetime:
         """That of an operation's value: what its only reader has, or the sum of what several have."""
         found = [self.contributions[reader][slot] for reader, slot in readers]
         parts = [part for part in found if part is not None]
-        if not parts:
-            return None
         then = self._backward(number)
         if len(parts) == 1:
             parts[0].until(then)

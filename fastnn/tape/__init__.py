@@ -1,9 +1,10 @@
 """The tape: a network as a small int64 array, and the nopython walker over it.
 
-Row 0 is the header, then one row an operation, then rows of constants (class weights). A row names where its inputs,
-outputs and parameters lie, so a tape is a graph. One set of compiled kernels walks any tape: a new architecture
-compiles nothing. Offsets count elements of the flat vectors; INPUT = -1 is the caller's x, DINPUT = -1 says that nobody
-wants the gradient of the input. Real constants are kept as the bits of their float64.
+Row 0 is the header, then one row an operation and some of the tape's own beside them, which add gradients where several
+read a value or have a parameter, then rows of constants (class weights, tables of operations, the parameter blocks). A
+row names where its inputs, outputs and parameters lie, so a tape is a graph. One set of compiled kernels walks any
+tape: a new architecture compiles nothing. Offsets count elements of the flat vectors; INPUT = -1 is the caller's x,
+DINPUT = -1 says that nobody wants the gradient of the input. Real constants are kept as the bits of their float64.
 
     params, grads   one block a weight or bias, each beginning on 64 bytes, zeros between
     workspace       values and gradients for up to CAPACITY rows, or for up to a span of them (fastnn.tape.spans), each
