@@ -1,6 +1,6 @@
 """The tiers of the suite, by file.
 
-fast      the core claims: `pytest -m fast`, where kernels are compiled 58 s of one core of a Zen 5 server; at most 90
+fast      the core claims: `pytest -m fast`, where kernels are compiled 87 s of one core of a Zen 5 server; at most 90
 full      the rest of fastnn; `pytest` runs both
 thorough  what is about other machines or other software: other processors, random kills, the programs of the gallery,
           peers, exporters, a browser; `pytest -m thorough`, which .ci/run calls after `pytest`
