@@ -7,7 +7,6 @@ working sets that fit each cache and for memory, cost of reading the clock and o
 from __future__ import annotations
 
 import platform
-import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,11 +21,9 @@ from numpy.typing import DTypeLike, NDArray
 
 from fastnn.checks import as_count, as_dtype
 from fastnn.simd import handover, peak
+from fastnn.simd.caches import caches, sane_caches, sysctl
 from fastnn.simd.host import UNIT
 
-CACHE_FOLDER = Path("/sys/devices/system/cpu/cpu0/cache")
-# Where the system does not say: small enough to be true nearly everywhere.
-ASSUMED_CACHES = {"L1d": 32 * 1024, "L2": 256 * 1024, "L3": 8 * 2**20}
 PRIVATE_CACHES = ("L1d", "L2")
 # Memory is streamed through a buffer of twice the last cache, within these bounds: touching it first takes 0.3 s a GB.
 MEMORY_BYTES = (32 * 2**20, 512 * 2**20)
@@ -108,34 +105,15 @@ def description() -> dict[str, Any]:
     }
 
 
-def caches() -> dict[str, int | None]:
-    """Bytes of L1d, L2 (of one core) and L3."""
-    if platform.system() == "Darwin":
-        names = {"L1d": "hw.l1dcachesize", "L2": "hw.l2cachesize", "L3": "hw.l3cachesize"}
-        return {level: int(_sysctl(name) or 0) or None for level, name in names.items()}
-    found: dict[str, int | None] = dict.fromkeys(ASSUMED_CACHES)
-    for index in sorted(CACHE_FOLDER.glob("index*")):
-        level, kind, size = ((index / name).read_text().strip() for name in ("level", "type", "size"))
-        name = "L1d" if level == "1" and kind == "Data" else f"L{level}"
-        if name in found and kind != "Instruction":
-            found[name] = int(size.rstrip("KM")) * (2**20 if size.endswith("M") else 2**10)
-    return found
-
-
 def _cpu_model() -> str | None:
     if platform.system() == "Darwin":
-        return _sysctl("machdep.cpu.brand_string")
+        return sysctl("machdep.cpu.brand_string")
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor() or None
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return models[0] if models else None
-
-
-def _sysctl(name: str) -> str | None:
-    answer = subprocess.run(["sysctl", "-n", name], capture_output=True, text=True, check=False)
-    return answer.stdout.strip() or None
 
 
 def measure(threads: int, dtype: DTypeLike = "float32", seconds: float = 1.0) -> Ceilings:
@@ -231,7 +209,7 @@ def pace(dtype: DTypeLike) -> float:
 
 def _level_sizes(threads: int) -> list[tuple[str, float, int]]:
     """Name, capacity, and bytes to measure with (half the capacity), of all threads together."""
-    sizes = {name: size or ASSUMED_CACHES[name] for name, size in caches().items()}
+    sizes = sane_caches()
     levels = []
     for name, size in sizes.items():
         capacity = size * (threads if name in PRIVATE_CACHES else 1)

@@ -9,7 +9,8 @@ import needs
 import pytest
 
 from fastnn.simd import linkage
-from fastnn.simd.host import UNIT
+from fastnn.simd.host import PANEL_ROWS, UNIT
+from fastnn.simd.tile import keeps_panels
 
 pytestmark = [
     needs.compiled_kernels,
@@ -55,11 +56,18 @@ def test_each_tile_keeps_its_sums_in_registers(vectors: int, bits: int) -> None:
         # The compiler may unroll a loop over k.
         assert counts & {sums, 2 * sums, 4 * sums, 8 * sums}, f"no loop of {sums} sums among {sorted(counts)}"
     for body in found:
-        stored = re.findall(rf"^\s+vmov\w+\s+%{REGISTER}\d+, .*\(", body, re.M)
-        assert not stored, f"a loop of {products_of(body)} multiply-adds spills: {stored}"
+        stored = vector_stores(body)
+        copied = [each for each in stored if "%rsp" not in each]
+        # A first tile copies w to its panel: as many vectors as its rows multiply with.
+        assert copied == stored, f"a loop of {products_of(body)} multiply-adds spills: {stored}"
+        assert len(copied) in (0, keeps_panels(vectors) * products_of(body) // PANEL_ROWS)
         assert not re.search(r"\bcall", body)
+
+
+def vector_stores(body: str) -> list[str]:
+    return re.findall(rf"^\s+vmov\w+\s+%{REGISTER}\d+, .*\(.*\)", body, re.M)
 
 
 def test_the_search_for_spills_finds_one() -> None:
     spilled = f"\tvmovups\t%{REGISTER}3, 64(%rsp)\n"
-    assert re.findall(rf"^\s+vmov\w+\s+%{REGISTER}\d+, .*\(", spilled, re.M)
+    assert vector_stores(spilled) == [spilled.rstrip()]

@@ -16,7 +16,7 @@ from fastnn import cli, cost
 from fastnn.bench import prediction
 from fastnn.bench.calibration import command, kept
 from fastnn.bench.calibration.networks import MOST_BATCH, MOST_PARAMETERS
-from fastnn.simd.host import UNIT, UNITS
+from fastnn.simd.host import FAMILIES, UNIT
 from fastnn.study.machine_model import DRIFT
 
 ALL = fastnn.get_num_threads()
@@ -184,7 +184,7 @@ def test_bad_usage_exits_2_before_anything_is_measured(here: list[str], argument
     assert here == []
 
 
-OTHER_UNIT = next(name for name in UNITS if name != UNIT.name)
+OTHER_UNIT = next(family.name for family in FAMILIES if family != UNIT)
 
 
 @pytest.mark.parametrize(

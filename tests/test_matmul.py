@@ -19,28 +19,36 @@ from processes import run_python
 
 from fastnn._jit import kernel
 from fastnn.checks import aligned_zeros
-from fastnn.kernels.matmul import (
+from fastnn.kernels.blocks import (
     ALWAYS_PACKED_ROWS,
-    BLOCK_K,
-    FEW_ROWS_NN,
-    FEW_SIDE,
-    FEW_TERMS,
+    GROUP_ROWS,
     NN,
     NT,
     PACKED_ROWS,
+    PACKS_X,
+    TN,
+    VECTOR_BYTES,
+    X_COLUMNS,
+    X_ROWS,
+    X_TERMS,
+    block_size,
+    packs_rows,
+    rows_of_block,
+)
+from fastnn.kernels.matmul import (
+    FEW_ROWS_NN,
+    FEW_SIDE,
+    FEW_TERMS,
     PARALLEL_MACS,
     SWAPPED_SIDE,
     TINY_MACS,
-    TN,
-    VECTOR_BYTES,
     is_swapped,
     matmul,
     scratch_size,
 )
 from fastnn.simd.few_rows import CONFLICT_BYTES
-from fastnn.simd.host import UNIT
+from fastnn.simd.host import PANEL_ROWS, TERMS, UNIT, VECTORS
 from fastnn.simd.scalar import fma
-from fastnn.simd.tile import VECTORS
 from fastnn.simd.views import begins_inside
 
 FORMS = {"NN": NN, "NT": NT, "TN": TN}
@@ -178,8 +186,8 @@ def test_both_sides_of_each_threshold_give_the_bits_of_three_loops(macs: int, fo
 @pytest.mark.parametrize("form", FORMS)
 def test_blocks_of_terms_and_panels_give_the_bits_of_three_loops(form: str, dtype: str) -> None:
     for m, n, k in (
-        (PACKED_ROWS - 1, 50, 7), (PACKED_ROWS, 50, 7), (PACKED_ROWS + 1, 17, 33), (9, 50, BLOCK_K - 1),
-        (9, 50, BLOCK_K), (9, 50, BLOCK_K + 1), (1, 7, 2 * BLOCK_K + 1), (PACKED_ROWS, 3, BLOCK_K + 5),
+        (PACKED_ROWS - 1, 50, 7), (PACKED_ROWS, 50, 7), (PACKED_ROWS + 1, 17, 33), (9, 50, TERMS - 1),
+        (9, 50, TERMS), (9, 50, TERMS + 1), (1, 7, 2 * TERMS + 1), (PACKED_ROWS, 3, TERMS + 5),
         (ALWAYS_PACKED_ROWS, 50, 7), (ALWAYS_PACKED_ROWS - 1, 64, 9), (ALWAYS_PACKED_ROWS, 64, 9),
     ):  # fmt: skip
         for padding in (0, 1):
@@ -214,7 +222,7 @@ def test_few_terms_and_rows_a_page_apart_give_the_bits_of_three_loops(dtype: str
 def test_swapped_products_give_the_bits_of_three_loops(dtype: str) -> None:
     lanes = UNIT.bytes // np.dtype(dtype).itemsize
     itemsize = np.dtype(dtype).itemsize
-    sides = (SWAPPED_SIDE - 1, SWAPPED_SIDE), (SWAPPED_SIDE, SWAPPED_SIDE), (SWAPPED_SIDE + 5, BLOCK_K + 3), (300, 130)
+    sides = (SWAPPED_SIDE - 1, SWAPPED_SIDE), (SWAPPED_SIDE, SWAPPED_SIDE), (SWAPPED_SIDE + 5, TERMS + 3), (300, 130)
     regimes = set()
     for m, (n, k) in product((lanes - 1, lanes, lanes + 1, 2 * lanes - 1, 2 * lanes, 3 * lanes, 3 * lanes + 1), sides):
         regimes.add(bool(is_swapped(m, n, k, itemsize)))

@@ -15,14 +15,12 @@ from numba import prange
 
 from fastnn._jit import kernel
 from fastnn.kernels.activation import IDENTITY, STEP, activation_backward, activation_forward
+from fastnn.kernels.blocks import NN, NT, TN
 from fastnn.kernels.matmul import (
     FEW_ROWS_NN,
     FEW_TERMS,
-    NN,
-    NT,
     PARALLEL_MACS,
     TINY_MACS,
-    TN,
     hold_swapped,
     is_swapped,
     matmul,
@@ -36,10 +34,9 @@ from fastnn.kernels.matmul import (
 )
 from fastnn.kernels.optimizer import KEEP, SGD, update_part
 from fastnn.simd.few_rows import column_sums
-from fastnn.simd.host import UNIT
+from fastnn.simd.host import UNIT, VECTORS
 from fastnn.simd.pool import release_pool, take_pool, thread_count
 from fastnn.simd.scalar import fma
-from fastnn.simd.tile import VECTORS
 from fastnn.simd.views import flat, vector
 
 VECTOR_BYTES = UNIT.bytes

@@ -22,24 +22,15 @@ from __future__ import annotations
 from numba import prange
 
 from fastnn._jit import kernel
+from fastnn.kernels.blocks import NN, NT, PACKED_ROWS, TN, VECTOR_BYTES, block, block_size
 from fastnn.simd.few_rows import dots, grow, outer
-from fastnn.simd.host import UNIT
-from fastnn.simd.pack import copy_block, transpose_block
+from fastnn.simd.host import TERMS, VECTORS
+from fastnn.simd.pack import transpose_block
 from fastnn.simd.pool import release_pool, take_pool, thread_count
 from fastnn.simd.scalar import fma
-from fastnn.simd.tile import VECTORS, stripe
-from fastnn.simd.views import begins_inside, flat, on_stack, overlap, vector
+from fastnn.simd.tile import stripe
+from fastnn.simd.views import flat, on_stack, overlap, vector
 
-NN, NT, TN = 0, 1, 2
-
-VECTOR_BYTES = UNIT.bytes
-# Terms that a stripe of y sums before the next begins: 512 x 48 floats of w are 98 kB of L2. GFLOP/s on Zen 5 (of 290)
-# with 256, 512, 1024: 243, 262, 204 at 32x1024x1024, 251, 266, 209 at 256x1024x1024, 245, 265, 195 at 256x2048x2048.
-BLOCK_K = 512
-# From so many rows on, a copy of w in panels beats w where it lies: the first where its rows straddle cache lines, the
-# second always. GFLOP/s direct and packed on Zen 5: 254 and 268 at 255 squared, 227 and 239 at 129 squared, in float64
-# 118 and 130, 117 and 125; of rows that begin lines, 279 and 263 at 128x512x512, 267 and 275 at 256 squared.
-PACKED_ROWS, ALWAYS_PACKED_ROWS = 128, 256
 # Up to so many rows w passes by row after row. NN, where both sides of w are at least FEW_SIDE: 55 us against 219 by
 # tiles at 1x1024x1024, 825 ns against 894 at 1x128x128, but 162 against 120 at 1x64x64. NT, against panels: 4.9 us and
 # 10.4 with one row of 256x256, 9.9 and 12.9 with two, 14.8 and 15.4 with three.
@@ -71,12 +62,6 @@ def pays_threads(rows, macs):
     return macs >= (PARALLEL_MACS if rows > FEW_ROWS_NN else PARALLEL_FEW)
 
 
-@kernel
-def panel_size(k, itemsize):
-    """Elements of a panel of w."""
-    return min(k, BLOCK_K) * VECTORS * (VECTOR_BYTES // itemsize)
-
-
 @kernel(inlined=True)
 def is_few(form, m, n, k):
     """Whether w passes by once, or, as the sum of a few terms, y."""
@@ -99,7 +84,7 @@ def panel_of(form, m, n, k, itemsize):
     if form == NT and is_swapped(m, n, k, itemsize):
         return (k + SWAPPED_ROWS) * m
     needs = m > FEW_ROWS_NT if form == NT else m >= PACKED_ROWS
-    return panel_size(k, itemsize) if needs else 0 * k
+    return block_size(m, n, k, itemsize) if needs else 0 * k
 
 
 @kernel
@@ -109,7 +94,7 @@ def most_panel_of(form, m, n, k, itemsize):
     if form != NT or m <= FEW_ROWS_NT:
         return panel_of(form, m, n, k, itemsize)
     swaps = m >= lanes and min(n, k) >= SWAPPED_SIDE
-    return max(panel_size(k, itemsize), (k + SWAPPED_ROWS) * min(m, VECTORS * lanes) if swaps else 0)
+    return max(block_size(m, n, k, itemsize), (k + SWAPPED_ROWS) * min(m, VECTORS * lanes) if swaps else 0)
 
 
 @kernel
@@ -117,40 +102,6 @@ def scratch_size(form, m, n, k, itemsize, threads):
     """Elements of scratch with which matmul can use so many threads: see panel_of. With less it uses fewer."""
     macs = m * n * k
     return 0 if macs <= TINY_MACS else panel_of(form, m, n, k, itemsize) * min(threads, 1 + macs // PARALLEL_MACS)
-
-
-@kernel(inlined=True)
-def _stripe_width(columns, lanes):
-    """Columns of the next stripe: as wide as a tile can be, but of four vectors two, which beats three and one."""
-    return 2 * lanes if VECTORS * lanes < columns <= (VECTORS + 1) * lanes else min(columns, VECTORS * lanes)
-
-
-@kernel(inlined=True)
-def block(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, panel, k):
-    """Rows i0..i1 and columns j0..j1 of y by tiles, w by way of `panel` (see panel_size) unless that is empty."""
-    lanes = VECTOR_BYTES // y.itemsize
-    row_x, column_x = (1, ldx) if form == TN else (ldx, 1)
-    straddles = ldw % lanes > 0 or begins_inside(w, VECTOR_BYTES)
-    packs = panel.size > 0 and (form == NT or i1 - i0 >= ALWAYS_PACKED_ROWS or straddles)
-    source = panel if packs else w
-    for p in range(0, max(k, 1), BLOCK_K):
-        terms = min(BLOCK_K, k - p)
-        begin, ldb = (start, 0) if p == 0 else (y, ldy)
-        x_at = i0 * row_x + p * column_x
-        j = j0
-        while j < j1:
-            columns = _stripe_width(j1 - j, lanes)
-            y_at = i0 * ldy + j
-            first_at = j if start.size > 0 else -1
-            begin_at = first_at if p == 0 else y_at
-            if packs and form == NT:
-                transpose_block(panel, 0, columns, w, j * ldw + p, ldw, columns, terms)
-            elif packs:
-                copy_block(panel, 0, columns, w, p * ldw + j, ldw, terms, columns)
-            w_at, row_w = (0, columns) if packs else (p * ldw + j, ldw)
-            stripe(i1 - i0, columns, y, y_at, ldy, begin, begin_at, ldb, x, x_at, row_x, column_x, source, w_at, row_w,
-                   terms)  # fmt: skip
-            j += columns
 
 
 @kernel(late=True)
@@ -181,9 +132,9 @@ def swapped(j0, j1, y, ldy, w, ldw, held, m, k):
     behind = k * m
     for j in range(j0, j1, SWAPPED_ROWS):
         rows = min(SWAPPED_ROWS, j1 - j)
-        for p in range(0, k, BLOCK_K):
+        for p in range(0, k, TERMS):
             stripe(rows, m, held, behind, m, held, behind if p > 0 else -1, m, w, j * ldw + p, ldw, 1, held, p * m, m,
-                   min(BLOCK_K, k - p))  # fmt: skip
+                   held, -1, min(TERMS, k - p))  # fmt: skip
         transpose_block(y, j, ldy, held, behind, m, rows, m)
 
 
@@ -196,7 +147,7 @@ def rectangle(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, panel, m, n, 
         hold_swapped(panel, x, ldx, m, k)
         swapped(j0, j1, y, ldy, w, ldw, panel, m, k)
     else:
-        block(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, panel, k)
+        block(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, panel, m, n, k)
 
 
 @kernel(inlined=True)

@@ -98,6 +98,15 @@ class VectorBuilder:
         columns = [self._pieces([square[c] for square in squares], size) for c in range(size)]
         return [columns[c][piece] for piece in range(self.lanes // size) for c in range(size)]
 
+    def interleave(self, rows: list[Any]) -> list[Any]:
+        """The elements of a power of two of vectors in turn: the first of each, then the second of each, ..."""
+        half, lanes = len(rows) // 2, self.lanes
+        if half == 0:
+            return rows
+        order = [lane // 2 + lane % 2 * lanes for lane in range(2 * lanes)]
+        pairs = zip(self.interleave(rows[::2]), self.interleave(rows[1::2]), strict=True)
+        return [self._pick(list(pair), order[at : at + lanes]) for pair in pairs for at in (0, lanes)]
+
     def _unpacked(self, rows: list[Any]) -> list[Any]:
         """Squares of as many elements as there are rows, 2 or 4, transposed side by side."""
         size = len(rows)

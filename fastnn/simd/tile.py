@@ -18,15 +18,16 @@ from fastnn._jit import lowered
 from fastnn.compiler.numba_private import for_range_slice, ir
 from fastnn.simd import linkage
 from fastnn.simd.emit import I64, VectorBuilder, lanes_of, pointers
-from fastnn.simd.host import UNIT
+from fastnn.simd.host import PANEL_ROWS, UNIT, VECTORS
 from fastnn.simd.scalar import fma
-
-# Vectors of the widest tile.
-VECTORS = max(UNIT.tiles)
+from fastnn.simd.views import LINE_BYTES
 
 
 class _Operands(NamedTuple):
-    """The pointers and strides of a stripe, as values of the function that is being built; begin null: from zero."""
+    """The pointers and strides of a stripe, as values of the function that is being built.
+
+    begin null: from zero. panel null: w is not copied there.
+    """
 
     y: Any
     ldy: Any
@@ -38,15 +39,17 @@ class _Operands(NamedTuple):
     w: Any
     ldw: Any
     k: Any
+    panel: Any
 
     def of_row(self, builder: Any, row: Any) -> _Operands:
-        """The operands of the rows from this one on."""
-        y, x = (
-            builder.gep(pointer, [builder.mul(row, stride)])
-            for pointer, stride in ((self.y, self.ldy), (self.x, self.row_x))
-        )
+        """The operands of the tile of so many rows that begins at this one."""
+        y = builder.gep(self.y, [builder.mul(row, self.ldy)])
         begin = builder.gep(self.begin, [builder.mul(row, self.ldb)])
-        return self._replace(y=y, x=x, begin=begin)
+        packed = builder.icmp_signed("==", self.column_x, I64(0))
+        inside = builder.srem(row, I64(PANEL_ROWS))
+        in_panel = builder.add(builder.mul(builder.sub(row, inside), self.k), inside)
+        x = builder.gep(self.x, [builder.select(packed, in_panel, builder.mul(row, self.row_x))])
+        return self._replace(y=y, x=x, begin=begin, column_x=builder.select(packed, I64(PANEL_ROWS), self.column_x))
 
 
 class _LastVector(NamedTuple):
@@ -81,8 +84,9 @@ class _TileBuilder(VectorBuilder):
         for value, (address, mask) in zip(values, self.row_of(pointer, last), strict=True):
             self.store(value, address, mask)
 
-    def prefetch_row(self, pointer: Any, writes: bool) -> None:
-        for v in range(self.vectors):
+    def prefetch_row(self, pointer: Any, writes: bool = False) -> None:
+        """Asks for a row of a tile, a line at a time."""
+        for v in range(0, self.vectors, max(1, LINE_BYTES // UNIT.bytes)):
             self.prefetch(self.at(pointer, v * self.lanes), writes)
 
     def rows_at(self, pointer: Any, stride: Any) -> list[Any]:
@@ -105,14 +109,15 @@ class _TileBuilder(VectorBuilder):
             merged.append(phi)
         return merged
 
-    def grow(self, sums: list[Any], x_rows: list[Any], w_row: Any, last: _LastVector) -> list[Any]:
-        """One more term of every sum; asks for w of the stripe to the right.
-
-        Without: 32x2048x2048 94 GFLOP/s for 107, a step of 10 million parameters at batch 32 23.4 ms for 20.9.
-        """
-        w = self.load_row(w_row, last)
-        self.prefetch_row(self.at(w_row, self.vectors * self.lanes), writes=False)
-        x: Iterable[Any] = (self.broadcast(self.builder.load(row)) for row in x_rows)
+    def grow(self, sums: list[Any], at: _Operands, last: _LastVector, keeps: bool) -> list[Any]:
+        """One more term of every sum; w is copied to the panel where it is kept. Asks for w of the stripe to the right
+        where the family does, and while w is copied."""
+        w = self.load_row(at.w, last)
+        if keeps:
+            self.store_row(w, at.panel, last)
+        if UNIT.asks or keeps:
+            self.prefetch_row(self.at(at.w, self.vectors * self.lanes))
+        x: Iterable[Any] = (self.broadcast(self.builder.load(row)) for row in self.rows_at(at.x, at.row_x))
         if last.mask is None or UNIT.masks:
             x = list(x)
         # Else one by one, each where it is used: the mask and eight of them at once would not leave room for the sums.
@@ -121,7 +126,14 @@ class _TileBuilder(VectorBuilder):
             self.fma(each, v, total) for each, row in zip(x, rows, strict=True) for v, total in zip(w, row, strict=True)
         ]
 
-    def prefetch_tile(self, y: Any, ldy: Any, index: Any) -> None:
+    def unknown(self, value: Any) -> Any:
+        """The value, of which the compiler is to know nothing: loops that step by it are unrolled as they are written.
+
+        Otherwise LLVM unrolls by itself what is left over: twice the code, and some loops of it spill.
+        """
+        return self.builder.asm(ir.FunctionType(value.type, [value.type]), "", "=r,0", [value], side_effect=False)
+
+    def prefetch_line(self, y: Any, ldy: Any, index: Any) -> None:
         """Asks for one line of another tile of y: term after term for the next one, since all its lines at once would
         hold up the loads of w.
 
@@ -134,60 +146,117 @@ class _TileBuilder(VectorBuilder):
         line = builder.add(builder.mul(row, ldy), builder.mul(vector, I64(self.lanes)))
         self.prefetch(self.at(y, line), writes=True)
 
-    def emit(self, at: _Operands, next_y: Any, from_zero: Any, last: _LastVector) -> None:
+    def emit(self, at: _Operands, next_y: Any, from_zero: Any, last: _LastVector, keeps: bool = False) -> None:
         """One tile: its first values, k terms, and the store, while y of the next one is on its way. k may be 0."""
+        sums = self.begin(at.begin, at.ldb, from_zero, last)
+        if not UNIT.asks:
+            for row in self.rows_at(next_y, at.ldy):
+                self.prefetch_row(row)
+        # Smaller tiles have registers to spare, and unrolled are scheduled until they spill.
+        unrolled = UNIT.unrolled if self.rows * self.vectors == PANEL_ROWS * VECTORS else 1
+        whole = self.builder.and_(at.k, I64(-unrolled))
+        index: Any = I64(0)
+        for step, end in {unrolled: whole, 1: at.k}.items():
+            index, at, sums = self._terms(index, end, step, at, sums, next_y, last, keeps)
+        for r, row in enumerate(self.rows_at(at.y, at.ldy)):
+            self.store_row(sums[r * self.vectors : (r + 1) * self.vectors], row, last)
+
+    def _terms(self, first: Any, end: Any, step: int, at: _Operands, sums: list[Any], next_y: Any, last: _LastVector,
+               keeps: bool) -> tuple[Any, _Operands, list[Any]]:  # fmt: skip
+        """The terms from the first to the end, in turns of `step`; returns where it ended and what was carried."""
         builder = self.builder
-        first = self.begin(at.begin, at.ldb, from_zero, last)
+        length = I64(step) if UNIT.unrolled == 1 else self.unknown(I64(step))
         entry = builder.block
         loop, body, done = (builder.append_basic_block(name) for name in ("k.loop", "k.body", "k.done"))
         builder.branch(loop)
 
         builder.position_at_end(loop)
         index = builder.phi(I64)
-        sums = [builder.phi(self.type) for _ in first]
-        builder.cbranch(builder.icmp_signed("<", index, at.k), body, done)
+        carried = [builder.phi(value.type) for value in (at.x, at.w, at.panel, *sums)]
+        here = at._replace(x=carried[0], w=carried[1], panel=carried[2])
+        builder.cbranch(builder.icmp_signed("<", index, end), body, done)
 
         builder.position_at_end(body)
-        x_rows = self.rows_at(self.at(at.x, builder.mul(index, at.column_x)), at.row_x)
-        grown = self.grow(sums, x_rows, self.at(at.w, builder.mul(index, at.ldw)), last)
-        self.prefetch_tile(next_y, at.ldy, index)
-        following = builder.add(index, I64(1))
+        grown, later = carried[3:], here
+        for _ in range(step):
+            grown = self.grow(grown, later, last, keeps)
+            panel = self.at(later.panel, self.vectors * self.lanes) if keeps else later.panel
+            later = later._replace(x=self.at(later.x, at.column_x), w=self.at(later.w, at.ldw), panel=panel)
+        if UNIT.asks:
+            self.prefetch_line(next_y, at.ldy, index)
+        following = builder.add(index, length)
         builder.branch(loop)
 
-        index.add_incoming(I64(0), entry)
-        index.add_incoming(following, body)
-        for phi, value, later in zip(sums, first, grown, strict=True):
+        before, after = (at.x, at.w, at.panel, *sums), (later.x, later.w, later.panel, *grown)
+        for phi, value, next_value in zip([index, *carried], [first, *before], [following, *after], strict=True):
             phi.add_incoming(value, entry)
-            phi.add_incoming(later, body)
+            phi.add_incoming(next_value, body)
         builder.position_at_end(done)
-        for r, row in enumerate(self.rows_at(at.y, at.ldy)):
-            self.store_row(sums[r * self.vectors : (r + 1) * self.vectors], row, last)
+        return index, here, carried[3:]
 
 
 def _stripe(rows: int, columns: int, y: Any, y_at: int, ldy: int, begin: Any, begin_at: int, ldb: int, x: Any,
-            x_at: int, row_x: int, column_x: int, w: Any, w_at: int, ldw: int, k: int) -> None:  # fmt: skip
+            x_at: int, row_x: int, column_x: int, w: Any, w_at: int, ldw: int, panel: Any, panel_at: int,
+            k: int) -> None:  # fmt: skip
+    if panel_at >= 0 and rows >= PANEL_ROWS:
+        for p in range(k):
+            for c in range(columns):
+                panel[panel_at + p * columns + c] = w[w_at + p * ldw + c]
     for r in range(rows):
+        x_row, step = x_at + r * row_x, column_x
+        if column_x == 0:
+            x_row, step = x_at + r // PANEL_ROWS * PANEL_ROWS * k + r % PANEL_ROWS, PANEL_ROWS
         for c in range(columns):
             total = begin[begin_at + r * ldb + c] if begin_at >= 0 else y.dtype.type(0)
             for p in range(k):
-                total = fma(x[x_at + r * row_x + p * column_x], w[w_at + p * ldw + c], total)
+                total = fma(x[x_row + p * step], w[w_at + p * ldw + c], total)
             y[y_at + r * ldy + c] = total
 
 
-def _emit_rows(tiles: list[_TileBuilder], rows: Any, operands: _Operands, from_zero: Any, last: _LastVector) -> None:
+def _emit_rows(tiles: list[_TileBuilder], rows: Any, operands: _Operands, from_zero: Any, last: _LastVector,
+               keeps: bool) -> None:  # fmt: skip
     """The rows in tiles of falling height; the last tile of the list is one row."""
     builder = tiles[0].builder
     to_the_right = tiles[0].at(operands.y, tiles[0].vectors * tiles[0].lanes)
+    packed = builder.icmp_signed("==", operands.column_x, I64(0))
     done: Any = I64(0)
+    if keeps:
+        done, operands = _emit_first(tiles, rows, operands, from_zero, last)
     for emitter in tiles:
         left = builder.sub(rows, done)
         end = builder.add(done, builder.sub(left, builder.srem(left, I64(emitter.rows))))
+        if emitter.rows > PANEL_ROWS:
+            end = builder.select(packed, done, end)
         with for_range_slice(builder, done, end, I64(emitter.rows), intp=I64) as (row, _):
             below = builder.add(row, I64(emitter.rows))
             next_y = emitter.at(operands.y, builder.mul(below, operands.ldy))
             next_y = builder.select(builder.icmp_signed("<", below, rows), next_y, to_the_right)
             emitter.emit(operands.of_row(builder, row), next_y, from_zero, last)
         done = end
+
+
+def keeps_panels(vectors: int) -> bool:
+    """Whether a whole stripe so wide can copy w to a panel."""
+    return vectors > 1 and not UNIT.asks
+
+
+def _emit_first(tiles: list[_TileBuilder], rows: Any, operands: _Operands, from_zero: Any, last: _LastVector) -> Any:
+    """The first tile, where a panel is to be kept: copies w there, and the others read it."""
+    emitter = next(tile for tile in tiles if tile.rows <= PANEL_ROWS)
+    builder, columns = emitter.builder, I64(emitter.vectors * emitter.lanes)
+    entry = builder.block
+    asked = builder.icmp_unsigned("!=", operands.panel, ir.Constant(operands.panel.type, None))
+    with builder.if_then(builder.and_(asked, builder.icmp_signed(">=", rows, I64(emitter.rows)))):
+        emitter.emit(operands.of_row(builder, I64(0)), operands.y, from_zero, last, keeps=True)
+        kept = builder.block
+    merged = []
+    for before, after in ((I64(0), I64(emitter.rows)), (operands.w, operands.panel), (operands.ldw, columns)):
+        phi = builder.phi(before.type)
+        phi.add_incoming(before, entry)
+        phi.add_incoming(after, kept)
+        merged.append(phi)
+    done, w, ldw = merged
+    return done, operands._replace(w=w, ldw=ldw)
 
 
 def _emit_stripe(builder: Any, itemsize: int, rows: Any, columns: Any, *args: Any, vectors: int) -> None:
@@ -198,37 +267,43 @@ def _emit_stripe(builder: Any, itemsize: int, rows: Any, columns: Any, *args: An
     full = builder.icmp_signed("==", columns, I64(vectors * lanes))
     with builder.if_else(full) as (whole, edge):
         with whole:
-            _emit_rows(tiles, rows, operands, from_zero, _LastVector(I64((vectors - 1) * lanes)))
+            inner = _LastVector(I64((vectors - 1) * lanes))
+            _emit_rows(tiles, rows, operands, from_zero, inner, keeps=keeps_panels(vectors))
         with edge:
             if vectors > 1 and not UNIT.masks:
                 last = _LastVector(builder.sub(columns, I64(lanes)))
             else:
                 inner = I64((vectors - 1) * lanes)
                 last = _LastVector(inner, tiles[0].mask(builder.sub(columns, inner)))
-            _emit_rows(tiles, rows, operands, from_zero, last)
+            _emit_rows(tiles, rows, operands, from_zero, last, keeps=False)
 
 
 for _vectors in UNIT.tiles:
-    linkage.define(f"stripe_{_vectors}", "iipipipiipii", partial(_emit_stripe, vectors=_vectors))
+    linkage.define(f"stripe_{_vectors}", "iipipipiipiip", partial(_emit_stripe, vectors=_vectors))
 
 
 @lowered(twin=_stripe)
 def stripe(typingctx: Any, rows: Any, columns: Any, y: Any, y_at: Any, ldy: Any, begin: Any, begin_at: Any, ldb: Any,
-           x: Any, x_at: Any, row_x: Any, column_x: Any, w: Any, w_at: Any, ldw: Any, k: Any) -> Any:  # fmt: skip
+           x: Any, x_at: Any, row_x: Any, column_x: Any, w: Any, w_at: Any, ldw: Any, panel: Any, panel_at: Any,
+           k: Any) -> Any:  # fmt: skip
     """y[r, c] = begin[r, c] + x[r, :k] . w[:k, c] for r < rows, c < columns, at most as many as three vectors hold.
 
     All arrays are flat, the stripe's first element at the offset beside each; begin_at = -1 begins from zero. x[r, p]
-    lies at r * row_x + p * column_x, so x is read transposed by exchanging the two.
+    lies at r * row_x + p * column_x, so x is read transposed by exchanging the two; with row_x = 1, column_x = 0 in
+    panels, as pack_rows and pack_columns make them. Where panel_at is not -1, the first rows copy w there for the rest.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         rows, columns = args[:2]
         dtype = signature.args[2].dtype
         itemsize = dtype.bitwidth // 8
-        y, begin, x, w = pointers(context, builder, signature, args, 2, 5, 8, 12)
-        from_zero = builder.icmp_signed("<", args[6], I64(0))
-        begin = builder.select(from_zero, ir.Constant(begin.type, None), begin)
-        operands = (y, args[4], begin, args[7], x, args[10], args[11], w, args[14], args[15])
+        y, begin, x, w, panel = pointers(context, builder, signature, args, 2, 5, 8, 12, 15)
+        null = ir.Constant(begin.type, None)
+        begin, panel = (
+            builder.select(builder.icmp_signed("<", at, I64(0)), null, pointer)
+            for at, pointer in ((args[6], begin), (args[16], panel))
+        )
+        operands = (y, args[4], begin, args[7], x, args[10], args[11], w, args[14], args[17], panel)
         for vectors in UNIT.tiles:
             inner, full = (I64(count * lanes_of(itemsize)) for count in (vectors - 1, vectors))
             wide = builder.and_(builder.icmp_signed(">", columns, inner), builder.icmp_signed("<=", columns, full))
@@ -237,5 +312,5 @@ def stripe(typingctx: Any, rows: Any, columns: Any, y: Any, y_at: Any, ldy: Any,
         return context.get_dummy_value()
 
     size = types.intp
-    operands = (y, size, size, y, size, size, x, size, size, size, w, size, size, size)
+    operands = (y, size, size, y, size, size, x, size, size, size, w, size, size, w, size, size)
     return types.void(size, size, *operands), codegen

@@ -15,6 +15,9 @@ from numba import TypingError, types
 from fastnn._jit import lowered
 from fastnn.compiler.numba_private import array_over, ir, pointer_to
 
+# Of a cache line.
+LINE_BYTES = 64
+
 
 def _borrow(context: Any, builder: Any, result: Any, flat_type: Any, flat: Any, offset: Any, shape: list[Any]) -> Any:
     """An array struct over flat[offset:], C-contiguous, with no owner to count references for."""
@@ -175,6 +178,24 @@ def begins_inside(typingctx: Any, array: Any, unit: Any) -> Any:
         return builder.icmp_unsigned("!=", builder.urem(address, args[1]), address.type(0))
 
     return types.boolean(array, types.intp), codegen
+
+
+def _to_line(array: Any) -> int:
+    return int(-array.ctypes.data % LINE_BYTES // array.itemsize)
+
+
+@lowered(twin=_to_line)
+def to_line(typingctx: Any, array: Any) -> Any:
+    """Elements from where an array begins to the next cache line."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        struct = context.make_array(signature.args[0])(context, builder, args[0])
+        size = context.get_abi_sizeof(context.get_data_type(signature.args[0].dtype))
+        word = context.get_value_type(types.intp)
+        before = builder.neg(builder.ptrtoint(struct.data, word))
+        return builder.udiv(builder.and_(before, word(LINE_BYTES - 1)), word(size))
+
+    return types.intp(array), codegen
 
 
 def _overlap(a: Any, b: Any) -> Any:

@@ -19,8 +19,7 @@ from fastnn import cost
 from fastnn.kernels import dense, matmul
 from fastnn.kernels.matmul import NN, NT, TN
 from fastnn.lowering import CHUNK_ROWS, CHUNKED_WORK, SPAN_ROWS, WORK_OF_VALUE
-from fastnn.simd.host import UNIT
-from fastnn.simd.tile import VECTORS
+from fastnn.simd.host import UNIT, VECTORS
 
 Terms = dict[str, float]
 FORMS = {NN: "forward", TN: "weight", NT: "input"}

@@ -20,6 +20,7 @@ from fastnn.bench.compiling import announced
 from fastnn.bench.progress import progress, say
 from fastnn.bench.run import CEILING_SECONDS
 from fastnn.bench.table import ceilings_table, console
+from fastnn.simd.caches import sane_caches
 from fastnn.study.machine_model import fit
 
 PHASES = {"forward": "forward pass", "step": "training step"}
@@ -66,7 +67,6 @@ def _measure(dtype: str, effort: str) -> dict[str, Any]:
     with announced(say), progress(len(cases)) as (_, advance):
         ceilings = machine.measure_each(threads, dtype, CEILING_SECONDS[effort])
         observations = observe(cases, threads, dtype, seconds, advance)
-    sizes = {**machine.ASSUMED_CACHES, **{name: size for name, size in machine.caches().items() if size}}
     return {
         "schema": kept.SCHEMA,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -74,7 +74,7 @@ def _measure(dtype: str, effort: str) -> dict[str, Any]:
         "identity": kept.identity(),
         "machine": machine.description() | {"threading_layer": threading_layer()},
         "ceilings": [each.as_dict() for each in ceilings.values()],
-        "model": fit(observations, list(sizes.values()), dtype).as_dict(),
+        "model": fit(observations, list(sane_caches().values()), dtype).as_dict(),
         "observations": [asdict(each) for each in observations],
     }
 
