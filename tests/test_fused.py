@@ -15,7 +15,7 @@ from limits import Array
 from processes import run_python
 
 import fastnn
-from fastnn.kernels.dense import CHUNK_COLUMNS, CHUNK_ROWS
+from fastnn.kernels.dense import CHUNK, TALL_CHUNK
 from fastnn.lowering import CHUNK_ROWS as ROWS
 from fastnn.lowering import CHUNKED_WORK, SPAN_ROWS, work_of
 from fastnn.tape import columns, goes_in_chunks
@@ -38,14 +38,15 @@ def state_of(trainer: Trainer) -> list[bytes]:
     return [array.tobytes() for array in (trainer.params, trainer.state, trainer.control)]
 
 
-# Widths around the chunk of gradients that wait for their update, and around a stripe.
-WIDTHS = (CHUNK_COLUMNS - 1, CHUNK_COLUMNS, CHUNK_COLUMNS + 1, CHUNK_ROWS + 1, 49, 130)
+# Widths around the chunks of gradients that wait for their update, and around a stripe.
+COLUMNS = {CHUNK[1], TALL_CHUNK[1]}
+WIDTHS = (CHUNK[1] + 1, CHUNK[0] + 1, 49, 130, *(width + near for width in sorted(COLUMNS) for near in (-1, 0, 1)))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda optimizer: type(optimizer).__name__)
 def test_a_fused_step_gives_the_bits_of_a_gradient_and_its_application(optimizer: Any, dtype: str) -> None:
-    widths = WIDTHS if isinstance(optimizer, fastnn.SGD) else WIDTHS[2:5:2]
+    widths = WIDTHS if isinstance(optimizer, fastnn.SGD) else WIDTHS[:3:2]
     for width, rows in product(widths, (1, 3, 33)):
         sizes = (90, width, width, 10)
         fused, plain = (fastnn.mlp(*sizes, seed=1, dtype=dtype).trainer(optimizer, rows) for _ in range(2))

@@ -40,9 +40,8 @@ from fastnn.simd.scalar import fma
 from fastnn.simd.views import flat, vector
 
 VECTOR_BYTES = UNIT.bytes
-# Gradients that wait in scratch for their update. Microseconds of a step of 784-1024x3-10 at batch 1, 32, 256 with
-# 8x480: 839, 5897, 39758; 24x480: 786, 5657, 39570; 48x480: 809, 6305, 38815; 48x192: 849, 6152, 38809.
-CHUNK_ROWS, CHUNK_COLUMNS = 24, 480
+# Rows and columns of the gradients that wait in scratch for their update.
+CHUNK, TALL_CHUNK, TALL_BATCH = UNIT.chunk, UNIT.tall_chunk, UNIT.tall_batch
 # Of a few rows the gradients of so many elements wait, in L1, and w goes by in blocks of so many vectors of rows, fewer
 # where these bytes, which wait in L2 for their update, are not enough. On Zen 5, microseconds of a step at batch 1 of
 # 784-1024x3-10 with 1024 and 2 vectors: 417, 4096 and 2: 387, 4096 and 4: 377, as above 514; 335 with sgd on one row,
@@ -71,11 +70,31 @@ def is_narrow(batch, outputs, by_columns):
 
 
 @kernel(inlined=True)
+def _chunk_of(batch):
+    """Rows and columns of the gradients that wait for their update."""
+    return TALL_CHUNK if batch >= TALL_BATCH else CHUNK
+
+
+@kernel(inlined=True)
+def _waiting(batch, outputs):
+    """Elements that they take."""
+    rows, columns = _chunk_of(batch)
+    return max(CHUNK[0] * CHUNK[1], rows * min(columns, outputs))
+
+
+@kernel(inlined=True)
+def chunk_scratch(batch, outputs, itemsize):
+    """Elements of scratch for the gradients that wait, and for the product that makes them."""
+    rows, columns = _chunk_of(batch)
+    return _waiting(batch, outputs) + panel_of(TN, rows, min(columns, outputs), batch, itemsize)
+
+
+@kernel(inlined=True)
 def _scratch_of_one(batch, inputs, outputs, itemsize):
     """Elements that one thread needs for up to so many rows: a panel, and the gradients that wait."""
     forward = most_panel_of(NN, batch, outputs, inputs, itemsize)
     backward = most_panel_of(NT, batch, inputs, outputs, itemsize)
-    return max(forward, backward + CHUNK_ROWS * CHUNK_COLUMNS)
+    return max(forward, backward + chunk_scratch(batch, outputs, itemsize))
 
 
 @kernel
@@ -144,7 +163,7 @@ def _descend_row(p, g, factor, rate, weight_decay):
 
 
 @kernel(inlined=True)
-def _update_block(r0, r1, j0, j1, params, state, at, x, dz, chunk, batch, inputs, outputs, update, rule):
+def _update_block(r0, r1, j0, j1, params, state, at, x, dz, scratch, batch, inputs, outputs, update, rule):
     """Updates rows r0..r1 and columns j0..j1 of the weight at params[at:] by its gradient, a chunk at a time."""
     if j0 == j1:  # the share of a thread that has no columns
         return
@@ -154,18 +173,21 @@ def _update_block(r0, r1, j0, j1, params, state, at, x, dz, chunk, batch, inputs
                 vector(params, at + i * outputs + j0, j1 - j0), vector(dz, j0, j1 - j0), x[i], rule[0], rule[4]
             )
         return
+    least, most = _chunk_of(batch)
+    waiting = _waiting(batch, outputs)
+    chunk, panel = vector(scratch, 0, waiting), vector(scratch, waiting, scratch.size - waiting)
     if batch <= FEW_TERMS:
         columns = min(j1 - j0, NEAR_ELEMENTS)
         rows = NEAR_ELEMENTS // columns
     else:
-        columns = min(j1 - j0, CHUNK_COLUMNS)
-        rows = max(CHUNK_ROWS, chunk.size // columns // CHUNK_ROWS * CHUNK_ROWS)
+        columns = min(j1 - j0, most)
+        rows = max(least, chunk.size // columns // least * least)
     for r in range(r0, r1, rows):
         for j in range(j0, j1, columns):
             height, width = min(rows, r1 - r), min(columns, j1 - j)
             zero = 0 * r
             rectangle(TN, zero, height, zero, width, chunk, width, vector(x, r, x.size - r), inputs,
-                      vector(dz, j, dz.size - j), outputs, chunk[:0], chunk[:0], inputs, outputs, batch)  # fmt: skip
+                      vector(dz, j, dz.size - j), outputs, chunk[:0], panel, height, width, batch)  # fmt: skip
             if width == outputs:
                 update_part(params, at + r * outputs, chunk, zero, state, height * width, update, rule)
             else:
@@ -174,11 +196,22 @@ def _update_block(r0, r1, j0, j1, params, state, at, x, dz, chunk, batch, inputs
 
 
 @kernel(inlined=True)
+def _keep_block(r0, r1, j0, j1, dw, x, dz, scratch, batch, inputs, outputs):
+    """Rows r0..r1 and columns j0..j1 of the weight's gradient, as many columns at a time as there is scratch for."""
+    _, most = _chunk_of(batch)
+    for j in range(j0, j1, most):
+        rectangle(TN, r0, r1, j, min(j + most, j1), dw, outputs, x, inputs, dz, outputs, dw[:0], scratch, r1 - r0,
+                  min(most, outputs), batch)  # fmt: skip
+
+
+@kernel(inlined=True)
 def _block_rows(batch, outputs, itemsize):
     """Rows of w that the backward pass takes together, in whole vectors of dx."""
     vectors = VECTORS
     if batch <= FEW_TERMS:
         vectors = min(FEW_BLOCK_VECTORS, max(1, FEW_BLOCK_BYTES // (VECTOR_BYTES * outputs)))
+    elif batch >= TALL_BATCH:
+        return TALL_CHUNK[0]
     return vectors * (VECTOR_BYTES // itemsize)
 
 
@@ -187,7 +220,7 @@ def _backward_part(r0, r1, j0, j1, dx, dw, params, state, at, x, dz, scratch, wa
                    rule):  # fmt: skip
     """Rows r0..r1 and columns j0..j1 of the weight's gradient or update, and columns r0..r1 of dx where wanted."""
     needed = panel_of(NT, batch, inputs, outputs, dz.itemsize)
-    panel, chunk = vector(scratch, 0, needed), vector(scratch, needed, CHUNK_ROWS * CHUNK_COLUMNS)
+    panel, behind = vector(scratch, 0, needed), vector(scratch, needed, scratch.size - needed)
     w = vector(params, at, inputs * outputs)
     none = vector(scratch, 0, 0)
     rows = _block_rows(batch, outputs, dz.itemsize)
@@ -200,11 +233,11 @@ def _backward_part(r0, r1, j0, j1, dx, dw, params, state, at, x, dz, scratch, wa
             swapped(r, end, dx, inputs, w, outputs, panel, batch, outputs)
         elif wants_dx:
             zero = 0 * r
-            rectangle(NT, zero, batch, r, end, dx, inputs, dz, outputs, w, outputs, none, panel, batch, inputs, outputs)
+            rectangle(NT, zero, batch, r, end, dx, inputs, dz, outputs, w, outputs, none, panel, batch, end - r, outputs)
         if update == KEEP:
-            rectangle(TN, r, end, j0, j1, dw, outputs, x, inputs, dz, outputs, none, none, inputs, outputs, batch)
+            _keep_block(r, end, j0, j1, dw, x, dz, behind, batch, inputs, outputs)
         else:
-            _update_block(r, end, j0, j1, params, state, at, x, dz, chunk, batch, inputs, outputs, update, rule)
+            _update_block(r, end, j0, j1, params, state, at, x, dz, behind, batch, inputs, outputs, update, rule)
 
 
 @kernel(parallel=True, late=True)

@@ -45,6 +45,8 @@ class _Operands(NamedTuple):
         """The operands of the tile of so many rows that begins at this one."""
         y = builder.gep(self.y, [builder.mul(row, self.ldy)])
         begin = builder.gep(self.begin, [builder.mul(row, self.ldb)])
+        if not UNIT.rows_share:
+            return self._replace(y=y, x=builder.gep(self.x, [builder.mul(row, self.row_x)]), begin=begin)
         packed = builder.icmp_signed("==", self.column_x, I64(0))
         inside = builder.srem(row, I64(PANEL_ROWS))
         in_panel = builder.add(builder.mul(builder.sub(row, inside), self.k), inside)

@@ -19,4 +19,7 @@ AVX512 = Family(
     # GFLOP/s direct and by panels on Zen 5: 254 and 268 at 255 squared, 227 and 239 at 129 squared, in float64 118 and
     # 130, 117 and 125; of rows that begin lines, 279 and 263 at 128x512x512, 267 and 275 at 256 squared.
     panel_rows=(128, 256),
+    # Microseconds of a step of 784-1024x3-10 at batch 1, 32, 256 with 8x480: 839, 5897, 39758; 24x480: 786, 5657,
+    # 39570; 48x480: 809, 6305, 38815; 48x192: 849, 6152, 38809.
+    chunk=(24, 480),
 )

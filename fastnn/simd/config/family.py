@@ -17,6 +17,7 @@ class Family(NamedTuple):
     rows_share: of L2 that rows of x take where they are packed, 0 where they never are.
     packed_rows, packed_columns, packed_terms: the least product whose x is packed.
     panel_rows: from so many rows on w goes by way of a panel: where its rows straddle cache lines, and always.
+    chunk: rows and columns of a weight's gradients that wait for their update; tall_chunk from a batch of tall_batch on.
     group_rows: rows that pass over as many panels as L1 holds, where the terms are few; 0: all, over one at a time.
     """
 
@@ -34,6 +35,9 @@ class Family(NamedTuple):
     packed_terms: int = 0
     panel_rows: tuple[int, int] = (128, 256)
     group_rows: int = 0
+    chunk: tuple[int, int] = (24, 480)
+    tall_chunk: tuple[int, int] = (24, 480)
+    tall_batch: int = 2**62
 
 
 # rows x 3 accumulators + 3 vectors of w + one broadcast of x must fit the registers: 8 rows of 32, 4 of 16.
