@@ -21,19 +21,11 @@ from fastnn._jit import kernel
 from fastnn.checks import aligned_zeros
 from fastnn.kernels.blocks import (
     ALWAYS_PACKED_ROWS,
-    GROUP_ROWS,
     NN,
     NT,
     PACKED_ROWS,
-    PACKS_X,
     TN,
     VECTOR_BYTES,
-    X_COLUMNS,
-    X_ROWS,
-    X_TERMS,
-    block_size,
-    packs_rows,
-    rows_of_block,
 )
 from fastnn.kernels.matmul import (
     FEW_ROWS_NN,
@@ -46,8 +38,8 @@ from fastnn.kernels.matmul import (
     matmul,
     scratch_size,
 )
-from fastnn.simd.few_rows import CONFLICT_BYTES
-from fastnn.simd.host import PANEL_ROWS, TERMS, UNIT, VECTORS
+from fastnn.simd.dots import CONFLICT_BYTES
+from fastnn.simd.host import TERMS, UNIT, VECTORS
 from fastnn.simd.scalar import fma
 from fastnn.simd.views import begins_inside
 

@@ -23,7 +23,8 @@ from numba import prange
 
 from fastnn._jit import kernel
 from fastnn.kernels.blocks import NN, NT, PACKED_ROWS, TN, VECTOR_BYTES, block, block_size
-from fastnn.simd.few_rows import dots, grow, outer
+from fastnn.simd.dots import dots
+from fastnn.simd.few_rows import grow, outer
 from fastnn.simd.host import TERMS, VECTORS
 from fastnn.simd.pack import transpose_block
 from fastnn.simd.pool import release_pool, take_pool, thread_count

@@ -94,7 +94,7 @@ class VectorBuilder:
     def transpose(self, rows: list[Any]) -> list[Any]:
         """As many vectors as lanes, transposed: squares of 16 bytes by unpacking pairs, then pieces of 16 bytes."""
         size = min(16 // self.itemsize, self.lanes)
-        squares = [self._unpacked(rows[at : at + size]) for at in range(0, self.lanes, size)]
+        squares = [self.unpacked(rows[at : at + size]) for at in range(0, self.lanes, size)]
         columns = [self._pieces([square[c] for square in squares], size) for c in range(size)]
         return [columns[c][piece] for piece in range(self.lanes // size) for c in range(size)]
 
@@ -107,7 +107,7 @@ class VectorBuilder:
         pairs = zip(self.interleave(rows[::2]), self.interleave(rows[1::2]), strict=True)
         return [self._pick(list(pair), order[at : at + lanes]) for pair in pairs for at in (0, lanes)]
 
-    def _unpacked(self, rows: list[Any]) -> list[Any]:
+    def unpacked(self, rows: list[Any]) -> list[Any]:
         """Squares of as many elements as there are rows, 2 or 4, transposed side by side."""
         size = len(rows)
         if size == 2:

@@ -12,23 +12,19 @@ import numpy as np
 from numba import types
 
 from fastnn._jit import lowered
-from fastnn.compiler.numba_private import alloca_once, for_range, for_range_slice, ir
+from fastnn.compiler.numba_private import alloca_once, for_range, for_range_slice
 from fastnn.simd import linkage
-from fastnn.simd.emit import I32, I64, VectorBuilder, pointers, whole_and_rest
+from fastnn.simd.emit import I64, VectorBuilder, pointers, whole_and_rest
 from fastnn.simd.scalar import fma
 
 # Rows of w that pass over y together. GB/s at 1 x 1024 x 1024 and 1 x 2048 x 2048 with 4: 86 and 61, 8: 81 and 68, 16:
 # 59 and 55.
 TOGETHER = 8
-# Groups of rows whose dot products grow side by side, since the additions of one wait 4 cycles for each other; and how
-# many vectors ahead they ask for. GB/s on Zen 5 at 1 x 1008 x 1008 with one group 63, with two 74, that ask 90. But
-# rows that lie a multiple of 4 kB apart fight for the same lines of L1: 1 x 1024 x 1024, not aligned, 58 and 28.
-GROUPS, AHEAD, CONFLICT_BYTES = 2, 4, 4096
 # Sums of a column that grow side by side: a step of 256 rows of 3-4-2 3.97 us with one sum, 3.76 with 8.
 CHAINS = 8
 
 
-def _of_row(name: str, y: Any, x: Any, w: Any) -> Any:
+def of_row(name: str, y: Any, x: Any, w: Any) -> Any:
     """Signature and code of (y, y_at, x, x_at, w, w_at, ldw, k, n)."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -82,103 +78,7 @@ linkage.define("grow", "pppiii", _build_grow)
 @lowered(twin=_grow)
 def grow(typingctx: Any, y: Any, y_at: Any, x: Any, x_at: Any, w: Any, w_at: Any, ldw: Any, k: Any, n: Any) -> Any:
     """y[:n] += x[:k] @ w[:k, :n], in flat arrays from the offset beside each."""
-    return _of_row("grow", y, x, w)
-
-
-def _dots(y: Any, y_at: int, x: Any, x_at: int, w: Any, w_at: int, ldw: int, k: int, n: int) -> None:
-    for j in range(n):
-        total = y.dtype.type(0)
-        for p in range(k):
-            total = fma(x[x_at + p], w[w_at + j * ldw + p], total)
-        y[y_at + j] = total
-
-
-def _square(emitter: VectorBuilder, total: Any, x: Any, w: Any, ldw: Any, asks: bool) -> Any:
-    """`total`, a lane a row of w, grown by a square of w, transposed in registers; may ask for what is to its right."""
-    builder = emitter.builder
-    starts = [emitter.at(w, builder.mul(ldw, I64(r))) for r in range(emitter.lanes)]
-    rows = [emitter.load(start) for start in starts]
-    for start in starts if asks else ():
-        emitter.prefetch(emitter.at(start, AHEAD * emitter.lanes), writes=False)
-    for p, column in enumerate(emitter.transpose(rows)):
-        total = emitter.fma(emitter.broadcast(builder.load(emitter.at(x, p))), column, total)
-    return total
-
-
-def _edge(emitter: VectorBuilder, total: Any, x: Any, w: Any, ldw: Any, terms: Any, rows: Any) -> Any:
-    """The same for only so many terms and rows, touching no others."""
-    builder = emitter.builder
-    inside, nothing = emitter.mask(terms), emitter.mask(I64(0))
-    loaded = []
-    for r in range(emitter.lanes):
-        mask = builder.select(builder.icmp_signed("<", I64(r), rows), inside, nothing)
-        loaded.append(emitter.load(emitter.at(w, builder.mul(ldw, I64(r))), mask))
-    factors = emitter.load(x, inside)
-    for p, column in enumerate(emitter.transpose(loaded)):
-        factor = emitter.broadcast(builder.extract_element(factors, I32(p)))
-        # Not only a product with 0: -0 + 0 is 0.
-        total = builder.select(builder.icmp_signed("<", I64(p), terms), emitter.fma(factor, column, total), total)
-    return total
-
-
-def _build_dots(builder: Any, itemsize: int, y: Any, x: Any, w: Any, ldw: Any, k: Any, n: Any) -> None:
-    emitter = VectorBuilder(builder, itemsize)
-    same_lines = builder.icmp_signed("==", builder.srem(ldw, I64(CONFLICT_BYTES // itemsize)), I64(0))
-    with builder.if_else(same_lines) as (one_by_one, together):
-        for choice, groups in ((one_by_one, 1), (together, GROUPS)):
-            band = I64(groups * emitter.lanes)
-            with choice, for_range_slice(builder, I64(0), n, band, intp=I64) as (j, _):
-                left = builder.sub(n, j)
-                rows = builder.select(builder.icmp_signed("<", left, band), left, band)
-                row_w = emitter.at(w, builder.mul(j, ldw))
-                _dots_of_groups(emitter, emitter.at(y, j), x, row_w, ldw, k, rows, groups)
-
-
-def _dots_of_groups(emitter: VectorBuilder, y: Any, x: Any, w: Any, ldw: Any, k: Any, rows: Any, groups: int) -> None:
-    """Up to `groups` groups of as many rows as lanes: a square of each in turn, so that their sums overlap."""
-    builder, lanes = emitter.builder, I64(emitter.lanes)
-    whole, _ = whole_and_rest(emitter, k)
-    full, _ = whole_and_rest(emitter, rows)
-    sums = alloca_once(builder, ir.ArrayType(emitter.type, groups))
-
-    def each_group(end: Any) -> Any:
-        return for_range_slice(builder, I64(0), end, lanes, intp=I64)
-
-    def corner(row: Any, p: Any) -> Any:
-        return emitter.at(w, builder.add(builder.mul(row, ldw), p))
-
-    def total_of(row: Any) -> Any:
-        return builder.gep(sums, [I64(0), I64(0) if groups == 1 else builder.udiv(row, lanes)])
-
-    def grow(row: Any, p: Any) -> None:
-        total = _square(emitter, builder.load(total_of(row)), emitter.at(x, p), corner(row, p), ldw, groups > 1)
-        builder.store(total, total_of(row))
-
-    with each_group(rows) as (row, _):
-        builder.store(emitter.zero, total_of(row))
-    end = builder.select(builder.icmp_signed(">", full, I64(0)), whole, I64(0))
-    with for_range_slice(builder, I64(0), end, lanes, intp=I64) as (p, _):
-        if groups == 1:
-            grow(I64(0), p)
-        else:
-            with each_group(full) as (row, _):
-                grow(row, p)
-    with each_group(rows) as (row, _):
-        begin = builder.select(builder.icmp_signed("<", row, full), whole, I64(0))
-        left = builder.sub(rows, row)
-        with for_range_slice(builder, begin, k, lanes, intp=I64) as (p, _):
-            at = emitter.at(x, p), corner(row, p), ldw
-            builder.store(_edge(emitter, builder.load(total_of(row)), *at, builder.sub(k, p), left), total_of(row))
-        emitter.store(builder.load(total_of(row)), emitter.at(y, row), emitter.mask(left))
-
-
-linkage.define("dots", "pppiii", _build_dots)
-
-
-@lowered(twin=_dots)
-def dots(typingctx: Any, y: Any, y_at: Any, x: Any, x_at: Any, w: Any, w_at: Any, ldw: Any, k: Any, n: Any) -> Any:
-    """y[:n] = x[:k] @ w[:n, :k].T, in flat arrays from the offset beside each: squares of w transposed in registers."""
-    return _of_row("dots", y, x, w)
+    return of_row("grow", y, x, w)
 
 
 def _outer(y: Any, y_at: int, ldy: int, x: Any, x_at: int, ldx: int, w: Any, w_at: int, ldw: int, k: int, rows: int,

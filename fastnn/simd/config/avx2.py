@@ -26,6 +26,8 @@ AVX2 = Family(
     packed_columns=200,
     packed_terms=16,
     panel_rows=(12, 12),
+    # NT against NumPy in turn: 1x784 by 512x784 0.73 for 0.56, 512 squared 0.69 for 0.55, 1,024 squared 0.53 for 0.38.
+    dots_by_lines=True,
     # Milliseconds of the update of a weight of 1024x1024 at batch 256 with 24x480: 15.0, 192x96: 12.5, 96x240: 9.6,
     # 96x480: 8.8, 96x1024: 8.4, 192x1024: 8.3. Rows of x are packed once for all columns of a chunk.
     tall_chunk=(96, 1024),
