@@ -13,7 +13,7 @@ import math
 from numba import prange
 
 from fastnn._jit import kernel
-from fastnn.simd.pool import release_pool, take_pool, thread_count
+from fastnn.simd.pool import part_done, release_pool, take_pool, thread_count
 from fastnn.simd.vecmath import erf, exp, expm1, log, log1p_exp_nonpositive, normal_tail, sigmoid, tanh
 from fastnn.simd.views import begin_together, on_stack, vector
 
@@ -211,6 +211,7 @@ def _forward_parallel(y, z, kind, alpha):
     for part in prange(parts):
         at, end = part * y.size // parts, (part + 1) * y.size // parts
         activation_forward(vector(y, at, end - at), vector(z, at, end - at), kind, alpha)
+        part_done()
 
 
 @kernel

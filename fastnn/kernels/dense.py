@@ -35,7 +35,7 @@ from fastnn.kernels.matmul import (
 from fastnn.kernels.optimizer import KEEP, SGD, update_part
 from fastnn.simd.few_rows import column_sums
 from fastnn.simd.host import UNIT, VECTORS
-from fastnn.simd.pool import release_pool, take_pool, thread_count
+from fastnn.simd.pool import part_done, release_pool, take_pool, thread_count
 from fastnn.simd.scalar import fma
 from fastnn.simd.views import flat, vector
 
@@ -125,6 +125,7 @@ def _forward_parallel(parts, y, z, x, w, b, kind, alpha, scratch, needed, m, n, 
         j0, j1 = share(part, parts, n, lanes) if m <= n else (0 * n, n)
         panel = vector(scratch, part * needed, needed)
         _forward_part(i0, i1, j0, j1, y, z, x, w, b, kind, alpha, panel, m, n, k)
+        part_done()
 
 
 @kernel(late=True)
@@ -250,6 +251,7 @@ def _backward_parallel(parts, dx, dw, params, state, at, x, dz, scratch, needed,
         own = vector(scratch, part * needed, needed)
         _backward_part(r0, r1, j0, j1, dx, dw, params, state, at, x, dz, own, wants_dx, batch, inputs, outputs, update,
                        rule)  # fmt: skip
+        part_done()
 
 
 @kernel(late=True)

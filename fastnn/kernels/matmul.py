@@ -27,7 +27,7 @@ from fastnn.simd.dots import dots
 from fastnn.simd.few_rows import grow, outer
 from fastnn.simd.host import TERMS, VECTORS
 from fastnn.simd.pack import transpose_block
-from fastnn.simd.pool import release_pool, take_pool, thread_count
+from fastnn.simd.pool import part_done, release_pool, take_pool, thread_count
 from fastnn.simd.scalar import fma
 from fastnn.simd.tile import stripe
 from fastnn.simd.views import flat, on_stack, overlap, vector
@@ -176,6 +176,7 @@ def _parallel(parts, form, y, ldy, x, ldx, w, ldw, start, scratch, m, n, k):
         j0, j1 = share(part, parts, n, lanes) if m <= n else (0 * n, n)
         panel = vector(scratch, part * needed, needed)
         rectangle(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, panel, m, n, k)
+        part_done()
 
 
 @kernel(inlined=True)

@@ -19,7 +19,7 @@ import numpy as np
 from numba import float64, prange
 
 from fastnn._jit import kernel
-from fastnn.simd.pool import release_pool, take_pool, thread_count
+from fastnn.simd.pool import part_done, release_pool, take_pool, thread_count
 from fastnn.simd.scalar import fma
 from fastnn.simd.views import vector
 
@@ -215,6 +215,7 @@ def _update_parallel(p, g, state, kind, rule):
     for part in prange(parts):
         at, end = part * p.size // parts, (part + 1) * p.size // parts
         update_part(p, at, g, at, state, end - at, kind, rule)
+        part_done()
 
 
 @kernel(inlined=True)

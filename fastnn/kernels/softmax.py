@@ -15,7 +15,7 @@ import math
 from numba import prange
 
 from fastnn._jit import kernel
-from fastnn.simd.pool import release_pool, take_pool, thread_count
+from fastnn.simd.pool import part_done, release_pool, take_pool, thread_count
 from fastnn.simd.rows import row_dot, row_maximum, row_sum, scale_row, shift_row
 from fastnn.simd.vecmath import exp, exp_nonpositive, log
 from fastnn.simd.views import flat, matrix, on_stack, vector
@@ -184,6 +184,7 @@ def _softmax_parallel(parts, p, logits, scale):
     rows = logits.shape[0]
     for part in prange(parts):
         _softmax_of_rows(p, logits, part * rows // parts, (part + 1) * rows // parts, scale)
+        part_done()
 
 
 @kernel

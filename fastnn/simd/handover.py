@@ -11,7 +11,7 @@ from typing import Any
 from numba import prange, types
 
 from fastnn._jit import kernel, lowered
-from fastnn.simd.pool import release_pool, take_pool
+from fastnn.simd.pool import disown_pool, own_pool
 
 # Words between what one thread writes and what the other does: no line, nor a pair of lines, holds both.
 APART = 32
@@ -75,6 +75,6 @@ def _both(words, rounds, patience):
 @kernel
 def hand_over(words, rounds, patience):
     """So many times there and back, in words (2 APART,) of 0, on two threads; words[APART] tells how many it were."""
-    if take_pool():
+    if own_pool():
         _both(words, rounds, patience)
-        release_pool()
+        disown_pool()

@@ -13,7 +13,7 @@ from fastnn._jit import kernel, lowered
 from fastnn.compiler.numba_private import ir, pointer_to
 from fastnn.simd.emit import lanes_of
 from fastnn.simd.host import UNIT
-from fastnn.simd.pool import release_pool, take_pool
+from fastnn.simd.pool import disown_pool, own_pool
 from fastnn.simd.scalar import fma
 from fastnn.simd.views import vector
 
@@ -104,9 +104,9 @@ def _fma_parallel(buffer, rounds):
 @kernel
 def fma_peak(buffer, rounds):
     """multiply_add_rounds on each row of the buffer, a thread a row."""
-    if buffer.shape[0] > 1 and take_pool():
+    if buffer.shape[0] > 1 and own_pool():
         _fma_parallel(buffer, rounds)
-        release_pool()
+        disown_pool()
     else:
         for part in range(buffer.shape[0]):
             _fma_row(buffer, part, rounds)
@@ -152,9 +152,9 @@ def _stream_parallel(buffer, kind, repeats):
 @kernel
 def stream(buffer, kind, repeats):
     """`repeats` passes of a stream through each row of the buffer, a thread a row; see STREAMS."""
-    if buffer.shape[0] > 1 and take_pool():
+    if buffer.shape[0] > 1 and own_pool():
         _stream_parallel(buffer, kind, repeats)
-        release_pool()
+        disown_pool()
     else:
         for part in range(buffer.shape[0]):
             _stream_row(buffer, part, kind, repeats)

@@ -6,7 +6,7 @@ from numba import prange
 
 from fastnn._jit import kernel
 from fastnn.kernels.matmul import pays_threads, share
-from fastnn.simd.pool import release_pool, take_pool, thread_count
+from fastnn.simd.pool import part_done, release_pool, take_pool, thread_count
 from fastnn.tape.columns import CHUNK, SCRATCH_AT, SCRATCH_SIZE, SHARES, WORK
 from fastnn.tape.walk import forward_rows, gradient_of_rows, inward_rows
 
@@ -39,6 +39,7 @@ def forward_chunks(tape, params, x, workspace, key, begin, part, parts):
 def _forward_parallel(parts, tape, params, x, workspace, key):
     for part in prange(parts):
         forward_chunks(tape, params, x, workspace, key, 0 * part, part, parts)
+        part_done()
 
 
 @kernel(late=True)

@@ -14,7 +14,7 @@ from numba import float64, prange
 from fastnn._jit import by_type, kernel
 from fastnn.kernels.matmul import share
 from fastnn.kernels.residual import add, copy
-from fastnn.simd.pool import release_pool, take_pool
+from fastnn.simd.pool import part_done, release_pool, take_pool
 from fastnn.simd.views import doubles, flat, matrix, vector
 from fastnn.tape.chunks import forward_chunks, gradient_in_chunks, threads_for_rows
 from fastnn.tape.columns import (
@@ -167,6 +167,7 @@ def _share_of_group(part, parts, tape, params, x, y, order, workspace, key, begi
 def _group_parallel(parts, tape, params, x, y, order, workspace, key, begin, at, count, divisor):
     for part in prange(parts):
         _share_of_group(part, parts, tape, params, x, y, order, workspace, key, begin, at, count, divisor)
+        part_done()
 
 
 @kernel(inlined=True, views=True)
@@ -254,6 +255,7 @@ def _forward_share(part, parts, tape, params, x, workspace, key):
 def _forward_parallel(parts, tape, params, x, workspace, key):
     for part in prange(parts):
         _forward_share(part, parts, tape, params, x, workspace, key)
+        part_done()
 
 
 @kernel(late=True)
