@@ -11,6 +11,7 @@ Reference: fastnn.reference.dense.
 
 from __future__ import annotations
 
+import numpy as np
 from numba import prange
 
 from fastnn._jit import kernel
@@ -27,6 +28,7 @@ from fastnn.kernels.matmul import (
     most_panel_of,
     panel_of,
     pays_threads,
+    pieces_of,
     rectangle,
     share,
     swapped,
@@ -35,7 +37,7 @@ from fastnn.kernels.matmul import (
 from fastnn.kernels.optimizer import KEEP, SGD, update_part
 from fastnn.simd.few_rows import column_sums
 from fastnn.simd.host import UNIT, VECTORS
-from fastnn.simd.pool import part_done, release_pool, take_pool, thread_count
+from fastnn.simd.pool import next_piece, part_done, release_pool, take_pool, thread_count
 from fastnn.simd.scalar import fma
 from fastnn.simd.views import flat, vector
 
@@ -119,12 +121,15 @@ def _forward_part(i0, i1, j0, j1, y, z, x, w, b, kind, alpha, panel, m, n, k):
 
 @kernel(parallel=True, late=True)
 def _forward_parallel(parts, y, z, x, w, b, kind, alpha, scratch, needed, m, n, k):
-    lanes = VECTOR_BYTES // z.itemsize
+    lanes, pieces = VECTOR_BYTES // z.itemsize, pieces_of(parts, m, n, k)
     for part in prange(parts):
-        i0, i1 = share(part, parts, m, SHARED_ROWS) if m > n else (0 * m, m)
-        j0, j1 = share(part, parts, n, lanes) if m <= n else (0 * n, n)
         panel = vector(scratch, part * needed, needed)
-        _forward_part(i0, i1, j0, j1, y, z, x, w, b, kind, alpha, panel, m, n, k)
+        piece = next_piece() if pieces > parts else np.int64(part)
+        while piece < pieces:
+            i0, i1 = share(piece, pieces, m, SHARED_ROWS) if m > n else (0 * m, m)
+            j0, j1 = share(piece, pieces, n, lanes) if m <= n else (0 * n, n)
+            _forward_part(i0, i1, j0, j1, y, z, x, w, b, kind, alpha, panel, m, n, k)
+            piece = next_piece() if pieces > parts else pieces
         part_done()
 
 
@@ -218,8 +223,9 @@ def _block_rows(batch, outputs, itemsize):
 
 @kernel(late=True)
 def _backward_part(r0, r1, j0, j1, dx, dw, params, state, at, x, dz, scratch, wants_dx, batch, inputs, outputs, update,
-                   rule):  # fmt: skip
-    """Rows r0..r1 and columns j0..j1 of the weight's gradient or update, and columns r0..r1 of dx where wanted."""
+                   rule, taken):  # fmt: skip
+    """Rows r0..r1 and columns j0..j1 of the weight's gradient or update, and columns r0..r1 of dx where wanted; or of
+    these rows the blocks that are `taken`, as they come, by one thread of several."""
     needed = panel_of(NT, batch, inputs, outputs, dz.itemsize)
     panel, behind = vector(scratch, 0, needed), vector(scratch, needed, scratch.size - needed)
     w = vector(params, at, inputs * outputs)
@@ -228,7 +234,8 @@ def _backward_part(r0, r1, j0, j1, dx, dw, params, state, at, x, dz, scratch, wa
     swaps = wants_dx and is_swapped(batch, inputs, outputs, dz.itemsize)
     if swaps:
         hold_swapped(panel, dz, outputs, batch, outputs)
-    for r in range(r0, r1, rows):
+    r = next_piece() * rows if taken else r0
+    while r < r1:
         end = min(r + rows, r1)
         if swaps:
             swapped(r, end, dx, inputs, w, outputs, panel, batch, outputs)
@@ -239,18 +246,20 @@ def _backward_part(r0, r1, j0, j1, dx, dw, params, state, at, x, dz, scratch, wa
             _keep_block(r, end, j0, j1, dw, x, dz, behind, batch, inputs, outputs)
         else:
             _update_block(r, end, j0, j1, params, state, at, x, dz, behind, batch, inputs, outputs, update, rule)
+        r = next_piece() * rows if taken else end
 
 
 @kernel(parallel=True, late=True)
 def _backward_parallel(parts, dx, dw, params, state, at, x, dz, scratch, needed, wants_dx, batch, inputs, outputs,
                        update, rule):  # fmt: skip
     lanes = VECTOR_BYTES // dz.itemsize
+    taken = wants_dx and batch >= TALL_BATCH
     for part in prange(parts):
-        r0, r1 = share(part, parts, inputs, SHARED_ROWS) if wants_dx else (0 * inputs, inputs)
+        r0, r1 = share(part, parts, inputs, SHARED_ROWS) if wants_dx and not taken else (0 * inputs, inputs)
         j0, j1 = (0 * outputs, outputs) if wants_dx else share(part, parts, outputs, lanes)
         own = vector(scratch, part * needed, needed)
         _backward_part(r0, r1, j0, j1, dx, dw, params, state, at, x, dz, own, wants_dx, batch, inputs, outputs, update,
-                       rule)  # fmt: skip
+                       rule, taken)  # fmt: skip
         part_done()
 
 
@@ -268,7 +277,7 @@ def _backward_large(dx, dw, params, state, at, x, dz, scratch, wants_dx, batch, 
     else:
         zero = 0 * batch
         _backward_part(zero, inputs, zero, outputs, dx, dw, params, state, at, x, dz, scratch, wants_dx, batch, inputs,
-                       outputs, update, rule)  # fmt: skip
+                       outputs, update, rule, False)  # fmt: skip
 
 
 @kernel(inlined=True)

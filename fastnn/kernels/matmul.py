@@ -19,6 +19,7 @@ Regimes, by how often an element of w is used:
 
 from __future__ import annotations
 
+import numpy as np
 from numba import prange
 
 from fastnn._jit import kernel
@@ -27,7 +28,7 @@ from fastnn.simd.dots import dots
 from fastnn.simd.few_rows import grow, outer
 from fastnn.simd.host import TERMS, VECTORS
 from fastnn.simd.pack import transpose_block
-from fastnn.simd.pool import part_done, release_pool, take_pool, thread_count
+from fastnn.simd.pool import next_piece, part_done, release_pool, take_pool, thread_count
 from fastnn.simd.scalar import fma
 from fastnn.simd.tile import stripe
 from fastnn.simd.views import flat, on_stack, overlap, vector
@@ -48,6 +49,8 @@ PARALLEL_MACS = 400_000
 # 400,000 and 260,000, takes 161 us on one thread and 232 on two; of 784-1024x3-10 773 and 784; of 784-2048x3-10, layers
 # of 1.6 and 4.2 million, 4.0 ms and 2.4.
 PARALLEL_FEW = 1_500_000
+# Pieces for each thread, no smaller than so many rows, columns and multiply-adds.
+PIECES, PIECE_ROWS, PIECE_COLUMNS, PIECE_MACS = 4, 64, 192, 1_000_000
 # Scratch that a call from Python takes from the stack: 4.7 us at 64 squared, NT, where the caller allocates it, 2.9 so.
 STACK_ELEMENTS = 256 * 48
 # Threads share rows in units of so many, columns in whole vectors.
@@ -166,16 +169,26 @@ def share(part, parts, size, unit):
     return min(part * units // parts * unit, size), min((part + 1) * units // parts * unit, size)
 
 
+@kernel(inlined=True)
+def pieces_of(parts, m, n, k):
+    """Pieces that so many threads take as they come: a few each, where they are worth it, or one."""
+    most = m // PIECE_ROWS if m > n else n // PIECE_COLUMNS
+    return max(1, min(PIECES, most // parts, m * n * k // (parts * PIECE_MACS))) * parts
+
+
 @kernel(parallel=True, late=True)
 def _parallel(parts, form, y, ldy, x, ldx, w, ldw, start, scratch, m, n, k):
-    """Each thread makes its share of the output: of its columns or its rows, whichever are more."""
-    lanes = VECTOR_BYTES // y.itemsize
+    """Threads make pieces of the output: of its columns or its rows, whichever are more."""
+    lanes, pieces = VECTOR_BYTES // y.itemsize, pieces_of(parts, m, n, k)
     needed = panel_of(form, m, n, k, y.itemsize)
     for part in prange(parts):
-        i0, i1 = share(part, parts, m, SHARED_ROWS) if m > n else (0 * m, m)
-        j0, j1 = share(part, parts, n, lanes) if m <= n else (0 * n, n)
         panel = vector(scratch, part * needed, needed)
-        rectangle(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, panel, m, n, k)
+        piece = next_piece() if pieces > parts else np.int64(part)
+        while piece < pieces:
+            i0, i1 = share(piece, pieces, m, SHARED_ROWS) if m > n else (0 * m, m)
+            j0, j1 = share(piece, pieces, n, lanes) if m <= n else (0 * n, n)
+            rectangle(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, panel, m, n, k)
+            piece = next_piece() if pieces > parts else pieces
         part_done()
 
 
