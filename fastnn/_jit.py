@@ -233,6 +233,26 @@ class CompileClock(Listener):  # type: ignore[misc]
             self.seconds += time.perf_counter() - self._started
 
 
+def _weighted_sums(y: Any, x: Any, w: Any) -> None:
+    for i in range(x.shape[0]):
+        total = y[i]
+        for j in range(x.shape[1]):
+            total += x[i, j] * w[j]
+        y[i] = total if total > 0 else y[i]
+
+
+def compile_seconds() -> float:
+    """What a small function takes to compile here; it is kept nowhere."""
+    numbers = numba.types.float32
+    signature = numba.types.void(numbers[::1], numbers[:, ::1], numbers[::1])
+    seconds = []
+    for _ in range(3):  # the first sets the compiler up
+        begin = time.perf_counter()
+        numba.njit(signature)(_weighted_sums)
+        seconds.append(time.perf_counter() - begin)
+    return min(seconds)
+
+
 @contextmanager
 def compile_clock() -> Iterator[CompileClock]:
     """Measures what numba compiles inside the block; loading a kernel from the disk cache does not count."""

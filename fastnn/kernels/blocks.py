@@ -79,8 +79,10 @@ def _stripe_width(columns, lanes):
 
 @kernel(late=True)
 def block(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, scratch, m, n, k):
-    """Rows i0..i1 and columns j0..j1 of y = start + a product of the given form, m x n; without scratch (see block_size)
-    x and w are read where they lie."""
+    """Rows i0..i1 and columns j0..j1 of y = start + a product of the given form, m x n.
+
+    Without scratch (see block_size) x and w are read where they lie.
+    """
     packs = scratch.size > 0 and packs_rows(m, n, k)
     if scratch.size > 0:
         skipped = to_line(scratch)
@@ -145,7 +147,7 @@ def _group(form, i0, rows, j0, j1, y, ldy, x, x_at, row_x, column_x, w, ldw, sta
                     elif fresh and r == 0:
                         copy_block(panels, panel, columns, w, w_at, ldw, terms, columns)
                     source, w_at, row_w = panels, panel, columns
-            stripe(min(height, rows - r), columns, y, y_at, ldy, begin, begin_at, ldb, x, x_row, row_x, column_x, source,
-                   w_at, row_w, panels, kept_at, terms)  # fmt: skip
+            stripe(min(height, rows - r), columns, y, y_at, ldy, begin, begin_at, ldb, x, x_row, row_x, column_x,
+                   source, w_at, row_w, panels, kept_at, terms)  # fmt: skip
             j += columns
     return j

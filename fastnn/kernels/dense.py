@@ -241,7 +241,9 @@ def _backward_part(r0, r1, j0, j1, dx, dw, params, state, at, x, dz, scratch, wa
             swapped(r, end, dx, inputs, w, outputs, panel, batch, outputs)
         elif wants_dx:
             zero = 0 * r
-            rectangle(NT, zero, batch, r, end, dx, inputs, dz, outputs, w, outputs, none, panel, batch, end - r, outputs)
+            rectangle(
+                NT, zero, batch, r, end, dx, inputs, dz, outputs, w, outputs, none, panel, batch, end - r, outputs
+            )
         if update == KEEP:
             _keep_block(r, end, j0, j1, dw, x, dz, behind, batch, inputs, outputs)
         else:

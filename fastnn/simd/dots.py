@@ -1,9 +1,10 @@
-"""One row times a matrix transposed: dot products with rows of w, a lane a row, at the speed at which they are transposed.
+"""One row times a matrix transposed: dot products with rows of w, a lane a row, as fast as they can be transposed.
 
 Each sum is one chain in the order of k, so that a vector of sums needs the same term of as many rows of w: squares of w
 are transposed in registers. On Zen 3 a line of 8 rows, 512 bytes, takes 32 shuffles, 16 loads that join halves and 16
-multiply-adds, which its ports do in 24 cycles: 61 GB/s at 2.9 GHz, what memory gives by itself, and half of that where a
-sibling thread has half of the ports. OpenBLAS, whose sums are not chains in the order of k, needs no shuffle.
+multiply-adds, which its ports do in 24 cycles: 61 GB/s at 2.9 GHz, what its third cache gives, and half of that where a
+sibling thread has half of the ports. OpenBLAS, whose sums are not chains in the order of k, needs no shuffle. Sums of
+every eighth term would need none either, but tiles then eight times as many sums as there are registers.
 """
 
 from __future__ import annotations
@@ -219,5 +220,3 @@ linkage.define("dots", "pppiii", _build_dots)
 def dots(typingctx: Any, y: Any, y_at: Any, x: Any, x_at: Any, w: Any, w_at: Any, ldw: Any, k: Any, n: Any) -> Any:
     """y[:n] = x[:k] @ w[:n, :k].T, in flat arrays from the offset beside each: squares of w transposed in registers."""
     return of_row("dots", y, x, w)
-
-

@@ -206,7 +206,8 @@ def _build_pack_rows(
         of = [emitter.at(source, builder.mul(builder.add(i, I64(r)), lda)) for r in range(PANEL_ROWS)]
         to = emitter.at(target, builder.mul(i, terms))
         with for_range_slice(builder, I64(0), whole, I64(emitter.lanes), intp=I64) as (j, _):
-            _pack_vectors(emitter, [emitter.load(emitter.at(row, j)) for row in of], emitter.at(to, builder.mul(j, height)))
+            vectors = [emitter.load(emitter.at(row, j)) for row in of]
+            _pack_vectors(emitter, vectors, emitter.at(to, builder.mul(j, height)))
         for r in range(PANEL_ROWS):
             one_by_one(builder.add(i, I64(r)), emitter.at(to, r), whole)
     with for_range_slice(builder, whole_rows, rows, I64(1), intp=I64) as (i, _):

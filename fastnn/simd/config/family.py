@@ -18,7 +18,7 @@ class Family(NamedTuple):
     packed_rows, packed_columns, packed_terms: the least product whose x is packed.
     panel_rows: from so many rows on w goes by way of a panel: where its rows straddle cache lines, and always.
     dots_by_lines: whether one row times a matrix transposed takes a line of 8 rows at a time, or a square.
-    chunk: rows and columns of a weight's gradients that wait for their update; tall_chunk from a batch of tall_batch on.
+    chunk: rows and columns of a weight's gradients that wait for their update; tall_chunk from tall_batch rows on.
     group_rows: rows that pass over as many panels as L1 holds, where the terms are few; 0: all, over one at a time.
     """
 
