@@ -1,225 +1,26 @@
-"""What the kernels are said to do for a call, against loops and sums that share nothing with fastnn.study.work."""
+"""What the kernels are said to do for a call, against sums that share nothing with fastnn.study.work."""
 
 from __future__ import annotations
 
-import json
-import math
-from collections import Counter
-from collections.abc import Iterator
-from itertools import product
-from typing import Any
-
-import numpy as np
 import pytest
-from processes import run_python
 
-from fastnn import _jit, cost
+from fastnn import _jit
 from fastnn.bench.calibration.networks import networks
-from fastnn.checks import aligned_zeros
-from fastnn.kernels import matmul
 from fastnn.kernels.dense import PARALLEL_OUTPUTS
-from fastnn.kernels.matmul import (
-    ALWAYS_PACKED_ROWS,
-    BLOCK_K,
-    FEW_ROWS_NN,
-    FEW_ROWS_NT,
-    FEW_SIDE,
-    FEW_TERMS,
-    NN,
-    NT,
-    PACKED_ROWS,
-    PARALLEL_FEW,
-    PARALLEL_MACS,
-    SWAPPED_SIDE,
-    TINY_MACS,
-    TN,
-)
+from fastnn.kernels.matmul import FEW_ROWS_NN, PARALLEL_FEW, PARALLEL_MACS
 from fastnn.lowering import CHUNK_ROWS, CHUNKED_WORK, SPAN_ROWS
 from fastnn.simd.host import UNIT
 from fastnn.study import work
-from fastnn.study.work import Call, Terms
+from fastnn.study.products import input_gradient, weight_gradient
+from fastnn.study.work import Call
 
 CACHES = 32 * 2**10, 2**20, 32 * 2**20
 LANES = {itemsize: UNIT.bytes // itemsize for itemsize in (4, 8)}
-WIDEST = max(UNIT.tiles)
-NAMES = {NN: "forward", TN: "weight", NT: "input"}
-# Rows, columns and terms of products that are made of tiles, in each form: even and odd ones, less than a vector, more
-# than a block.
-SHAPES = [
-    (5, 7, 9), (8, 48, 16), (13, 33, 65), (40, 64, 100), (64, 112, 130), (127, 50, 3), (300, 10, 784),
-    (PACKED_ROWS - 1, 33, 20), (PACKED_ROWS, 33, 20), (PACKED_ROWS, 64, 20),
-    (ALWAYS_PACKED_ROWS - 1, 64, 20), (ALWAYS_PACKED_ROWS, 64, 20),
-]  # fmt: skip
 
 
 def whole(n: int, itemsize: int = 4) -> int:
     """n, rounded up to whole vectors."""
-    while n % LANES[itemsize]:
-        n += 1
-    return n
-
-
-def tiles(m: int, n: int, itemsize: int) -> Iterator[tuple[int, int]]:
-    """Height in rows and width in vectors of each tile of y (m, n), as they follow one another."""
-    column = 0
-    while column < n:
-        vectors = whole(n - column, itemsize) // LANES[itemsize]
-        width = 2 if vectors == 4 else min(vectors, WIDEST)
-        row = 0
-        while row < m:
-            height = next(height for height in UNIT.tiles[width] if height <= m - row)
-            yield height, width
-            row += height
-        column += width * LANES[itemsize]
-
-
-def assert_tiled(found: Terms, name: str, m: int, n: int, k: int, itemsize: int, straddles: bool) -> None:
-    shapes = list(tiles(m, n, itemsize))
-    assert found[f"{name}, multiply-adds"] == sum(height * width for height, width in shapes) * k
-    assert found[f"{name}, loads"] == sum(height + width for height, width in shapes) * k
-    assert found[f"{name}, loads, straddling"] == straddles * sum(width for _, width in shapes) * k
-    assert found[f"{name}, steps of tiles"] == len(shapes) * k
-    assert found[f"{name}, tiles"] == len(shapes) * len(range(0, k, BLOCK_K))
-
-
-def test_the_widest_tile_is_of_three_vectors() -> None:
-    """What `tiles` above takes for granted where it makes two and two of four."""
-    assert WIDEST == 3
-
-
-@pytest.mark.parametrize("itemsize", [4, 8])
-@pytest.mark.parametrize("form", [NN, TN, NT])
-@pytest.mark.parametrize(("m", "n", "k"), SHAPES)
-def test_a_product_is_made_of_tiles_of_falling_width_and_height(
-    form: int, m: int, n: int, k: int, itemsize: int
-) -> None:
-    found = work._product(form, m, n, k, itemsize)
-    partial = n % LANES[itemsize] > 0
-    packs = form == NT or (form == NN and (m >= ALWAYS_PACKED_ROWS or (m >= PACKED_ROWS and partial)))
-    assert_tiled(found, NAMES[form], m, n, k, itemsize, straddles=partial and form != NT and not packs)
-    assert found[f"{NAMES[form]}, packed"] == (n * k if packs else 0)
-    assert set(found) == {f"{NAMES[form]}, {each}" for each in (
-        "multiply-adds", "loads", "loads, straddling", "steps of tiles", "tiles", "packed")}  # fmt: skip
-
-
-def test_one_tile_of_each_width_by_hand() -> None:
-    for width, heights in UNIT.tiles.items():
-        found = work._product(NN, heights[0], width * LANES[4], 500, 4)
-        assert found == {
-            "forward, multiply-adds": 500 * heights[0] * width, "forward, loads": 500 * (heights[0] + width),
-            "forward, loads, straddling": 0, "forward, steps of tiles": 500, "forward, tiles": 1, "forward, packed": 0,
-        }  # fmt: skip
-
-
-@pytest.mark.parametrize("itemsize", [4, 8])
-@pytest.mark.parametrize("form", [NN, TN, NT])
-def test_vectors_hold_no_fewer_multiply_adds_than_the_mathematics_and_as_many_where_they_are_full(
-    form: int, itemsize: int
-) -> None:
-    lanes = LANES[itemsize]
-    full = [(m, vectors * lanes, k) for m in (4, 17, 130) for vectors in (1, 2, 3, 4, 5, 7) for k in (30, 600)]
-    for m, n, k in [*SHAPES, *full]:
-        macs = work._product(form, m, n, k, itemsize)[f"{NAMES[form]}, multiply-adds"] * lanes
-        exact = cost.product(m, n, k, itemsize).macs
-        swapped = f"{NAMES[form]}, swapped" in work._product(form, m, n, k, itemsize)
-        assert macs == exact if (m if swapped else n) % lanes == 0 else macs > exact
-
-
-def in_plain_python() -> None:
-    """What the kernels call for each product, and what is counted of it; prints both. No product is made."""
-    assert _jit.DISABLED
-    done: Counter[str] = Counter()
-
-    def stripe(rows: int, columns: int, *operands: Any) -> None:
-        terms = operands[-1]
-        for height, width in tiles(rows, columns, itemsize):
-            done["multiply-adds"] += terms * height * width
-            done["loads"] += terms * (height + width)
-            done["steps of tiles"] += terms
-            done["tiles"] += 1
-
-    def copied(*arguments: Any) -> None:
-        done["packed"] += arguments[-2] * arguments[-1]
-
-    for name, replacement in {
-        "stripe": stripe, "copy_block": copied, "transpose_block": copied,
-        "grow": lambda *arguments: done.update({"passing by": arguments[-2] * arguments[-1]}),
-        "dots": lambda *arguments: done.update({"passing by": arguments[-2] * arguments[-1]}),
-        "outer": lambda *arguments: done.update({"passing by": math.prod(arguments[-3:])}),
-    }.items():  # fmt: skip
-        setattr(matmul, name, replacement)
-    compared = []
-    for form, (m, n, k), itemsize in product(NAMES, [*SHAPES, *FEW_AND_SWAPPED], LANES):
-        done.clear()
-        x, w, y = (aligned_zeros(math.prod(shape), np.dtype(f"f{itemsize}")).reshape(shape) for shape in (
-            (k, m) if form == TN else (m, k), (n, k) if form == NT else (k, n), (m, n)))  # fmt: skip
-        scratch = np.zeros(matmul.scratch_size(form, m, n, k, itemsize, 1), y.dtype)
-        if form == TN:
-            # As the dense layer makes it, without a panel.
-            empty = scratch[:0]
-            matmul.rectangle(form, 0, m, 0, n, y.ravel(), n, x.ravel(), m, w.ravel(), n, empty, empty, m, n, k)
-        else:
-            matmul.product(y, x, w, scratch, form)
-        counted = work._product(form, m, n, k, itemsize)
-        told = {name: counted.get(f"{NAMES[form]}, {name}", 0) for name in DONE}
-        told["packed"] += counted.get(f"{NAMES[form]}, swapped", 0)
-        compared.append([[form, m, n, k, itemsize], told, {name: done[name] for name in DONE}])
-    print(json.dumps(compared))
-
-
-DONE = "multiply-adds", "loads", "steps of tiles", "tiles", "packed", "passing by"
-FEW_AND_SWAPPED = [
-    (1, 200, 130), (FEW_ROWS_NN, 130, 200), (FEW_ROWS_NN + 1, 130, 200),
-    (FEW_ROWS_NT, 50, 40), (FEW_ROWS_NT + 1, 50, 40), (70, FEW_SIDE, FEW_TERMS), (70, FEW_SIDE, FEW_TERMS + 1),
-    (16, 130, 140), (40, 200, 300), (17, 130, 140),
-]  # fmt: skip
-
-
-def test_what_is_counted_is_what_the_kernels_do() -> None:
-    """Their own way through blocks, panels and stripes, in plain Python, where each of their calls can be seen."""
-    compared = run_python("import test_study_work; test_study_work.in_plain_python()", NUMBA_DISABLE_JIT="1")
-    assert len(compared) == len(NAMES) * len([*SHAPES, *FEW_AND_SWAPPED]) * len(LANES)
-    for case, told, done in compared:
-        assert told == done, case
-    assert all(any(done[name] for _, _, done in compared) for name in DONE)
-
-
-def test_tiny_products_are_counted_by_the_scalar() -> None:
-    assert work._product(NN, 5, 4, TINY_MACS // 20, 4) == {
-        "forward, scalar multiply-adds": TINY_MACS // 20 * 20,
-        "forward, scalar outputs": 20,
-    }
-    assert "forward, multiply-adds" in work._product(NN, 5, 4, TINY_MACS // 20 + 1, 4)
-
-
-@pytest.mark.parametrize(
-    ("form", "m", "n", "k", "rows"),
-    [
-        # Rows of w, each once for every row of y; with NT rows of w are columns of y.
-        (NN, FEW_ROWS_NN, FEW_SIDE + 1, FEW_SIDE, FEW_ROWS_NN * FEW_SIDE),
-        (NT, FEW_ROWS_NT, 50, 40, FEW_ROWS_NT * 50),
-        # Rows of y, each once for every term.
-        (TN, 70, FEW_SIDE + 1, FEW_TERMS, 70 * FEW_TERMS),
-    ],
-)
-def test_a_few_rows_pass_by_one_by_one(form: int, m: int, n: int, k: int, rows: int) -> None:
-    found = work._product(form, m, n, k, 4)
-    assert found == {
-        f"{NAMES[form]}, passing by": m * n * k,
-        f"{NAMES[form]}, passing by, rows": rows,
-        f"{NAMES[form]}, passing by, straddling": 0 if form == NT else m * n * k,
-    }
-    more = (m, n, k + 1) if form == TN else (m + 1, n, k)
-    assert f"{NAMES[form]}, passing by" not in work._product(form, *more, 4)
-
-
-def test_a_gradient_of_the_input_is_swapped_where_its_rows_fill_vectors() -> None:
-    m, n, k = LANES[4], SWAPPED_SIDE + 5, SWAPPED_SIDE
-    found = work._product(NT, m, n, k, 4)
-    assert_tiled(found, "input", n, m, k, 4, straddles=False)
-    assert found["input, swapped"] == m * k + m * n
-    assert "input, packed" not in found
-    assert "input, swapped" not in work._product(NT, m, n, SWAPPED_SIDE - 1, 4)
+    return n + -n % LANES[itemsize]
 
 
 # Networks -------------------------------------------------------------------------------------------------------------
@@ -253,8 +54,8 @@ def test_a_step_is_a_forward_pass_a_loss_and_three_products_a_layer_but_the_firs
     assert {name: step[name] for name in forward if name != "call, forward"} == {
         name: amount for name, amount in forward.items() if name != "call, forward"
     }
-    gradients = [work._product(NT, batch, i, o, 4) for i, o in ((130, 33), (33, 9))]
-    updates = [work._product(TN, i, o, batch, 4) for i, o in ((70, 130), (130, 33), (33, 9))]
+    gradients = [input_gradient(batch, i, o, 4) for i, o in ((130, 33), (33, 9))]
+    updates = [weight_gradient(i, o, batch, 4) for i, o in ((70, 130), (130, 33), (33, 9))]
     for name, products in (("input", gradients), ("weight", updates)):
         expected = {term: sum(each.get(term, 0) for each in products) for term in {t for p in products for t in p}}
         assert {term: amount for term, amount in step.items() if term.startswith(f"{name},")} == expected

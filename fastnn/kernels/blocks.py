@@ -72,7 +72,7 @@ def terms_of_block(k):
 
 
 @kernel(inlined=True)
-def _stripe_width(columns, lanes):
+def stripe_width(columns, lanes):
     """Columns of the next stripe: as wide as a tile can be, but of four vectors two, which beats three and one."""
     return 2 * lanes if VECTORS * lanes < columns <= (VECTORS + 1) * lanes else min(columns, VECTORS * lanes)
 
@@ -110,11 +110,21 @@ def block(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, scratch, m, n, k)
 
 
 @kernel(inlined=True)
-def _packs_panel(form, rows, w, ldw, lanes):
-    """Whether so many rows of y are worth a panel of w."""
-    if form == NT or rows >= ALWAYS_PACKED_ROWS:
-        return True
-    return rows >= PACKED_ROWS and (ldw % lanes > 0 or begins_inside(w, VECTOR_BYTES))
+def packs_panel(form, rows, straddles):
+    """Whether so many rows of y are worth a panel of w, whose rows may straddle cache lines."""
+    return form == NT or rows >= ALWAYS_PACKED_ROWS or (rows >= PACKED_ROWS and straddles)
+
+
+@kernel(inlined=True)
+def copies_panel(form, rows, columns, lanes):
+    """Whether the first of so many rows of a stripe copy w to its panel while they are multiplied."""
+    return KEEPS_PANELS and form != NT and rows >= PANEL_ROWS and columns % lanes == 0 and columns > lanes
+
+
+@kernel(inlined=True)
+def is_grouped(terms):
+    """Whether so few terms are summed that the panels of several stripes stay in L1, and GROUP_ROWS pass over them."""
+    return GROUP_ROWS > 0 and 2 * terms <= TERMS
 
 
 @kernel
@@ -122,24 +132,24 @@ def _group(form, i0, rows, j0, j1, y, ldy, x, x_at, row_x, column_x, w, ldw, sta
     """Stripes of y from column j0 on, some rows at a time; panels are made where they are `fresh`. Returns where it
     ended."""
     lanes = VECTOR_BYTES // y.itemsize
-    packs = panels.size > 0 and _packs_panel(form, rows, w, ldw, lanes)
+    straddles = ldw % lanes > 0 or begins_inside(w, VECTOR_BYTES)
+    packs = panels.size > 0 and packs_panel(form, rows, straddles)
     group, height = VECTORS * lanes, rows
-    if packs and GROUP_ROWS > 0 and 2 * terms <= TERMS:
+    if packs and is_grouped(terms):
         group, height = TERMS // max(terms, 1) * group, GROUP_ROWS
     begin, ldb = (start, 0) if p == 0 else (y, ldy)
     j = j0
     for r in range(0, rows, height):
         x_row = x_at + r * (row_x if column_x > 0 else terms)
         j = j0
-        while j < j1 and j - j0 + _stripe_width(j1 - j, lanes) <= group:
-            columns = _stripe_width(j1 - j, lanes)
+        while j < j1 and j - j0 + stripe_width(j1 - j, lanes) <= group:
+            columns = stripe_width(j1 - j, lanes)
             y_at = (i0 + r) * ldy + j
             begin_at = y_at if p > 0 else j if start.size > 0 else -1
             source, w_at, row_w, kept_at = w, p * ldw + j, ldw, -1
             if packs:
                 panel = panel_at + (j - j0) * terms
-                whole = KEEPS_PANELS and columns % lanes == 0 and columns > lanes and min(height, rows) >= PANEL_ROWS
-                if fresh and r == 0 and form != NT and whole:
+                if fresh and r == 0 and copies_panel(form, min(height, rows), columns, lanes):
                     kept_at = panel
                 else:
                     if fresh and r == 0 and form == NT:

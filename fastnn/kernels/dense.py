@@ -85,6 +85,17 @@ def _waiting(batch, outputs):
 
 
 @kernel(inlined=True)
+def chunk_shape(batch, outputs, columns):
+    """Rows and columns of the gradients that wait together, of so many columns of the weight."""
+    if batch <= FEW_TERMS:
+        wide = min(columns, NEAR_ELEMENTS)
+        return NEAR_ELEMENTS // wide, wide
+    least, most = _chunk_of(batch)
+    wide = min(columns, most)
+    return max(least, _waiting(batch, outputs) // wide // least * least), wide
+
+
+@kernel(inlined=True)
 def chunk_scratch(batch, outputs, itemsize):
     """Elements of scratch for the gradients that wait, and for the product that makes them."""
     rows, columns = _chunk_of(batch)
@@ -179,15 +190,9 @@ def _update_block(r0, r1, j0, j1, params, state, at, x, dz, scratch, batch, inpu
                 vector(params, at + i * outputs + j0, j1 - j0), vector(dz, j0, j1 - j0), x[i], rule[0], rule[4]
             )
         return
-    least, most = _chunk_of(batch)
     waiting = _waiting(batch, outputs)
     chunk, panel = vector(scratch, 0, waiting), vector(scratch, waiting, scratch.size - waiting)
-    if batch <= FEW_TERMS:
-        columns = min(j1 - j0, NEAR_ELEMENTS)
-        rows = NEAR_ELEMENTS // columns
-    else:
-        columns = min(j1 - j0, most)
-        rows = max(least, chunk.size // columns // least * least)
+    rows, columns = chunk_shape(batch, outputs, j1 - j0)
     for r in range(r0, r1, rows):
         for j in range(j0, j1, columns):
             height, width = min(rows, r1 - r), min(columns, j1 - j)
@@ -211,7 +216,7 @@ def _keep_block(r0, r1, j0, j1, dw, x, dz, scratch, batch, inputs, outputs):
 
 
 @kernel(inlined=True)
-def _block_rows(batch, outputs, itemsize):
+def block_rows(batch, outputs, itemsize):
     """Rows of w that the backward pass takes together, in whole vectors of dx."""
     vectors = VECTORS
     if batch <= FEW_TERMS:
@@ -230,7 +235,7 @@ def _backward_part(r0, r1, j0, j1, dx, dw, params, state, at, x, dz, scratch, wa
     panel, behind = vector(scratch, 0, needed), vector(scratch, needed, scratch.size - needed)
     w = vector(params, at, inputs * outputs)
     none = vector(scratch, 0, 0)
-    rows = _block_rows(batch, outputs, dz.itemsize)
+    rows = block_rows(batch, outputs, dz.itemsize)
     swaps = wants_dx and is_swapped(batch, inputs, outputs, dz.itemsize)
     if swaps:
         hold_swapped(panel, dz, outputs, batch, outputs)

@@ -2,36 +2,34 @@
 
 fastnn.cost counts what the mathematics asks for; this counts what the kernels do: whole vectors where columns do not
 fill them, passes over w by register tiles of falling height, rows of w that straddle cache lines, panels that are
-packed, threads that are started. It asks the kernels themselves which way a product goes.
+packed, threads that are started. It asks the kernels themselves which way a layer goes.
 
-    B batch   I inputs   O outputs   M, N, K rows, columns and terms of a product
-    NN forward   TN gradient of the weight, updated   NT gradient of the input
+What a product takes is in fastnn.study.products.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from fastnn import cost
 from fastnn.kernels import dense, matmul
-from fastnn.kernels.matmul import NN, NT, TN
+from fastnn.kernels.blocks import NN, NT
 from fastnn.lowering import CHUNK_ROWS, CHUNKED_WORK, SPAN_ROWS, WORK_OF_VALUE
-from fastnn.simd.host import UNIT, VECTORS
+from fastnn.simd.host import UNIT
+from fastnn.study.products import (
+    Terms,
+    input_gradient,
+    parts,
+    product,
+    summed,
+    times,
+    uncompiled,
+    weight_gradient,
+    weight_gradient_of_rows,
+)
 
-Terms = dict[str, float]
-FORMS = {NN: "forward", TN: "weight", NT: "input"}
-
-
-def _uncompiled(kernel: Callable[..., Any]) -> Callable[..., Any]:
-    """Its Python function: networks on paper have more multiply-adds than an int64 holds, and nothing compiles."""
-    return getattr(kernel, "py_func", kernel)
-
-
-_is_few, _is_swapped = map(_uncompiled, (matmul.is_few, matmul.is_swapped))
-_pays_threads, _is_narrow = map(_uncompiled, (matmul.pays_threads, dense.is_narrow))
+_pays_threads, _is_narrow = map(uncompiled, (matmul.pays_threads, dense.is_narrow))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,19 +82,7 @@ def work(call: Call, caches: Sequence[int]) -> Terms:
     if call.phase == "step":
         elements = call.batch * _whole(call.sizes[-1], call.itemsize)
         found.append({"loss, elements": elements, "loss, rows": call.batch})
-    return _sum(found)
-
-
-def _sum(found: Iterable[Terms]) -> Terms:
-    total: defaultdict[str, float] = defaultdict(float)
-    for terms in found:
-        for name, amount in terms.items():
-            total[name] += amount
-    return dict(total)
-
-
-def _times(factor: float, terms: Terms) -> Terms:
-    return {name: factor * amount for name, amount in terms.items()}
+    return summed(found)
 
 
 def _in_chunks(layers: Layers, unit: int, call: Call, caches: Sequence[int]) -> Terms:
@@ -104,17 +90,9 @@ def _in_chunks(layers: Layers, unit: int, call: Call, caches: Sequence[int]) -> 
     threads = call.threads if _pays_threads(call.batch, call.batch * call.work) else 1
     units = -(-call.batch // unit)
     busiest = -(-units // min(threads, units)) / units
-    chunks = _parts(call.batch, CHUNK_ROWS)
-    each = [_times(count * busiest, layers(call, rows, 1, caches)) for rows, count in chunks]
-    return _sum([{"threads started": threads > 1}, *each])
-
-
-def _parts(size: int, most: int) -> Iterator[tuple[int, int]]:
-    """Parts of at most so many that a size is made of, and how often each occurs."""
-    if size >= most:
-        yield most, size // most
-    if size % most:
-        yield size % most, 1
+    chunks = parts(call.batch, CHUNK_ROWS)
+    each = [times(count * busiest, layers(call, rows, 1, caches)) for rows, count in chunks]
+    return summed([{"threads started": threads > 1}, *each])
 
 
 def _whole(n: int, itemsize: int) -> int:
@@ -124,17 +102,17 @@ def _whole(n: int, itemsize: int) -> int:
 
 
 def _forward_layers(call: Call, rows: int, threads: int, caches: Sequence[int]) -> Terms:
-    return _sum(_forward(call, rows, *layer, threads, caches) for layer in call.layers)
+    return summed(_forward(call, rows, *layer, threads, caches) for layer in call.layers)
 
 
 def _backward_layers(call: Call, rows: int, threads: int, caches: Sequence[int]) -> Terms:
-    return _sum(
+    return summed(
         _backward(call, rows, *layer, threads, caches, wants_dx=index > 0) for index, layer in enumerate(call.layers)
     )
 
 
 def _step_layers(call: Call, rows: int, threads: int, caches: Sequence[int]) -> Terms:
-    return _sum(layers(call, rows, threads, caches) for layers in (_forward_layers, _backward_layers))
+    return summed(layers(call, rows, threads, caches) for layers in (_forward_layers, _backward_layers))
 
 
 Layers = Callable[[Call, int, int, Sequence[int]], Terms]
@@ -151,12 +129,12 @@ def _forward(call: Call, rows: int, inputs: int, outputs: int, threads: int, cac
     macs = rows * inputs * outputs
     share = _share(rows, outputs, macs, threads, by_columns=rows <= outputs)
     shared: list[Terms] = [
-        _product(NN, rows, outputs, inputs, call.itemsize),
+        product(NN, rows, outputs, inputs, call.itemsize),
         _beyond("forward", call, inputs * outputs, caches),
         {"outputs": rows * _whole(outputs, call.itemsize)},
     ]
     alone: Terms = {"threads started": share < 1, "outputs that change cores": rows * outputs * (1 - share)}
-    return _sum([{_layer("forward", macs): 1}, alone, _times(share, _sum(shared))])
+    return summed([{_layer("forward", macs): 1}, alone, times(share, summed(shared))])
 
 
 def _backward(
@@ -165,12 +143,12 @@ def _backward(
     weights, macs = inputs * outputs, rows * inputs * outputs
     share = _share(rows, outputs, macs * (2 if wants_dx else 1), threads, by_columns=not wants_dx)
     shared: list[Terms] = [
-        _product(TN, inputs, outputs, rows, call.itemsize),
+        *_gradients(call, rows, inputs, outputs, wants_dx),
         _beyond("update", call, weights, caches),
         {"updates": weights},
     ]
     if wants_dx:
-        shared += [_product(NT, rows, inputs, outputs, call.itemsize), {"gradients of inputs": rows * inputs}]
+        shared.append({"gradients of inputs": rows * inputs})
     # Both passes give each thread the same columns of w, or it comes from the core that updated it.
     forward = _share(rows, outputs, macs, threads, by_columns=rows <= outputs)
     stays = share == forward and (share == 1 or not (wants_dx or rows > outputs))
@@ -179,7 +157,16 @@ def _backward(
         "threads started": share < 1,
         "weights that change cores": 0 if stays else weights * (1 - 1 / threads),
     }
-    return _sum([{_layer("backward", macs): 1}, alone, _times(share, _sum(shared))])
+    return summed([{_layer("backward", macs): 1}, alone, times(share, summed(shared))])
+
+
+def _gradients(call: Call, rows: int, inputs: int, outputs: int, wants_dx: bool) -> Iterator[Terms]:
+    """Of the products that make them."""
+    yield (weight_gradient_of_rows if call.in_chunks else weight_gradient)(inputs, outputs, rows, call.itemsize)
+    if wants_dx and call.in_chunks:
+        yield product(NT, rows, inputs, outputs, call.itemsize)
+    elif wants_dx:
+        yield input_gradient(rows, inputs, outputs, call.itemsize)
 
 
 def _layer(pass_name: str, macs: int) -> str:
@@ -199,48 +186,3 @@ def _beyond(pass_name: str, call: Call, weights: int, caches: Sequence[int]) -> 
         f"beyond L{level}, {pass_name}": weights * call.itemsize * max(0.0, 1 - size / call.working_set)
         for level, size in enumerate(caches, start=1)
     }
-
-
-def _product(form: int, m: int, n: int, k: int, itemsize: int) -> Terms:
-    """Of one product, by the way that the kernels take."""
-    name, macs = FORMS[form], m * n * k
-    straddles = form != NT and n * itemsize % UNIT.bytes > 0
-    if macs <= matmul.TINY_MACS:
-        return {f"{name}, scalar multiply-adds": macs, f"{name}, scalar outputs": m * n}
-    if _is_few(form, m, n, k):
-        rows = m * (n if form == NT else k)
-        passing = f"{name}, passing by"
-        return {passing: macs, f"{passing}, rows": rows, f"{passing}, straddling": macs * straddles}
-    if form == NT and _is_swapped(m, n, k, itemsize):
-        return _tiles(name, n, m, k, itemsize, straddles=False) | {f"{name}, swapped": m * k + m * n}
-    packs = form == NT or (form == NN and m >= matmul.PACKED_ROWS and (straddles or m >= matmul.ALWAYS_PACKED_ROWS))
-    return _tiles(name, m, n, k, itemsize, straddles and not packs) | {f"{name}, packed": n * k * packs}
-
-
-def _tiles(name: str, m: int, n: int, k: int, itemsize: int, straddles: bool) -> Terms:
-    """Of stripes of y as wide as a tile, each from top to bottom by tiles of falling height, a block of k at a time."""
-    shapes: list[tuple[int, int, int]] = []
-    for width, stripes in _stripes(-(-n * itemsize // UNIT.bytes)):
-        left = m
-        for height in UNIT.tiles[width]:
-            shapes.append((height, width, stripes * (left // height)))
-            left %= height
-    return {
-        f"{name}, multiply-adds": k * sum(count * height * width for height, width, count in shapes),
-        f"{name}, loads": k * sum(count * (height + width) for height, width, count in shapes),
-        f"{name}, loads, straddling": straddles * k * sum(count * width for _, width, count in shapes),
-        f"{name}, steps of tiles": k * sum(count for _, _, count in shapes),
-        f"{name}, tiles": -(-k // matmul.BLOCK_K) * sum(count for _, _, count in shapes),
-    }
-
-
-def _stripes(vectors: int) -> Iterator[tuple[int, int]]:
-    """Widths of stripes in vectors, and how many there are of each; four vectors are two and two."""
-    whole, rest = divmod(vectors, VECTORS)
-    if rest == 1 and whole and VECTORS > 2:
-        yield 2, 2
-        whole, rest = whole - 1, 0
-    if whole:
-        yield VECTORS, whole
-    if rest:
-        yield rest, 1
