@@ -20,6 +20,7 @@ from fastnn.kernels import activation as functions
 from fastnn.kernels import loss as losses
 from fastnn.kernels import matmul as products
 from fastnn.kernels import softmax as normalizers
+from fastnn.kernels.blocks import NN, NT, TN
 from fastnn.losses import MSE, BinaryCrossEntropy, BinaryCrossEntropyWithLogits, CrossEntropy, Hinge, Loss
 
 REDUCTIONS = ("mean", "sum", "none")
@@ -95,7 +96,7 @@ def matmul(
     """
     if transpose_x and transpose_w:
         raise ValueError("both are transposed; compute matmul(w, x).T instead")
-    form = products.TN if transpose_x else products.NT if transpose_w else products.NN
+    form = TN if transpose_x else NT if transpose_w else NN
     if out is not None and not (DISABLED or DEBUG) and _product_without_checks(out, x, w, form):
         return out
     x, w = _as_factors(x, w)

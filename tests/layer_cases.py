@@ -17,7 +17,7 @@ from limits import Array, Arrays, activation_derivative, activation_value, chain
 from fastnn import cost
 from fastnn._jit import most_threads
 from fastnn.kernels import activation as activations
-from fastnn.kernels import dense, matmul
+from fastnn.kernels import blocks, dense, matmul
 from fastnn.kernels.optimizer import KEEP, NO_RULE
 from fastnn.reference import activation as reference_activation
 from fastnn.reference import dense as reference_dense
@@ -39,13 +39,13 @@ class Product(Case):
         return {name: draw(self.data, shape, self.dtype, rng) for name, shape in zip("xwb", (x, w, start), strict=True)}
 
     def outputs(self, inputs: Arrays) -> Arrays:
-        form = getattr(matmul, self.form)
+        form = getattr(blocks, self.form)
         size = matmul.scratch_size(form, self.m, self.n, self.k, np.dtype(self.dtype).itemsize, most_threads())
         return {"y": unwritten((self.m, self.n), self.dtype), "scratch": unwritten((size,), self.dtype)}
 
     def bind(self, inputs: Arrays, outputs: Arrays) -> Callable[[], Any]:
         x, w = inputs["x"], inputs["w"]
-        form = getattr(matmul, self.form)
+        form = getattr(blocks, self.form)
         return partial(matmul.matmul, outputs["y"].reshape(-1), self.n, x.reshape(-1), x.shape[1], w.reshape(-1),
                        w.shape[1], inputs["b"], outputs["scratch"], form, self.m, self.n, self.k)  # fmt: skip
 

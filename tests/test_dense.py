@@ -10,6 +10,7 @@ from layer_cases import DenseBackward, DenseForward
 from limits import Array
 
 from fastnn.kernels import activation, dense, matmul
+from fastnn.kernels.blocks import NN, NT
 from fastnn.kernels.optimizer import KEEP, NO_RULE
 
 EMPTY = {dtype: np.empty(0, dtype) for dtype in ("float32", "float64")}
@@ -124,8 +125,8 @@ def test_nan_in_a_row_reaches_that_row_alone_and_every_weight_of_its_input(name:
 @pytest.mark.parametrize("itemsize", [4, 8])
 @pytest.mark.parametrize(("inputs", "outputs"), [(300, 2000), (2000, 300), (784, 128), (130, 10), (4, 3)])
 def test_scratch_for_a_batch_is_enough_for_every_shorter_one(inputs: int, outputs: int, itemsize: int) -> None:
-    needs = [matmul.panel_of(matmul.NT, rows, inputs, outputs, itemsize) for rows in range(1, 701)]
-    needs_forward = [matmul.panel_of(matmul.NN, rows, outputs, inputs, itemsize) for rows in range(1, 701)]
+    needs = [matmul.panel_of(NT, rows, inputs, outputs, itemsize) for rows in range(1, 701)]
+    needs_forward = [matmul.panel_of(NN, rows, outputs, inputs, itemsize) for rows in range(1, 701)]
     chunks = [dense.chunk_scratch(rows, outputs, itemsize) for rows in range(1, 701)]
     for batch in (1, 2, 3, 7, 8, 15, 16, 17, 25, 31, 33, 36, 40, 47, 48, 50, 64, 256, 513, 700):
         has = dense.dense_scratch(batch, inputs, outputs, itemsize, 1)

@@ -36,6 +36,7 @@ from fastnn import Dropout, LayerNorm, Residual, RMSNorm, _jit, lowering
 from fastnn.kernels import activation, dense, optimizer, softmax
 from fastnn.kernels import matmul as products
 from fastnn.kernels.activation import silu
+from fastnn.kernels.blocks import NN
 from fastnn.kernels.dropout import NO_KEY
 from fastnn.simd import views
 from fastnn.tape import chunks, columns, spans
@@ -115,7 +116,7 @@ def test_debug_mode_trains_the_same_and_catches_what_lies_outside() -> None:
 def parallel_twins_in_plain_python() -> None:
     x, w, none = np.arange(12.0), np.arange(8.0), np.empty(0)
     y = np.empty(6)
-    products._parallel(1, products.NN, y, 2, x, 4, w, 2, none, none, 3, 2, 4)
+    products._parallel(1, NN, y, 2, x, 4, w, 2, none, none, 3, 2, 4)
     assert np.array_equal(y.reshape(3, 2), x.reshape(3, 4) @ w.reshape(4, 2))
     z = np.empty(6)
     dense._forward_parallel(1, z, z, x, w, none, activation.RELU, 0.0, none, 0, 3, 2, 4)
@@ -237,7 +238,7 @@ def in_walls() -> None:
 
 def over_the_wall() -> None:
     short = guarded(np.zeros(8, np.float32), at_end=True)
-    products.matmul(short, 4, short, 4, short, 4, short, short, products.NN, 3, 4, 4)
+    products.matmul(short, 4, short, 4, short, 4, short, short, NN, 3, 4, 4)
 
 
 @needs.compiled_kernels

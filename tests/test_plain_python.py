@@ -11,6 +11,7 @@ from processes import run_python
 import fastnn
 from fastnn import machine
 from fastnn.kernels import matmul as products
+from fastnn.kernels.blocks import NN, NT
 from fastnn.simd import handover, peak
 
 
@@ -63,12 +64,12 @@ def words_between_threads() -> None:
 def products_from_python() -> None:
     x, w = np.random.default_rng(1).normal(size=(5, 6)), np.random.default_rng(2).normal(size=(6, 7))
     y = np.empty((5, 7))
-    assert products.try_product(y, x, w, products.NN)
+    assert products.try_product(y, x, w, NN)
     assert np.allclose(y, x @ w)
-    assert products.try_product(y, x, np.ascontiguousarray(w.T), products.NT)
+    assert products.try_product(y, x, np.ascontiguousarray(w.T), NT)
     assert np.allclose(y, x @ w)
-    assert not products.try_product(y, x, w[:4].copy(), products.NN)
-    assert not products.try_product(x, x, np.eye(6), products.NN)
+    assert not products.try_product(y, x, w[:4].copy(), NN)
+    assert not products.try_product(x, x, np.eye(6), NN)
 
 
 def run() -> None:

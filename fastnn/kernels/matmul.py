@@ -23,7 +23,6 @@ import numpy as np
 from numba import prange
 
 from fastnn._jit import kernel
-from fastnn.kernels.blocks import NN as NN  # the forms are known from here
 from fastnn.kernels.blocks import NT, PACKED_ROWS, TN, VECTOR_BYTES, block, block_size
 from fastnn.simd.dots import dots
 from fastnn.simd.few_rows import grow, outer

@@ -4,7 +4,7 @@ A parallel region is entered only by the thread that takes the pool; whoever fin
 bits are the same. Nobody waits, cores are never oversubscribed, and the workqueue layer, which aborts the process when
 two threads enter it at once, is safe to use from many Python threads.
 
-Where another process has a core, a thread of ours waits there for its time slice, some milliseconds, and all others wait
+Where another process has a core, a thread of ours waits there for its time slice, some milliseconds, and all wait
 for it: a step of 784-128-10 at batch 32, 0.23 ms on one thread, took 16 ms on two with one core of two busy. So each
 thread tells when it is done, and where the first was done with its share long before the last, the pool rests: regions
 run on one thread for a while, and longer each time that it happens again.
@@ -104,20 +104,15 @@ def disown_pool(typingctx: Any) -> Any:
 
 
 def _get(place: int) -> int:
-    return _state[place]
+    return 0
 
 
 def _put(place: int, value: int) -> None:
-    _state[place] = value
+    return None
 
 
 def _add(place: int, value: int) -> int:
-    _state[place] += value
-    return _state[place] - value
-
-
-def _lower(place: int, value: int) -> None:
-    _state[place] = min(_state[place], value)
+    return 0
 
 
 def _place(builder: Any, place: Any) -> Any:
@@ -159,7 +154,7 @@ def add_state(typingctx: Any, place: Any, value: Any) -> Any:
     return types.int64(types.intp, types.int64), codegen
 
 
-@lowered(twin=_lower)
+@lowered(twin=_put)
 def lower_state(typingctx: Any, place: Any, value: Any) -> Any:
     """The lesser of it and the value."""
 
