@@ -10,10 +10,12 @@ import pytest
 from fastnn._jit import kernel
 from fastnn.simd.clock import nanoseconds
 from fastnn.simd.pool import (
+    ENOUGH,
+    GAINED,
     LEAST_REST,
+    LOSS,
     MOST_REST,
     REST,
-    RESTLESS,
     RESTS_UNTIL,
     get_state,
     next_piece,
@@ -43,6 +45,7 @@ def _region(before, after):  # type: ignore[no-untyped-def]
 
 @kernel
 def _set_rest(rest, until):  # type: ignore[no-untyped-def]
+    put_state(GAINED, 0)
     put_state(REST, rest)
     put_state(RESTS_UNTIL, until)
 
@@ -68,7 +71,7 @@ def rested() -> Iterator[None]:
 def test_a_pool_rests_after_a_thread_was_late_and_longer_each_time() -> None:
     rests = []
     for _ in range(10):
-        had, rest = _region(0, 20 * RESTLESS)
+        had, rest = _region(0, 2 * LOSS)
         assert had
         rests.append(rest)
         assert not _region(0, 0)[0], "a pool that rests was had"
@@ -82,10 +85,16 @@ def _end_rest():  # type: ignore[no-untyped-def]
     put_state(RESTS_UNTIL, 0)
 
 
-def test_short_waits_and_short_parts_of_a_region_are_no_reason_to_rest() -> None:
+def test_gains_make_up_for_losses() -> None:
     # Another process may have the core at any one time.
-    assert any(_region(0, RESTLESS // 10)[1] <= 0 for _ in range(50))
-    assert any(_region(10 * RESTLESS, 2 * RESTLESS)[1] <= 0 for _ in range(50))
+    assert any(_region(0, LOSS // 10)[1] <= 0 for _ in range(50)), "a thread that wakes up is no reason to rest"
+    assert any(_region(3 * LOSS, 2 * LOSS)[1] <= 0 for _ in range(50))
+    _set_rest(LEAST_REST, 0)
+    for _ in range(50):
+        _region(2 * ENOUGH, 0)
+    had, rest = _region(0, 3 * LOSS)
+    assert had
+    assert rest <= 0, "one loss after many gains"
 
 
 def test_pieces_are_counted_from_the_beginning_of_each_region() -> None:

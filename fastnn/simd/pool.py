@@ -6,8 +6,9 @@ two threads enter it at once, is safe to use from many Python threads.
 
 Where another process has a core, a thread of ours waits there for its time slice, some milliseconds, and all wait
 for it: a step of 784-128-10 at batch 32, 0.23 ms on one thread, took 16 ms on two with one core of two busy. So each
-thread tells when it is done, and where the first was done with its share long before the last, the pool rests: regions
-run on one thread for a while, and longer each time that it happens again.
+thread tells when it is done. Where the first was done after t and the last after t + w, one thread would have taken about
+2 t: the region gained t - w. Where gains and losses of late come to a loss, the pool rests: regions run on one thread for
+a while, and longer each time that it happens again.
 """
 
 from __future__ import annotations
@@ -35,15 +36,17 @@ add_symbol(_SYMBOL, ctypes.addressof(_owner))
 
 
 # What else is known of it, int64 each: the piece of work to be taken next; when the region began, and when the first
-# thread was done with its part; how long the pool rests when it is to, and until when. Nanoseconds.
-NEXT, BEGUN, FIRST_DONE, REST, RESTS_UNTIL = range(5)
-PLACES = 5
+# thread was done with its part; what regions gained of late; how long the pool rests when it is to, and until when.
+# All but the first in nanoseconds.
+NEXT, BEGUN, FIRST_DONE, GAINED, REST, RESTS_UNTIL = range(6)
+PLACES = 6
 _STATE_SYMBOL = "fastnn_pool_state"
 _state = (ctypes.c_int64 * PLACES)()
 add_symbol(_STATE_SYMBOL, ctypes.addressof(_state))
 FAR = 2**62
-# A wait so long is no thread's that wakes up (50 us), but one's that waits for a time slice (3 to 4 ms).
-RESTLESS = 300_000
+# A loss of less than a time slice (3 to 4 ms), but of more than threads that wake up cost (50 us); gains that make up
+# for two of them.
+LOSS, ENOUGH = 1_000_000, 8_000_000
 LEAST_REST, MOST_REST = 10_000_000, 640_000_000
 
 
@@ -194,13 +197,16 @@ def part_done():
 
 @kernel
 def release_pool():
-    """Give the pool back; it rests where the region was waiting for a thread most of the time."""
+    """Give the pool back; it rests where regions of late were no gain."""
     now = nanoseconds()
-    waited = now - min(get_state(FIRST_DONE), now)
-    if waited >= RESTLESS and 2 * waited >= now - get_state(BEGUN):
+    first = min(get_state(FIRST_DONE), now)
+    gained = min(get_state(GAINED) + (first - get_state(BEGUN)) - (now - first), ENOUGH)
+    if gained < -LOSS:
         rest = min(max(2 * get_state(REST), LEAST_REST), MOST_REST)
         put_state(REST, rest)
         put_state(RESTS_UNTIL, now + rest)
-    elif now - get_state(RESTS_UNTIL) > MOST_REST:
+        gained = 0 * gained
+    elif gained == ENOUGH:
         put_state(REST, 0)
+    put_state(GAINED, gained)
     disown_pool()
