@@ -156,7 +156,7 @@ class Watch:
         column_x, w, _, ldw, _, panel_at, terms = operands[9:]
         itemsize = w.itemsize
         straddles = panel_at < 0 and ldw % LANES[itemsize] > 0 and np.may_share_memory(w, self.w)
-        for height, width in tiles(rows, columns, itemsize, packed=column_x == 0, copies=panel_at >= 0):
+        for height, width in tiles(rows, columns, itemsize, packed=column_x < 0, copies=panel_at >= 0):
             self.done["multiply-adds"] += terms * height * width
             self.done["loads"] += terms * (height + width)
             self.done["loads, straddling"] += straddles * terms * width

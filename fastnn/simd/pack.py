@@ -2,8 +2,8 @@
 
 A plain loop copies rows of 48 floats one by one: LLVM's own loop moves four vectors at a time and leaves the rest.
 
-A panel holds PANEL_ROWS rows of x side by side, term after term, as a tile reads them; the next one begins PANEL_ROWS
-times so many terms behind it, also where rows are missing at the end.
+A panel holds PANEL_ROWS rows of x side by side, term after term, as a tile reads them; the next one begins so many
+terms, of PANEL_ROWS elements each, behind it, also where rows are missing at the end.
 """
 
 from __future__ import annotations
@@ -117,9 +117,7 @@ def transpose_block(
     return _of_blocks("transpose", t, a)
 
 
-# Rows of a matrix whose pieces go to a panel together: as many as fill a line of it in float32. Panels of 256 terms lie
-# 4 kB apart, and their lines fight for one place in L1: the product TN of 256 squared, against NumPy, 0.91 row by row
-# and 1.0 so.
+# Rows of a matrix whose pieces go to a panel together: as many as fill a line of it in float32.
 TOGETHER = 4
 # Powers of two that the rows of a panel are made of, falling.
 PIECES = [1 << bit for bit in reversed(range(PANEL_ROWS.bit_length())) if PANEL_ROWS >> bit & 1]
@@ -179,7 +177,7 @@ linkage.define("pack_columns", "ppiiii", _build_pack_columns)
 def pack_columns(
     typingctx: Any, t: Any, t_at: Any, terms: Any, a: Any, a_at: Any, lda: Any, rows: Any, columns: Any
 ) -> Any:
-    """Panels of `terms` terms: column j of a is row j of x, its row i term i; flat arrays, as copy_block has them."""
+    """Panels `terms` terms apart: column j of a is row j of x, its row i term i; arrays as copy_block has them."""
     return _of_blocks("pack_columns", t, a)
 
 
@@ -235,5 +233,5 @@ linkage.define("pack_rows", "ppiiii", _build_pack_rows)
 def pack_rows(
     typingctx: Any, t: Any, t_at: Any, terms: Any, a: Any, a_at: Any, lda: Any, rows: Any, columns: Any
 ) -> Any:
-    """Panels of `terms` terms: row i of a is row i of x, its column j term j; flat arrays, as copy_block has them."""
+    """Panels `terms` terms apart: row i of a is row i of x, its column j term j; arrays as copy_block has them."""
     return _of_blocks("pack_rows", t, a)

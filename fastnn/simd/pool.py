@@ -6,9 +6,9 @@ two threads enter it at once, is safe to use from many Python threads.
 
 Where another process has a core, a thread of ours waits there for its time slice, some milliseconds, and all wait
 for it: a step of 784-128-10 at batch 32, 0.23 ms on one thread, took 16 ms on two with one core of two busy. So each
-thread tells when it is done. Where the first was done after t and the last after t + w, one thread would have taken about
-2 t: the region gained t - w. Where gains and losses of late come to a loss, the pool rests: regions run on one thread for
-a while, and longer each time that it happens again.
+thread tells when it is done. Where the first was done after t and the last after t + w, one thread would have taken
+about 2 t: the region gained t - w. Where gains and losses of late come to a loss, the pool rests: regions run on one
+thread for a while, and longer each time that it happens again.
 """
 
 from __future__ import annotations

@@ -42,14 +42,14 @@ class _Operands(NamedTuple):
     panel: Any
 
     def of_row(self, builder: Any, row: Any) -> _Operands:
-        """The operands of the tile of so many rows that begins at this one."""
+        """The operands of the rows from this one on; of packed x, whose column_x is negative, inside of a panel."""
         y = builder.gep(self.y, [builder.mul(row, self.ldy)])
         begin = builder.gep(self.begin, [builder.mul(row, self.ldb)])
         if not UNIT.rows_share:
             return self._replace(y=y, x=builder.gep(self.x, [builder.mul(row, self.row_x)]), begin=begin)
-        packed = builder.icmp_signed("==", self.column_x, I64(0))
+        packed = builder.icmp_signed("<", self.column_x, I64(0))
         inside = builder.srem(row, I64(PANEL_ROWS))
-        in_panel = builder.add(builder.mul(builder.sub(row, inside), self.k), inside)
+        in_panel = builder.sub(inside, builder.mul(builder.sub(row, inside), self.column_x))
         x = builder.gep(self.x, [builder.select(packed, in_panel, builder.mul(row, self.row_x))])
         return self._replace(y=y, x=x, begin=begin, column_x=builder.select(packed, I64(PANEL_ROWS), self.column_x))
 
@@ -206,8 +206,8 @@ def _stripe(rows: int, columns: int, y: Any, y_at: int, ldy: int, begin: Any, be
                 panel[panel_at + p * columns + c] = w[w_at + p * ldw + c]
     for r in range(rows):
         x_row, step = x_at + r * row_x, column_x
-        if column_x == 0:
-            x_row, step = x_at + r // PANEL_ROWS * PANEL_ROWS * k + r % PANEL_ROWS, PANEL_ROWS
+        if column_x < 0:
+            x_row, step = x_at - r // PANEL_ROWS * PANEL_ROWS * column_x + r % PANEL_ROWS, PANEL_ROWS
         for c in range(columns):
             total = begin[begin_at + r * ldb + c] if begin_at >= 0 else y.dtype.type(0)
             for p in range(k):
@@ -220,7 +220,7 @@ def _emit_rows(tiles: list[_TileBuilder], rows: Any, operands: _Operands, from_z
     """The rows in tiles of falling height; the last tile of the list is one row."""
     builder = tiles[0].builder
     to_the_right = tiles[0].at(operands.y, tiles[0].vectors * tiles[0].lanes)
-    packed = builder.icmp_signed("==", operands.column_x, I64(0))
+    packed = builder.icmp_signed("<", operands.column_x, I64(0))
     done: Any = I64(0)
     if keeps:
         done, operands = _emit_first(tiles, rows, operands, from_zero, last)
@@ -291,8 +291,9 @@ def stripe(typingctx: Any, rows: Any, columns: Any, y: Any, y_at: Any, ldy: Any,
     """y[r, c] = begin[r, c] + x[r, :k] . w[:k, c] for r < rows, c < columns, at most as many as three vectors hold.
 
     All arrays are flat, the stripe's first element at the offset beside each; begin_at = -1 begins from zero. x[r, p]
-    lies at r * row_x + p * column_x, so x is read transposed by exchanging the two; with row_x = 1, column_x = 0 in
-    panels, as pack_rows and pack_columns make them. Where panel_at is not -1, the first rows copy w there for the rest.
+    lies at r * row_x + p * column_x, so x is read transposed by exchanging the two; with row_x = 1 and a negative
+    column_x in panels -column_x terms apart, as pack_rows and pack_columns make them. Where panel_at is not -1, the
+    first rows copy w there for the rest.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
