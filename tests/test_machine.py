@@ -16,7 +16,7 @@ from bench_rows import private_words
 
 from fastnn import machine
 from fastnn.machine import Ceilings, Level
-from fastnn.simd import handover, peak
+from fastnn.simd import caches, handover, peak
 
 ALL = numba.config.NUMBA_NUM_THREADS
 
@@ -40,25 +40,13 @@ def test_description_is_plausible() -> None:
         assert size is None or 2**13 <= size <= 2**31
 
 
-def test_caches_are_unknown_where_the_system_has_no_such_folder(
+def test_levels_are_measured_where_the_system_says_nothing_of_caches(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(machine, "CACHE_FOLDER", tmp_path / "none")
+    monkeypatch.setattr(caches, "CACHE_FOLDER", tmp_path / "none")
     monkeypatch.setattr(platform, "system", lambda: "Linux")
-    assert machine.caches() == {"L1d": None, "L2": None, "L3": None}
+    assert machine.description()["caches"] == {"L1d": None, "L2": None, "L3": None}
     assert [name for name, _, _ in machine._level_sizes(1)] == ["L1", "L2", "L3", "DRAM"]
-
-
-def test_caches_are_read_from_the_systems_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(machine, "CACHE_FOLDER", tmp_path)
-    monkeypatch.setattr(platform, "system", lambda: "Linux")
-    entries = [("1", "Data", "48K"), ("1", "Instruction", "32K"), ("2", "Unified", "2048K"), ("3", "Unified", "32M")]
-    for index, values in enumerate(entries):
-        folder = tmp_path / f"index{index}"
-        folder.mkdir()
-        for name, value in zip(("level", "type", "size"), values, strict=True):
-            (folder / name).write_text(value + "\n")
-    assert machine.caches() == {"L1d": 48 * 2**10, "L2": 2 * 2**20, "L3": 32 * 2**20}
 
 
 @pytest.mark.parametrize("threads", sorted({1, ALL}))
@@ -85,7 +73,7 @@ class MadeUpMachine:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0.0
         monkeypatch.setattr(machine, "time", self)
-        monkeypatch.setattr(machine, "caches", lambda: machine.ASSUMED_CACHES)
+        monkeypatch.setattr(machine, "sane_caches", lambda: caches.ASSUMED_CACHES)
         monkeypatch.setattr(peak, "fma_peak", lambda buffer, rounds: self.take(rounds * self.ROUND))
         monkeypatch.setattr(peak, "stream", lambda buffer, kind, rounds: self.take(rounds * self.ROUND))
         monkeypatch.setattr(peak, "first", lambda array: self.take(self.FIRST))

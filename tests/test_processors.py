@@ -15,15 +15,17 @@ import pytest
 from case import DTYPES
 from processes import ROOT, run_python
 from test_matmul import FORMS, operands
+from test_pack import assert_packed
 
 from fastnn.kernels import matmul as products
 from fastnn.simd.host import UNIT
 
 
 def bits_of_products() -> dict[str, str]:
-    """Hexadecimal bytes of products that meet tiles, edges and blocks."""
+    """Hexadecimal bytes of products that meet tiles, edges, panels and packed rows."""
     bits = {}
-    for form, dtype, (m, n, k) in product(FORMS, DTYPES, ((1, 1, 1), (9, 50, 33), (17, 70, 129), (33, 65, 17))):
+    shapes = ((1, 1, 1), (9, 50, 33), (17, 70, 129), (33, 65, 17), (35, 211, 33))
+    for form, dtype, (m, n, k) in product(FORMS, DTYPES, shapes):
         x, w = operands(form, m, n, k, dtype)
         y = np.full((m, n), np.nan, dtype)
         scratch = np.full(products.scratch_size(FORMS[form], m, n, k, y.itemsize, 1), np.nan, dtype)
@@ -35,6 +37,7 @@ def bits_of_products() -> dict[str, str]:
 
 
 def in_another_processor() -> None:
+    assert_packed()
     print(json.dumps({"unit": UNIT.name, "bits": bits_of_products()}))
 
 

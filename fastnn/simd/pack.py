@@ -119,8 +119,14 @@ def transpose_block(
 
 # Rows of a matrix whose pieces go to a panel together: as many as fill a line of it in float32.
 TOGETHER = 4
-# Powers of two that the rows of a panel are made of, falling.
-PIECES = [1 << bit for bit in reversed(range(PANEL_ROWS.bit_length())) if PANEL_ROWS >> bit & 1]
+
+
+def _pieces(most: int) -> list[int]:
+    """Powers of two, none above `most`, that the rows of a panel are made of, falling."""
+    pieces: list[int] = []
+    while sum(pieces) < PANEL_ROWS:
+        pieces.append(min(most, 1 << (PANEL_ROWS - sum(pieces)).bit_length() - 1))
+    return pieces
 
 
 def _move(emitter: VectorBuilder, value: Any, to: Any) -> None:
@@ -158,7 +164,7 @@ def _build_pack_columns(
             with for_range_slice(builder, I64(0), whole, height, intp=I64) as (j, _):
                 for of, to in lines:
                     at = 0
-                    for size in PIECES:
+                    for size in _pieces(emitter.lanes):
                         piece = pointer_to(ir.VectorType(emitter.element, size))
                         place = builder.bitcast(emitter.at(emitter.at(of, j), at), piece)
                         _move(emitter, builder.load(place, align=itemsize), emitter.at(panel_of(to, j), at))
@@ -216,7 +222,7 @@ def _build_pack_rows(
 def _pack_vectors(emitter: VectorBuilder, rows: list[Any], to: Any) -> None:
     """A vector of each row of a panel, in turn."""
     first = 0
-    for size in PIECES:
+    for size in _pieces(emitter.lanes):
         for at, vector in enumerate(emitter.interleave(rows[first : first + size])):
             for lane in range(0, emitter.lanes, size):
                 picked = ir.Constant(ir.VectorType(I32, size), list(range(lane, lane + size)))
