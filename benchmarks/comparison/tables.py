@@ -14,7 +14,7 @@ from fastnn.bench.table import interval, si
 Row = dict[str, Any]
 
 
-def _table(*headings: str) -> Table:
+def headed_table(*headings: str) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     for index, heading in enumerate(headings):
         table.add_column(heading, justify="right" if index else "left", no_wrap=True)
@@ -40,7 +40,7 @@ def _group_table(heading: str, rows: Sequence[Row], peers: Sequence[str]) -> Tab
     shown = [name for name in peers if any(name in row["peers"] for row in rows)]
     # Where most of the work is transcendental, a rate of the rest says nothing.
     rated = not any(row["transcendentals"] for row in rows)
-    table = _table(heading, "time", "nopython", *(["GFLOP/s", "% peak"] if rated else []), "% floor", *shown)
+    table = headed_table(heading, "time", "nopython", *(["GFLOP/s", "% peak"] if rated else []), "% floor", *shown)
     for row in rows:
         refused = row["verdict"] == "refused"
         table.add_row(
@@ -82,7 +82,7 @@ def _standing(ratios: dict[str, dict[str, dict[str, float]]]) -> Row:
 
 def summary_table(rows: Sequence[Row]) -> Table:
     headings = "against", "group", "dtype", "thr", "rows", "x ours", "x nopython", "ahead", "behind", "worst", "at"
-    table = _table(*headings)
+    table = headed_table(*headings)
     for line in summary(rows):
         heads = (str(line[name]) for name in ("peer", "group", "dtype", "threads", "rows"))
         means = (f"{line['mean'][way]:.3g}" for way in WAYS)

@@ -1,0 +1,1 @@
+"""Constants that measurement decided, each beside its neighbours; see benchmarks/tuning.py."""

@@ -1,0 +1,48 @@
+"""The process of one value of a constant: python benchmarks/tuning_worker.py CHANGE THREADS
+
+    {"do": "prepare", "kind": ..., "about": {...}}     -> {"residual": error of the first call over its limit}
+    {"do": "time", "phase": "call", "calls": n}        -> {"seconds": ...}
+
+CHANGE is that of tuned.variant, as text. See fastnn.bench.peers.worker.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import comparison  # noqa: F401  the cases of the tests can be imported from here on
+from tuned.variant import Change, make_at_import
+
+
+class Worker:
+    """Holds one workload at a time."""
+
+    def prepare(self, kind: str, about: dict[str, Any]) -> dict[str, float]:
+        from tuned.workloads import calls_of, of_request
+
+        case = of_request(kind, about)
+        inputs = case.inputs()
+        outputs = case.outputs(inputs)
+        self._run = calls_of(case, inputs, outputs)
+        self._run(1)
+        residual = case.residual(inputs, outputs)
+        if not residual <= 1:
+            raise ValueError(f"{case}: error over limit, against the reference: {residual:.3g}")
+        return {"residual": residual}
+
+    def time(self, phase: str, calls: int) -> dict[str, float]:
+        from fastnn.bench.measuring import seconds_of
+
+        return {"seconds": seconds_of(self._run, calls)}
+
+
+def main(change: str) -> None:
+    make_at_import(Change.of_text(change))
+    from fastnn.bench.peers.worker import serve
+
+    serve(Worker)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
