@@ -93,8 +93,6 @@ def of_kernels() -> Iterator[Constant]:
     yield Constant("FEW_SIDE", MATMUL, (64, 256),
                    products("NN", *((1, n, n) for n in sides), *((3, n, n) for n in sides[1:3])),
                    lambda value, case: case.n >= value)  # fmt: skip
-    yield Constant("SWAPPED_SIDE", MATMUL, (64, 256), products("NT", *((16, n, n) for n in sides)),
-                   lambda value, case: case.n >= value)  # fmt: skip
     tiny = (3, 4, 5), (4, 4, 5), (5, 5, 5), (1, 16, 10), (4, 10, 4)
     yield Constant("TINY_MACS", MATMUL, (50, 200), products("NN", *tiny), lambda value, case: macs(case) <= value)
     shared = (32, 96, 96), (64, 64, 64), (64, 80, 80), (64, 96, 96)
@@ -130,6 +128,10 @@ def of_family(unit: Family = UNIT) -> Iterator[Constant]:
     yield field("unrolled", neighbours=(1, 2, 8) if unit.unrolled == 4 else (1, 4),
                 cases=products("NN", (32, 512, 512), (128, 128, 128)))  # fmt: skip
     yield field("dots_by_lines", neighbours=(True, False), cases=products("NT", *WIDE))
+    side = unit.swapped_side
+    swapped = products("NT", *((16, n, n) for n in around(side, 1 / 2, 3 / 4, 1, 3 / 2)))
+    yield field("swapped_side", neighbours=(side // 2, 2 * side), cases=swapped,
+                takes=lambda value, case: case.n >= value)  # fmt: skip
     yield from of_chunks(unit, field)
 
 

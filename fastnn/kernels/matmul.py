@@ -26,7 +26,7 @@ from fastnn._jit import kernel
 from fastnn.kernels.blocks import NT, PACKED_ROWS, TN, VECTOR_BYTES, block, block_size
 from fastnn.simd.dots import dots
 from fastnn.simd.few_rows import grow, outer
-from fastnn.simd.host import TERMS, VECTORS
+from fastnn.simd.host import TERMS, UNIT, VECTORS
 from fastnn.simd.pack import transpose_block
 from fastnn.simd.pool import next_piece, part_done, release_pool, take_pool, thread_count
 from fastnn.simd.scalar import fma
@@ -41,7 +41,7 @@ FEW_ROWS_NN, FEW_SIDE, FEW_ROWS_NT = 3, 128, 2
 FEW_TERMS = 3
 # NT is made as y.T = w @ x.T, so many rows of w at a time, where x and y are less to transpose than w. GFLOP/s on Zen 5
 # by panels of w and so: 202 and 252 at 32x1024x1024, 169 and 192 at 16x512x512, but 83 and 48 at 4x512x512.
-SWAPPED_SIDE, SWAPPED_ROWS = 128, 48
+SWAPPED_SIDE, SWAPPED_ROWS = UNIT.swapped_side, 48
 # Two threads against one on Zen 4: 0.89 times as fast at 131,000 multiply-adds, 1.17 at 262,000, 1.34 at 393,000, 1.88
 # at 8.4 million; by itself, on an idle machine. Weights that change cores, and a busy machine, want some more.
 PARALLEL_MACS = 400_000

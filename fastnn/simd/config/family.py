@@ -19,6 +19,7 @@ class Family(NamedTuple):
     panel_rows: from so many rows on w goes by way of a panel: where its rows straddle cache lines, and always.
     dots_by_lines: whether one row times a matrix transposed takes a line of 8 rows at a time, or a square.
     chunk: rows and columns of a weight's gradients that wait for their update; tall_chunk from tall_batch rows on.
+    swapped_side: sides of w from which on an NT of few rows is made as y.T = w @ x.T.
     group_rows: rows that pass over as many panels as L1 holds, where the terms are few; 0: all, over one at a time.
     """
 
@@ -37,6 +38,7 @@ class Family(NamedTuple):
     panel_rows: tuple[int, int] = (128, 256)
     group_rows: int = 0
     dots_by_lines: bool = False
+    swapped_side: int = 128
     chunk: tuple[int, int] = (24, 480)
     tall_chunk: tuple[int, int] = (24, 480)
     tall_batch: int = 2**62
