@@ -1,6 +1,8 @@
-"""The tables of the README from the two files that benchmarks/compare_kernels.py writes:
+"""The tables of the README from the files that benchmarks/compare_kernels.py writes:
 
-python benchmarks/readme_table.py bench_results/FILE.json bench_results/FILE-steps.json
+python benchmarks/readme_table.py bench_results/FILE.json bench_results/FILE-steps.json ...
+
+Kernels first; steps may lie in several files, as of one thread and of two.
 """
 
 from __future__ import annotations
@@ -37,9 +39,10 @@ def _nearest(ratios: dict[str, float]) -> str:
     return f"{ratios[peer]:.3g}x {peer}"
 
 
-def steps_table(document: Document) -> str:
+def steps_table(documents: Sequence[Document]) -> str:
     """A line a network: our step and how many times as long the fastest peer takes, at each batch and thread count."""
-    steps = [row for row in document["benchmarks"] if row["phase"] == "step" and "ratio_to" in row]
+    rows = [row for document in documents for row in document["benchmarks"]]
+    steps = [row for row in rows if row["phase"] == "step" and "ratio_to" in row]
     found = {(row["name"], row["threads"], row["batch"]): row for row in steps}
     cells = sorted({(row["threads"], row["batch"]) for row in steps})
     ratios = {key: {peer: r["median"] for peer, r in row["ratio_to"].items()} for key, row in found.items()}
@@ -69,10 +72,12 @@ def kernels_table(document: Document, names: Sequence[str], rate: bool) -> str:
     return _lines(["kernel", "time", *(["GFLOP/s", "of peak"] if rate else []), *peers], lines)
 
 
-def tables(kernels: Document, steps: Document) -> list[str]:
-    """All that the README shows, in its order."""
-    return [steps_table(steps), kernels_table(kernels, PRODUCTS, True), kernels_table(kernels, OTHERS, False)]
+def tables(kernels: Document, *steps: Document) -> list[str]:
+    """All that the README shows, in its order; kernels as far as they were timed."""
+    timed = {row["name"] for row in kernels["rows"]}
+    shown = [names for names in (PRODUCTS, OTHERS) if timed.issuperset(names)]
+    return [steps_table(steps), *(kernels_table(kernels, names, names is PRODUCTS) for names in shown)]
 
 
 if __name__ == "__main__":
-    print("\n\n".join(tables(*(json.loads(Path(file).read_text(encoding="utf-8")) for file in sys.argv[1:3]))))
+    print("\n\n".join(tables(*(json.loads(Path(file).read_text(encoding="utf-8")) for file in sys.argv[1:]))))
