@@ -85,7 +85,7 @@ def stripe_width(columns, lanes):
 def block(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, scratch, m, n, k):
     """Rows i0..i1 and columns j0..j1 of y = start + a product of the given form, m x n.
 
-    Without scratch (see block_size) x and w are read where they lie.
+    Without scratch (see block_size), which NT always has, x and w are read where they lie.
     """
     packs = scratch.size > 0 and packs_rows(m, n, k)
     if scratch.size > 0:

@@ -260,7 +260,7 @@ def _backward_part(r0, r1, j0, j1, dx, dw, params, state, at, x, dz, scratch, wa
 def _backward_parallel(parts, dx, dw, params, state, at, x, dz, scratch, needed, wants_dx, batch, inputs, outputs,
                        update, rule):  # fmt: skip
     lanes = VECTOR_BYTES // dz.itemsize
-    taken = wants_dx and batch >= TALL_BATCH
+    taken = parts > 1 and wants_dx and batch >= TALL_BATCH
     for part in prange(parts):
         r0, r1 = share(part, parts, inputs, SHARED_ROWS) if wants_dx and not taken else (0 * inputs, inputs)
         j0, j1 = (0 * outputs, outputs) if wants_dx else share(part, parts, outputs, lanes)

@@ -172,6 +172,8 @@ def share(part, parts, size, unit):
 @kernel(inlined=True)
 def pieces_of(parts, m, n, k):
     """Pieces that so many threads take as they come: a few each, where they are worth it, or one."""
+    if parts == 1:
+        return parts
     most = m // PIECE_ROWS if m > n else n // PIECE_COLUMNS
     return max(1, min(PIECES, most // parts, m * n * k // (parts * PIECE_MACS))) * parts
 

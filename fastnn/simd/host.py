@@ -42,8 +42,13 @@ UNIT = family()
 VECTORS = max(UNIT.tiles)
 PANEL_ROWS = UNIT.tiles[VECTORS][0]
 
-_caches = sane_caches()
+
+def _share(share: float, level: str) -> int:
+    """Bytes; the system is asked only where that decides."""
+    return int(share * sane_caches()[level]) if share else 0
+
+
 # Terms that a stripe of y sums before the next begins, in whole turns of a tile's loop.
-TERMS = UNIT.panel_terms or int(UNIT.panel_share * _caches["L1d"]) // (VECTORS * UNIT.bytes * 4) * 4
+TERMS = UNIT.panel_terms or _share(UNIT.panel_share, "L1d") // (VECTORS * UNIT.bytes * 4) * 4
 # Bytes of x that are packed at a time.
-ROWS_BYTES = int(UNIT.rows_share * _caches["L2"])
+ROWS_BYTES = _share(UNIT.rows_share, "L2")
