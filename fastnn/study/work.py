@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from fastnn import cost
 from fastnn.kernels import dense, matmul
@@ -72,6 +73,12 @@ class Call:
 
 def work(call: Call, caches: Sequence[int]) -> Terms:
     """How often each term occurs. caches: bytes of each level, nearest first, as machine.caches tells them."""
+    return dict(_work(call, tuple(caches)))
+
+
+@lru_cache(maxsize=2**14)
+def _work(call: Call, caches: tuple[int, ...]) -> Terms:
+    """Counted once: a machine model is fitted to the same calls many times, each time without some."""
     found: list[Terms] = [{f"call, {call.phase}": 1}]
     together = call.phase == "step" and call.batch > SPAN_ROWS
     for layers, rows in PASSES["step on spans" if together else call.phase]:
