@@ -28,18 +28,21 @@ from fastnn.kernels.blocks import (
     VECTOR_BYTES,
 )
 from fastnn.kernels.matmul import (
+    FAR_ROWS,
     FEW_ROWS_NN,
     FEW_SIDE,
     FEW_TERMS,
     PARALLEL_MACS,
     SWAPPED_SIDE,
     TINY_MACS,
+    few_rows,
     is_swapped,
     matmul,
     scratch_size,
 )
 from fastnn.simd.dots import CONFLICT_BYTES
-from fastnn.simd.host import TERMS, UNIT, VECTORS
+from fastnn.simd.few_rows import ABREAST, TOGETHER
+from fastnn.simd.host import FAR_BYTES, TERMS, UNIT, VECTORS
 from fastnn.simd.scalar import fma
 from fastnn.simd.views import begins_inside
 
@@ -198,6 +201,28 @@ def test_a_few_rows_give_the_bits_of_three_loops(form: str, dtype: str) -> None:
             (300, 33),
         ):
             assert_product(form, m, n, k, dtype, padding=2, begin=form != "NT")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_rows_that_a_far_matrix_passes_by_give_the_bits_of_three_loops(dtype: str) -> None:
+    far = FAR_BYTES // (np.dtype(dtype).itemsize * FEW_SIDE) + 1
+    for m in (FEW_ROWS_NN + 1, 7, FAR_ROWS or 12, (FAR_ROWS or 12) + 1):
+        for n, k in ((FEW_SIDE + 5, max(far, FEW_SIDE)), (max(far, FEW_SIDE), FEW_SIDE + 3)):
+            assert_product("NN", m, n, k, dtype, padding=2, begin=m % 2 == 0)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_rows_that_pass_by_alone_and_together_give_the_bits_of_three_loops(dtype: str) -> None:
+    lanes = UNIT.bytes // np.dtype(dtype).itemsize
+    for m, k in product((*range(9), 13), (0, 1, TOGETHER - 1, TOGETHER, 2 * TOGETHER + 3)):
+        for n in (1, lanes, ABREAST * lanes - 1, ABREAST * lanes, 3 * ABREAST * lanes + lanes + 1):
+            x, w = (Padded.of(operand, 3) for operand in operands("NN", m, n, k, dtype))
+            start = np.random.default_rng(n).normal(size=n).astype(dtype)
+            y = Padded.of(np.full((m, n), np.nan, dtype), 2)
+            before = y.surroundings()
+            few_rows(NN, 0, m, 0, n, y.flat, y.ld, x.flat, x.ld, w.flat, w.ld, start, k)
+            assert y.matrix.tobytes() == plain("NN", x, w, start, m, n, k).tobytes()
+            assert y.surroundings() == before
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

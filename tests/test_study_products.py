@@ -18,9 +18,9 @@ from fastnn import _jit, cost
 from fastnn.checks import aligned_zeros
 from fastnn.kernels import blocks, dense, matmul
 from fastnn.kernels.blocks import ALWAYS_PACKED_ROWS, NN, NT, PACKED_ROWS, TN
-from fastnn.kernels.matmul import FEW_ROWS_NN, FEW_ROWS_NT, FEW_SIDE, FEW_TERMS, SWAPPED_SIDE, TINY_MACS
+from fastnn.kernels.matmul import FAR_ROWS, FEW_ROWS_NN, FEW_ROWS_NT, FEW_SIDE, FEW_TERMS, SWAPPED_SIDE, TINY_MACS
 from fastnn.kernels.optimizer import SGD
-from fastnn.simd.host import PANEL_ROWS, TERMS, UNIT
+from fastnn.simd.host import FAR_BYTES, PANEL_ROWS, TERMS, UNIT
 from fastnn.study import products
 from fastnn.study.products import Terms
 
@@ -45,6 +45,8 @@ FEW_AND_SWAPPED = [
     (1, 200, 130), (FEW_ROWS_NN, 130, 200), (FEW_ROWS_NN + 1, 130, 200),
     (FEW_ROWS_NT, 50, 40), (FEW_ROWS_NT + 1, 50, 40), (70, FEW_SIDE, FEW_TERMS), (70, FEW_SIDE, FEW_TERMS + 1),
     (16, 130, 140), (40, 200, 300), (17, 130, 140),
+    # Where w may be too large for L2.
+    (FEW_ROWS_NN + 1, 700, 1500), (FAR_ROWS or 12, 700, 1500), ((FAR_ROWS or 12) + 1, 700, 1500), (7, 130, 520),
 ]  # fmt: skip
 # Batch, inputs and outputs of dense layers, whose gradients are made a block and a chunk at a time.
 TALL_BATCH, (_, TALL_COLUMNS) = min(UNIT.tall_batch, 64), UNIT.tall_chunk
@@ -143,14 +145,18 @@ class Watch:
         return {
             "stripe": self.stripe, "copy_block": self.counts("packed", 2), "transpose_block": self.counts("packed", 2),
             "pack_rows": self.counts("rows packed", 2), "pack_columns": self.counts("rows packed", 2),
-            "grow": self.counts("passing by", 2), "dots": self.counts("passing by", 2),
-            "outer": self.counts("passing by", 3),
+            "grow": self.grow, "dots": self.counts("passing by", 2), "outer": self.counts("passing by", 3),
             "_descend_row": lambda p, *_: self.done.update({"passing by": p.size}), "update_part": lambda *_: None,
         }  # fmt: skip
 
     def counts(self, name: str, sizes: int) -> Callable[..., None]:
         """Of a call whose last arguments are sizes."""
         return lambda *arguments: self.done.update({name: math.prod(arguments[-sizes:])})
+
+    def grow(self, *arguments: Any) -> None:
+        """w passes by for every four rows, for the two that are left, and for the one."""
+        rows, k, n = arguments[-3:]
+        self.done["passing by"] += (rows // 4 + rows % 4 // 2 + rows % 2) * k * n
 
     def stripe(self, rows: int, columns: int, *operands: Any) -> None:
         column_x, w, _, ldw, _, panel_at, terms = operands[9:]
@@ -250,24 +256,33 @@ def test_tiny_products_are_counted_by_the_scalar() -> None:
 
 
 @pytest.mark.parametrize(
-    ("form", "m", "n", "k", "rows"),
+    ("form", "m", "n", "k", "rows", "elements"),
     [
-        # Rows of w, each once for every row of y; with NT rows of w are columns of y.
-        (NN, FEW_ROWS_NN, FEW_SIDE + 1, FEW_SIDE, FEW_ROWS_NN * FEW_SIDE),
-        (NT, FEW_ROWS_NT, 50, 40, FEW_ROWS_NT * 50),
+        # Rows of w, each once for every two rows of y and for the third; with NT rows of w are columns of y.
+        (NN, FEW_ROWS_NN, FEW_SIDE + 1, FEW_SIDE, 2 * FEW_SIDE, 2 * FEW_SIDE * (FEW_SIDE + 1)),
+        (NT, FEW_ROWS_NT, 50, 40, FEW_ROWS_NT * 50, FEW_ROWS_NT * 50 * 40),
         # Rows of y, each once for every term.
-        (TN, 70, FEW_SIDE + 1, FEW_TERMS, 70 * FEW_TERMS),
+        (TN, 70, FEW_SIDE + 1, FEW_TERMS, 70 * FEW_TERMS, 70 * FEW_TERMS * (FEW_SIDE + 1)),
     ],
 )
-def test_a_few_rows_pass_by_one_by_one(form: int, m: int, n: int, k: int, rows: int) -> None:
+def test_a_few_rows_pass_by(form: int, m: int, n: int, k: int, rows: int, elements: int) -> None:
     found = products.product(form, m, n, k, 4)
     assert found == {
-        f"{NAMES[form]}, passing by": m * n * k,
+        f"{NAMES[form]}, passing by": elements,
         f"{NAMES[form]}, passing by, rows": rows,
-        f"{NAMES[form]}, passing by, straddling": 0 if form == NT else m * n * k,
-    }
+        f"{NAMES[form]}, passing by, straddling": 0 if form == NT else elements,
+    } | ({"forward, passing by, multiply-adds": m * n * k} if form == NN else {})
     more = (m, n, k + 1) if form == TN else (m + 1, n, k)
     assert f"{NAMES[form]}, passing by" not in products.product(form, *more, 4)
+
+
+def test_more_rows_let_w_pass_by_where_it_is_far() -> None:
+    rows, n = max(FAR_ROWS, FEW_ROWS_NN + 1), 2 * FEW_SIDE
+    k = max(FAR_BYTES // (4 * n), FEW_SIDE)
+    far = products.product(NN, rows, n, k + 1, 4)
+    assert far.get("forward, passing by") == (rows // 4 * n * (k + 1) if FAR_ROWS else None)
+    assert "forward, passing by" not in products.product(NN, rows, n, k, 4)
+    assert "forward, passing by" not in products.product(NN, rows + 1, n, k + 1, 4)
 
 
 def test_a_gradient_of_the_input_is_swapped_where_its_rows_fill_vectors() -> None:

@@ -119,6 +119,11 @@ def of_family(unit: Family = UNIT) -> Iterator[Constant]:
         tall = products("TN", (784, 512, 256))
         yield field("rows_share", neighbours=(0.125, 0.5), cases=(*squares, *tall))
         yield from of_packing(unit, field)
+    if unit.far_rows:
+        far = products("NN", *((m, 1500, 1024) for m in (6, 10, 12, 14)))
+        yield field("far_rows", neighbours=(8, 16), cases=far, takes=lambda value, case: case.m <= value)
+        sides = products("NN", (8, 256, 400), (8, 512, 400), (8, 1024, 400))
+        yield field("far_share", neighbours=(0.5, 2.0), cases=sides)
     few, rows = unit.panel_rows
     panels = ((m, n, 500) for m in around(few, 2 / 3, 1, 4 / 3) for n in (500, 512))
     yield field("panel_rows", neighbours=((few // 2, rows // 2), (2 * few, 2 * rows)), cases=products("NN", *panels),

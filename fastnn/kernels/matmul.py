@@ -11,7 +11,7 @@ three plain loops, for any blocking, batch and number of threads.
 
 Regimes, by how often an element of w is used:
     tiny      three scalar loops
-    few rows  w, or with TN and few terms y, passes by once, row after row, at the speed of memory
+    few rows  w, or with TN and few terms y, passes by, row after row, at the speed of memory
     direct    register tiles that read w where it lies
     packed    a panel of w, as wide as a tile, is copied or transposed to scratch, and all rows pass over it there
     swapped   NT with no more rows than a tile has columns: y.T = w @ x.T
@@ -26,7 +26,7 @@ from fastnn._jit import kernel
 from fastnn.kernels.blocks import NT, PACKED_ROWS, TN, VECTOR_BYTES, block, block_size
 from fastnn.simd.dots import dots
 from fastnn.simd.few_rows import grow, outer
-from fastnn.simd.host import TERMS, UNIT, VECTORS
+from fastnn.simd.host import FAR_BYTES, TERMS, UNIT, VECTORS
 from fastnn.simd.pack import transpose_block
 from fastnn.simd.pool import next_piece, part_done, release_pool, take_pool, thread_count
 from fastnn.simd.scalar import fma
@@ -37,6 +37,8 @@ from fastnn.simd.views import flat, on_stack, overlap, vector
 # tiles at 1x1024x1024, 825 ns against 894 at 1x128x128, but 162 against 120 at 1x64x64. NT, against panels: 4.9 us and
 # 10.4 with one row of 256x256, 9.9 and 12.9 with two, 14.8 and 15.4 with three.
 FEW_ROWS_NN, FEW_SIDE, FEW_ROWS_NT = 3, 128, 2
+# The same with NN where w is larger than FAR_BYTES.
+FAR_ROWS = UNIT.far_rows
 # TN, as few terms go by y row after row: 229 us by tiles at 1024x1024x1, 43 so, and 100 with three terms.
 FEW_TERMS = 3
 # NT is made as y.T = w @ x.T, so many rows of w at a time, where x and y are less to transpose than w. GFLOP/s on Zen 5
@@ -67,11 +69,14 @@ def pays_threads(rows, macs):
 
 
 @kernel(inlined=True)
-def is_few(form, m, n, k):
-    """Whether w passes by once, or, as the sum of a few terms, y."""
+def is_few(form, m, n, k, itemsize):
+    """Whether w passes by row after row, or, as the sum of a few terms, y."""
     if form == TN:
         return 0 < k <= FEW_TERMS and n >= FEW_SIDE
-    return m <= FEW_ROWS_NT if form == NT else m <= FEW_ROWS_NN and min(n, k) >= FEW_SIDE
+    if form == NT:
+        return m <= FEW_ROWS_NT
+    is_far = FAR_ROWS > 0 and n * k * itemsize > FAR_BYTES
+    return m <= (FAR_ROWS if is_far else FEW_ROWS_NN) and min(n, k) >= FEW_SIDE
 
 
 @kernel(inlined=True)
@@ -114,14 +119,14 @@ def few_rows(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, k):
     if form == TN:
         outer(y, i0 * ldy + j0, ldy, x, i0, ldx, w, j0, ldw, k, i1 - i0, j1 - j0)
         return
+    if form == NT:
+        for i in range(i0, i1):
+            dots(y, i * ldy + j0, x, i * ldx, w, j0 * ldw, ldw, k, j1 - j0)
+        return
     for i in range(i0, i1):
-        y_at, n = i * ldy + j0, j1 - j0
-        if form == NT:
-            dots(y, y_at, x, i * ldx, w, j0 * ldw, ldw, k, n)
-        else:
-            for j in range(n):
-                y[y_at + j] = start[j0 + j] if start.size > 0 else y.dtype.type(0)
-            grow(y, y_at, x, i * ldx, w, j0, ldw, k, n)
+        for j in range(j0, j1):
+            y[i * ldy + j] = start[j] if start.size > 0 else y.dtype.type(0)
+    grow(y, i0 * ldy + j0, ldy, x, i0 * ldx, ldx, w, j0, ldw, i1 - i0, k, j1 - j0)
 
 
 @kernel
@@ -145,7 +150,7 @@ def swapped(j0, j1, y, ldy, w, ldw, held, m, k):
 @kernel(late=True)
 def rectangle(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, panel, m, n, k):
     """Part of y, by the regime of the whole, m x n."""
-    if is_few(form, m, n, k) and (form != TN or start.size == 0):
+    if is_few(form, m, n, k, y.itemsize) and (form != TN or start.size == 0):
         few_rows(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, k)
     elif form == NT and is_swapped(m, n, k, y.itemsize):
         hold_swapped(panel, x, ldx, m, k)

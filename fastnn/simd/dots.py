@@ -12,11 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from numba import types
+
 from fastnn._jit import lowered
 from fastnn.compiler.numba_private import alloca_once, for_range_slice, ir, pointer_to
 from fastnn.simd import linkage
-from fastnn.simd.emit import I32, I64, VectorBuilder, whole_and_rest
-from fastnn.simd.few_rows import of_row
+from fastnn.simd.emit import I32, I64, VectorBuilder, pointers, whole_and_rest
 from fastnn.simd.host import UNIT
 from fastnn.simd.scalar import fma
 from fastnn.simd.views import LINE_BYTES
@@ -219,4 +220,11 @@ linkage.define("dots", "pppiii", _build_dots)
 @lowered(twin=_dots)
 def dots(typingctx: Any, y: Any, y_at: Any, x: Any, x_at: Any, w: Any, w_at: Any, ldw: Any, k: Any, n: Any) -> Any:
     """y[:n] = x[:k] @ w[:n, :k].T, in flat arrays from the offset beside each: squares of w transposed in registers."""
-    return of_row("dots", y, x, w)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        values = [*pointers(context, builder, signature, args, 0, 2, 4), *args[6:]]
+        linkage.call(context, builder, "dots", y.dtype.bitwidth // 8, values)
+        return context.get_dummy_value()
+
+    size = types.intp
+    return types.void(y, size, x, size, w, size, size, size, size), codegen

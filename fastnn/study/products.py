@@ -4,7 +4,7 @@
     loads, and straddling   vectors of w, a number of x for each row; of w where its rows straddle cache lines
     steps of tiles, tiles   terms that tiles sum, and tiles
     packed, rows packed     elements of w that are copied or transposed to panels, and of x
-    passing by              multiply-adds with an element of w, or of y, each used once; and the rows of such
+    passing by              elements of w, or of y, as often as they do; the rows of such, and multiply-adds with them
 
 It asks the kernels themselves where they choose.
     M, N, K rows, columns and terms of a product   B batch   I inputs   O outputs
@@ -19,6 +19,7 @@ from typing import Any
 
 from fastnn.kernels import blocks, dense, matmul
 from fastnn.kernels.blocks import NN, NT, TN
+from fastnn.simd.few_rows import passes
 from fastnn.simd.host import PANEL_ROWS, TERMS, UNIT, VECTORS
 
 Terms = dict[str, float]
@@ -113,7 +114,7 @@ def _scalar(form: int, m: int, n: int, k: int) -> Terms:
 
 def _rectangle(form: int, m: int, n: int, k: int, itemsize: int, ldw: int, scratch: bool = True) -> Terms:
     """As matmul.rectangle goes. ldw: elements from one row of w to the next."""
-    if _is_few(form, m, n, k):
+    if _is_few(form, m, n, k, itemsize):
         return _few(form, m, n, k, itemsize, ldw)
     if form == NT and _is_swapped(m, n, k, itemsize):
         return _swapped(m, n, k, itemsize, n)
@@ -121,9 +122,13 @@ def _rectangle(form: int, m: int, n: int, k: int, itemsize: int, ldw: int, scrat
 
 
 def _few(form: int, m: int, n: int, k: int, itemsize: int, ldw: int) -> Terms:
-    macs, rows = m * n * k, m * (n if form == NT else k)
-    straddling = macs * _straddles(form, ldw, itemsize)
-    return {"passing by": macs, "passing by, rows": rows, "passing by, straddling": straddling}
+    turns = passes(m) if form == NN else m
+    elements, rows = turns * n * k, turns * (n if form == NT else k)
+    straddling = elements * _straddles(form, ldw, itemsize)
+    found: Terms = {"passing by": elements, "passing by, rows": rows, "passing by, straddling": straddling}
+    if form == NN:
+        found["passing by, multiply-adds"] = m * n * k
+    return found
 
 
 def _straddles(form: int, ldw: int, itemsize: int) -> bool:

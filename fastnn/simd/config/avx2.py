@@ -26,6 +26,11 @@ AVX2 = Family(
     packed_columns=200,
     packed_terms=16,
     panel_rows=(12, 12),
+    # A forward pass by tiles and so, milliseconds: 2048-1500-100 at batch 8 4.0 and 1.4, 957x5 at 4 4.3 and 1.2,
+    # 784-1024x3-10 at 8 2.7 and 1.2; of 784-128-10 at 8, whose weight of 400 kB L2 holds, microseconds: 23 and 35.
+    # 12x1500x2048 3.1 and 1.8 ms, 16x1500x2048 3.5 and 2.0, but 16x1024x1024 0.67 to 0.74 and 0.65 to 1.05.
+    far_rows=12,
+    far_share=1.0,
     # NT against NumPy in turn: 1x784 by 512x784 0.73 for 0.56, 512 squared 0.69 for 0.55, 1,024 squared 0.53 for 0.38.
     dots_by_lines=True,
     # NT 16x64x64 and 16x96x96 take 0.87 and 0.85 of the time with 64 for 128, 1.15 with 256.

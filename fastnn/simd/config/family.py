@@ -17,6 +17,7 @@ class Family(NamedTuple):
     rows_share: of L2 that rows of x take where they are packed, 0 where they never are.
     packed_rows, packed_columns, packed_terms: the least product whose x is packed.
     panel_rows: from so many rows on w goes by way of a panel: where its rows straddle cache lines, and always.
+    far_rows, far_share: up to so many rows w passes by row after row where it is larger than that share of L2.
     dots_by_lines: whether one row times a matrix transposed takes a line of 8 rows at a time, or a square.
     chunk: rows and columns of a weight's gradients that wait for their update; tall_chunk from tall_batch rows on.
     swapped_side: sides of w from which on an NT of few rows is made as y.T = w @ x.T.
@@ -37,6 +38,8 @@ class Family(NamedTuple):
     packed_terms: int = 0
     panel_rows: tuple[int, int] = (128, 256)
     group_rows: int = 0
+    far_rows: int = 0
+    far_share: float = 0.0
     dots_by_lines: bool = False
     swapped_side: int = 128
     chunk: tuple[int, int] = (24, 480)
