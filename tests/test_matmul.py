@@ -33,6 +33,7 @@ from fastnn.kernels.matmul import (
     FEW_SIDE,
     FEW_TERMS,
     PARALLEL_MACS,
+    ROW_SIDE,
     SWAPPED_SIDE,
     TINY_MACS,
     few_rows,
@@ -197,6 +198,8 @@ def test_a_few_rows_give_the_bits_of_three_loops(form: str, dtype: str) -> None:
             (FEW_SIDE, FEW_SIDE),
             (FEW_SIDE - 1, FEW_SIDE),
             (FEW_SIDE + 9, FEW_SIDE + 3),
+            (ROW_SIDE, ROW_SIDE + 1),
+            (ROW_SIDE + 1, ROW_SIDE - 1),
             (33, 300),
             (300, 33),
         ):

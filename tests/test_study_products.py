@@ -18,7 +18,16 @@ from fastnn import _jit, cost
 from fastnn.checks import aligned_zeros
 from fastnn.kernels import blocks, dense, matmul
 from fastnn.kernels.blocks import ALWAYS_PACKED_ROWS, NN, NT, PACKED_ROWS, TN
-from fastnn.kernels.matmul import FAR_ROWS, FEW_ROWS_NN, FEW_ROWS_NT, FEW_SIDE, FEW_TERMS, SWAPPED_SIDE, TINY_MACS
+from fastnn.kernels.matmul import (
+    FAR_ROWS,
+    FEW_ROWS_NN,
+    FEW_ROWS_NT,
+    FEW_SIDE,
+    FEW_TERMS,
+    ROW_SIDE,
+    SWAPPED_SIDE,
+    TINY_MACS,
+)
 from fastnn.kernels.optimizer import SGD
 from fastnn.simd.host import FAR_BYTES, PANEL_ROWS, TERMS, UNIT
 from fastnn.study import products
@@ -42,7 +51,8 @@ SHAPES = [
     (2 * X_AT_ONCE + 33, X_COLUMNS + 3, 2 * TERMS + 3),
 ]  # fmt: skip
 FEW_AND_SWAPPED = [
-    (1, 200, 130), (FEW_ROWS_NN, 130, 200), (FEW_ROWS_NN + 1, 130, 200),
+    (1, 200, 130), (1, ROW_SIDE, ROW_SIDE + 3), (1, ROW_SIDE - 1, 200),
+    (FEW_ROWS_NN, 130, 200), (FEW_ROWS_NN + 1, 130, 200),
     (FEW_ROWS_NT, 50, 40), (FEW_ROWS_NT + 1, 50, 40), (70, FEW_SIDE, FEW_TERMS), (70, FEW_SIDE, FEW_TERMS + 1),
     (16, 130, 140), (40, 200, 300), (17, 130, 140),
     # Where w may be too large for L2.

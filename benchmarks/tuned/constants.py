@@ -89,10 +89,6 @@ def of_kernels() -> Iterator[Constant]:
                    lambda value, case: case.m <= value)  # fmt: skip
     yield Constant("FEW_TERMS", MATMUL, (2, 5), products("TN", *((512, 512, k) for k in rows)),
                    lambda value, case: case.k <= value)  # fmt: skip
-    sides = (64, 96, 128, 192)
-    yield Constant("FEW_SIDE", MATMUL, (64, 256),
-                   products("NN", *((1, n, n) for n in sides), *((3, n, n) for n in sides[1:3])),
-                   lambda value, case: case.n >= value)  # fmt: skip
     tiny = (3, 4, 5), (4, 4, 5), (5, 5, 5), (1, 16, 10), (4, 10, 4)
     yield Constant("TINY_MACS", MATMUL, (50, 200), products("NN", *tiny), lambda value, case: macs(case) <= value)
     shared = (32, 96, 96), (64, 64, 64), (64, 80, 80), (64, 96, 96)
@@ -119,6 +115,10 @@ def of_family(unit: Family = UNIT) -> Iterator[Constant]:
         tall = products("TN", (784, 512, 256))
         yield field("rows_share", neighbours=(0.125, 0.5), cases=(*squares, *tall))
         yield from of_packing(unit, field)
+    row, few = unit.few_sides
+    sides = (*((1, n, n) for n in around(row, 0.75, 1, 1.5)), *((3, n, n) for n in around(few, 0.75, 1)))
+    yield field("few_sides", neighbours=((row // 2, few // 2), (2 * row, 2 * few)), cases=products("NN", *sides),
+                takes=lambda value, case: case.n >= value[case.m > 1])  # fmt: skip
     if unit.far_rows:
         far = products("NN", *((m, 1500, 1024) for m in (6, 10, 12, 14)))
         yield field("far_rows", neighbours=(8, 16), cases=far, takes=lambda value, case: case.m <= value)

@@ -33,10 +33,12 @@ from fastnn.simd.scalar import fma
 from fastnn.simd.tile import stripe
 from fastnn.simd.views import flat, on_stack, overlap, vector
 
-# Up to so many rows w passes by row after row. NN, where both sides of w are at least FEW_SIDE: 55 us against 219 by
-# tiles at 1x1024x1024, 825 ns against 894 at 1x128x128, but 162 against 120 at 1x64x64. NT, against panels: 4.9 us and
-# 10.4 with one row of 256x256, 9.9 and 12.9 with two, 14.8 and 15.4 with three.
-FEW_ROWS_NN, FEW_SIDE, FEW_ROWS_NT = 3, 128, 2
+# Up to so many rows w passes by row after row. NN, where w has both sides: on Zen 5 55 us against 219 by tiles at
+# 1x1024x1024, 825 ns against 894 at 1x128x128, but 162 against 120 at 1x64x64. NT, against panels: 4.9 us and 10.4 with
+# one row of 256x256, 9.9 and 12.9 with two, 14.8 and 15.4 with three.
+FEW_ROWS_NN, FEW_ROWS_NT = 3, 2
+# Sides of w from which on one row, and more.
+ROW_SIDE, FEW_SIDE = UNIT.few_sides
 # The same with NN where w is larger than FAR_BYTES.
 FAR_ROWS = UNIT.far_rows
 # TN, as few terms go by y row after row: 229 us by tiles at 1024x1024x1, 43 so, and 100 with three terms.
@@ -76,7 +78,7 @@ def is_few(form, m, n, k, itemsize):
     if form == NT:
         return m <= FEW_ROWS_NT
     is_far = FAR_ROWS > 0 and n * k * itemsize > FAR_BYTES
-    return m <= (FAR_ROWS if is_far else FEW_ROWS_NN) and min(n, k) >= FEW_SIDE
+    return m <= (FAR_ROWS if is_far else FEW_ROWS_NN) and min(n, k) >= (ROW_SIDE if m == 1 else FEW_SIDE)
 
 
 @kernel(inlined=True)

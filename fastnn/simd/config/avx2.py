@@ -26,6 +26,8 @@ AVX2 = Family(
     packed_columns=200,
     packed_terms=16,
     panel_rows=(12, 12),
+    # Of the time by tiles 1x48x48 0.78, 1x64x64 0.62, 1x96x96 0.81, 3x96x96 1.0 to 1.14.
+    few_sides=(32, 128),
     # A forward pass by tiles and so, milliseconds: 2048-1500-100 at batch 8 4.0 and 1.4, 957x5 at 4 4.3 and 1.2,
     # 784-1024x3-10 at 8 2.7 and 1.2; of 784-128-10 at 8, whose weight of 400 kB L2 holds, microseconds: 23 and 35.
     # 12x1500x2048 3.1 and 1.8 ms, 16x1500x2048 3.5 and 2.0, but 16x1024x1024 0.67 to 0.74 and 0.65 to 1.05.

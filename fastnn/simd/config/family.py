@@ -17,6 +17,7 @@ class Family(NamedTuple):
     rows_share: of L2 that rows of x take where they are packed, 0 where they never are.
     packed_rows, packed_columns, packed_terms: the least product whose x is packed.
     panel_rows: from so many rows on w goes by way of a panel: where its rows straddle cache lines, and always.
+    few_sides: sides of w from which on it passes by one row, row after row, and by a few.
     far_rows, far_share: up to so many rows w passes by row after row where it is larger than that share of L2.
     dots_by_lines: whether one row times a matrix transposed takes a line of 8 rows at a time, or a square.
     chunk: rows and columns of a weight's gradients that wait for their update; tall_chunk from tall_batch rows on.
@@ -38,6 +39,7 @@ class Family(NamedTuple):
     packed_terms: int = 0
     panel_rows: tuple[int, int] = (128, 256)
     group_rows: int = 0
+    few_sides: tuple[int, int] = (128, 128)
     far_rows: int = 0
     far_share: float = 0.0
     dots_by_lines: bool = False
