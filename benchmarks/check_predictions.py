@@ -126,12 +126,15 @@ def main(anew: bool, json_file: Path | None) -> None:
         for (group, phase, threads), each in groups.items()
     ]
     if json_file:
-        about = {"machine": document["machine"], "date": document["date"]}
+        about = {name: document.get(name) for name in ("machine", "date", "restless")}
         results.write(json_file, {
             "schema": SCHEMA, **about, "handover_s": apart, "all": summary(found), "summaries": summaries,
             "calls": [asdict(each) for each in found],
         })  # fmt: skip
     _show(found, summaries)
+    if again := document.get("restless"):
+        console(sys.stdout).print(f"the same call timed again: {again['median']:.1%} off in the median, "
+                                  f"{again['nine_in_ten']:.0%} or less nine times in ten")  # fmt: skip
     console(sys.stdout).print("a word between cores, there and back: " + ", ".join(
         f"{si(seconds, 's') if seconds else 'unknown'} {when}"
         for seconds, when in zip(apart, ("when the machine was measured", "before the ten", "after"), strict=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Sequence
 from multiprocessing.pool import ThreadPool
@@ -91,6 +92,21 @@ def test_networks_are_timed_in_both_phases_at_a_pace(dtype: str) -> None:
     for each in found:
         assert each.seconds > 0
         assert each.pace > 1e8
+
+
+def test_of_three_passes_the_middle_counts_and_how_far_the_last_was_from_the_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """At the pace of each: 4, 2 and 3 s at the pace of the first."""
+    passes = iter([(4.0, 1e9), (1.0, 2e9), (3.0, 1e9)])
+
+    def observed(*_: Any) -> list[Observation]:
+        return [Observation(Call((3, 2), 1, 1, "forward"), *next(passes))]
+
+    monkeypatch.setattr(networks, "_observed", observed)
+    (found,) = networks.observe([((3, 2), 1)], [1], "float32", 0.0, lambda: None)
+    assert (found.seconds, found.pace) == (3.0, 1e9)
+    assert found.again == pytest.approx(math.log(3 / 4))
 
 
 class Recorder:
@@ -216,7 +232,10 @@ def test_a_place_that_cannot_be_written_loses_no_measurement(
 def test_the_name_of_how_work_is_counted_changes_with_its_source(monkeypatch: pytest.MonkeyPatch) -> None:
     assert kept.counting() == kept.counting()
     names = {kept.counting()}
-    sources = "work.py", "lowering.py", "columns.py", "walk.py", "dense.py", "matmul.py", "host.py", "tile.py"
+    sources = (
+        "work.py", "products.py", "lowering.py", "columns.py", "walk.py", "dense.py", "matmul.py", "blocks.py",
+        "few_rows.py", "host.py", "tile.py",
+    )  # fmt: skip
     for source in sources:
         monkeypatch.setattr(kept, "getsource", lambda module, source=source: str(module.__file__).replace(source, ""))
         names.add(kept.counting())
@@ -244,7 +263,7 @@ def measurements(cache: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
             for count in threads
             for phase in ("forward", "step")
         ]
-        return [Observation(call, made_up_time(call), 1e11) for call in called]
+        return [Observation(call, made_up_time(call), 1e11, math.log(1.1)) for call in called]
 
     monkeypatch.setattr(command, "observe", observe)
     monkeypatch.setattr(command, "EFFORTS", {"fast": (20, 0.0), "normal": (30, 0.0)})
@@ -257,7 +276,8 @@ def test_machine_shows_what_was_measured(measurements: list[str]) -> None:
     assert result.exit_code == 0, result.output
     assert "measuring this machine and 44 networks on it, once" in result.stderr
     for words in ("cpu:", "L1d", "multiply-adds", "triad in DRAM", "float32, 1 thread", "reading the clock",
-                  "predicting a training step on 1 thread:", "44 calls, each left out", "--anew"):  # fmt: skip
+                  "predicting a training step on 1 thread:", "44 calls, each left out", "--anew",
+                  "the same call timed again, within minutes: 10.0% off in the median"):  # fmt: skip
         assert words in result.stdout
 
 

@@ -105,6 +105,13 @@ def test_a_table_for_people_says_what_it_rests_on(tmp_path: Path) -> None:
     assert "larger than" not in result.stdout
 
 
+def test_a_restless_machine_is_called_one(tmp_path: Path) -> None:
+    for nine_in_ten, called in ((0.2, False), (0.4, True)):
+        document = machine_document() | {"restless": {"median": 0.1, "nine_in_ten": nine_in_ten}}
+        shown = predict("--sizes", "3-4-2", "--machine", machine_file(tmp_path, document)).stdout.replace("\n", " ")
+        assert ("a restless machine: the same call timed again was 40% or more off one time in ten" in shown) == called
+
+
 def test_a_file_gets_the_document_and_people_the_table(tmp_path: Path) -> None:
     out = tmp_path / "new" / "predicted.json"
     result = predict("--sizes", "3-4-2", "--machine", machine_file(tmp_path), "--json", out)

@@ -136,6 +136,15 @@ def test_the_pace_of_the_moment_cancels(model: MachineModel) -> None:
     assert other.predict(call).median == pytest.approx(model.predict(call).median * model.pace / other.pace, rel=1e-6)
 
 
+def test_restlessness_is_how_far_calls_were_off_when_they_were_timed_again() -> None:
+    """Twice as long or half as long is the same."""
+    timed = observed(calls(SEEN), seed=0)[:11]
+    assert machine_model.restlessness(timed) == {"median": 0, "nine_in_ten": 0}
+    factors = [1, 1.1, 1 / 1.1, 1.2, 1 / 1.2, 1.3, 1.4, 1.5, 2, 1 / 3, 1 / 5]
+    again = [replace(each, again=math.log(factor)) for each, factor in zip(timed, factors, strict=True)]
+    assert machine_model.restlessness(again) == pytest.approx({"median": 0.3, "nine_in_ten": 2})
+
+
 # Errors and intervals -------------------------------------------------------------------------------------------------
 
 

@@ -68,10 +68,10 @@ def test_weights_that_a_cache_does_not_hold_come_from_beyond_it() -> None:
     call = Call((300, 200), 10, 1, "step")
     bytes_used = 4 * (300 * 200 + 200 + 10 * 500)
     assert call.working_set == bytes_used
-    found = work.work(call, (bytes_used // 4, bytes_used // 2, bytes_used, 2 * bytes_used))
+    found = work.work(call, (bytes_used // 4, bytes_used, bytes_used * 4 // 3, 2 * bytes_used, 3 * bytes_used))
     for pass_name in ("forward", "update"):
-        shares = [found[f"beyond L{level}, {pass_name}"] / (4 * 300 * 200) for level in (1, 2, 3, 4)]
-        assert shares == pytest.approx([0.75, 0.5, 0, 0])
+        shares = [found[f"beyond L{level}, {pass_name}"] / (4 * 300 * 200) for level in (1, 2, 3, 4, 5)]
+        assert shares == pytest.approx([1, 1, 0.5, 0, 0], abs=1e-5)
 
 
 def test_float64_has_half_the_lanes_and_twice_the_bytes() -> None:

@@ -188,8 +188,9 @@ def _share(rows: int, outputs: int, macs: int, threads: int, by_columns: bool) -
 
 
 def _beyond(pass_name: str, call: Call, weights: int, caches: Sequence[int]) -> Terms:
-    """Bytes of weights that come from beyond each cache: the part of the working set that it does not hold."""
+    """Bytes of weights that come from beyond each cache: none where half of it holds the working set, all where it
+    does not hold it: what is read in a circle is gone before it is read again."""
     return {
-        f"beyond L{level}, {pass_name}": weights * call.itemsize * max(0.0, 1 - size / call.working_set)
+        f"beyond L{level}, {pass_name}": weights * call.itemsize * min(1.0, max(0.0, 2 * call.working_set / size - 1))
         for level, size in enumerate(caches, start=1)
     }

@@ -21,7 +21,7 @@ from fastnn.bench.progress import progress, say
 from fastnn.bench.run import CEILING_SECONDS
 from fastnn.bench.table import ceilings_table, console
 from fastnn.simd.caches import sane_caches
-from fastnn.study.machine_model import fit
+from fastnn.study.machine_model import fit, restlessness
 
 PHASES = {"forward": "forward pass", "step": "training step"}
 
@@ -75,6 +75,7 @@ def _measure(dtype: str, effort: str) -> dict[str, Any]:
         "machine": machine.description() | {"threading_layer": threading_layer()},
         "ceilings": [each.as_dict() for each in ceilings.values()],
         "model": fit(observations, list(sane_caches().values()), dtype).as_dict(),
+        "restless": restlessness(observations),
         "observations": [asdict(each) for each in observations],
     }
 
@@ -88,6 +89,9 @@ def _show(document: Mapping[str, Any]) -> None:
     people.print()
     for line in _about_model(kept.model(document).errors):
         people.print(line)
+    if again := document.get("restless"):
+        people.print(f"the same call timed again, within minutes: {again['median']:.1%} off in the median, "
+                     f"{again['nine_in_ten']:.0%} or less nine times in ten")  # fmt: skip
     people.print(f"measured {document['date']}; `fastnn machine --anew` measures again")
 
 

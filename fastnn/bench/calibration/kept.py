@@ -15,9 +15,9 @@ from fastnn._jit import CACHE_DIRECTORY, DISPATCHERS
 from fastnn.bench import results
 from fastnn.bench.progress import say
 from fastnn.compiler.reach import digest
-from fastnn.kernels import dense, matmul
-from fastnn.simd import host, linkage, tile
-from fastnn.study import work
+from fastnn.kernels import blocks, dense, matmul
+from fastnn.simd import few_rows, host, linkage, tile
+from fastnn.study import products, work
 from fastnn.study.machine_model import MachineModel, model_of
 from fastnn.tape import columns, walk
 
@@ -27,7 +27,7 @@ SCHEMA = "fastnn-machine/1"
 # Of a machine's description, what times depend on.
 IDENTITY = ("cpu", "arch", "vector_unit", "cores_physical", "cores_logical", "threads_max", "caches")
 # What work is counted by: rules and sizes of tiles are the kernels' own.
-COUNTED_BY = work, lowering, columns, walk, dense, matmul, host, tile
+COUNTED_BY = work, products, lowering, columns, walk, dense, matmul, blocks, few_rows, host, tile
 FIELDS: Mapping[str, type] = {"date": str, "identity": dict, "machine": dict, "ceilings": list, "model": dict}
 
 

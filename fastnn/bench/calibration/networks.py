@@ -6,7 +6,9 @@ at batches of 1 to 512.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import cycle, islice
 from typing import Any
@@ -83,7 +85,14 @@ def observe(
             found.setdefault(each.call, []).append(each)
         if number % PASSES == 0:
             advance()
-    return [sorted(each, key=lambda one: one.seconds * one.pace)[len(each) // 2] for each in found.values()]
+    return [_middle(each) for each in found.values()]
+
+
+def _middle(passes: Sequence[Observation]) -> Observation:
+    """Of what each pass took, and how far the last was from the first."""
+    took = [each.seconds * each.pace for each in passes]
+    middle = passes[int(np.argsort(took)[len(took) // 2])]
+    return replace(middle, again=math.log(took[-1] / took[0]))
 
 
 def _observed(
