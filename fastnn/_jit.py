@@ -38,6 +38,8 @@ DISABLED = bool(numba.config.DISABLE_JIT)
 REASSOCIATE = {"reassoc", "contract", "nsz"}
 
 DISPATCHERS: list[Any] = []
+# Every function that is a kernel, and its options: of late ones, too, before they have a dispatcher.
+KERNELS: list[tuple[Callable[..., Any], dict[str, Any]]] = []
 
 # Turns that GNU's OpenMP, numba's usual layer on Linux, waits for a thread before it gives up its core: by itself
 # 300,000, as long as a time slice of another process that has that thread's core. Too few, and threads sleep
@@ -137,6 +139,7 @@ def kernel(
         "forceinline": inlined and not DEBUG,
         **run_time(parallel or views or DEBUG),
     }
+    KERNELS.append((function, options))
     dispatcher = partial(_dispatcher, function, options)
     if late and not DISABLED:
         return LateKernel(function, dispatcher, numba.types.none if returns is None else returns, kernel)

@@ -16,6 +16,7 @@ import pytest
 from bench_rows import private_words
 from click.testing import CliRunner, Result
 from machine_documents import machine_document, made_up_time
+from processes import run_python
 
 import fastnn
 from fastnn import cli, cost, machine
@@ -178,6 +179,29 @@ def test_what_was_measured_on_another_machine_or_with_other_kernels_is_not_given
     assert kept.kept("float32") is not None
     monkeypatch.setattr(place, name, value)
     assert kept.kept("float32") is None
+
+
+def test_kernels_have_the_same_name_before_and_after_they_run() -> None:
+    """In a process of its own, where none has run: what it measures would be of no use to the next one."""
+    source = """
+import json
+import fastnn
+from fastnn.bench.calibration import kept
+from fastnn.bench.calibration.networks import observe
+before = kept.kernels()
+observe([((3, 4, 2), 5), ((20, 30, 10), 64)], [1], "float32", 0.001, lambda: None)
+print(json.dumps([before, kept.kernels()]))
+"""
+    before, after = run_python(source)
+    assert before == after
+
+
+def test_a_kernel_that_is_bound_late_is_part_of_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = kept.kernels()
+    late = [each for each in kept.KERNELS if each[0].__qualname__ == "rectangle"]
+    assert len(late) == 1
+    monkeypatch.setattr(kept, "KERNELS", [each for each in kept.KERNELS if each is not late[0]])
+    assert kept.kernels() != before
 
 
 @pytest.mark.parametrize(

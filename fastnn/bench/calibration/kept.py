@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fastnn import lowering, machine
-from fastnn._jit import CACHE_DIRECTORY, DISPATCHERS
+from fastnn._jit import CACHE_DIRECTORY, KERNELS
 from fastnn.bench import results
 from fastnn.bench.progress import say
 from fastnn.compiler.reach import digest
@@ -22,7 +22,7 @@ from fastnn.study.machine_model import MachineModel, model_of
 from fastnn.tape import columns, walk
 
 # The modules whose kernels a training step consists of.
-KERNELS = ("fastnn.kernels.", "fastnn.tape.", "fastnn.training")
+STEP = ("fastnn.kernels.", "fastnn.tape.", "fastnn.training")
 SCHEMA = "fastnn-machine/1"
 # Of a machine's description, what times depend on.
 IDENTITY = ("cpu", "arch", "vector_unit", "cores_physical", "cores_logical", "threads_max", "caches")
@@ -38,7 +38,7 @@ def identity() -> dict[str, Any]:
 
 def kernels() -> str:
     """A name for what the kernels of a training step are made of; comments are no part of it."""
-    parts = [digest(each) for each in DISPATCHERS if each.__module__.startswith(KERNELS) and is_named(each)]
+    parts = [digest(each) for each in KERNELS if each[0].__module__.startswith(STEP) and is_named(each[0])]
     return sha256(" ".join([*sorted(parts), linkage.made_of()]).encode()).hexdigest()[:16]
 
 
