@@ -6,6 +6,7 @@ NUMBA_ENABLE_CUDASIM=0 pytest tests/test_cuda*.py -m "gpu or not gpu"
 import os
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import tiers
@@ -20,6 +21,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if tier := tiers.tier(item.path.stem.removeprefix("test_"), [mark.name for mark in item.iter_markers()]):
             item.add_marker(tier)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `-n` the tests of a file stay in one process, which compiles their kernels once."""
+    from xdist.scheduler import LoadFileScheduling
+
+    return LoadFileScheduling(config, log)
 
 
 @pytest.fixture

@@ -63,10 +63,9 @@ class Comparison:
         if report.skipped:
             self.skip(report)
 
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        self.selected |= {without_parameters(item.nodeid) for item in session.items}
-
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """All that a run selects, whichever process ran it."""
+        self.selected |= {without_parameters(report.nodeid), report.nodeid.partition("::")[0]}
         if report.skipped and not hasattr(report, "wasxfail"):
             self.skip(report)
 
@@ -92,5 +91,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    """A worker of `-n` tells the process that started it, which compares."""
+    if hasattr(config, "workerinput"):
+        return
     if list_file := config.getoption("--expected-skips"):
         config.pluginmanager.register(Comparison(list_file))

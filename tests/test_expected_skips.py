@@ -76,6 +76,15 @@ def test_what_a_run_does_not_select_is_not_missed(pytester: pytest.Pytester) -> 
     assert run(pytester, RIGHT, "-k", "test_that_runs").ret == 0
 
 
+def test_what_several_processes_skip_is_compared_once(pytester: pytest.Pytester) -> None:
+    result = run(pytester, RIGHT, "-n", "2")
+    assert result.ret == 0
+    result.assert_outcomes(passed=1, skipped=4, xfailed=1)
+    result = run(pytester, f"{RIGHT}test_suite.py::test_that_runs: needs luck", "-n", "2")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["expected to be skipped, but not: test_suite.py::test_that_runs: needs luck"])
+
+
 def test_without_the_option_nothing_is_compared(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(SUITE)
     assert pytester.runpytest("-p", "expected_skips").ret == 0

@@ -19,6 +19,9 @@ from fastnn.kernels.blocks import (
     PACKED_ROWS,
     PACKS_X,
     VECTOR_BYTES,
+    WIDE_BYTES,
+    WIDE_PANELS,
+    WIDE_ROWS,
     X_COLUMNS,
     X_ROWS,
     X_TERMS,
@@ -91,6 +94,17 @@ def test_panels_that_first_tiles_copy_give_the_bits_of_three_loops(form: str, dt
     for m, vectors in product(range(PACKED_ROWS - 1, PACKED_ROWS + PANEL_ROWS + 1), range(2, 2 * VECTORS + 2)):
         for n, k in ((vectors * lanes, 9), (vectors * lanes, TERMS + 7), (vectors * lanes + 1, 9)):
             assert_product(form, m, n, k, dtype, padding=vectors % 2, begin=form != "NT")
+
+
+@both
+def test_panels_that_are_copied_together_give_the_bits_of_three_loops(form: str, dtype: str) -> None:
+    """Where rows of w lie far apart, whose columns end in every kind of stripe behind a group of panels."""
+    width, lanes = VECTORS * lanes_of(dtype), lanes_of(dtype)
+    far = WIDE_BYTES // np.dtype(dtype).itemsize
+    for m, k in product((PACKED_ROWS, WIDE_ROWS or 20, (WIDE_ROWS or 20) + 1), (TERMS // 2 + 5, TERMS + 3)):
+        for end in range(0, width + lanes + 3, max(lanes // 2 - 1, 1)):
+            assert_product(form, m, WIDE_PANELS * width + end, k, dtype, padding=far // 3, begin=form != "NT")
+        assert_product(form, m, 5, k, dtype, padding=far // 3)
 
 
 def cuts(form: str, m: int, n: int, lanes: int) -> Iterator[list[tuple[int, int, int, int]]]:

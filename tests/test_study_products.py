@@ -17,7 +17,7 @@ from processes import run_python
 from fastnn import _jit, cost
 from fastnn.checks import aligned_zeros
 from fastnn.kernels import blocks, dense, matmul
-from fastnn.kernels.blocks import ALWAYS_PACKED_ROWS, NN, NT, PACKED_ROWS, TN
+from fastnn.kernels.blocks import ALWAYS_PACKED_ROWS, NN, NT, PACKED_ROWS, TN, WIDE_BYTES, WIDE_ROWS
 from fastnn.kernels.matmul import (
     FAR_ROWS,
     FEW_ROWS_NN,
@@ -50,11 +50,13 @@ SHAPES = [
     (X_ROWS, X_COLUMNS, X_TERMS), (X_AT_ONCE + 5, X_COLUMNS + 3, TERMS + 1),
     (2 * X_AT_ONCE + 33, X_COLUMNS + 3, 2 * TERMS + 3),
 ]  # fmt: skip
+# Rows of w that are copied to several panels at once, or not.
+WIDE = [(rows, WIDE_BYTES // 4 + more, TERMS - 10) for rows in (20, WIDE_ROWS, WIDE_ROWS + 1) for more in (0, 41)]
 FEW_AND_SWAPPED = [
     (1, 200, 130), (1, ROW_SIDE, ROW_SIDE + 3), (1, ROW_SIDE - 1, 200),
     (FEW_ROWS_NN, 130, 200), (FEW_ROWS_NN + 1, 130, 200),
     (FEW_ROWS_NT, 50, 40), (FEW_ROWS_NT + 1, 50, 40), (70, FEW_SIDE, FEW_TERMS), (70, FEW_SIDE, FEW_TERMS + 1),
-    (16, 130, 140), (40, 200, 300), (17, 130, 140),
+    (16, 130, 140), (40, 200, 300), (17, 130, 140), *WIDE,
     # Where w may be too large for L2.
     (FEW_ROWS_NN + 1, 700, 1500), (FAR_ROWS or 12, 700, 1500), ((FAR_ROWS or 12) + 1, 700, 1500), (7, 130, 520),
 ]  # fmt: skip

@@ -29,6 +29,9 @@ X_ROWS, X_COLUMNS, X_TERMS = UNIT.packed_rows, UNIT.packed_columns, UNIT.packed_
 GAP = 4
 PACKS_X, GROUP_ROWS = ROWS_BYTES > 0, UNIT.group_rows // PANEL_ROWS * PANEL_ROWS
 KEEPS_PANELS = keeps_panels(VECTORS)
+WIDE_ROWS, WIDE_BYTES, WIDE_PANELS = UNIT.wide_rows, UNIT.wide_bytes, UNIT.wide_panels
+# Rows of w that are copied to several panels at once.
+WIDE_TERMS = 8
 
 
 @kernel(inlined=True)
@@ -58,7 +61,7 @@ def _panels_size(m, n, k, itemsize):
     width = VECTORS * (VECTOR_BYTES // itemsize)
     if packs_rows(m, n, k) and m > rows_of_block(itemsize):
         return min(k, TERMS) * (n + width)
-    return min(TERMS * width, k * (n + width))
+    return min(TERMS * min(WIDE_PANELS * width, n + width), k * (n + width))
 
 
 @kernel
@@ -127,9 +130,29 @@ def copies_panel(form, rows, columns, lanes):
 
 
 @kernel(inlined=True)
+def is_wide(form, rows, terms, row_bytes):
+    """Whether rows of w are so long that several panels are copied at once, row after row: a panel by itself would ask
+    for a line or two of each, from another page."""
+    return form == NN and rows <= WIDE_ROWS and row_bytes > WIDE_BYTES and not is_grouped(terms)
+
+
+@kernel(inlined=True)
 def is_grouped(terms):
     """Whether so few terms are summed that the panels of several stripes stay in L1, and GROUP_ROWS pass over them."""
     return GROUP_ROWS > 0 and 2 * terms <= TERMS
+
+
+@kernel(inlined=True)
+def _copy_panels(j0, j1, group, panels, panel_at, w, p, ldw, terms):
+    """The stripes of a group from column j0 on, of w, to their panels, a few rows at a time."""
+    lanes = VECTOR_BYTES // w.itemsize
+    for q in range(0, terms, WIDE_TERMS):
+        j = j0
+        while j < j1 and j - j0 + stripe_width(j1 - j, lanes) <= group:
+            columns = stripe_width(j1 - j, lanes)
+            copy_block(panels, panel_at + (j - j0) * terms + q * columns, columns, w, (p + q) * ldw + j, ldw,
+                       min(WIDE_TERMS, terms - q), columns)  # fmt: skip
+            j += columns
 
 
 @kernel
@@ -142,6 +165,9 @@ def _group(form, i0, rows, j0, j1, y, ldy, x, x_at, row_x, column_x, w, ldw, sta
     group, height = VECTORS * lanes, rows
     if packs and is_grouped(terms):
         group, height = TERMS // max(terms, 1) * group, GROUP_ROWS
+    elif packs and fresh and is_wide(form, rows, terms, ldw * y.itemsize):
+        group, fresh = WIDE_PANELS * group, False
+        _copy_panels(j0, j1, group, panels, panel_at, w, p, ldw, terms)
     begin, ldb = (start, 0) if p == 0 else (y, ldy)
     j = j0
     for r in range(0, rows, height):

@@ -36,7 +36,9 @@ def uncompiled(kernel: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _is_few, _is_swapped, _packs_rows = map(uncompiled, (matmul.is_few, matmul.is_swapped, blocks.packs_rows))
-_packs_panel, _copies_panel, _is_grouped = map(uncompiled, (blocks.packs_panel, blocks.copies_panel, blocks.is_grouped))
+_packs_panel, _copies_panel, _is_grouped, _is_wide = map(
+    uncompiled, (blocks.packs_panel, blocks.copies_panel, blocks.is_grouped, blocks.is_wide)
+)
 _rows_of_block, _terms_of_block, _stripe_width = map(
     uncompiled, (blocks.rows_of_block, blocks.terms_of_block, blocks.stripe_width)
 )
@@ -157,8 +159,9 @@ def _block(form: int, m: int, n: int, k: int, itemsize: int, ldw: int, scratch: 
         found.append({"packed": n * k * (panels and is_first)})
         for terms, turns in parts(k, _terms_of_block(k)):
             group = blocks.GROUP_ROWS if panels and _is_grouped(terms) else rows
+            fuses = panels and is_first and not _is_wide(form, rows, terms, ldw * itemsize)
             for columns, stripes in _stripes(n, lanes):
-                copies = panels and is_first and _copies_panel(form, min(group, rows), columns, lanes)
+                copies = fuses and _copies_panel(form, min(group, rows), columns, lanes)
                 stripe = _stripe(rows, columns, terms, lanes, group, packs_x, copies, straddles and not panels)
                 found.append(times(count * turns * stripes, stripe))
     return summed(found)
