@@ -27,7 +27,7 @@ TRANSPOSED_SQUARES = range(64, 1025)
 NARROW = ((32, 10, 784), (32, 784, 10), (32, 128, 784))
 # Inputs and outputs of the ladder's layers.
 LAYERS = ((784, 128), (784, 512), (512, 512), (784, 1024), (1024, 1024), (784, 2048), (2048, 2048), (512, 10))
-BATCHES = (1, 32, 256)
+BATCHES = (1, 8, 32, 256)
 # One vector of a cache, and one of memory.
 VECTORS = (4096, 10_000_000)
 SOFTMAX = ((10_000, 10), (1000, 1000), (10, 100_000))
