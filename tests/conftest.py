@@ -19,6 +19,8 @@ pytest_plugins = ["expected_skips"]
 @pytest.hookimpl(tryfirst=True)  # before -m looks at marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
+        if " at 0x" in item.nodeid:
+            raise pytest.UsageError(f"{item.nodeid}: an address is another in each process of `-n`; give ids")
         if tier := tiers.tier(item.path.stem.removeprefix("test_"), [mark.name for mark in item.iter_markers()]):
             item.add_marker(tier)
 

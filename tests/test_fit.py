@@ -54,7 +54,7 @@ def constant(rate: float) -> Callable[[int], float]:
         (Momentum(0.3, schedule=InverseScaling(0.7)), "momentum", lambda k: reference.inverse_scaling(0.3, k, 0.7), {}),
         (Adam(0.05, schedule=Cosine(7, 3, 0.01)), "adam", lambda k: reference.cosine(0.05, k, 7, 3, 0.01), {}),
     ],
-    ids=repr,
+    ids=lambda value: "rate" if callable(value) else repr(value),
 )
 def test_a_run_is_that_of_the_reference_step_by_step(
     optimizer: Optimizer, update: str, rate: Callable[[int], float], options: dict[str, Any]
