@@ -30,7 +30,8 @@ COUNTED: dict[str, Callable[[Draw], Cost]] = {
         for name in cost.ACTIVATION_VALUE
     },
     **{
-        f"{way.__name__} {name} {bias}": lambda n, way=way, name=name, bias=bias: way(n(), n(), n(), name, n(), bias=bias)
+        f"{way.__name__} {name} {bias}": lambda n, way=way, name=name, bias=bias:
+        way(n(), n(), n(), name, n(), bias=bias)
         for way in (cost.dense_forward, cost.dense_backward) for name in cost.ACTIVATION_VALUE
         for bias in (True, False)
     },
