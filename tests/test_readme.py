@@ -59,6 +59,17 @@ def test_the_figures_are_those_of_the_kept_results(monkeypatch: pytest.MonkeyPat
     assert estimators_sentence(estimators) in README.replace("\n", " ")
 
 
+def test_what_is_said_of_steps_beside_a_busy_core_is_in_the_kept_results() -> None:
+    for threads, name in (("one thread", "steps-1-thread-busy"), ("two threads", "steps-2-threads-busy")):
+        file = ROOT / f"bench_results/2026-11-30-zen3-2-cores-{name}.json"
+        rows = json.loads(file.read_text(encoding="utf-8"))["benchmarks"]
+        leads = np.array([min(ratio["median"] for ratio in row["ratio_to"].values())
+                          for row in rows if row["phase"] == "step" and "ratio_to" in row])  # fmt: skip
+        cells = f"{(leads > 1).sum()} of {len(leads)} cells on {threads}"
+        mean = f"geometric mean {np.exp(np.log(leads).mean()):.2f}"
+        assert f"{cells}, the least {leads.min():.2f}, {mean}" in README.replace("\n", " ")
+
+
 def gallery_cells(document: dict[str, Any]) -> dict[str, list[str]]:
     """Of each example on one thread: step by step with modules and without, batched where it can be, and compiled."""
     found = {}

@@ -149,7 +149,13 @@ def test_an_operation_without_a_fault_passes() -> None:
     check_operation(scaled(-1))
 
 
-@pytest.mark.parametrize("fault", range(len(FAULTS)), ids=list(FAULTS))
+def test_what_is_written_beside_the_workspace_is_found() -> None:
+    """By the check that has room there: elsewhere such an operation writes where it may harm anything."""
+    with pytest.raises(AssertionError, match="written beside the workspace"):
+        CHECKS["workspace"](scaled(BESIDE))
+
+
+@pytest.mark.parametrize("fault", [pytest.param(at, id=name) for at, name in enumerate(FAULTS) if at != BESIDE])
 def test_each_fault_is_found(fault: int) -> None:
     assert set(list(FAULTS.values())[fault]) <= failing(scaled(fault))
     with pytest.raises(AssertionError, match="Scale 7: "):
