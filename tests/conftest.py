@@ -8,12 +8,14 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import psutil
 import pytest
 import tiers
 
 os.environ.setdefault("NUMBA_ENABLE_CUDASIM", "1")
 
 pytest_plugins = ["expected_skips"]
+MOST_WORKERS = 4
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m looks at marks
@@ -23,6 +25,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             raise pytest.UsageError(f"{item.nodeid}: an address is another in each process of `-n`; give ids")
         if tier := tiers.tier(item.path.stem.removeprefix("test_"), [mark.name for mark in item.iter_markers()]):
             item.add_marker(tier)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Each has its own compiler, and takes up to 1.5 GB."""
+    return min(psutil.cpu_count(logical=False) or 1, MOST_WORKERS)
 
 
 @pytest.hookimpl(optionalhook=True)
