@@ -85,8 +85,6 @@ def of_kernels() -> Iterator[Constant]:
     rows = (2, 3, 4, 5)
     yield Constant("FEW_ROWS_NN", MATMUL, (1, 2, 5), products("NN", *((m, 512, 512) for m in rows)),
                    lambda value, case: case.m <= value)  # fmt: skip
-    yield Constant("FEW_ROWS_NT", MATMUL, (1, 4), products("NT", *((m, 512, 512) for m in rows)),
-                   lambda value, case: case.m <= value)  # fmt: skip
     yield Constant("FEW_TERMS", MATMUL, (2, 5), products("TN", *((512, 512, k) for k in rows)),
                    lambda value, case: case.k <= value)  # fmt: skip
     tiny = (3, 4, 5), (4, 4, 5), (5, 5, 5), (1, 16, 10), (4, 10, 4)
@@ -115,6 +113,9 @@ def of_family(unit: Family = UNIT) -> Iterator[Constant]:
         tall = products("TN", (784, 512, 256))
         yield field("rows_share", neighbours=(0.125, 0.5), cases=(*squares, *tall))
         yield from of_packing(unit, field)
+    yield field("few_rows_nt", neighbours=(1, 4) if unit.few_rows_nt == 2 else (2, 3),
+                cases=products("NT", *((m, 512, 512) for m in (2, 3, 4))),
+                takes=lambda value, case: case.m <= value)  # fmt: skip
     row, few = unit.few_sides
     sides = (*((1, n, n) for n in around(row, 0.75, 1, 1.5)), *((3, n, n) for n in around(few, 0.75, 1)))
     yield field("few_sides", neighbours=((row // 2, few // 2), (2 * row, 2 * few)), cases=products("NN", *sides),

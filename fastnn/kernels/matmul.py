@@ -36,7 +36,7 @@ from fastnn.simd.views import flat, on_stack, overlap, vector
 # Up to so many rows w passes by row after row. NN, where w has both sides: on Zen 5 55 us against 219 by tiles at
 # 1x1024x1024, 825 ns against 894 at 1x128x128, but 162 against 120 at 1x64x64. NT, against panels: 4.9 us and 10.4 with
 # one row of 256x256, 9.9 and 12.9 with two, 14.8 and 15.4 with three.
-FEW_ROWS_NN, FEW_ROWS_NT = 3, 2
+FEW_ROWS_NN, FEW_ROWS_NT = 3, UNIT.few_rows_nt
 # Sides of w from which on one row, and more.
 ROW_SIDE, FEW_SIDE = UNIT.few_sides
 # The same with NN where w is larger than FAR_BYTES.

@@ -39,12 +39,15 @@ AVX2 = Family(
     far_share=1.0,
     # NT against NumPy in turn: 1x784 by 512x784 0.73 for 0.56, 512 squared 0.69 for 0.55, 1,024 squared 0.53 for 0.38.
     dots_by_lines=True,
+    # NT 2x512x512 64 us row by row and 56 by panels.
+    few_rows_nt=1,
     # NT 16x64x64 and 16x96x96 take 0.87 and 0.85 of the time with 64 for 128, 1.15 with 256.
     swapped_side=64,
     # Milliseconds of the update of a weight of 1024x1024 at batch 256 with 24x480: 15.0, 192x96: 12.5, 96x240: 9.6,
     # 96x480: 8.8, 96x1024: 8.4, 192x1024: 8.3. Rows of x are packed once for all columns of a chunk.
     tall_chunk=(96, 1024),
-    # Step of 784-512-512-10 at batch 64, share of the peak, from 64 on 61 %, from 16 on 78 %.
-    tall_batch=16,
+    # Step of 784-512-512-10 at batch 64, share of the peak, from 64 on 61 %, from 16 on 78 %. Of the time by the others
+    # 512x512 takes 0.92 at batch 8, 0.86 at 12.
+    tall_batch=8,
     group_rows=16,
 )

@@ -19,6 +19,7 @@ class Family(NamedTuple):
     panel_rows: from so many rows on w goes by way of a panel: where its rows straddle cache lines, and always.
     wide_rows, wide_bytes, wide_panels: for up to so many rows of y (0: never), rows of w of more bytes are copied to so
     many panels at once.
+    few_rows_nt: rows up to which each takes a matrix transposed by itself.
     few_sides: sides of w from which on it passes by one row, row after row, and by a few.
     far_rows, far_share: up to so many rows w passes by row after row where it is larger than that share of L2.
     dots_by_lines: whether one row times a matrix transposed takes a line of 8 rows at a time, or a square.
@@ -44,6 +45,7 @@ class Family(NamedTuple):
     wide_rows: int = 0
     wide_bytes: int = 4096
     wide_panels: int = 1
+    few_rows_nt: int = 2
     few_sides: tuple[int, int] = (128, 128)
     far_rows: int = 0
     far_share: float = 0.0
