@@ -70,6 +70,16 @@ def test_what_is_said_of_steps_beside_a_busy_core_is_in_the_kept_results() -> No
         assert f"{cells}, the least {leads.min():.2f}, {mean}" in README.replace("\n", " ")
 
 
+def test_what_is_said_of_predictions_on_a_restless_machine_is_in_the_kept_results() -> None:
+    file = ROOT / "bench_results/2026-11-30-zen3-2-cores-predictions.json"
+    document = json.loads(file.read_text(encoding="utf-8"))
+    again, found = document["restless"], document["all"]
+    words = README.replace("\n", " ")
+    assert f"{again['median']:.1%} off in the median and {again['nine_in_ten']:.0%} or".replace("%", " %") in words
+    said = f"{found['median']:.1%} and {found['nine_in_ten']:.0%}, the intervals held {found['intervals_held']:.0%}"
+    assert said.replace("%", " %") in words
+
+
 def gallery_cells(document: dict[str, Any]) -> dict[str, list[str]]:
     """Of each example on one thread: step by step with modules and without, batched where it can be, and compiled."""
     found = {}
