@@ -30,7 +30,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Each has its own compiler, and takes up to 1.5 GB."""
-    return min(psutil.cpu_count(logical=False) or 1, MOST_WORKERS)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else MOST_WORKERS
+    return min(psutil.cpu_count(logical=False) or 1, cores, MOST_WORKERS)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -109,7 +109,14 @@ def test_a_restless_machine_is_called_one(tmp_path: Path) -> None:
     for nine_in_ten, called in ((0.2, False), (0.4, True)):
         document = machine_document() | {"restless": {"median": 0.1, "nine_in_ten": nine_in_ten}}
         shown = predict("--sizes", "3-4-2", "--machine", machine_file(tmp_path, document)).stdout.replace("\n", " ")
-        assert ("a restless machine: the same call timed again was 40% or more off one time in ten" in shown) == called
+        assert ("the same call timed again, within minutes, was 40% or more off one time in ten" in shown) == called
+
+
+@pytest.mark.parametrize("said", [[1], "yes", 3, None, {}, {"median": 0.1}, {"median": 0.1, "nine_in_ten": "x"}])
+def test_a_document_that_says_something_else_of_it_is_refused(tmp_path: Path, said: Any) -> None:
+    result = predict("--sizes", "3-4-2", "--machine", machine_file(tmp_path, machine_document() | {"restless": said}))
+    assert result.exit_code == 2
+    assert "expected numbers for median and nine_in_ten" in result.output.replace("\n", " ")
 
 
 def test_a_file_gets_the_document_and_people_the_table(tmp_path: Path) -> None:

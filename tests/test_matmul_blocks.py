@@ -26,6 +26,7 @@ from fastnn.kernels.blocks import (
     X_ROWS,
     X_TERMS,
     block_size,
+    is_wide,
     packs_rows,
     rows_of_block,
 )
@@ -98,13 +99,23 @@ def test_panels_that_first_tiles_copy_give_the_bits_of_three_loops(form: str, dt
 
 @both
 def test_panels_that_are_copied_together_give_the_bits_of_three_loops(form: str, dtype: str) -> None:
-    """Where rows of w lie far apart, whose columns end in every kind of stripe behind a group of panels."""
-    width, lanes = VECTORS * lanes_of(dtype), lanes_of(dtype)
-    far = WIDE_BYTES // np.dtype(dtype).itemsize
-    for m, k in product((PACKED_ROWS, WIDE_ROWS or 20, (WIDE_ROWS or 20) + 1), (TERMS // 2 + 5, TERMS + 3)):
-        for end in range(0, width + lanes + 3, max(lanes // 2 - 1, 1)):
-            assert_product(form, m, WIDE_PANELS * width + end, k, dtype, padding=far // 3, begin=form != "NT")
-        assert_product(form, m, 5, k, dtype, padding=far // 3)
+    """Where rows of w are wide, and end in every kind of stripe behind whole groups of panels."""
+    lanes, width = lanes_of(dtype), VECTORS * lanes_of(dtype)
+    group = WIDE_PANELS * width
+    whole = (WIDE_BYTES // np.dtype(dtype).itemsize // group + 1) * group
+    most, regimes = WIDE_ROWS or 20, set()
+    for m, k in product((PACKED_ROWS, most, most + 1), (TERMS // 2 - 1, TERMS // 2 + 1, TERMS + 3)):
+        for end in (0, 1, lanes, lanes + 1, width, width + lanes - 1, width + lanes + 1):
+            regimes.add(bool(is_wide(FORMS[form], m, whole + end, k, np.dtype(dtype).itemsize)))
+            assert_product(form, m, whole + end, k, dtype, padding=end % 2, begin=form != "NT")
+    assert regimes == ({False, True} if form == "NN" and WIDE_ROWS else {False})
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_narrow_products_need_scratch_for_one_panel(dtype: str) -> None:
+    """A call from Python takes it from the stack."""
+    itemsize = np.dtype(dtype).itemsize
+    assert 0 < panel_of(FORMS["NT"], 50, 100, 300, itemsize) <= TERMS * VECTORS * lanes_of(dtype) + 64
 
 
 def cuts(form: str, m: int, n: int, lanes: int) -> Iterator[list[tuple[int, int, int, int]]]:

@@ -83,7 +83,7 @@ def around(size: int, *shares: float) -> list[int]:
 def of_kernels() -> Iterator[Constant]:
     """Module constants. Rows and terms that are few, sides of a matrix, multiply-adds, blocks of a row."""
     rows = (2, 3, 4, 5)
-    yield Constant("FEW_ROWS_NN", MATMUL, (1, 2, 5), products("NN", *((m, 512, 512) for m in rows)),
+    yield Constant("FEW_ROWS_NN", MATMUL, (1, 2, 5), products("NN", *((m, 256, 256) for m in rows)),
                    lambda value, case: case.m <= value)  # fmt: skip
     yield Constant("FEW_TERMS", MATMUL, (2, 5), products("TN", *((512, 512, k) for k in rows)),
                    lambda value, case: case.k <= value)  # fmt: skip
@@ -126,7 +126,7 @@ def of_family(unit: Family = UNIT) -> Iterator[Constant]:
         sides = products("NN", (8, 256, 400), (8, 512, 400), (8, 1024, 400))
         yield field("far_share", neighbours=(0.5, 2.0), cases=sides)
     few, rows = unit.panel_rows
-    panels = ((m, n, 500) for m in around(few, 2 / 3, 1, 4 / 3) for n in (500, 512))
+    panels = ((m, n, 200) for m in around(few, 2 / 3, 1, 4 / 3) for n in (500, 512))
     yield field("panel_rows", neighbours=((few // 2, rows // 2), (2 * few, 2 * rows)), cases=products("NN", *panels),
                 takes=lambda value, case: case.m >= value[case.n % 16 == 0])  # fmt: skip
     yield field("group_rows", neighbours=(0, 16, 32) if unit.group_rows in (0, 16) else (unit.group_rows // 2, 0),

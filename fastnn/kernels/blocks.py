@@ -4,9 +4,10 @@
     panel    w, terms x columns of a tile: copied, or transposed for the form NT
     rows     of x, as many as a share of L2 holds (host.ROWS_BYTES): packed, term after term, as tiles read them
 
-A stripe is as wide as a tile; all rows of a block pass over its panel. Where rows of x are packed more than once, all
-panels of a block of terms stay for the rows to come; where terms are few, as many panels as L1 holds stay, and a few
-rows at a time pass over them, so that rows of y are written whole. The bits are the same whatever the blocks.
+A stripe is as wide as a tile; all rows of a block pass over its panel. Where rows of w are wide and those of y few,
+several panels are copied at once. Where rows of x are packed more than once, all panels of a block of terms stay for
+the rows to come; where terms are few, as many panels as L1 holds stay, and a few rows at a time pass over them, so that
+rows of y are written whole. The bits are the same whatever the blocks.
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ def _panels_size(m, n, k, itemsize):
     width = VECTORS * (VECTOR_BYTES // itemsize)
     if packs_rows(m, n, k) and m > rows_of_block(itemsize):
         return min(k, TERMS) * (n + width)
-    return min(TERMS * min(WIDE_PANELS * width, n + width), k * (n + width))
+    panels = WIDE_PANELS if n * itemsize > WIDE_BYTES else 1
+    return min(TERMS * panels * width, k * (n + width))
 
 
 @kernel
@@ -114,7 +116,7 @@ def block(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, scratch, m, n, k)
             while j < j1:
                 panel_at = (j - j0) * terms if i1 - i0 > height else 0 * j
                 j = _group(form, i, rows, j, j1, y, ldy, scratch if packs else x, x_at, row_x, column_x, w, ldw, start,
-                           panels, panel_at, i == i0, p, terms)  # fmt: skip
+                           panels, panel_at, i == i0, is_wide(form, m, n, terms, y.itemsize), p, terms)  # fmt: skip
 
 
 @kernel(inlined=True)
@@ -130,10 +132,10 @@ def copies_panel(form, rows, columns, lanes):
 
 
 @kernel(inlined=True)
-def is_wide(form, rows, terms, row_bytes):
+def is_wide(form, m, n, terms, itemsize):
     """Whether rows of w are so long that several panels are copied at once, row after row: a panel by itself would ask
     for a line or two of each, from another page."""
-    return form == NN and rows <= WIDE_ROWS and row_bytes > WIDE_BYTES and not is_grouped(terms)
+    return form == NN and m <= WIDE_ROWS and n * itemsize > WIDE_BYTES and not is_grouped(terms)
 
 
 @kernel(inlined=True)
@@ -156,16 +158,17 @@ def _copy_panels(j0, j1, group, panels, panel_at, w, p, ldw, terms):
 
 
 @kernel
-def _group(form, i0, rows, j0, j1, y, ldy, x, x_at, row_x, column_x, w, ldw, start, panels, panel_at, fresh, p, terms):
-    """Stripes of y from column j0 on, some rows at a time; panels are made where they are `fresh`. Returns where it
-    ended."""
+def _group(form, i0, rows, j0, j1, y, ldy, x, x_at, row_x, column_x, w, ldw, start, panels, panel_at, fresh, wide, p,
+           terms):  # fmt: skip
+    """Stripes of y from column j0 on, some rows at a time; panels are made where they are `fresh`, several at once
+    where rows of w are `wide`. Returns where it ended."""
     lanes = VECTOR_BYTES // y.itemsize
     straddles = ldw % lanes > 0 or begins_inside(w, VECTOR_BYTES)
     packs = panels.size > 0 and packs_panel(form, rows, straddles)
     group, height = VECTORS * lanes, rows
     if packs and is_grouped(terms):
         group, height = TERMS // max(terms, 1) * group, GROUP_ROWS
-    elif packs and fresh and is_wide(form, rows, terms, ldw * y.itemsize):
+    elif packs and fresh and wide:
         group, fresh = WIDE_PANELS * group, False
         _copy_panels(j0, j1, group, panels, panel_at, w, p, ldw, terms)
     begin, ldb = (start, 0) if p == 0 else (y, ldy)

@@ -52,5 +52,5 @@ def _share(share: float, level: str) -> int:
 TERMS = UNIT.panel_terms or _share(UNIT.panel_share, "L1d") // (VECTORS * UNIT.bytes * 4) * 4
 # Bytes of x that are packed at a time.
 ROWS_BYTES = _share(UNIT.rows_share, "L2")
-# Bytes of w from which on more rows than a few let it pass by.
+# Bytes of w above which more rows than a few let it pass by.
 FAR_BYTES = _share(UNIT.far_share, "L2")

@@ -185,10 +185,7 @@ def _weights(ratio: Vector) -> Vector:
 
 
 def restlessness(observations: Sequence[Observation]) -> dict[str, float]:
-    """How far the same call was off when it was timed again, in the median and in nine of ten: no prediction is surer.
-
-    As shares: 0.1 is 10 %.
-    """
+    """How far the same call was off when it was timed again, as shares, in the median and in nine of ten."""
     off = np.expm1(np.abs([each.again for each in observations]))
     return {"median": float(np.median(off)), "nine_in_ten": float(np.quantile(off, 0.9))}
 

@@ -159,7 +159,7 @@ def _block(form: int, m: int, n: int, k: int, itemsize: int, ldw: int, scratch: 
         found.append({"packed": n * k * (panels and is_first)})
         for terms, turns in parts(k, _terms_of_block(k)):
             group = blocks.GROUP_ROWS if panels and _is_grouped(terms) else rows
-            fuses = panels and is_first and not _is_wide(form, rows, terms, ldw * itemsize)
+            fuses = panels and is_first and not _is_wide(form, m, n, terms, itemsize)
             for columns, stripes in _stripes(n, lanes):
                 copies = fuses and _copies_panel(form, min(group, rows), columns, lanes)
                 stripe = _stripe(rows, columns, terms, lanes, group, packs_x, copies, straddles and not panels)

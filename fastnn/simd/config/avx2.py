@@ -30,7 +30,7 @@ AVX2 = Family(
     # 16x2048x2048 5.0 to 6.1 and 3.4 to 4.4; of 1,024 columns 0.72 to 0.92 and 0.79 to 1.14 with 24 rows.
     wide_rows=64,
     wide_panels=4,
-    # Of the time by tiles 1x48x48 0.78, 1x64x64 0.62, 1x96x96 0.81, 3x96x96 1.0 to 1.14.
+    # Of the time by tiles 1x48x48 0.78, 1x64x64 0.62, 1x96x96 0.81, 3x96x96 1.0 to 1.14; 1x32x32 0.58.
     few_sides=(32, 128),
     # A forward pass by tiles and so, milliseconds: 2048-1500-100 at batch 8 4.0 and 1.4, 957x5 at 4 4.3 and 1.2,
     # 784-1024x3-10 at 8 2.7 and 1.2; of 784-128-10 at 8, whose weight of 400 kB L2 holds, microseconds: 23 and 35.

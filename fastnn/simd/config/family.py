@@ -17,8 +17,8 @@ class Family(NamedTuple):
     rows_share: of L2 that rows of x take where they are packed, 0 where they never are.
     packed_rows, packed_columns, packed_terms: the least product whose x is packed.
     panel_rows: from so many rows on w goes by way of a panel: where its rows straddle cache lines, and always.
-    wide_rows, wide_bytes, wide_panels: for up to so many rows of y (0: never), rows of w of more bytes are copied to so
-    many panels at once.
+    wide_rows, wide_bytes, wide_panels: where y has up to so many rows (0: never), rows of w of more bytes are copied to
+    so many panels at once.
     few_rows_nt: rows up to which each takes a matrix transposed by itself.
     few_sides: sides of w from which on it passes by one row, row after row, and by a few.
     far_rows, far_share: up to so many rows w passes by row after row where it is larger than that share of L2.
