@@ -53,4 +53,4 @@ def test_a_command_runs_its_tiers(arguments: list[str], files: set[str]) -> None
 def test_ci_runs_the_thorough_tier_after_the_others_and_adds_its_coverage() -> None:
     commands = (TESTS.parent / ".ci" / "run").read_text(encoding="utf-8")
     assert "--expected-skips=tests/expected_skips.txt" in commands
-    assert commands.index("&& .venv/bin/pytest\n") < commands.index(".venv/bin/pytest -m thorough --cov-append\n")
+    assert commands.index("&& .venv/bin/pytest -n auto\n") < commands.index("-n auto -m thorough --cov-append\n")
