@@ -22,7 +22,7 @@ from rich.table import Table
 from fastnn import machine
 from fastnn.bench import results
 from fastnn.bench.calibration import kept
-from fastnn.bench.calibration.command import measured
+from fastnn.bench.calibration.command import measured, restless_in_words
 from fastnn.bench.calibration.networks import observe
 from fastnn.bench.command import thread_counts
 from fastnn.bench.ladder import LADDER, name_of, parse
@@ -133,8 +133,7 @@ def main(anew: bool, json_file: Path | None) -> None:
         })  # fmt: skip
     _show(found, summaries)
     if again := document.get("restless"):
-        console(sys.stdout).print(f"the same call timed again: {again['median']:.1%} off in the median, "
-                                  f"{again['nine_in_ten']:.0%} or less nine times in ten")  # fmt: skip
+        console(sys.stdout).print(restless_in_words(again))
     console(sys.stdout).print("a word between cores, there and back: " + ", ".join(
         f"{si(seconds, 's') if seconds else 'unknown'} {when}"
         for seconds, when in zip(apart, ("when the machine was measured", "before the ten", "after"), strict=True)

@@ -80,7 +80,7 @@ def run_predict_sizes(
     where = f"{about['cpu'] or 'a machine'} at {about['date']}"
     people.print(f"by what networks of all shapes took on {where} ({model.dtype}, sgd, relu)")
     people.print("in brackets where nine in ten of the networks were that the model had not seen")
-    if (again := document.get("restless", kept.NEVER)["nine_in_ten"]) > RESTLESS:
+    if (again := document.get("restless", kept.CALM)["nine_in_ten"]) > RESTLESS:
         people.print(f"a restless machine: the same call timed again, within minutes, was {again:.0%} or more off one "
                      "time in ten")  # fmt: skip
     if machine_file is None and any(each.threads > 1 for each in found) and (moved := cores_moved(document)):

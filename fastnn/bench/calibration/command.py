@@ -90,8 +90,7 @@ def _show(document: Mapping[str, Any]) -> None:
     for line in _about_model(kept.model(document).errors):
         people.print(line)
     if again := document.get("restless"):
-        people.print(f"the same call timed again, within minutes: {again['median']:.1%} off in the median, "
-                     f"{again['nine_in_ten']:.0%} or less nine times in ten")  # fmt: skip
+        people.print(restless_in_words(again))
     people.print(f"measured {document['date']}; `fastnn machine --anew` measures again")
 
 
@@ -102,6 +101,14 @@ def _about_model(errors: Mapping[tuple[str, int], Any]) -> list[str]:
         f"the median, {np.quantile(np.abs(each), 0.9):.0%} or less nine times in ten; {len(each)} calls, each left out"
         for (phase, threads), each in errors.items()
     ]
+
+
+def restless_in_words(again: Mapping[str, float]) -> str:
+    """again: shares, as fastnn.study.machine_model.restlessness gives them."""
+    return (
+        f"the same call timed again, within minutes: {again['median']:.1%} off in the median, "
+        f"{again['nine_in_ten']:.0%} or less nine times in ten"
+    )
 
 
 def _in_words(name: str, value: Any) -> str:

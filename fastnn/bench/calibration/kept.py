@@ -29,7 +29,7 @@ IDENTITY = ("cpu", "arch", "vector_unit", "cores_physical", "cores_logical", "th
 # What work is counted by: rules and sizes of tiles are the kernels' own.
 COUNTED_BY = work, products, lowering, columns, walk, dense, matmul, blocks, few_rows, host, tile
 # Of a document that does not say how far the same call was off when it was timed again.
-NEVER = {"median": 0.0, "nine_in_ten": 0.0}
+CALM = {"median": 0.0, "nine_in_ten": 0.0}
 FIELDS: Mapping[str, type] = {"date": str, "identity": dict, "machine": dict, "ceilings": list, "model": dict}
 
 
@@ -97,14 +97,14 @@ def read(file: Path) -> dict[str, Any]:
     missing = [name for name, kind in FIELDS.items() if not isinstance(document.get(name), kind)]
     if missing:
         raise ValueError(f"{file} lacks {', '.join(missing)}; `fastnn machine --json FILE` writes them")
-    _require_restlessness(document.get("restless", NEVER), file)
+    _require_restlessness(document.get("restless", CALM), file)
     return dict(document)
 
 
 def _require_restlessness(again: Any, file: Path) -> None:
     """ValueError: something else stands there."""
-    if not isinstance(again, dict) or not all(isinstance(again.get(name), int | float) for name in NEVER):
-        raise ValueError(f"{file} has restless {again!r}; expected numbers for {' and '.join(NEVER)}")
+    if not isinstance(again, dict) or not all(isinstance(again.get(name), int | float) for name in CALM):
+        raise ValueError(f"{file} has restless {again!r}; expected numbers for {' and '.join(CALM)}")
 
 
 def model(document: Mapping[str, Any]) -> MachineModel:
