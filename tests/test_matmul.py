@@ -42,11 +42,11 @@ from fastnn.kernels.matmul import (
     matmul,
     scratch_size,
 )
-from fastnn.simd.dots import CONFLICT_BYTES
+from fastnn.simd.dots import CONFLICT_BYTES, LAG
 from fastnn.simd.few_rows import ABREAST, TOGETHER
 from fastnn.simd.host import FAR_BYTES, TERMS, UNIT, VECTORS
 from fastnn.simd.scalar import fma
-from fastnn.simd.views import begins_inside
+from fastnn.simd.views import LINE_BYTES, begins_inside
 
 FORMS = {"NN": NN, "NT": NT, "TN": TN}
 WIDTHS = tuple(VECTORS * VECTOR_BYTES // itemsize for itemsize in (4, 8))
@@ -237,6 +237,9 @@ def test_few_terms_and_rows_a_page_apart_give_the_bits_of_three_loops(dtype: str
     page = CONFLICT_BYTES // np.dtype(dtype).itemsize
     for n, (k, padding) in product((1, 15, 16, 31, 33, 65, 70), ((page, 0), (page - 5, 5), (page - 5, 0))):
         assert_product("NT", 1, n, k, dtype, padding=padding)
+    lag = LAG * LINE_BYTES // np.dtype(dtype).itemsize
+    for k in (1, 16, 17, lag - 1, lag, lag + 1, 2 * lag + 5):
+        assert_product("NT", 1, 37, k, dtype, padding=page - k)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

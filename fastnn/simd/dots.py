@@ -10,6 +10,7 @@ every eighth term would need none either, but tiles then eight times as many sum
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from numba import types
@@ -24,8 +25,10 @@ from fastnn.simd.views import LINE_BYTES
 
 # Groups of rows whose dot products grow side by side, since the additions of one wait 4 cycles for each other; and how
 # many vectors ahead they ask for. GB/s on Zen 5 at 1 x 1008 x 1008 with one group 63, with two 74, that ask 90. But
-# rows that lie a multiple of 4 kB apart fight for the same lines of L1: 1 x 1024 x 1024, not aligned, 58 and 28.
-GROUPS, AHEAD, CONFLICT_BYTES = 2, 4, 4096
+# rows that lie a multiple of 4 kB apart fight for the same lines of L1: 1 x 1024 x 1024, not aligned, 58 and 28. There
+# squares take one group, and lines a second that is LAG lines behind the first: on Zen 3, 1 x 1024 x 1024 takes 178 us
+# with one group, 261 with two abreast, and 169, 149, 132, 133, 143 with lags of 1, 4, 12, 16, 32.
+GROUPS, AHEAD, CONFLICT_BYTES, LAG = 2, 4, 4096, 12
 
 
 def _dots(y: Any, y_at: int, x: Any, x_at: int, w: Any, w_at: int, ldw: int, k: int, n: int) -> None:
@@ -110,18 +113,28 @@ def _turns(emitter: VectorBuilder, begin: Any, end: Any, step: int, sums: list[A
     return carried
 
 
-def _dots_of_whole_groups(emitter: VectorBuilder, y: Any, x: Any, w: Any, ldw: Any, k: Any, groups: int) -> None:
-    """Groups of as many rows as lanes, a line of each in turn, so that their sums overlap."""
+def _lesser(builder: Any, one: Any, other: Any) -> Any:
+    return builder.select(builder.icmp_signed("<", one, other), one, other)
+
+
+def _dots_of_whole_groups(
+    emitter: VectorBuilder, y: Any, x: Any, w: Any, ldw: Any, k: Any, groups: int, conflicts: bool
+) -> None:  # fmt: skip
+    """Groups of as many rows as lanes, a line of each in turn, so that their sums overlap; where rows conflict, the
+    second LAG lines behind the first."""
     builder, lanes, line = emitter.builder, emitter.lanes, LINE_BYTES // emitter.itemsize
     rows = [emitter.at(w, builder.mul(ldw, I64(r))) for r in range(groups * lanes)]
     each_group = [rows[at : at + lanes] for at in range(0, groups * lanes, lanes)]
     whole = builder.and_(k, I64(-line))
+    behind = _lesser(builder, I64(LAG * line), whole) if conflicts else I64(0)
 
-    def lines(p: Any, sums: list[Any]) -> list[Any]:
-        return [
-            _line(emitter, total, emitter.at(x, p), [emitter.at(row, p) for row in group])
-            for total, group in zip(sums, each_group, strict=True)
-        ]
+    def lines(p: Any, sums: list[Any], first: int = 0) -> list[Any]:
+        """Of the groups from `first` on."""
+        found = []
+        for g, total in enumerate(sums, start=first):
+            at = builder.sub(p, behind) if g else p
+            found.append(_line(emitter, total, emitter.at(x, at), [emitter.at(row, at) for row in each_group[g]]))
+        return found
 
     def rest(p: Any, sums: list[Any]) -> list[Any]:
         left = builder.sub(k, p)
@@ -130,25 +143,31 @@ def _dots_of_whole_groups(emitter: VectorBuilder, y: Any, x: Any, w: Any, ldw: A
             for total, group in zip(sums, each_group, strict=True)
         ]
 
-    sums = _turns(emitter, I64(0), whole, line, [emitter.zero] * groups, lines)
+    sums = [emitter.zero] * groups
+    if conflicts:
+        sums = _turns(emitter, I64(0), behind, line, sums[:1], lines) + sums[1:]
+    sums = _turns(emitter, behind, whole, line, sums, lines)
+    if conflicts:
+        end = builder.add(whole, behind)
+        sums = sums[:1] + _turns(emitter, whole, end, line, sums[1:], partial(lines, first=1))
     sums = _turns(emitter, whole, k, lanes, sums, rest)
     for g, total in enumerate(sums):
         emitter.store(total, emitter.at(y, g * lanes))
 
 
-def _dots_by_lines(emitter: VectorBuilder, y: Any, x: Any, w: Any, ldw: Any, k: Any, n: Any, groups: int) -> None:
+def _dots_by_lines(
+    emitter: VectorBuilder, y: Any, x: Any, w: Any, ldw: Any, k: Any, n: Any, conflicts: bool
+) -> None:  # fmt: skip
     """All rows, no fewer than lanes; the last group may take rows again, to the same bits."""
     builder, lanes = emitter.builder, emitter.lanes
 
     def of_rows(j: Any, groups: int) -> None:
         row_w = emitter.at(w, builder.mul(j, ldw))
-        _dots_of_whole_groups(emitter, emitter.at(y, j), x, row_w, ldw, k, groups)
+        _dots_of_whole_groups(emitter, emitter.at(y, j), x, row_w, ldw, k, groups, conflicts and groups > 1)
 
-    done: Any = I64(0)
-    if groups > 1:
-        done = builder.sub(n, builder.srem(n, I64(groups * lanes)))
-        with for_range_slice(builder, I64(0), done, I64(groups * lanes), intp=I64) as (j, _):
-            of_rows(j, groups)
+    done = builder.sub(n, builder.srem(n, I64(GROUPS * lanes)))
+    with for_range_slice(builder, I64(0), done, I64(GROUPS * lanes), intp=I64) as (j, _):
+        of_rows(j, GROUPS)
     with for_range_slice(builder, done, n, I64(lanes), intp=I64) as (j, _):
         last = builder.sub(n, I64(lanes))
         of_rows(builder.select(builder.icmp_signed("<", j, last), j, last), 1)
@@ -156,16 +175,16 @@ def _dots_by_lines(emitter: VectorBuilder, y: Any, x: Any, w: Any, ldw: Any, k: 
 
 def _build_dots(builder: Any, itemsize: int, y: Any, x: Any, w: Any, ldw: Any, k: Any, n: Any) -> None:
     emitter = VectorBuilder(builder, itemsize)
-    conflicts = builder.icmp_signed("==", builder.srem(ldw, I64(CONFLICT_BYTES // itemsize)), I64(0))
+    conflict = builder.icmp_signed("==", builder.srem(ldw, I64(CONFLICT_BYTES // itemsize)), I64(0))
     few = builder.icmp_signed("<", n, I64(emitter.lanes)) if UNIT.dots_by_lines else ir.IntType(1)(1)
-    with builder.if_else(conflicts) as (one_by_one, together):
-        for choice, groups in ((one_by_one, 1), (together, GROUPS)):
+    with builder.if_else(conflict) as (apart, together):
+        for choice, conflicts in ((apart, True), (together, False)):
             with choice, builder.if_else(few) as (squares, lines):
                 with squares:
-                    _dots_by_squares(emitter, y, x, w, ldw, k, n, groups)
+                    _dots_by_squares(emitter, y, x, w, ldw, k, n, 1 if conflicts else GROUPS)
                 with lines:
                     if UNIT.dots_by_lines:
-                        _dots_by_lines(emitter, y, x, w, ldw, k, n, groups)
+                        _dots_by_lines(emitter, y, x, w, ldw, k, n, conflicts)
 
 
 def _dots_by_squares(emitter: VectorBuilder, y: Any, x: Any, w: Any, ldw: Any, k: Any, n: Any, groups: int) -> None:
