@@ -53,6 +53,9 @@ PARALLEL_MACS = 400_000
 # 400,000 and 260,000, takes 161 us on one thread and 232 on two; of 784-1024x3-10 773 and 784; of 784-2048x3-10, layers
 # of 1.6 and 4.2 million, 4.0 ms and 2.4.
 PARALLEL_FEW = 1_500_000
+# One row with NT takes as long as so many with NN: on Zen 3 1x1024x1024 takes 75 us with NN, 135 with NT, and 85 to 93
+# with NT on two threads; 1x784x1024 96 and 67.
+ROWS_OF_NT = 2
 # Pieces for each thread, no smaller than so many rows, columns and multiply-adds.
 PIECES, PIECE_ROWS, PIECE_COLUMNS, PIECE_MACS = 4, 64, 192, 1_000_000
 # Scratch that a call from Python takes from the stack: 4.7 us at 64 squared, NT, where the caller allocates it, 2.9 so.
@@ -233,7 +236,7 @@ def matmul(y, ldy, x, ldx, w, ldw, start, scratch, form, m, n, k):
     """
     if m * n * k <= TINY_MACS:
         tiny(form, y, ldy, x, ldx, w, ldw, start, m, n, k)
-    elif not pays_threads(m, m * n * k):
+    elif not pays_threads(m, m * n * k * (ROWS_OF_NT if form == NT and m <= FEW_ROWS_NT else 1)):
         _whole(form, y, ldy, x, ldx, w, ldw, start, scratch, m, n, k)
     else:
         _large(form, y, ldy, x, ldx, w, ldw, start, scratch, m, n, k)
