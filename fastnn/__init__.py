@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from numba import get_num_threads, set_num_threads
 
+from fastnn import operations as _operations
+
 if TYPE_CHECKING:
     from fastnn.fitting import History, fit
     from fastnn.functional import (
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
     from fastnn.interchange.state_dict import from_state_dict, load_state_dict, save_state_dict, state_dict
     from fastnn.interchange.torch_modules import from_torch, to_torch
     from fastnn.io import FileError, save
-    from fastnn.layers import Activation, Concatenate, Dense, Dropout, LayerNorm, Residual, RMSNorm, Shared
     from fastnn.losses import (
         MSE,
         BinaryCrossEntropy,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     )
     from fastnn.models import load, mlp
     from fastnn.network import Network
+    from fastnn.operations import *  # noqa: F403
     from fastnn.optimizers import SGD, Adam, AdamW, Cosine, InverseScaling, Momentum, Nesterov, Schedule, StepDecay
     from fastnn.trainer import NonFiniteLoss, Trainer
 
@@ -48,29 +50,21 @@ if TYPE_CHECKING:
 __all__ = [
     "MSE",
     "SGD",
-    "Activation",
     "Adam",
     "AdamW",
     "BinaryCrossEntropy",
     "BinaryCrossEntropyWithLogits",
     "Cosine",
-    "Concatenate",
     "CrossEntropy",
-    "Dense",
-    "Dropout",
     "FileError",
     "Hinge",
     "History",
     "InverseScaling",
-    "LayerNorm",
     "Momentum",
     "Nesterov",
     "Network",
     "NonFiniteLoss",
     "Perceptron",
-    "RMSNorm",
-    "Residual",
-    "Shared",
     "Schedule",
     "StepDecay",
     "Trainer",
@@ -97,6 +91,7 @@ __all__ = [
     "to_onnx",
     "to_torch",
 ]
+__all__ += _operations.LAYERS
 
 # Where they are; the same as above, for Python.
 _HOMES = {
@@ -110,7 +105,6 @@ _HOMES = {
     "interchange.state_dict": ("from_state_dict", "load_state_dict", "save_state_dict", "state_dict"),
     "interchange.torch_modules": ("from_torch", "to_torch"),
     "io": ("FileError", "save"),
-    "layers": ("Activation", "Concatenate", "Dense", "Dropout", "LayerNorm", "RMSNorm", "Residual", "Shared"),
     "losses": (
         "MSE", "BinaryCrossEntropy", "BinaryCrossEntropyWithLogits", "CrossEntropy", "Hinge", "Perceptron",
     ),
@@ -121,7 +115,7 @@ _HOMES = {
     ),
     "trainer": ("NonFiniteLoss", "Trainer"),
 }  # fmt: skip
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+_HOME_OF = {name: f"fastnn.{home}" for home, names in _HOMES.items() for name in names} | _operations.LAYERS
 # Modules that `import fastnn` makes attributes of the package, as if it had imported them.
 _MODULES = (
     "arrays", "block_cost", "checks", "cost", "early_stopping", "epochs", "evaluation", "fitting", "functional", "held",
@@ -130,8 +124,9 @@ _MODULES = (
 )  # fmt: skip
 
 # At once: the numbers by which a tape names its operations, in this order, must be there for whoever brings a tape.
-for _operation in ("concatenate", "dropout", "norm", "residual", "fan_out", "tied"):
-    import_module(f"fastnn.tape.{_operation}")
+for _row in _operations.TABLE:
+    if _row.tape:
+        import_module(f"fastnn.tape.{_row.module}")
 
 
 def _version() -> str:
@@ -143,7 +138,7 @@ def _version() -> str:
 
 def __getattr__(name: str) -> Any:
     if name in _HOME_OF:
-        value = getattr(import_module(f"fastnn.{_HOME_OF[name]}"), name)
+        value = getattr(import_module(_HOME_OF[name]), name)
     elif name in _MODULES:
         value = import_module(f"fastnn.{name}")
     elif name == "__version__":

@@ -66,7 +66,8 @@ def test_importing_leaves_out(package: str, imported: Any) -> None:
 
 def test_importing_brings_in_kernels_and_a_tapes_operations_of_fastnn_and_no_more(imported: Any) -> None:
     added = {name for name in imported[1] if name.startswith("fastnn.")}
-    assert {name.split(".")[1] for name in added} == {"_jit", "atomic", "compiler", "kernels", "simd", "tape"}
+    parts = {"_jit", "atomic", "compiler", "kernels", "operations", "simd", "tape"}
+    assert {name.split(".")[1] for name in added} == parts
     assert {"fastnn.tape.residual", "fastnn.tape.norm", "fastnn.kernels.loss"} <= added
 
 
@@ -91,9 +92,8 @@ USE
 names = sorted(name.removeprefix("fastnn.") for name in sys.modules if name.startswith("fastnn."))
 print(json.dumps({name: operator.attrgetter(name)(fastnn).__name__ for name in NAMES}))
 """
-    own = (
-        "[getattr(fastnn, name) for name in fastnn.__all__ if not fastnn._HOME_OF.get(name, '').startswith('interch')]"
-    )
+    of_others = "fastnn._HOME_OF.get(name, '').startswith('fastnn.interchange')"
+    own = f"[getattr(fastnn, name) for name in fastnn.__all__ if not {of_others}]"
     imported = run_python(source.replace("USE", own).replace("NAMES", "names"))
     assert {"training", "kernels.loss", "layers.norm", "network"} <= set(imported)
     assert run_python(source.replace("USE", "").replace("NAMES", repr([*imported]))) == imported
@@ -136,13 +136,24 @@ def test_all_names_are_there() -> None:
     assert fastnn.__version__
 
 
+def told(module: Any) -> dict[str, set[str]]:
+    """What a module imports for type checkers alone, by where it is from."""
+    (only,) = (node for node in ast.parse(inspect.getsource(module)).body if isinstance(node, ast.If))
+    homes: dict[str, set[str]] = {}
+    for node in (node for node in only.body if isinstance(node, ast.ImportFrom)):
+        homes.setdefault(f"{node.module}", set()).update(alias.name for alias in node.names)
+    return homes
+
+
 def test_names_are_told_to_type_checkers_and_to_python_alike() -> None:
     import fastnn
+    from fastnn import operations
 
-    (told,) = (node for node in ast.parse(inspect.getsource(fastnn)).body if isinstance(node, ast.If))
-    imports = [node for node in told.body if isinstance(node, ast.ImportFrom)]
-    homes = {f"{node.module}": {alias.name for alias in node.names} for node in imports}
+    homes = told(fastnn)
+    assert homes.pop("fastnn.operations") == {"*"}
     assert homes == {f"fastnn.{home}": set(names) for home, names in fastnn._HOMES.items()}
+    layers = {(home, name) for home, names in told(operations).items() for name in names}
+    assert layers == {(home, name) for name, home in operations.LAYERS.items()}
     assert {*fastnn._HOME_OF, "get_num_threads", "set_num_threads"} == set(fastnn.__all__)
 
 

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import Field, fields, is_dataclass
+from importlib import import_module
 from typing import Any
 
-from fastnn.layers.concatenate import Concatenate
-from fastnn.layers.dense import Activation, Dense
-from fastnn.layers.dropout import Dropout
+from fastnn import operations
 from fastnn.layers.graph import Container
-from fastnn.layers.norm import LayerNorm, RMSNorm
 from fastnn.layers.protocol import Layer
-from fastnn.layers.residual import Residual
-from fastnn.layers.shared import Shared
 
 # Names that a file may hold.
 LAYERS: dict[str, Any] = {
-    "dense": Dense,
-    "activation": Activation,
-    "layer_norm": LayerNorm,
-    "rms_norm": RMSNorm,
-    "dropout": Dropout,
-    "shared": Shared,
-    "residual": Residual,
-    "concatenate": Concatenate,
+    in_files: getattr(import_module(operations.LAYERS[name]), name)
+    for row in operations.TABLE
+    for name, in_files in row.layers.items()
 }
 
 

@@ -3,12 +3,14 @@
 B batch, I inputs, O outputs: x (B, I), w (I, O), b (O,) or None, z and y (B, O).
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from . import activation as act
+from .example import Example, bare
 
 Array = npt.NDArray[Any]
 
@@ -39,3 +41,17 @@ def backward(
     dz = dy if activation in ("identity", "step") else dy * act.derivative(activation, z, y, alpha)
     dx = dz @ w.T if input_gradient else None
     return dx, x.T @ dz, np.sum(dz, axis=0)
+
+
+def _gelu(p: Mapping[str, Array], x: Array) -> Array:
+    return forward(x, p["weight"], p["bias"], "gelu")[1]
+
+
+EXAMPLES = (
+    Example(lambda of: of.Dense(5, "gelu"), _gelu, [lambda p, x: _gelu(bare(p), x)]),
+    Example(
+        lambda of: of.Activation("tanh"),
+        lambda p, x: act.value("tanh", x),
+        [lambda p, x: act.value("tanh", x) * (1 + 1e-10)],
+    ),
+)

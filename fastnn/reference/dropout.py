@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .example import Example
+
 Array = npt.NDArray[Any]
 
 WORD = 2**64
@@ -32,3 +34,6 @@ def dropout(x: Array, draws: Array, rate: float) -> Array:
     """y (B, I)."""
     factor: Array = np.where(draws >= rate, 1 / (1 - rate), 0.0)
     return x * factor
+
+
+EXAMPLES = (Example(lambda of: of.Dropout(0.3), lambda p, x: x),)

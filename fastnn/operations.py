@@ -1,0 +1,50 @@
+"""The table of operations: a row for each, which says in which files its parts are and what is built of it.
+
+`norm` is fastnn/kernels/norm.py, the arithmetic on plain arrays; tape/norm.py, which finds those arrays for it;
+layers/norm.py, its layers with their cost and what PyTorch and ONNX call them; reference/norm.py, the same in NumPy and
+the cases that it is checked and timed by. All else asks here: what fastnn exports, the names of layers in files, the
+numbers of operations on tapes, the formats of others, the checks.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:  # what the rows name, for type checkers
+    from fastnn.layers.concatenate import Concatenate as Concatenate
+    from fastnn.layers.dense import Activation as Activation
+    from fastnn.layers.dense import Dense as Dense
+    from fastnn.layers.dropout import Dropout as Dropout
+    from fastnn.layers.norm import LayerNorm as LayerNorm
+    from fastnn.layers.norm import RMSNorm as RMSNorm
+    from fastnn.layers.residual import Residual as Residual
+    from fastnn.layers.shared import Shared as Shared
+
+
+class Row(NamedTuple):
+    """An operation, or what builds of several.
+
+    module: the name of its file in each room. layers: the classes that a network is made of, and their names in saved
+    files. tape, cases: whether it has an entry on tapes beside those of the walker, and a reference with cases.
+    """
+
+    module: str
+    layers: dict[str, str]
+    tape: bool = True
+    cases: bool = True
+
+
+# Operations have numbers on tapes in this order: new rows come after all that have an entry, as tapes may be kept.
+TABLE = (
+    Row("dense", {"Dense": "dense", "Activation": "activation"}, tape=False),
+    Row("concatenate", {"Concatenate": "concatenate"}),
+    Row("dropout", {"Dropout": "dropout"}),
+    Row("norm", {"LayerNorm": "layer_norm", "RMSNorm": "rms_norm"}),
+    Row("residual", {"Residual": "residual"}),
+    Row("fan_out", {}, cases=False),
+    Row("tied", {}, cases=False),
+    Row("shared", {"Shared": "shared"}, tape=False, cases=False),
+)
+
+# Of each layer, the module that it is in.
+LAYERS = {name: f"fastnn.layers.{row.module}" for row in TABLE for name in row.layers}
