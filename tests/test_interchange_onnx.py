@@ -94,6 +94,17 @@ def test_norms_go_and_dropout_stays_behind(dtype: str, tmp_path: Path) -> None:
     to_onnx(network, tmp_path / "net.onnx")
     x = normal(33, 6).astype(dtype)
     np.testing.assert_allclose(run(tmp_path / "net.onnx", x), network(x), rtol=1e-5, atol=1e-5)
+    again = from_onnx(tmp_path / "net.onnx")
+    assert again.layers == tuple(layer for layer in layers if not isinstance(layer, Dropout))
+    assert again(x).tobytes() == network(x).tobytes()
+
+
+def test_rows_of_several_positions_go(tmp_path: Path) -> None:
+    """A Gemm would take two axes alone."""
+    network = with_biases(Network((4, 6), [LayerNorm(), Dense(9, "tanh"), Dense(3, bias=False)], seed=0))
+    to_onnx(network, tmp_path / "net.onnx", probabilities=True)
+    x = normal(11, 24).reshape(11, 4, 6).astype(np.float32)
+    np.testing.assert_allclose(run(tmp_path / "net.onnx", x), network.predict_proba(x), rtol=1e-5, atol=1e-5)
 
 
 def test_dropout_alone_is_the_identity(tmp_path: Path) -> None:

@@ -290,7 +290,7 @@ BAD: dict[str, tuple[list[Any], str]] = {
         [FIRST, node("Dropout", "z", "d mask"), node("Cast", "mask", "y", to=FLOAT)], "its input mask is none",
     ),
     "a cast to whole numbers": ([FIRST, node("Cast", "z", "y", to=7)], "expected a cast to float32 or float64"),
-    "another axis": ([node("Flatten", "x", "f", axis=0), node("Gemm", "f w b", "y")], r"\(Flatten\): expected axis 1"),
+    "another axis": ([node("Flatten", "x", "f", axis=0), node("Gemm", "f w b", "y")], r"\(Flatten\): .*expected"),
     "another shape": ([FIRST, node("Reshape", "z shape", "y")], r"\(Reshape\): it makes the shape \[ 2 -1  4\]"),
     "a shape of unknowns": ([FIRST, node("Reshape", "z unknown", "y")], "two unknown sizes"),
     "another transposition": ([node("Transpose", "x", "t", perm=[0, 1]), node("Gemm", "t w b", "y")], "perm is .0, 1"),

@@ -159,7 +159,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "a norm of other features": (lambda: nn.LayerNorm(4), r"module 1.0 is LayerNorm.*and 3 features come"),
     "a norm of two dimensions": (lambda: nn.LayerNorm((3, 1)), "expected one dimension to normalise"),
     "a norm without weights": (lambda: nn.RMSNorm(3, elementwise_affine=False), "with weights"),
-    "flatten amid": (nn.Flatten, r"expected Flatten\(1\), before all layers"),
+    "flatten of rows": (lambda: nn.Flatten(0), r"module 1.0 is Flatten.*expected"),
     "softplus of another slope": (lambda: nn.Softplus(2), "expected beta=1"),
     "softplus with an early threshold": (lambda: nn.Softplus(1, 5), "a threshold of at least 20"),
     "a slope below 0": (lambda: nn.LeakyReLU(-0.1), r"module 1.0 is LeakyReLU.*: alpha is -0.1"),

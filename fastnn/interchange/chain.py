@@ -1,74 +1,174 @@
-"""A network as it is read from elsewhere, layer by layer, before its loss is known."""
+"""A network as formats of others have it: layer by layer, told to them, or read from them before its loss is known."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any, cast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.checks import as_dtype
-from fastnn.layers import Activation, Dense, Dropout, Layer
+from fastnn.interchange.axes import Axes, mixes
+from fastnn.layers import LAYERS, Activation, Dense, Layer, Parameter, Shape
+from fastnn.layers.protocol import ANY, FLAT, IMAGES
 from fastnn.losses import Loss
 from fastnn.network import Network
 
 Array = NDArray[Any]
 
 
-def layers_among(network: Network, kinds: tuple[type[Layer], ...]) -> tuple[Layer, ...]:
-    """The network's layers. ValueError, which names the first that is none of the kinds a format has a word for."""
-    layers: list[Layer] = []
+def kinds_with(word: str) -> list[Any]:
+    """The classes of layers that a format has a word for: those with an attribute of this name."""
+    return [kind for kind in LAYERS.values() if hasattr(kind, word)]
+
+
+def kinds_by_name(names: str) -> dict[str, Any]:
+    """By what they are called in a format, the classes of layers that say so."""
+    return {name: kind for kind in kinds_with(names) for name in getattr(kind, names)}
+
+
+@dataclass(frozen=True)
+class Told:
+    """A layer as a format is told it: the shape of its rows here, and how axes stand there before it."""
+
+    index: int
+    layer: Layer
+    shape: Shape
+    axes: Axes
+
+    @property
+    def parameters(self) -> list[str]:
+        """Its own names of them."""
+        return [*self.layer.parameters(self.shape[-1:] if self.layer.positionwise else self.shape)]
+
+    def named(self, views: Mapping[str, Array]) -> dict[str, Array]:
+        """Of all parameters of the network, its own by its own names."""
+        return {name: views[f"{self.index}.{name}"] for name in self.parameters}
+
+
+def told(network: Network, word: str, arranged: bool = True) -> list[Told]:
+    """The network's layers; arranged: to a format that keeps images as (C, H, W) throughout.
+
+    ValueError, which names the first that the format has no word for, or not for the axes that it would have there.
+    """
+    return list(_told(network, word, arranged))
+
+
+def _told(network: Network, word: str, arranged: bool) -> Iterator[Told]:
+    kinds, axes = kinds_with(word), Axes()
+    for index, (layer, operation) in enumerate(zip(_layers(network, kinds), network.operations, strict=True)):
+        (shape,) = operation.shapes
+        try:
+            axes.enter(layer.axes if arranged else ANY, shape)
+        except ValueError as error:
+            raise ValueError(f"layer {index} is {layer!r}: {error}") from error
+        yield Told(index, layer, shape, replace(axes))
+        axes.leave(shape, operation.shape, mixes(operation.parameters))
+    axes.require_end()
+
+
+def _layers(network: Network, kinds: list[Any]) -> list[Any]:
     for index, layer in enumerate(network.layers):
         if type(layer) not in kinds:
             names = ", ".join(kind.__name__ for kind in kinds)
             raise ValueError(f"layer {index} is {layer!r}; this format has words for {names}")
-        layers.append(cast(Layer, layer))
-    return tuple(layers)
+    return [*network.layers]
 
 
 class Chain:
     """Layers in the order that data goes through them, and their parameters by name.
 
-    width: features of a row at its end, None while nothing has said how many.
+    shape: of a row at its end, None while nothing has said it. flat: whether it has one axis then.
     """
 
-    def __init__(self, width: int | None = None) -> None:
-        self.width = self.inputs = width
+    def __init__(self, shape: Shape | None = None, flat: bool = True) -> None:
+        self.shape = self.inputs = shape
+        self.flat = flat if shape is None else len(shape) == 1
+        self.axes = Axes()
         self.layers: list[Layer] = []
-        self._parameters: list[dict[str, Array]] = []
+        self._parameters: list[Mapping[str, Array]] = []
         self._dtype: np.dtype[Any] | None = None
+
+    @property
+    def width(self) -> int | None:
+        """Features of a row at its end."""
+        return self.shape[-1] if self.shape else None
+
+    @property
+    def numbers(self) -> int | None:
+        """Of a row at its end."""
+        return prod(self.shape) if self.shape else None
 
     def dense(self, weight: Array, bias: Array | None = None) -> None:
         """weight (I, O), bias (O,). ValueError where they do not fit each other or the layer before."""
         if weight.ndim != 2 or 0 in weight.shape:
             raise ValueError(f"the weight has shape {weight.shape}; expected two dimensions, neither 0")
-        inputs, units = weight.shape
-        if self.width not in (None, inputs):
-            raise ValueError(f"the weight takes {inputs} inputs and {self.width} features come")
+        _, units = weight.shape
         if bias is not None and bias.shape != (units,):
             raise ValueError(f"the bias has shape {bias.shape}; expected ({units},)")
         parameters = {"weight": weight} if bias is None else {"weight": weight, "bias": bias}
-        self._require_dtype(parameters)
-        self.inputs = inputs if self.inputs is None else self.inputs
-        self.width = units
-        self._append(Dense(units, bias=bias is not None), parameters)
+        self.layer(Dense(units, bias=bias is not None), parameters)
 
-    def norm(self, layer: Layer, parameters: dict[str, Array]) -> None:
-        """A LayerNorm or RMSNorm with its weight (I,) and bias (I,). ValueError where they do not fit what comes."""
-        shapes = {name: values.shape for name, values in parameters.items()}
-        width = parameters["weight"].size if self.width is None else self.width
-        if shapes != {name: one.shape for name, one in layer.parameters((width,)).items()}:
-            raise ValueError(f"it holds {shapes} and {width} features come")
+    def layer(self, layer: Layer, parameters: Mapping[str, Array] | None = None) -> None:
+        """With its parameters, their axes as here and their features in the order there. A bias that is left out is 0.
+
+        ValueError where they do not fit what comes.
+        """
+        if layer.axes == FLAT and self._flattened():
+            return
+        parameters = dict(parameters or {})
         self._require_dtype(parameters)
-        self.inputs = width if self.inputs is None else self.inputs
-        self.width = width
+        self._enter(layer, parameters)
+        if self.shape is not None:
+            seen = self.shape[-1:] if layer.positionwise else self.shape
+            fitting = _fitting(layer.parameters(seen), parameters, seen)
+            before, around = self.shape, self.shape[:-1] if layer.positionwise else ()
+            self.shape = (*around, *layer.output_shape(seen))
+            self.flat = len(self.shape) == 1
+            parameters = self.axes.here(fitting)
+            self.axes.leave(before, self.shape, mixes(parameters))
         self._append(layer, parameters)
 
-    def dropout(self, rate: float) -> None:
-        """Left out where the rate is 0."""
-        if rate:
-            self._append(Dropout(rate), {})
+    def _enter(self, layer: Layer, parameters: Mapping[str, Array]) -> None:
+        """Settles the shape of what comes, and how its axes stand."""
+        if self.shape is None and layer.axes in (IMAGES, FLAT):
+            raise ValueError("the shape of a row is not known here; expected it as input_shape, or in the file")
+        if self.shape is None and "weight" in parameters:
+            weight = parameters["weight"]
+            self.shape = self.inputs = (weight.shape[-2] if weight.ndim > 1 else weight.size,)
+        if self.shape is not None and self.axes.enter(layer.axes, self.shape):
+            self.turn()
+
+    def turn(self) -> None:
+        """The rows so far were (C, H, W), and are (H, W, C) here; ValueError where they are of other axes."""
+        if self.shape is None or self.inputs is None or len(self.shape) != 3:
+            raise ValueError(f"rows are {self.shape}; expected (C, H, W)")
+        channels, height, width = self.shape
+        self.shape = self.inputs = (height, width, channels)
+        self.axes.channels_first = True
+
+    def transpose(self, channels_first: bool) -> None:
+        """The axes of an image change places there, and not here. ValueError where it is none, or has them so."""
+        if self.shape is None or len(self.shape) != 3 or self.axes.channels_first is channels_first:
+            raise ValueError("it moves the channels of rows that are no images, or have them there already")
+        if not channels_first and self.axes.channels_first is None:
+            self.turn()
+        self.axes.channels_first = channels_first
+
+    def flatten(self) -> None:
+        """Rows are of one axis from here on. ValueError where a layer before it had them of several."""
+        if not self._flattened():
+            raise ValueError("it flattens rows of several axes; expected before all layers that ask for them")
+
+    def _flattened(self) -> bool:
+        """Whether rows are of one axis, or are taken so from the beginning, where no layer has asked for their axes."""
+        if not self.flat and self.axes.channels_first is None:
+            self.shape = self.inputs = None if self.shape is None else (prod(self.shape),)
+            self.flat = True
+        return self.flat
 
     def add_bias(self, bias: Array) -> bool:
         """Whether the last layer took it: a Dense that has none yet, nor an activation."""
@@ -77,7 +177,7 @@ class Chain:
             return False
         self._require_dtype({"bias": bias})
         self.layers[-1] = replace(last, bias=True)
-        self._parameters[-1]["bias"] = bias
+        self._parameters[-1] = {**self._parameters[-1], "bias": bias}
         return True
 
     def activation(self, name: str, alpha: float | None = None) -> None:
@@ -94,6 +194,7 @@ class Chain:
         """ValueError where there is no Dense, or the loss cannot follow."""
         if self.inputs is None or self._dtype is None:
             raise ValueError("there is no layer with weights, which would say the number of inputs and the dtype")
+        self.axes.require_end()
         found = Network(self.inputs, self.layers, loss=loss, dtype=self._dtype, initialize=False)
         views = found.named_parameters
         for index, parameters in enumerate(self._parameters):
@@ -101,13 +202,26 @@ class Chain:
                 views[f"{index}.{name}"][...] = values
         return found
 
-    def _append(self, layer: Layer, parameters: dict[str, Array]) -> None:
+    def _append(self, layer: Layer, parameters: Mapping[str, Array]) -> None:
         self.layers.append(layer)
         self._parameters.append(parameters)
 
-    def _require_dtype(self, parameters: dict[str, Array]) -> None:
+    def _require_dtype(self, parameters: Mapping[str, Array]) -> None:
         for name, values in parameters.items():
             dtype = as_dtype(values.dtype)
             if self._dtype is not None and self._dtype != dtype:  # NumPy's float64 equals None
                 raise ValueError(f"the {name} is {dtype} and what came before {self._dtype}; a network has one dtype")
             self._dtype = dtype
+
+
+def _fitting(expected: Mapping[str, Parameter], parameters: Mapping[str, Array], seen: Shape) -> dict[str, Array]:
+    """The parameters as a layer has them, a bias that is left out as zeros."""
+    weight = parameters.get("weight")
+    if weight is not None and weight.ndim > 1 and weight.shape[-2] != seen[-1]:
+        raise ValueError(f"the weight takes {weight.shape[-2]} inputs and {seen[-1]} features come")
+    left_out = {name: np.zeros(one.shape) for name, one in expected.items() if name == "bias"}
+    found = {**left_out, **parameters}
+    shapes = {name: values.shape for name, values in found.items()}
+    if shapes != {name: one.shape for name, one in expected.items()}:
+        raise ValueError(f"it holds {shapes} and {seen[-1]} features come")
+    return found

@@ -1,4 +1,4 @@
-"""Networks as ONNX models: Gemm or MatMul for each Dense, the standard operators for activations."""
+"""Networks as ONNX models: the operators that layers say they are, the standard ones for activations."""
 
 from __future__ import annotations
 
@@ -10,42 +10,42 @@ import numpy as np
 
 from fastnn.atomic import write_atomically
 from fastnn.checks import FLOAT32
-from fastnn.interchange.chain import layers_among
+from fastnn.interchange.chain import Told, told
 from fastnn.interchange.extra import imported
-from fastnn.layers import Activation, Dense, Dropout, Layer, LayerNorm
+from fastnn.layers import Layer
+from fastnn.layers.protocol import ANY, IMAGES
 from fastnn.losses import BinaryCrossEntropyWithLogits, CrossEntropy, Loss
 from fastnn.network import Network
 
 # The first opset with Gelu, and the file format of its time: runtimes since 2023 read them.
 OPSET, IR_VERSION = 20, 9
-# The layers that ONNX has operators for in that opset.
-OPERATORS = Dense, Activation, Dropout, LayerNorm
 # What protobuf can write: larger models keep their weights in files beside them.
 MOST_BYTES = 2**31 - 2**20
+# From (N, H, W, C) to (N, C, H, W), in which operators take images, and back.
+CHANNELS_FIRST, CHANNELS_LAST = (0, 3, 1, 2), (0, 2, 3, 1)
 
 
 def to_onnx(network: Network, path: str | PathLike[str], *, probabilities: bool = False) -> None:
-    """Write the network as an ONNX model, atomically: "input" (batch, inputs) to "output" (batch, outputs).
+    """Write the network as an ONNX model, atomically: "input" (batch, inputs) to "output" (batch, outputs), or with
+    more axes where rows have more; images are (N, H, W, C) here as there.
 
     The batch may be of any size. probabilities: end in what predict_proba gives, a Softmax or a Sigmoid, for networks
     trained on logits. Weights are kept to the bit, alpha as float32. ONNX Runtime (1.32) runs float64 models with
     identity, step, sigmoid, tanh, relu, silu and, to 3e-8, gelu_tanh; for the others it has no float64 code.
 
-    Dropout is left out, as nothing is trained there. Raises ValueError for RMSNorm and Residual, for rows of several
-    positions, where there are no probabilities, where a float64 network has an alpha that float32 cannot keep, or above
-    2 GiB; ModuleNotFoundError without onnx.
+    Dropout is left out, as nothing is trained there. Raises ValueError for layers that ONNX has no operators for, such
+    as Residual, where there are no probabilities, where a float64 network has an alpha that float32 cannot keep, or
+    above 2 GiB; ModuleNotFoundError without onnx.
     """
-    if len(network.input_shape) > 1:
-        raise ValueError(f"the network takes rows of shape {network.input_shape}; expected (inputs,)")
     onnx = imported("onnx")
     last = _probabilities(network.loss_function) if probabilities else None
     if network.parameter_count * network.dtype.itemsize > MOST_BYTES:
         raise ValueError(f"the network has {network.parameter_count:,} parameters; an ONNX file holds at most 2 GiB")
     graph = _Graph(onnx, network.dtype)
-    for index, layer in enumerate(layers_among(network, OPERATORS)):
-        if not isinstance(layer, Dropout):
-            _require_alpha(layer, index, network.dtype)
-            graph.layer(network, layer, index)
+    for one in told(network, "onnx_forms", arranged=False):
+        _require_alpha(one.layer, one.index, network.dtype)
+        graph.layer(network, one)
+    graph.arrange(channels_first=False)
     if not graph.nodes:
         graph.node("Identity", name="identity")
     if last:
@@ -76,14 +76,14 @@ def _probabilities(loss: Loss) -> str:
 
 
 class _Graph:
-    """Nodes in a row; `end` is the tensor that the next one takes."""
+    """Nodes in a row; `end` is the tensor that the next one takes, channels_first how an image lies in it."""
 
     def __init__(self, onnx: Any, dtype: np.dtype[Any]) -> None:
         self.onnx, self.dtype = onnx, dtype
         self.kind = onnx.helper.np_dtype_to_tensor_dtype(dtype)
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
-        self.end = "input"
+        self.end, self.channels_first = "input", False
 
     def node(self, op: str, *more: str, name: str, inputs: tuple[str, ...] = (), **attributes: Any) -> None:
         """inputs: in place of the end and `more`."""
@@ -96,23 +96,28 @@ class _Graph:
         self.constants.append(self.onnx.numpy_helper.from_array(array, name))
         return name
 
-    def layer(self, network: Network, layer: Layer, index: int) -> None:
-        if isinstance(layer, Dense):
-            names = [f"{index}.{name}" for name in layer.parameters((1,))]
-            constants = [self.constant(name, network.named_parameters[name]) for name in names]
-            self.node("Gemm" if layer.bias else "MatMul", *constants, name=f"{index}.dense")
-        elif isinstance(layer, LayerNorm):
-            constants = [self.constant(f"{index}.{name}", network.named_parameters[f"{index}.{name}"])
-                         for name in ("weight", "bias")]  # fmt: skip
-            self.node("LayerNormalization", *constants, name=f"{index}.norm", axis=-1, epsilon=layer.epsilon)
-        if isinstance(layer, Activation) or layer.activation != "identity":
-            ACTIVATIONS[layer.activation](self, f"{index}.{layer.activation}", layer.alpha)
+    def arrange(self, channels_first: bool) -> None:
+        """Images as the next node takes them."""
+        if channels_first != self.channels_first:
+            order = CHANNELS_FIRST if channels_first else CHANNELS_LAST
+            self.node("Transpose", name=f"{self.end}.transposed", perm=order)
+            self.channels_first = channels_first
+
+    def layer(self, network: Network, one: Told) -> None:
+        layer, views = one.layer, one.named(network.named_parameters)
+        for form in layer.onnx_forms(one.shape):  # type: ignore[attr-defined]
+            if layer.axes != ANY:
+                self.arrange(layer.axes == IMAGES)
+            constants = [self.constant(f"{one.index}.{name}", views[name]) for name in form.parameters]
+            self.node(form.name, *constants, name=f"{one.index}.{form.name}", **form.settings)
+        if layer.activation != "identity":
+            ACTIVATIONS[layer.activation](self, f"{one.index}.{layer.activation}", layer.alpha)
 
     def model(self, network: Network) -> Any:
         helper = self.onnx.helper
         self.nodes[-1].output[0] = "output"
-        x = helper.make_tensor_value_info("input", self.kind, ["batch", network.inputs])
-        y = helper.make_tensor_value_info("output", self.kind, ["batch", network.outputs])
+        x = helper.make_tensor_value_info("input", self.kind, ["batch", *network.input_shape])
+        y = helper.make_tensor_value_info("output", self.kind, ["batch", *network.output_shape])
         graph = helper.make_graph(self.nodes, "fastnn", [x], [y], self.constants)
         opset = helper.make_opsetid("", OPSET)
         return helper.make_model(graph, producer_name="fastnn", opset_imports=[opset], ir_version=IR_VERSION)

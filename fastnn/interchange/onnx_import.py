@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from math import prod
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-from fastnn.interchange.chain import Chain
+from fastnn.interchange.chain import Chain, kinds_by_name
 from fastnn.interchange.extra import imported
-from fastnn.interchange.onnx_operators import OPERATORS
+from fastnn.interchange.onnx_operators import OPERATORS, read_layer
 from fastnn.interchange.onnx_walk import Node, Unreadable, Walk
 from fastnn.io import FileError
 from fastnn.losses import BinaryCrossEntropyWithLogits, CrossEntropy, Loss, as_loss
@@ -69,9 +68,9 @@ def _start(onnx: Any, graph: Any) -> Walk:
     inputs = [value for value in graph.input if value.name not in values]
     if len(inputs) != 1:
         raise ValueError(f"the graph has {len(inputs)} inputs; expected one")
-    sizes = [size.dim_value for size in inputs[0].type.tensor_type.shape.dim][1:]
-    # A size that is not known is 0, and so is the product.
-    walk = Walk(Chain((prod(sizes) if sizes else 0) or None), values, flat=len(sizes) < 2)
+    sizes = tuple(size.dim_value for size in inputs[0].type.tensor_type.shape.dim)[1:]
+    # A size that is not known is 0.
+    walk = Walk(Chain(sizes if sizes and all(sizes) else None, flat=len(sizes) < 2), values)
     values[inputs[0].name] = walk.end
     return walk
 
@@ -100,8 +99,10 @@ def _take(onnx: Any, walk: Walk, node: Any) -> None:
 
 
 def _value(onnx: Any, walk: Walk, node: Any) -> Any:
-    if node.op_type not in OPERATORS or node.domain not in ("", "ai.onnx"):
-        raise ValueError(f"no layer of fastnn does what it does; expected {', '.join(OPERATORS)}")
+    layers = kinds_by_name("onnx_names")
+    known = [*OPERATORS, *(name for name in layers if name not in OPERATORS)]
+    if node.op_type not in known or node.domain not in ("", "ai.onnx"):
+        raise ValueError(f"no layer of fastnn does what it does; expected {', '.join(known)}")
     unknown = [name for name in node.input if name and name not in walk.values]
     if unknown:
         raise ValueError(f"its input {unknown[0]} is none that fastnn computes")
@@ -109,7 +110,10 @@ def _value(onnx: Any, walk: Walk, node: Any) -> Any:
     if node.op_type == "Constant" and "value" in attributes:
         attributes["value"] = onnx.numpy_helper.to_array(attributes["value"])
     inputs = [walk.values[name] if name else None for name in node.input]
-    return OPERATORS[node.op_type](walk, Node(list(node.input), inputs, attributes))
+    read = Node(list(node.input), inputs, attributes)
+    if node.op_type in layers:
+        return read_layer(walk, read, layers[node.op_type], node.op_type)
+    return OPERATORS[node.op_type](walk, read)
 
 
 def _finish(walk: Walk, output: str, loss: Loss) -> None:

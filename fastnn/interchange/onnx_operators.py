@@ -15,9 +15,12 @@ from fastnn.checks import FLOAT32, FLOAT64
 from fastnn.interchange.formula import Tree, call, product, total
 from fastnn.interchange.onnx_export import shortest
 from fastnn.interchange.onnx_walk import End, Node, Walk
+from fastnn.layers.forms import Form
 
 Array = NDArray[Any]
 Operator = Callable[[Walk, Node], Any]
+# Of images (N, H, W, C), and back.
+CHANNELS_FIRST, CHANNELS_LAST = [0, 3, 1, 2], [0, 2, 3, 1]
 # ONNX's numbers of them.
 FLOATS = {1: FLOAT32, 11: FLOAT64}
 
@@ -26,7 +29,7 @@ FLOATS = {1: FLOAT32, 11: FLOAT64}
 
 def _dense(walk: Walk, node: Node, weight: Array, bias: Array | None, columns: bool = False) -> End:
     walk.settle(node.names[0])
-    if not walk.flat or walk.columns != columns:
+    if not walk.chain.flat or walk.columns != columns:
         raise ValueError("it takes no rows (N, features); expected a Flatten(axis=1) before it, or no Transpose")
     walk.columns = False
     walk.chain.dense(weight, bias)
@@ -68,6 +71,26 @@ def _add(walk: Walk, node: Node) -> Tree:
         if (bias.size > 1 or walk.chain.width == 1) and walk.chain.add_bias(_row(bias, walk.chain.width)):
             return walk.grown()
     return total(*node.parts())
+
+
+def read_layer(walk: Walk, node: Node, kind: Any, name: str) -> End:
+    """What fastnn has a layer for that says so itself. Its parameters are constants, in its order."""
+    node.tree(0)
+    walk.settle(node.names[0])
+    if walk.columns:
+        raise ValueError("it takes rows; expected no Transpose before it")
+    layer = kind.from_onnx(Form(name, {key: _setting(value) for key, value in node.attributes.items()}))
+    constants = [node.optional(index) for index in range(1, len(node.names))]
+    names = layer.parameters((1,)) if constants else ()
+    walk.chain.layer(layer, {key: values for key, values in zip(names, constants, strict=False) if values is not None})
+    return walk.grown()
+
+
+def _setting(value: Any) -> Any:
+    """Of an attribute: text is kept as bytes, real numbers as float32."""
+    if isinstance(value, bytes):
+        return value.decode()
+    return shortest(value) if isinstance(value, float) else value
 
 
 # Elementwise ----------------------------------------------------------------------------------------------------------
@@ -174,7 +197,7 @@ def _dropout(walk: Walk, node: Node) -> Tree:
 def _flatten(walk: Walk, node: Node) -> Tree:
     if node.attributes.get("axis", 1) != 1 or walk.columns:
         raise ValueError("expected axis 1")
-    walk.flat = True
+    walk.chain.flatten()
     return node.tree()
 
 
@@ -183,11 +206,11 @@ def _reshape(walk: Walk, node: Node) -> Tree:
     shape = node.constant(1)
     if isinstance(node.inputs[0], np.ndarray):
         return node.inputs[0].reshape(shape)
-    if shape.size != 2 or shape[1] not in (-1, walk.chain.width) or walk.columns:
+    if shape.size != 2 or shape[1] not in (-1, walk.chain.numbers) or walk.columns:
         raise ValueError(f"it makes the shape {shape}; expected (N, features)")
     if shape[0] == -1 == shape[1]:
         raise ValueError("it makes a shape of two unknown sizes")
-    walk.flat = True
+    walk.chain.flatten()
     return node.tree()
 
 
@@ -195,10 +218,13 @@ def _transpose(walk: Walk, node: Node) -> Any:
     order = node.attributes.get("perm")
     if isinstance(node.inputs[0], np.ndarray):
         return node.inputs[0].transpose(order)
-    if order not in (None, [1, 0]) or not walk.flat:
-        raise ValueError(f"its perm is {order}; expected [1, 0]")
     walk.settle(node.names[0])
-    walk.columns = not walk.columns
+    if order in (CHANNELS_FIRST, CHANNELS_LAST):
+        walk.chain.transpose(channels_first=order == CHANNELS_FIRST)
+    elif order in (None, [1, 0]) and walk.chain.flat:
+        walk.columns = not walk.columns
+    else:
+        raise ValueError(f"its perm is {order}; expected [1, 0], or that of images")
     return walk.grown()
 
 

@@ -31,13 +31,11 @@ class End:
 class Walk:
     """The chain so far, and what each tensor is.
 
-    nodes: who made a tensor, in words. flat: whether the data are rows (N, features) yet. columns: whether they are
-    transposed, (features, N).
+    nodes: who made a tensor, in words. columns: whether rows (N, features) are transposed, (features, N).
     """
 
     chain: Chain
     values: dict[str, Any]
-    flat: bool
     columns: bool = False
     nodes: dict[str, str] = field(default_factory=dict)
     end: End = field(default_factory=End)

@@ -16,16 +16,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastnn.atomic import write_atomically
 from fastnn.checks import as_choice, as_numeric
-from fastnn.interchange.chain import Chain, layers_among
+from fastnn.interchange.axes import as_here, as_there
+from fastnn.interchange.chain import Chain, Told, told
 from fastnn.io import read_tensors
 from fastnn.kernels.activation import NAMES
-from fastnn.layers import Activation, Dense, Dropout, Layer, LayerNorm, RMSNorm
 from fastnn.losses import Loss
 from fastnn.network import Network
 
 Array = NDArray[Any]
-# The layers that are modules of torch.nn as well.
-MODULES = Dense, Activation, Dropout, LayerNorm, RMSNorm
 Source = Mapping[str, ArrayLike] | str | PathLike[str]
 
 
@@ -35,12 +33,11 @@ def state_dict(network: Network) -> dict[str, Array]:
     An activation takes a place of its own: mlp(3, 4, 2) has "0.weight" (4, 3), "0.bias" (4,), "2.weight" (2, 4) and
     "2.bias" (2,).
     """
-    views = network.named_parameters
-    tensors = {}
-    layers = layers_among(network, MODULES)
-    for index, (layer, place) in enumerate(zip(layers, _places(layers), strict=True)):
-        for name in layer.parameters((1,)):
-            tensors[f"{place}.{name}"] = np.array(views[f"{index}.{name}"].T, order="C")
+    views, tensors, place = network.named_parameters, {}, 0
+    for one in told(network, "torch_form"):
+        for name, values in one.axes.there(one.named(views)).items():
+            tensors[f"{place}.{name}"] = np.array(values, order="C")
+        place += _modules_of(one)
     return tensors
 
 
@@ -59,22 +56,25 @@ def load_state_dict(network: Network, source: Source, order: Sequence[str] | Non
     "fc2.weight"; otherwise order gives the names, such as ["hidden", "out"].
 
     Values are rounded to the network's dtype. Raises ValueError, TypeError, for a file FileError, before anything is
-    overwritten; a Residual is a ValueError too.
+    overwritten; so is a layer that torch has no module for, such as Residual.
     """
     groups = _groups(source, order)
-    wanted = [index for index, layer in enumerate(layers_among(network, MODULES)) if layer.parameters((1,))]
+    wanted = [one for one in told(network, "torch_form") if one.parameters]
     if len(groups) != len(wanted):
         raise ValueError(f"the state dict has the layers {', '.join(groups)}; expected {len(wanted)} with parameters")
     vector = np.array(network.parameters)
     views = network.named(vector)
-    for index, (name, tensors) in zip(wanted, groups.items(), strict=True):
-        expected = {key.partition(".")[2]: view for key, view in views.items() if key.startswith(f"{index}.")}
-        shapes = {key: view.T.shape for key, view in expected.items()}
+    for one, (name, tensors) in zip(wanted, groups.items(), strict=True):
+        expected = one.named(views)
+        shapes = {key: as_there(view).shape for key, view in expected.items()}
         found = {key: tensor.shape for key, tensor in tensors.items()}
         if found != shapes:
-            raise ValueError(f"{name} holds {_shapes(found)}; layer {index} expects {_shapes(shapes)}, as torch has it")
+            raise ValueError(
+                f"{name} holds {_shapes(found)}; layer {one.index} expects {_shapes(shapes)}, as torch has it"
+            )
+        here = one.axes.here({key: as_here(tensor) for key, tensor in tensors.items()})
         for key, view in expected.items():
-            view[...] = tensors[key].T
+            view[...] = here[key]
     network.parameters = vector
 
 
@@ -101,7 +101,7 @@ def from_state_dict(
         if not {"weight"} <= set(tensors) <= {"weight", "bias"}:
             raise ValueError(f"{name} holds {', '.join(tensors)}; expected weight and, where there is one, bias")
         try:
-            chain.dense(tensors["weight"].T, tensors.get("bias"))
+            chain.dense(as_here(tensors["weight"]), tensors.get("bias"))
             last = len(chain.layers) == len(groups)
             chain.activation(output_activation if last else activation, None if last else alpha)
         except ValueError as error:
@@ -109,10 +109,10 @@ def from_state_dict(
     return chain.network(loss)
 
 
-def _places(layers: Sequence[Layer]) -> list[int]:
-    """Of each layer's own module in a torch.nn.Sequential, where an activation fused into a Dense comes after it."""
-    sizes = [1 + (isinstance(layer, Dense) and layer.activation != "identity") for layer in layers]
-    return [sum(sizes[:index]) for index in range(len(sizes))]
+def _modules_of(one: Told) -> int:
+    """How many modules of a torch.nn.Sequential a layer is: its own, and its activation, where it has them."""
+    own = one.layer.torch_form(one.shape) is not None  # type: ignore[attr-defined]
+    return own + (not own or one.layer.activation != "identity")
 
 
 def _groups(source: Source, order: Sequence[str] | None) -> dict[str, dict[str, Array]]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from fastnn.interchange.chain import Chain, layers_among
+from fastnn.checks import as_shape
+from fastnn.interchange.axes import as_here
+from fastnn.interchange.chain import Chain, Told, kinds_by_name, told
 from fastnn.interchange.extra import imported
-from fastnn.interchange.state_dict import MODULES, state_dict
-from fastnn.layers import Activation, Dense, Dropout, Layer, LayerNorm, RMSNorm
+from fastnn.interchange.state_dict import state_dict
+from fastnn.layers.forms import Form
 from fastnn.losses import Loss
 from fastnn.network import Network
 
@@ -19,20 +21,25 @@ DTYPES = ("torch.float32", "torch.float64")
 # From torch ----------------------------------------------------------------------------------------------------------
 
 
-def from_torch(module: Any, loss: str | Loss = "cross_entropy") -> Network:
+def from_torch(
+    module: Any, loss: str | Loss = "cross_entropy", *, input_shape: int | Sequence[int] | None = None
+) -> Network:  # fmt: skip
     """A network with the weights of a torch.nn.Sequential, copied, and its outputs up to rounding.
 
-    module: of Linear, Identity, Dropout, LayerNorm, RMSNorm, Flatten, ReLU, LeakyReLU, ELU, Tanh, Sigmoid, GELU, SiLU
-    and Softplus, nested as you like; float32 or float64, on any device. Outputs are those of module.eval(): a Dropout
-    acts in training alone, with draws of its own. Softplus is exact above torch's threshold, where torch is linear,
-    2e-9 off.
+    module: of Identity, Flatten, ReLU, LeakyReLU, ELU, Tanh, Sigmoid, GELU, SiLU, Softplus, and what fastnn has layers
+    for by the same name, nested as you like; float32 or float64, on any device. Outputs are those of module.eval(): a
+    Dropout acts in training alone, with draws of its own. Softplus is exact above torch's threshold, where torch is
+    linear, 2e-9 off.
+
+    input_shape: of a row as the module takes it, (C, H, W) for images, which the network takes as (H, W, C), as it
+    gives them; needed where no Linear is first, which says it.
 
     Raises ValueError, which names the module by its path, for any other; ModuleNotFoundError without torch.
     """
     nn = imported("torch").nn
     if not isinstance(module, nn.Module):
         raise TypeError(f"module is a {type(module).__name__}; expected a torch.nn.Module")
-    chain = Chain()
+    chain = Chain(None if input_shape is None else as_shape(input_shape, "input_shape"))
     for path, part in module.named_modules(remove_duplicate=False):
         try:
             _read(chain, part, nn)
@@ -51,36 +58,37 @@ def _read(chain: Chain, module: Any, nn: Any) -> None:
         raise ValueError("it has hooks, which may change what it computes; remove them first")
     if isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward:
         return  # its parts come next
-    kind = type(module).__name__
-    if type(module) is not getattr(nn, kind, None) or kind not in READERS:
-        raise ValueError(f"fastnn has no such layer; expected Sequential, {', '.join(READERS)}")
-    READERS[kind](chain, module)
+    name, kinds = type(module).__name__, kinds_by_name("torch_names")
+    known = [*kinds, *(name for name in READERS if name not in kinds)]
+    if type(module) is not getattr(nn, name, None) or name not in known:
+        raise ValueError(f"fastnn has no such layer; expected Sequential, {', '.join(known)}")
+    if name in kinds:
+        _read_layer(chain, module, kinds[name])
+    else:
+        READERS[name](chain, module)
 
 
-def _read_linear(chain: Chain, module: Any) -> None:
-    weight, bias = module.weight, module.bias
-    if str(weight.dtype) not in DTYPES:
-        raise ValueError(f"its weight is {weight.dtype}; expected float32 or float64, as module.float() makes it")
-    chain.dense(_array(weight).T, None if bias is None else _array(bias))
+def _read_layer(chain: Chain, module: Any, kind: Any) -> None:
+    """What fastnn has a layer for. Parameters that a module may have are settings as well, True where it has them."""
+    own = {name: _array(values, name) for name, values in module.named_parameters(recurse=False)}
+    settings = vars(module) | {name: name in own for name in module._parameters}
+    dtype = next((values.dtype for values in own.values()), None)
+    layer = kind.from_torch(Form(type(module).__name__, settings, dtype=dtype))
+    if layer is not None:
+        chain.layer(layer, own)
 
 
-def _array(parameter: Any) -> np.ndarray[Any, Any]:
-    return parameter.detach().cpu().numpy()  # type: ignore[no-any-return]
-
-
-def _read_norm(chain: Chain, module: Any, kind: type[LayerNorm] | type[RMSNorm]) -> None:
-    if len(module.normalized_shape) != 1 or module.weight is None:
-        raise ValueError("expected one dimension to normalise, with weights (elementwise_affine=True)")
-    weight = _array(module.weight)
-    epsilon = float(np.finfo(weight.dtype).eps) if module.eps is None else module.eps
-    bias = getattr(module, "bias", None)
-    biases = {"bias": np.zeros_like(weight) if bias is None else _array(bias)} if kind is LayerNorm else {}
-    chain.norm(kind(epsilon), {"weight": weight, **biases})
+def _array(parameter: Any, name: str) -> np.ndarray[Any, Any]:
+    """With axes as here."""
+    if str(parameter.dtype) not in DTYPES:
+        raise ValueError(f"its {name} is {parameter.dtype}; expected float32 or float64, as module.float() makes it")
+    return as_here(parameter.detach().cpu().numpy())
 
 
 def _read_flatten(chain: Chain, module: Any) -> None:
-    if (module.start_dim, module.end_dim) != (1, -1) or chain.layers:
-        raise ValueError("expected Flatten(1), before all layers")
+    if (module.start_dim, module.end_dim) != (1, -1):
+        raise ValueError("expected Flatten(1)")
+    chain.flatten()
 
 
 def _read_gelu(chain: Chain, module: Any) -> None:
@@ -94,11 +102,7 @@ def _read_softplus(chain: Chain, module: Any) -> None:
 
 
 READERS: dict[str, Callable[[Chain, Any], None]] = {
-    "Linear": _read_linear,
     "Identity": lambda chain, module: None,
-    "Dropout": lambda chain, module: chain.dropout(module.p),
-    "LayerNorm": lambda chain, module: _read_norm(chain, module, LayerNorm),
-    "RMSNorm": lambda chain, module: _read_norm(chain, module, RMSNorm),
     "Flatten": _read_flatten,
     "ReLU": lambda chain, module: chain.activation("relu"),
     "LeakyReLU": lambda chain, module: chain.activation("leaky_relu", module.negative_slope),
@@ -130,34 +134,37 @@ def to_torch(network: Network) -> Any:
     """A torch.nn.Sequential on the CPU with the network's layers, dtype and weights, copied; (out, in), as in torch.
 
     A Dense becomes a Linear and, where it has one, its activation after it; state_dict(network) has the same names. It
-    comes as eval() leaves it, without dropout: call train() to go on training.
+    comes as eval() leaves it, without dropout: call train() to go on training. With layers of images it takes and gives
+    images as torch does, (N, C, H, W).
 
-    Raises ValueError for the activation step and for Residual, which torch has no modules for; ModuleNotFoundError
-    without torch.
+    Raises ValueError for the activation step and for layers that torch has no modules for; ModuleNotFoundError without
+    torch.
     """
     torch = imported("torch")
     modules: list[Any] = []
-    width, dtype = network.input_shape[-1], getattr(torch, network.dtype.name)
-    for index, layer in enumerate(layers_among(network, MODULES)):
-        if layer.activation not in WRITERS:
-            raise ValueError(f"layer {index} has the activation {layer.activation}, which torch has no module for")
-        modules += _written(layer, width, torch, dtype)
-        (width,) = layer.output_shape((width,))
+    dtype = getattr(torch, network.dtype.name)
+    for one in told(network, "torch_form"):
+        if one.layer.activation not in WRITERS:
+            raise ValueError(
+                f"layer {one.index} has the activation {one.layer.activation}, which torch has no module for"
+            )
+        modules += _written(one, torch, dtype)
     found = torch.nn.Sequential(*modules)
     found.load_state_dict({name: torch.from_numpy(values) for name, values in state_dict(network).items()})
     return found.eval()
 
 
-def _written(layer: Layer, width: int, torch: Any, dtype: Any) -> list[Any]:
-    """One module, or for a Dense with an activation two."""
-    nn = torch.nn
-    if isinstance(layer, Dropout):
-        return [nn.Dropout(layer.rate)]
-    if isinstance(layer, LayerNorm | RMSNorm):
-        return [getattr(nn, type(layer).__name__)(width, layer.epsilon, dtype=dtype)]
-    own = [] if layer.activation == "identity" else [WRITERS[layer.activation](nn, layer.alpha)]
-    if isinstance(layer, Activation):
-        return own or [nn.Identity()]
-    assert isinstance(layer, Dense)
-    # Without initial weights, which would move torch's random numbers.
-    return [nn.utils.skip_init(nn.Linear, width, layer.units, bias=layer.bias, dtype=dtype), *own]
+def _written(one: Told, torch: Any, dtype: Any) -> list[Any]:
+    """As many modules as modules_of says."""
+    nn, layer = torch.nn, one.layer
+    form = layer.torch_form(one.shape)  # type: ignore[attr-defined]
+    found = []
+    if form is not None:
+        kind = getattr(nn, form.name)
+        # Without initial weights, which would move torch's random numbers.
+        found.append(
+            nn.utils.skip_init(kind, **form.settings, dtype=dtype) if one.parameters else kind(**form.settings)
+        )
+    if form is None or layer.activation != "identity":
+        found.append(WRITERS[layer.activation](nn, layer.alpha))
+    return found

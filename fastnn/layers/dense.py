@@ -15,7 +15,8 @@ from fastnn.checks import as_choice, as_count, as_number
 from fastnn.initializers import initializer_for
 from fastnn.kernels.activation import DEFAULT_ALPHA, NAMES, NEEDS_Z
 from fastnn.kernels.dense import dense_scratch
-from fastnn.layers.protocol import Parameter, Places, SameShape, Shape
+from fastnn.layers.forms import Form
+from fastnn.layers.protocol import FEATURES, Parameter, Places, SameShape, Shape
 from fastnn.tape.columns import ACTIVATION, ALPHA, BIAS, BIAS_SIZE, DENSE, ELEMENTWISE, PRE, WEIGHT, bits
 
 
@@ -48,6 +49,8 @@ class Dense:
     initializer: str = "auto"
     kind: ClassVar[int] = DENSE
     positionwise: ClassVar[bool] = True
+    axes: ClassVar[str] = FEATURES
+    torch_names: ClassVar[Collection[str]] = ("Linear",)
     reads_backward: ClassVar[Collection[str]] = ("inputs", "outputs")
     passes: ClassVar[Collection[int]] = ()
 
@@ -94,6 +97,20 @@ class Dense:
         activation = "identity" if self.activation == "step" else self.activation
         return cost.dense_backward(rows, shapes[0][0], self.units, activation, itemsize, input_gradient, bias=self.bias)
 
+    def torch_form(self, shape: Shape) -> Form:
+        """Its activation is a module of its own there."""
+        return Form("Linear", {"in_features": shape[-1], "out_features": self.units, "bias": self.bias})
+
+    @classmethod
+    def from_torch(cls, form: Form) -> Dense:
+        return cls(form.settings["out_features"], bias=form.settings["bias"])
+
+    def onnx_forms(self, shape: Shape) -> list[Form]:
+        """A Gemm is of two axes alone."""
+        if self.bias and len(shape) == 1:
+            return [Form("Gemm", parameters=("weight", "bias"))]
+        return [Form("MatMul", parameters=("weight",)), *([Form("Add", parameters=("bias",))] if self.bias else [])]
+
 
 @dataclass(frozen=True)
 class Activation(SameShape):
@@ -117,3 +134,9 @@ class Activation(SameShape):
         if not input_gradient:
             return cost.Cost()
         return cost.activation_backward(self.activation, rows * shapes[0][0], itemsize)
+
+    def torch_form(self, shape: Shape) -> None:
+        """Nothing beside what its activation is there."""
+
+    def onnx_forms(self, shape: Shape) -> list[Form]:
+        return []

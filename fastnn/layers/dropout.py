@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from fastnn import cost
 from fastnn.checks import as_number
+from fastnn.layers.forms import Form
 from fastnn.layers.protocol import Places, SameShape, Shape
 from fastnn.tape.columns import bits
 from fastnn.tape.dropout import DROPOUT, NUMBER, RATE
@@ -23,6 +24,7 @@ class Dropout(SameShape):
 
     rate: float
     kind: ClassVar[int] = DROPOUT
+    torch_names: ClassVar[Collection[str]] = ("Dropout",)
     reads_backward: ClassVar[Collection[str]] = ()
 
     def __post_init__(self) -> None:
@@ -38,3 +40,15 @@ class Dropout(SameShape):
 
     def backward_cost(self, rows: int, itemsize: int, input_gradient: bool, *shapes: Shape) -> cost.Cost:
         return cost.dropout(rows * shapes[0][0], itemsize) if input_gradient else cost.Cost()
+
+    def torch_form(self, shape: Shape) -> Form:
+        return Form("Dropout", {"p": self.rate})
+
+    @classmethod
+    def from_torch(cls, form: Form) -> Dropout | None:
+        """Nothing where nothing is dropped."""
+        return cls(form.settings["p"]) if form.settings["p"] else None
+
+    def onnx_forms(self, shape: Shape) -> list[Form]:
+        """Left out: nothing is trained there."""
+        return []

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastnn import cost
 from fastnn.checks import as_number
-from fastnn.layers.protocol import Parameter, Places, SameShape, Shape
+from fastnn.layers.forms import Form
+from fastnn.layers.protocol import FEATURES, Parameter, Places, SameShape, Shape
 from fastnn.tape import norm
 from fastnn.tape.columns import bits
 
@@ -22,6 +23,7 @@ class _Norm(SameShape):
 
     epsilon: float
     kind: ClassVar[int] = norm.NORM
+    axes: ClassVar[str] = FEATURES
     reads_backward: ClassVar[Collection[str]] = ()
     centred: ClassVar[bool]
 
@@ -53,6 +55,17 @@ class _Norm(SameShape):
     def backward_cost(self, rows: int, itemsize: int, input_gradient: bool, *shapes: Shape) -> cost.Cost:
         return cost.norm_backward(rows, shapes[0][0], itemsize, input_gradient, centred=self.centred)
 
+    def torch_form(self, shape: Shape) -> Form:
+        return Form(type(self).__name__, {"normalized_shape": shape[-1], "eps": self.epsilon})
+
+    @classmethod
+    def from_torch(cls, form: Form) -> Self:
+        """An epsilon that is None is that of the dtype there."""
+        if len(form.settings["normalized_shape"]) != 1 or not form.settings["weight"]:
+            raise ValueError("expected one dimension to normalise, with weights (elementwise_affine=True)")
+        epsilon = form.settings["eps"]
+        return cls(float(np.finfo(form.dtype or np.float32).eps) if epsilon is None else epsilon)
+
 
 @dataclass(frozen=True)
 class LayerNorm(_Norm):
@@ -64,6 +77,16 @@ class LayerNorm(_Norm):
 
     epsilon: float = 1e-5
     centred: ClassVar[bool] = True
+    torch_names: ClassVar[Collection[str]] = ("LayerNorm",)
+    onnx_names: ClassVar[Collection[str]] = ("LayerNormalization",)
+
+    def onnx_forms(self, shape: Shape) -> list[Form]:
+        return [Form("LayerNormalization", {"axis": -1, "epsilon": self.epsilon}, ("weight", "bias"))]
+
+    @classmethod
+    def from_onnx(cls, form: Form) -> LayerNorm:
+        form.require(axis=-1)
+        return cls(form.settings.get("epsilon", 1e-5))
 
 
 @dataclass(frozen=True)
@@ -75,3 +98,4 @@ class RMSNorm(_Norm):
 
     epsilon: float = 1e-6
     centred: ClassVar[bool] = False
+    torch_names: ClassVar[Collection[str]] = ("RMSNorm",)

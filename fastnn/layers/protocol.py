@@ -13,6 +13,10 @@ from fastnn import cost
 
 Shape = tuple[int, ...]
 
+# What a layer asks of the axes of a row: nothing; that the features are last; that they are those of an image, here
+# (H, W, C) and elsewhere (C, H, W); or that they become one.
+ANY, FEATURES, IMAGES, FLAT = "any", "features", "images", "flat"
+
 
 @dataclass(frozen=True)
 class Parameter:
@@ -64,9 +68,14 @@ class Layer(Protocol):
     activation, alpha: the function that is applied to the layer's sums, and its constant. reads_backward: "inputs",
     "outputs", what the backward pass reads of them. passes: an input whose gradient is that of the output itself:
     one at most, and of a layer without parameters, since what makes that input may work in it.
+
+    axes: of ANY, FEATURES, IMAGES, FLAT, for those who keep images in another order. What PyTorch and ONNX call a layer
+    it may say beside: torch_names and from_torch(form), torch_form(shape), onnx_names and from_onnx(form),
+    onnx_forms(shape); see fastnn.layers.forms. One that does not say it cannot go there.
     """
 
     positionwise: ClassVar[bool]
+    axes: ClassVar[str]
     reads_backward: ClassVar[Collection[str]]
     passes: ClassVar[Collection[int]]
 
@@ -107,6 +116,7 @@ class SameShape:
     activation = "identity"
     alpha: float | None = None
     positionwise: ClassVar[bool] = True
+    axes: ClassVar[str] = ANY
     reads_backward: ClassVar[Collection[str]] = ("inputs", "outputs")
     passes: ClassVar[Collection[int]] = ()
 

@@ -72,6 +72,26 @@ def matrix(typingctx: Any, flat: Any, offset: Any, rows: Any, columns: Any) -> A
     return result(flat, types.intp, types.intp, types.intp), codegen
 
 
+def _images(flat: Any, offset: int, rows: int, height: int, width: int, channels: int) -> Any:
+    size = rows * height * width * channels
+    if offset < 0 or offset + size > flat.size:
+        raise IndexError("block outside its buffer")
+    return flat[offset : offset + size].reshape(rows, height, width, channels)
+
+
+@lowered(twin=_images)
+def images(typingctx: Any, flat: Any, offset: Any, rows: Any, height: Any, width: Any, channels: Any) -> Any:
+    """flat[offset:offset + rows * height * width * channels] as (rows, height, width, channels), row-major."""
+    _require_contiguous(flat)
+    result = types.Array(flat.dtype, 4, "C")
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        flat, offset, *shape = args
+        return _borrow(context, builder, result, signature.args[0], flat, offset, shape)
+
+    return result(flat, *[types.intp] * 5), codegen
+
+
 def _doubles(bits: Any, offset: int, size: int) -> Any:
     return bits[offset : offset + size * 8 // bits.itemsize].view(np.float64)
 

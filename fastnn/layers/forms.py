@@ -1,0 +1,29 @@
+"""A layer as PyTorch or ONNX has it, told as data; fastnn.interchange makes it there and reads it from there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Form:
+    """name: of a class of torch.nn, or of an ONNX operator. settings: by their names there.
+
+    parameters: the layer's own names of those that an ONNX operator takes, in its order. dtype: of the parameters of a
+    module that is read.
+    """
+
+    name: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Sequence[str] = ()
+    dtype: np.dtype[Any] | None = None
+
+    def require(self, **expected: Any) -> None:
+        """ValueError for a setting with another value, which would be another function."""
+        for name, value in expected.items():
+            if self.settings.get(name, value) != value:
+                raise ValueError(f"its {name} is {self.settings[name]!r}; expected {value!r}")
