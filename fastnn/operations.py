@@ -17,6 +17,9 @@ if TYPE_CHECKING:  # what the rows name, for type checkers
     from fastnn.layers.dropout import Dropout as Dropout
     from fastnn.layers.norm import LayerNorm as LayerNorm
     from fastnn.layers.norm import RMSNorm as RMSNorm
+    from fastnn.layers.pooling import AvgPool2d as AvgPool2d
+    from fastnn.layers.pooling import Flatten as Flatten
+    from fastnn.layers.pooling import MaxPool2d as MaxPool2d
     from fastnn.layers.residual import Residual as Residual
     from fastnn.layers.shared import Shared as Shared
 
@@ -43,6 +46,7 @@ TABLE = (
     Row("residual", {"Residual": "residual"}),
     Row("fan_out", {}, cases=False),
     Row("tied", {}, cases=False),
+    Row("pooling", {"MaxPool2d": "max_pool2d", "AvgPool2d": "avg_pool2d", "Flatten": "flatten"}),
     Row("shared", {"Shared": "shared"}, tape=False, cases=False),
 )
 

@@ -1,0 +1,208 @@
+"""Pooling of images, and their pixels as one row. Formulas: fastnn.kernels.pooling."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from math import prod
+from typing import Any, ClassVar, Self, cast
+
+from fastnn import cost
+from fastnn.checks import as_count
+from fastnn.cost.convolution import places
+from fastnn.layers.forms import Form
+from fastnn.layers.protocol import FLAT, IMAGES, Places, SameShape, Shape
+from fastnn.tape import pooling
+
+# B images, C channels, Y X sides of one, H W places of a window along them, R S pixels of all windows along them that
+# are inside, s bytes of a number. A maximum compares and selects, an average adds and divides, once an output.
+MAX_FORWARD = cost.Formula(flops_elementwise="B·R·S·C - B·H·W·C", bytes="s·B·Y·X·C + 2·s·B·H·W·C")
+MAX_BACKWARD = cost.Formula(flops_elementwise="2·B·R·S·C", bytes="s·B·Y·X·C + 2·s·B·H·W·C")
+AVERAGE = cost.Formula(flops_elementwise="B·R·S·C", bytes="s·B·Y·X·C + s·B·H·W·C")
+AVERAGE_BACKWARD = cost.Formula(flops_elementwise="B·H·W·C + B·R·S·C", bytes="s·B·Y·X·C + s·B·H·W·C")
+
+Pair = tuple[int, int]
+
+
+def _pair(value: Any, name: str, minimum: int) -> Pair:
+    """Of one number, or of two: down and across."""
+    sides = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+    if len(sides) != 2:
+        raise ValueError(f"{name} is {value!r}; expected a number, or two: down and across")
+    down, across = (as_count(side, name, minimum) for side in sides)
+    return down, across
+
+
+@dataclass(frozen=True)
+class _Pool2d(SameShape):
+    """What both have in common."""
+
+    kernel_size: int | Pair
+    stride: int | Pair | None = None
+    padding: int | Pair = 0
+    positionwise: ClassVar[bool] = False
+    axes: ClassVar[str] = IMAGES
+    reads_backward: ClassVar[Collection[str]] = ()
+    onnx_names: ClassVar[Sequence[str]]
+
+    def __post_init__(self) -> None:
+        window = _pair(self.kernel_size, "kernel_size", 1)
+        stride, padding = (
+            _pair(window if self.stride is None else self.stride, "stride", 1),
+            _pair(self.padding, "padding", 0),
+        )
+        if any(2 * border > side for border, side in zip(padding, window, strict=True)):
+            raise ValueError(f"padding is {self.padding}; expected at most half of kernel_size {self.kernel_size}")
+        for name, pair in (("kernel_size", window), ("stride", stride), ("padding", padding)):
+            object.__setattr__(self, name, pair)
+
+    @property
+    def _pairs(self) -> tuple[Pair, Pair, Pair]:
+        """kernel_size, stride and padding, which are pairs from the beginning on."""
+        return cast(tuple[Pair, Pair, Pair], (self.kernel_size, self.stride, self.padding))
+
+    def _sides(self, shape: Shape) -> list[tuple[int, int, int, int]]:
+        """Down and across: the side of an image, of a window, the step and the border."""
+        return list(zip(shape[:2], *self._pairs, strict=True))
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (shape,) = shapes
+        if len(shape) != 3:
+            raise ValueError(f"{type(self).__name__} takes images (H, W, C); {shape} comes")
+        height, width = (places(*side) for side in self._sides(shape))
+        return height, width, shape[2]
+
+    def own_columns(self, places: Places, *shapes: Shape) -> Mapping[int, int]:
+        (shape,), (down, across, _) = shapes, self.output_shape(*shapes)
+        values = (*shape, down, across, *(side for pair in self._pairs for side in pair))
+        return dict(zip(range(pooling.HEIGHT, pooling.COUNT_PADDING), values, strict=True))
+
+    def _cost(self, formula: cost.Formula, rows: int, itemsize: int, shape: Shape) -> cost.Cost:
+        (height, width, channels), (down, across, _) = shape, self.output_shape(shape)
+        pixels_down, pixels_across = (_pixels(*side) for side in self._sides(shape))
+        return formula.cost(B=rows, Y=height, X=width, C=channels, H=down, W=across, R=pixels_down, S=pixels_across,
+                            s=itemsize)  # fmt: skip
+
+    def torch_form(self, shape: Shape) -> Form:
+        return Form(type(self).__name__, {field.name: getattr(self, field.name) for field in fields(self)})
+
+    @classmethod
+    def from_torch(cls, form: Form) -> Self:
+        form.require(dilation=1, ceil_mode=False, return_indices=False, divisor_override=None)
+        return cls(**{field.name: form.settings[field.name] for field in fields(cls)})
+
+    def onnx_forms(self, shape: Shape) -> list[Form]:
+        window, stride, padding = self._pairs
+        return [Form(self.onnx_names[0], {"kernel_shape": window, "strides": stride, "pads": 2 * padding})]
+
+    @classmethod
+    def from_onnx(cls, form: Form) -> Self:
+        form.require(auto_pad="NOTSET", ceil_mode=0, dilations=[1, 1], storage_order=0)
+        pads = [*form.settings.get("pads", (0, 0, 0, 0))]
+        if pads[:2] != pads[2:]:
+            raise ValueError(f"its pads are {pads}; expected as many pixels on both sides")
+        return cls(tuple(form.settings["kernel_shape"]), tuple(form.settings.get("strides", (1, 1))), tuple(pads[:2]))
+
+
+def _pixels(side: int, window: int, stride: int, padding: int) -> int:
+    """Pixels inside of all windows along a side."""
+    begins = (place * stride - padding for place in range(places(side, window, stride, padding)))
+    return sum(min(begin + window, side) - max(begin, 0) for begin in begins)
+
+
+@dataclass(frozen=True)
+class MaxPool2d(_Pool2d):
+    """y = the largest of each window: x (B, H, W, C), y (B, P, Q, C) with P = (H + 2 padding - kernel) // stride + 1.
+
+    kernel_size, stride, padding: a number, or two, down and across; the stride is the kernel's size unless it is said.
+    The gradient goes to the first of equal numbers, and NaN is larger than any, as in torch.
+    """
+
+    kind: ClassVar[int] = pooling.MAX_POOL2D
+    torch_names: ClassVar[Collection[str]] = ("MaxPool2d",)
+    onnx_names: ClassVar[Sequence[str]] = ("MaxPool",)
+
+    def kept(self, *shapes: Shape) -> Mapping[str, int]:
+        return {"winners": prod(self.output_shape(*shapes))}
+
+    def own_columns(self, places: Places, *shapes: Shape) -> Mapping[int, int]:
+        return {**super().own_columns(places, *shapes), pooling.WINNERS: places.kept("winners")}
+
+    def forward_cost(self, rows: int, itemsize: int, *shapes: Shape) -> cost.Cost:
+        return self._cost(MAX_FORWARD, rows, itemsize, *shapes)
+
+    def backward_cost(self, rows: int, itemsize: int, input_gradient: bool, *shapes: Shape) -> cost.Cost:
+        return self._cost(MAX_BACKWARD, rows, itemsize, *shapes) if input_gradient else cost.Cost()
+
+
+@dataclass(frozen=True)
+class AvgPool2d(_Pool2d):
+    """y = the mean of each window: shapes and sizes as of MaxPool2d.
+
+    count_include_pad: whether the sum of a window over the border is divided by all its pixels, or by those inside.
+    """
+
+    count_include_pad: bool = True
+    kind: ClassVar[int] = pooling.AVG_POOL2D
+    torch_names: ClassVar[Collection[str]] = ("AvgPool2d",)
+    onnx_names: ClassVar[Sequence[str]] = ("AveragePool",)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.count_include_pad, bool):
+            raise TypeError(f"count_include_pad is {self.count_include_pad!r}; expected True or False")
+
+    def own_columns(self, places: Places, *shapes: Shape) -> Mapping[int, int]:
+        return {**super().own_columns(places, *shapes), pooling.COUNT_PADDING: self.count_include_pad}
+
+    def forward_cost(self, rows: int, itemsize: int, *shapes: Shape) -> cost.Cost:
+        return self._cost(AVERAGE, rows, itemsize, *shapes)
+
+    def backward_cost(self, rows: int, itemsize: int, input_gradient: bool, *shapes: Shape) -> cost.Cost:
+        return self._cost(AVERAGE_BACKWARD, rows, itemsize, *shapes) if input_gradient else cost.Cost()
+
+    def onnx_forms(self, shape: Shape) -> list[Form]:
+        (form,) = super().onnx_forms(shape)
+        return [replace(form, settings={**form.settings, "count_include_pad": int(self.count_include_pad)})]
+
+    @classmethod
+    def from_onnx(cls, form: Form) -> Self:
+        return replace(super().from_onnx(form), count_include_pad=bool(form.settings.get("count_include_pad", 0)))
+
+
+@dataclass(frozen=True)
+class Flatten(SameShape):
+    """y = the numbers of a row one after the other: x (B, H, W, C), or of any axes, y (B, H W C)."""
+
+    kind: ClassVar[int] = pooling.FLATTEN
+    positionwise: ClassVar[bool] = False
+    axes: ClassVar[str] = FLAT
+    reads_backward: ClassVar[Collection[str]] = ()
+    passes: ClassVar[Collection[int]] = (0,)
+    torch_names: ClassVar[Collection[str]] = ("Flatten",)
+    onnx_names: ClassVar[Collection[str]] = ("Flatten",)
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        return (prod(shapes[0]),)
+
+    def forward_cost(self, rows: int, itemsize: int, *shapes: Shape) -> cost.Cost:
+        return cost.copy(rows * prod(shapes[0]), itemsize)
+
+    def backward_cost(self, rows: int, itemsize: int, input_gradient: bool, *shapes: Shape) -> cost.Cost:
+        return cost.Cost()
+
+    def torch_form(self, shape: Shape) -> Form:
+        return Form("Flatten")
+
+    @classmethod
+    def from_torch(cls, form: Form) -> Flatten:
+        form.require(start_dim=1, end_dim=-1)
+        return cls()
+
+    def onnx_forms(self, shape: Shape) -> list[Form]:
+        return [Form("Flatten")]
+
+    @classmethod
+    def from_onnx(cls, form: Form) -> Flatten:
+        form.require(axis=1)
+        return cls()
