@@ -44,6 +44,19 @@ def export(torch: Any, module: Any, x: Any, path: Path, dynamo: bool, opset: int
         torch.onnx.export(module, (x,), path, dynamo=dynamo, opset_version=opset, input_names=["x"], **rows)
 
 
+def test_what_torch_exports_of_images_is_read(tmp_path: Path) -> None:
+    torch: Any = needs.package("torch")
+    nn = torch.nn
+    torch.manual_seed(0)
+    pools = [nn.MaxPool2d(3, 2, 1), nn.SiLU(), nn.AvgPool2d(2, 1), nn.AvgPool2d(3, 1, 1, count_include_pad=False)]
+    module = nn.Sequential(*pools, nn.Flatten(), nn.LayerNorm(18), nn.Linear(18, 3)).eval()
+    x = torch.randn(7, 3, 8, 6)
+    export(torch, module, x, tmp_path / "module.onnx", dynamo=False, opset=17)
+    net = from_onnx(tmp_path / "module.onnx")
+    assert net.input_shape == (8, 6, 3)
+    np.testing.assert_allclose(net(np.moveaxis(x.numpy(), 1, -1)), module(x).detach(), atol=1e-6)
+
+
 @pytest.mark.parametrize("activation", ["relu", "tanh", "logistic"])
 def test_what_skl2onnx_makes_of_scikit_learns_networks_is_read(activation: str, tmp_path: Path) -> None:
     skl2onnx: Any = needs.package("skl2onnx")

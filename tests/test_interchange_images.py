@@ -132,6 +132,7 @@ READ: dict[str, list[Any]] = {
         ("MaxPool", "x", "p", POOL), ("AveragePool", "p", "q", {"kernel_shape": [3, 1], "pads": [1, 0, 1, 0]}),
         ("Flatten", "q", "f", {"axis": 1}),
     ],
+    "reshaped": [("MaxPool", "x", "p", POOL), ("Reshape", "p shape", "f", {})],
     "channels moved last": [
         ("Transpose", "x", "h", {"perm": [0, 2, 3, 1]}), ("Transpose", "h", "c", {"perm": [0, 3, 1, 2]}),
         ("MaxPool", "c", "p", POOL), ("Transpose", "p", "q", {"perm": [0, 2, 3, 1]}), ("Flatten", "q", "f", {}),
@@ -144,10 +145,11 @@ def write(path: Path, nodes: list[Any], rows: int = 36) -> Path:
     onnx: Any = needs.package("onnx")
     helper, kind = onnx.helper, onnx.TensorProto.FLOAT
     made = [
-        helper.make_node(op, [taken], [given], name=f"the {op}", **settings) for op, taken, given, settings in nodes
+        helper.make_node(op, taken.split(), [given], name=f"the {op}", **settings)
+        for op, taken, given, settings in nodes
     ]
     made.append(helper.make_node("Gemm", ["f", "w", "b"], ["y"], name="the Gemm"))
-    constants = {"w": normal(rows, 4).astype("f4"), "b": normal(1, 4)[0].astype("f4")}
+    constants = {"w": normal(rows, 4).astype("f4"), "b": normal(1, 4)[0].astype("f4"), "shape": np.array([-1, rows])}
     graph = helper.make_graph(
         made, "images", [helper.make_tensor_value_info("x", kind, ["n", 3, 8, 6])],
         [helper.make_tensor_value_info("y", kind, ["n", 4])],

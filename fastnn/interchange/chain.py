@@ -158,11 +158,6 @@ class Chain:
             self.turn()
         self.axes.channels_first = channels_first
 
-    def flatten(self) -> None:
-        """Rows are of one axis from here on. ValueError where a layer before it had them of several."""
-        if not self._flattened():
-            raise ValueError("it flattens rows of several axes; expected before all layers that ask for them")
-
     def _flattened(self) -> bool:
         """Whether rows are of one axis, or are taken so from the beginning, where no layer has asked for their axes."""
         if not self.flat and self.axes.channels_first is None:

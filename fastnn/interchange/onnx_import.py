@@ -100,7 +100,7 @@ def _take(onnx: Any, walk: Walk, node: Any) -> None:
 
 def _value(onnx: Any, walk: Walk, node: Any) -> Any:
     layers = kinds_by_name("onnx_names")
-    known = [*OPERATORS, *(name for name in layers if name not in OPERATORS)]
+    known = [*OPERATORS, *layers]
     if node.op_type not in known or node.domain not in ("", "ai.onnx"):
         raise ValueError(f"no layer of fastnn does what it does; expected {', '.join(known)}")
     unknown = [name for name in node.input if name and name not in walk.values]

@@ -15,6 +15,7 @@ from fastnn.checks import FLOAT32, FLOAT64
 from fastnn.interchange.formula import Tree, call, product, total
 from fastnn.interchange.onnx_export import shortest
 from fastnn.interchange.onnx_walk import End, Node, Walk
+from fastnn.layers import Flatten
 from fastnn.layers.forms import Form
 
 Array = NDArray[Any]
@@ -194,13 +195,6 @@ def _dropout(walk: Walk, node: Node) -> Tree:
     return node.tree()
 
 
-def _flatten(walk: Walk, node: Node) -> Tree:
-    if node.attributes.get("axis", 1) != 1 or walk.columns:
-        raise ValueError("expected axis 1")
-    walk.chain.flatten()
-    return node.tree()
-
-
 def _reshape(walk: Walk, node: Node) -> Tree:
     """To rows, as far as that can be told: what comes must have as many features."""
     shape = node.constant(1)
@@ -210,8 +204,9 @@ def _reshape(walk: Walk, node: Node) -> Tree:
         raise ValueError(f"it makes the shape {shape}; expected (N, features)")
     if shape[0] == -1 == shape[1]:
         raise ValueError("it makes a shape of two unknown sizes")
-    walk.chain.flatten()
-    return node.tree()
+    walk.settle(node.names[0])
+    walk.chain.layer(Flatten())
+    return walk.grown()
 
 
 def _transpose(walk: Walk, node: Node) -> Any:
@@ -262,7 +257,6 @@ OPERATORS: dict[str, Operator] = {
     "Identity": _same,
     "Cast": _cast,
     "Dropout": _dropout,
-    "Flatten": _flatten,
     "Reshape": _reshape,
     "Transpose": _transpose,
     "Constant": _constant,

@@ -26,7 +26,7 @@ def from_torch(
 ) -> Network:  # fmt: skip
     """A network with the weights of a torch.nn.Sequential, copied, and its outputs up to rounding.
 
-    module: of Identity, Flatten, ReLU, LeakyReLU, ELU, Tanh, Sigmoid, GELU, SiLU, Softplus, and what fastnn has layers
+    module: of Identity, ReLU, LeakyReLU, ELU, Tanh, Sigmoid, GELU, SiLU, Softplus, and what fastnn has layers
     for by the same name, nested as you like; float32 or float64, on any device. Outputs are those of module.eval(): a
     Dropout acts in training alone, with draws of its own. Softplus is exact above torch's threshold, where torch is
     linear, 2e-9 off.
@@ -59,7 +59,7 @@ def _read(chain: Chain, module: Any, nn: Any) -> None:
     if isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward:
         return  # its parts come next
     name, kinds = type(module).__name__, kinds_by_name("torch_names")
-    known = [*kinds, *(name for name in READERS if name not in kinds)]
+    known = [*kinds, *READERS]
     if type(module) is not getattr(nn, name, None) or name not in known:
         raise ValueError(f"fastnn has no such layer; expected Sequential, {', '.join(known)}")
     if name in kinds:
@@ -85,12 +85,6 @@ def _array(parameter: Any, name: str) -> np.ndarray[Any, Any]:
     return as_here(parameter.detach().cpu().numpy())
 
 
-def _read_flatten(chain: Chain, module: Any) -> None:
-    if (module.start_dim, module.end_dim) != (1, -1):
-        raise ValueError("expected Flatten(1)")
-    chain.flatten()
-
-
 def _read_gelu(chain: Chain, module: Any) -> None:
     chain.activation({"none": "gelu", "tanh": "gelu_tanh"}[module.approximate])
 
@@ -103,7 +97,6 @@ def _read_softplus(chain: Chain, module: Any) -> None:
 
 READERS: dict[str, Callable[[Chain, Any], None]] = {
     "Identity": lambda chain, module: None,
-    "Flatten": _read_flatten,
     "ReLU": lambda chain, module: chain.activation("relu"),
     "LeakyReLU": lambda chain, module: chain.activation("leaky_relu", module.negative_slope),
     "ELU": lambda chain, module: chain.activation("elu", module.alpha),
