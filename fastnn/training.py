@@ -23,8 +23,7 @@ from fastnn.kernels.optimizer import (
     squared_norm,
     update_part,
 )
-from fastnn.simd.scalar import as_double
-from fastnn.simd.views import addressed, flat, matrix, vector
+from fastnn.simd.views import addressed, matrix, vector
 from fastnn.tape import (
     backward_and_update,
     backward_with,
@@ -41,22 +40,16 @@ from fastnn.tape import (
 )
 from fastnn.tape.columns import (
     BATCH_AT,
-    BLOCK_ENTRY,
-    BLOCK_FLAGS,
-    BLOCK_OFFSET,
-    BLOCK_RATE,
-    BLOCK_SIZE,
     BLOCKS,
-    BLOCKS_AT,
     CAPACITY,
     COLUMNS,
-    DECAYS,
     GROUPED,
     LOSS_MEAN,
     OUTPUT_ROWS,
     SPAN_ROWS,
     TIED,
 )
+from fastnn.tape.parameters import block_of
 
 # Slots of control. FACTOR is the momentum or beta1; CLIP_NORM 0 does not clip; SPAN, SHAPE and FLOOR belong to the
 # schedule (see learning_rate_at); SEED and STEP, the steps that were made, tell what dropout drops in the next; L2 is
@@ -119,23 +112,22 @@ def apply_gradient(params, grads, state, control):
 @kernel(late=True)
 def join_penalty(tape, params, grads, control, rows):
     """grads += l2 / rows * params, of weights alone: the gradient of half of l2 times their squares, over the rows."""
-    factor, table = params.dtype.type(control[L2] / rows), flat(tape)
+    factor = params.dtype.type(control[L2] / rows)
     for k in range(tape[0, BLOCKS]):
-        entry = tape[0, BLOCKS_AT] * COLUMNS + k * BLOCK_ENTRY
-        if table[entry + BLOCK_FLAGS] & DECAYS:
-            at = table[entry + BLOCK_OFFSET]
-            for j in range(at, at + table[entry + BLOCK_SIZE]):
+        at, size, decays, _ = block_of(tape, k)
+        if decays:
+            for j in range(at, at + size):
                 grads[j] = decayed(grads[j], params[j], factor)
 
 
 @kernel(late=True, returns=float64)
 def squared_weights(tape, params):
     """The sum of the squares of all weights, without biases, in float64."""
-    total, table = 0.0, flat(tape)
+    total = 0.0
     for k in range(tape[0, BLOCKS]):
-        entry = tape[0, BLOCKS_AT] * COLUMNS + k * BLOCK_ENTRY
-        if table[entry + BLOCK_FLAGS] & DECAYS:
-            total += squared_norm(vector(params, table[entry + BLOCK_OFFSET], table[entry + BLOCK_SIZE]))
+        at, size, decays, _ = block_of(tape, k)
+        if decays:
+            total += squared_norm(vector(params, at, size))
     return total
 
 
@@ -189,26 +181,21 @@ def apply_update(tape, params, grads, state, control):
 @kernel(late=True)
 def apply_by_blocks(tape, params, grads, state, control):
     """`apply_gradient` where blocks of parameters differ: in their rate, 0 for one that is frozen, or their decay."""
-    table, first = flat(tape), tape[0, BLOCKS_AT] * COLUMNS
     for k in range(tape[0, BLOCKS]):
-        entry = first + k * BLOCK_ENTRY
-        if as_double(table[entry + BLOCK_RATE]) == 0:
-            at = table[entry + BLOCK_OFFSET]
-            for j in range(at, at + table[entry + BLOCK_SIZE]):
+        at, size, _, times = block_of(tape, k)
+        if times == 0:
+            for j in range(at, at + size):
                 grads[j] = 0  # and nothing in the norm
     if control[CLIP_NORM] > 0:
         clip_norm(grads, control[CLIP_NORM])
     rate, decay = learning_rate(control), control[WEIGHT_DECAY]
     control[STEP] += 1
     for k in range(tape[0, BLOCKS]):
-        entry = first + k * BLOCK_ENTRY
-        own = rate * as_double(table[entry + BLOCK_RATE])
-        if own == 0:
+        at, size, decays, times = block_of(tape, k)
+        if rate * times == 0:
             continue
-        decays = control[DECAY_MATRICES] == 0 or table[entry + BLOCK_FLAGS] & DECAYS
-        kind, rule = _rule_at(control, own, decay if decays else 0.0)
-        at = table[entry + BLOCK_OFFSET]
-        update_part(params, at, grads, at, state, table[entry + BLOCK_SIZE], kind, rule)
+        kind, rule = _rule_at(control, rate * times, decay if decays or control[DECAY_MATRICES] == 0 else 0.0)
+        update_part(params, at, grads, at, state, size, kind, rule)
 
 
 @kernel(late=True, returns=float64)

@@ -19,13 +19,8 @@ from fastnn.simd.views import doubles, flat, matrix, vector
 from fastnn.tape.chunks import forward_chunks, gradient_in_chunks, threads_for_rows
 from fastnn.tape.columns import (
     BATCH_AT,
-    BLOCK_ENTRY,
-    BLOCK_OFFSET,
-    BLOCK_SIZE,
     BLOCKS,
-    BLOCKS_AT,
     CHUNK,
-    COLUMNS,
     DOUTPUT,
     DOUTPUT_AT,
     GROUP,
@@ -45,6 +40,7 @@ from fastnn.tape.columns import (
     TOTALS_AT,
 )
 from fastnn.tape.objective import loss_sum
+from fastnn.tape.parameters import block_of
 from fastnn.tape.walk import forward_rows, gradient_by_layers
 
 
@@ -115,11 +111,10 @@ def _forward_span(tape, params, x, workspace, slot, key, begin):
 @kernel(late=True)
 def _gradient_span(tape, params, grads, x, slot, key, begin):
     """Overwrites grads, with zeros between the parameters."""
-    table = flat(tape)
     for k in range(tape[0, BLOCKS]):
-        entry = tape[0, BLOCKS_AT] * COLUMNS + k * BLOCK_ENTRY
-        last = table[entry + BLOCK_ENTRY + BLOCK_OFFSET] if k + 1 < tape[0, BLOCKS] else grads.size
-        for j in range(table[entry + BLOCK_OFFSET] + table[entry + BLOCK_SIZE], last):
+        at, size, _, _ = block_of(tape, k)
+        following = block_of(tape, k + 1)[0] if k + 1 < tape[0, BLOCKS] else grads.size
+        for j in range(at + size, following):
             grads[j] = 0
     if tape[0, CHUNK] > 0:
         gradient_in_chunks(tape, params, grads, x, slot, key, begin)

@@ -1,0 +1,25 @@
+"""The table of parameter blocks at the end of a tape; see fastnn.lowering.parameters."""
+
+from __future__ import annotations
+
+from fastnn._jit import kernel
+from fastnn.simd.scalar import as_double
+from fastnn.simd.views import flat
+from fastnn.tape.columns import (
+    BLOCK_ENTRY,
+    BLOCK_FLAGS,
+    BLOCK_OFFSET,
+    BLOCK_RATE,
+    BLOCK_SIZE,
+    BLOCKS_AT,
+    COLUMNS,
+    DECAYS,
+)
+
+
+@kernel(inlined=True)
+def block_of(tape, k):
+    """Of parameter block k: where it lies, its size, whether it decays, and what its learning rate is multiplied by."""
+    table, entry = flat(tape), tape[0, BLOCKS_AT] * COLUMNS + k * BLOCK_ENTRY
+    decays, rate = table[entry + BLOCK_FLAGS] & DECAYS, as_double(table[entry + BLOCK_RATE])
+    return table[entry + BLOCK_OFFSET], table[entry + BLOCK_SIZE], decays > 0, rate
