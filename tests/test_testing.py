@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import needs
 import numpy as np
 import pytest
+from processes import run_python
 
-from fastnn import Activation, Momentum
+from fastnn import Activation, LayerNorm, Momentum
+from fastnn._jit import DISABLED
 from fastnn.extending import (
     Cost,
     Parameter,
@@ -21,12 +25,17 @@ from fastnn.extending import (
     kernel,
     matrix,
     register,
+    register_layer,
     values_at,
     vector,
 )
+from fastnn.layers import LAYERS
+from fastnn.layers.forms import Form
 from fastnn.testing import CHECKS, Case, check_operation, checks_of
 from fastnn.testing.case import targets
 from fastnn.testing.layers import CASES
+from fastnn.testing.operation import check_gradient, check_reference
+from fastnn.testing.torch_module import check_torch, has_module
 
 Array = Any
 
@@ -34,6 +43,43 @@ Array = Any
 @pytest.mark.parametrize(("case", "check"), checks_of(*CASES))
 def test_layers_are_right(case: Case, check: Callable[[Case], None]) -> None:
     check(case)
+
+
+@dataclass(frozen=True)
+class WrongNorm(LayerNorm):
+    def torch_form(self, shape: Shape) -> Form:
+        return Form("LayerNorm", {"normalized_shape": shape[-1], "eps": 2 * self.epsilon})
+
+
+@pytest.mark.thorough
+def test_layers_are_the_modules_of_pytorch_that_they_say() -> None:
+    """And one that says that it is another is found out."""
+    needs.package("torch")
+    cases = [case for case in CASES if has_module(case)]
+    assert {type(case.layer).__name__ for case in cases} >= {"Dense", "Activation", "LayerNorm", "RMSNorm", "MaxPool2d"}
+    for case in cases:
+        check_torch(case)
+
+    register_layer("wrong norm", WrongNorm)
+    try:
+        with pytest.raises(AssertionError, match="torch: values are .* from PyTorch's"):
+            check_operation(Case(WrongNorm(), (7,)))
+    finally:
+        del LAYERS["wrong norm"]
+
+
+def in_plain_python() -> None:
+    for case in CASES:
+        check_reference(case)
+        check_gradient(case)
+    check_operation(CASES[-1])
+    print(json.dumps(DISABLED))
+
+
+@needs.jit
+@pytest.mark.full
+def test_layers_are_right_in_plain_python() -> None:
+    assert run_python("import test_testing; test_testing.in_plain_python()", NUMBA_DISABLE_JIT="1")
 
 
 # Wrong operations -----------------------------------------------------------------------------------------------------

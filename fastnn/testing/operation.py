@@ -5,7 +5,8 @@ and of its input; a refusal of references that are wrong.
 
 How: a row does not depend on the others, nor on chunks, spans, threads, or what the workspace held; nothing is written
 outside of it; parameters and rows stay as they are; an update with the gradient is that after it; a network is the same
-from a pickle. What its layer says of itself: shapes that are those of the values, costs that are counts.
+from a pickle. What its layer says of itself: shapes that are those of the values, costs that are counts, and, where
+PyTorch is installed, the module that it is there.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 import numba
 import numpy as np
 
+from fastnn._jit import DISABLED
 from fastnn.cost import Cost
 from fastnn.kernels.dropout import NO_KEY
 from fastnn.lowering import CHUNK_ROWS
@@ -24,6 +26,7 @@ from fastnn.network import Network
 from fastnn.tape import loss_and_gradient_with
 from fastnn.tape.columns import CHUNK
 from fastnn.testing.case import Array, Case, targets
+from fastnn.testing.torch_module import check_torch
 
 DTYPES = ("float32", "float64")
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adam", "adamw")
@@ -236,9 +239,18 @@ CHECKS: dict[str, Callable[[Case], None]] = {
 }
 
 
+# Facts about batches of many rows, which plain Python takes minutes for, and has no threads for.
+OF_MANY_ROWS = ("rows are independent", "chunks", "threads", "updates")
+
+
 def check_operation(case: Case) -> None:
-    """All facts of CHECKS on one case. AssertionError, which names the case and the fact, for the first that fails."""
-    for name, check in CHECKS.items():
+    """All facts of CHECKS on one case, and `check_torch`. AssertionError, which names the case and the fact, for the
+    first that fails.
+
+    With NUMBA_DISABLE_JIT=1, where a debugger goes through kernels, without those OF_MANY_ROWS.
+    """
+    facts = {name: check for name, check in CHECKS.items() if not (DISABLED and name in OF_MANY_ROWS)}
+    for name, check in (facts | {"torch": check_torch}).items():
         try:
             check(case)
         except AssertionError as error:
