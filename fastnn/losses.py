@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.checks import as_choice, as_int64, as_number
+from fastnn.cost import LOSSES as LOSS_COSTS
+from fastnn.cost import Cost
+from fastnn.kernels import loss as kernels
+from fastnn.tape.columns import COLUMNS
 
 REDUCTIONS = ("mean", "sum")
+# Of a loss of one's own: a row of a tape.
+MOST_SETTINGS = COLUMNS
 
 
 @dataclass(frozen=True)
@@ -20,6 +26,7 @@ class Loss:
 
     reduction: str = "mean"
     name: ClassVar[str]
+    kind: ClassVar[int]
     # A prediction is 1 above the border and `negative` below; None where it is no class.
     border: ClassVar[float | None] = 0.5
     negative: ClassVar[int] = 0
@@ -36,6 +43,15 @@ class Loss:
     def leaves_out_missing(self) -> bool:
         """Whether targets that are NaN cost nothing."""
         return False
+
+    @property
+    def constants(self) -> Sequence[float] | None:
+        """Numbers that its kernel reads from a tape; None where it reads none."""
+        return None
+
+    def cost(self, rows: int, outputs: int, itemsize: int) -> Cost:
+        """Of so many rows of the loss, with their gradient."""
+        return LOSS_COSTS[self.name](rows, outputs, itemsize)
 
     def require(self, activations: Sequence[str], outputs: int) -> None:
         """ValueError where the loss cannot follow layers with these activations, the last of so many outputs."""
@@ -57,6 +73,7 @@ class CrossEntropy(Loss):
     class_weight: Sequence[float] | None = None
     ignore_index: int = -100
     name: ClassVar[str] = "cross_entropy"
+    kind: ClassVar[int] = kernels.CROSS_ENTROPY
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -65,6 +82,10 @@ class CrossEntropy(Loss):
         if self.class_weight is not None:
             weights = tuple(as_number(weight, "class_weight", 0.0) for weight in self.class_weight)
             object.__setattr__(self, "class_weight", weights)
+
+    @property
+    def constants(self) -> Sequence[float] | None:
+        return self.class_weight or None
 
     def require(self, activations: Sequence[str], outputs: int) -> None:
         if outputs < 2:
@@ -97,6 +118,7 @@ class BinaryCrossEntropy(LossOfNumbers):
     """On probabilities; targets in [0, 1]. The logarithm is clamped at -100, as in torch."""
 
     name: ClassVar[str] = "binary_cross_entropy"
+    kind: ClassVar[int] = kernels.BINARY_CROSS_ENTROPY
 
     def require(self, activations: Sequence[str], outputs: int) -> None:
         if activations[-1] != "sigmoid":
@@ -111,6 +133,7 @@ class BinaryCrossEntropyWithLogits(LossOfNumbers):
     """On logits; targets in [0, 1]."""
 
     name: ClassVar[str] = "binary_cross_entropy_with_logits"
+    kind: ClassVar[int] = kernels.BINARY_CROSS_ENTROPY_WITH_LOGITS
     border: ClassVar[float | None] = 0.0
 
 
@@ -119,6 +142,7 @@ class MSE(LossOfNumbers):
     """Mean squared error."""
 
     name: ClassVar[str] = "mse"
+    kind: ClassVar[int] = kernels.MSE
     border: ClassVar[float | None] = None
 
     def require_target(self, target: NDArray[Any], name: str = "y") -> None:
@@ -130,6 +154,7 @@ class Hinge(LossOfNumbers):
     """max(0, 1 - t s); targets -1 and 1."""
 
     name: ClassVar[str] = "hinge"
+    kind: ClassVar[int] = kernels.HINGE
     border: ClassVar[float | None] = 0.0
     negative: ClassVar[int] = -1
 
@@ -146,6 +171,7 @@ class Perceptron(Loss):
 
     reduction: str = "sum"
     name: ClassVar[str] = "perceptron"
+    kind: ClassVar[int] = kernels.PERCEPTRON
 
     def require(self, activations: Sequence[str], outputs: int) -> None:
         if list(activations) != ["step"]:
@@ -156,9 +182,44 @@ class Perceptron(Loss):
             raise ValueError(f"{name} spans {target.min():g}..{target.max():g}; perceptron expects 0 and 1")
 
 
+@dataclass(frozen=True)
+class LossOfRows(Loss):
+    """Base of losses of one's own, of rows of numbers; the mean is over rows. docs/adding-a-loss.md.
+
+    A dataclass with a `name`, a `kind`, which fastnn.extending.register_loss_kernel gave, a `cost`, and numbers as
+    fields, which the kernel finds in `settings` in their order.
+    """
+
+    border: ClassVar[float | None] = None
+
+    @property
+    def constants(self) -> Sequence[float] | None:
+        return [float(getattr(self, field.name)) for field in fields(self) if field.name != "reduction"]
+
+    def cost(self, rows: int, outputs: int, itemsize: int) -> Cost:
+        raise NotImplementedError(f"{type(self).__name__} does not say what it costs; expected a method cost")
+
+    def require_target(self, target: NDArray[Any], name: str = "y") -> None:
+        """Any number is one."""
+
+
 LOSSES: dict[str, type[Loss]] = {
     kind.name: kind for kind in (CrossEntropy, BinaryCrossEntropy, BinaryCrossEntropyWithLogits, MSE, Hinge, Perceptron)
 }
+
+
+def register_loss(kind: type[LossOfRows]) -> None:
+    """Makes a loss known by its name, to networks and in files. Whoever reads such a file registers it first.
+
+    TypeError for what is no dataclass of LossOfRows; ValueError for a name that is another's, or settings that are more
+    than a kernel is told.
+    """
+    if not (isinstance(kind, type) and issubclass(kind, LossOfRows) and "__dataclass_params__" in vars(kind)):
+        raise TypeError(f"{kind!r} is no loss; expected a dataclass that is a LossOfRows")
+    if len(fields(kind)) - 1 > MOST_SETTINGS:
+        raise ValueError(f"{kind.__name__} has {len(fields(kind)) - 1} settings; expected at most {MOST_SETTINGS}")
+    if LOSSES.setdefault(kind.name, kind) is not kind:
+        raise ValueError(f"{kind.name!r} is {LOSSES[kind.name].__name__}; expected another name")
 
 
 def describe_loss(loss: Loss) -> dict[str, Any]:
@@ -174,6 +235,6 @@ def loss_of(description: dict[str, Any]) -> Loss:
 
 def as_loss(loss: str | Loss) -> Loss:
     """A Loss, or the one of that name with its defaults."""
-    if type(loss) in (Loss, LossOfNumbers):
+    if type(loss) in (Loss, LossOfNumbers, LossOfRows):
         raise TypeError(f"loss is the base class of losses; expected one of {', '.join(LOSSES)}")
     return loss if isinstance(loss, Loss) else LOSSES[as_choice(loss, tuple(LOSSES), "loss")]()

@@ -40,6 +40,7 @@ from fastnn.lowering import Plan, layout_parameters, lower, span_of
 from fastnn.optimizers import Optimizer
 from fastnn.precision import require_precision
 from fastnn.summary import layer_row, operation_row, summary_table
+from fastnn.tape.losses import bind_loss
 from fastnn.tape.operations import bind
 from fastnn.targets import as_target
 from fastnn.trainer import Trainer, require_gradient
@@ -234,9 +235,7 @@ class Network:
 
     # Running --------------------------------------------------------------------------------------------------------
 
-    def plan(
-        self, capacity: int, gradients: bool = True, keep: bool = False, span: int | None = None
-    ) -> Plan:  # fmt: skip
+    def plan(self, capacity: int, gradients: bool = True, keep: bool = False, span: int | None = None) -> Plan:
         """The tape for batches of up to `capacity` rows; a workspace for it comes from Plan.workspace().
 
         keep: every value and gradient keeps its place, to be looked at; else those that are done with make room. span:
@@ -250,8 +249,8 @@ class Network:
         given = capacity * math.prod(self.output_shape)
         require_memory(rows * (self.inputs + width) + given, self.dtype, f"a batch of {capacity:,}")
         plan = self._lower(capacity, gradients, keep, span)
-        for kind in set(plan.kinds):
-            bind(kind, self.dtype.itemsize, gradients)
+        bind(plan.kinds, self.dtype.itemsize, gradients)
+        bind_loss(self.loss_function.kind, self.dtype.itemsize)
         return plan
 
     def _lower(self, capacity: int, gradients: bool, keep: bool = False, span: int = 1) -> Plan:
@@ -360,7 +359,7 @@ class Network:
         """Exact counts of one training step on a batch: forward, loss, backward, update."""
         as_count(batch, "batch")
         graph = counted(self.operations)
-        return step_cost(graph, self.loss_function.name, optimizer, batch, self.dtype.itemsize)
+        return step_cost(graph, self.loss_function.cost, optimizer, batch, self.dtype.itemsize)
 
     def summary(self) -> str:
         """A table of the layers: output shape, parameters, FLOPs of the forward pass of one row."""

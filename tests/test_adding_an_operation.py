@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import re
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,12 +9,12 @@ from typing import Any
 import needs
 import numpy as np
 import pytest
+from pages import module_of_page
 
 import fastnn
 from fastnn.extending import register_layer
 from fastnn.testing import CHECKS, Case
 
-PAGE = Path(__file__).parent.parent / "docs" / "adding-an-operation.md"
 SHAPES = ("6", "3x6")
 
 pytestmark = needs.jit
@@ -36,16 +33,8 @@ def test_names_in_files_are_one_layers(name: str, kind: type, error: type[Except
 @pytest.fixture(scope="module")
 def example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """The page's code as a module."""
-    path = tmp_path_factory.mktemp("example") / "gate_of_the_page.py"
-    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
-    path.write_text("\n\n".join(blocks), encoding="utf-8")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[path.stem]
+    with module_of_page("adding-an-operation.md", tmp_path_factory.mktemp("example"), "gate_of_the_page") as module:
+        yield module
 
 
 @pytest.mark.parametrize("name", CHECKS)

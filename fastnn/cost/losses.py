@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping
 
 from fastnn.cost.counts import Cost, Formula, joined, times, whole_sizes
 
+# Rows, outputs and bytes of a number.
+LossCost = Callable[[int, int, int], Cost]
+
 LABEL_BYTES = 8  # class indices are int64
 
 # A row: maximum C - 1, subtract C, temperature C, exp C, sum C - 1, one division, scale C.
@@ -66,7 +69,7 @@ def _elementwise_loss(batch: int, outputs: int, itemsize: int, flops: int, trans
     return formula.cost(B=batch, O=outputs, s=itemsize)
 
 
-LOSSES: Mapping[str, Callable[[int, int, int], Cost]] = {
+LOSSES: Mapping[str, LossCost] = {
     "cross_entropy": cross_entropy,
     "binary_cross_entropy_with_logits": binary_cross_entropy_with_logits,
     "binary_cross_entropy": binary_cross_entropy,

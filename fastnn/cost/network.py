@@ -12,7 +12,7 @@ from typing import Protocol
 from fastnn.cost.blocks import accumulation, addition
 from fastnn.cost.counts import Cost, Formula, look_up, whole_sizes
 from fastnn.cost.dense import dense_backward, dense_forward, dense_parameters
-from fastnn.cost.losses import LOSSES
+from fastnn.cost.losses import LOSSES, LossCost
 from fastnn.cost.updates import update
 
 # Each parameter's gradient is neither written nor read, and a weight of an input gradient is not read again.
@@ -119,10 +119,11 @@ def _shared(operation: Operation, itemsize: int) -> Cost:
     return accumulation(operation.shared_count, itemsize) if operation.shared_count else Cost()
 
 
-def loss_cost(graph: Graph, loss: str, batch: int, itemsize: int) -> Cost:
-    """Of the network's output: the last axis is a row of the loss."""
+def loss_cost(graph: Graph, loss: str | LossCost, batch: int, itemsize: int) -> Cost:
+    """Of the network's output: the last axis is a row of the loss, which has a name, or says its cost."""
     *around, width = graph.operations[-1].shape
-    return look_up("loss", LOSSES, loss)(batch * math.prod(around), width, itemsize)
+    cost = look_up("loss", LOSSES, loss) if isinstance(loss, str) else loss
+    return cost(batch * math.prod(around), width, itemsize)
 
 
 def saved_cost(graph: Graph, itemsize: int) -> Cost:
@@ -135,7 +136,7 @@ def saved_cost(graph: Graph, itemsize: int) -> Cost:
     return SAVED.cost(P=graph.parameter_count, W=read_for_inputs, s=itemsize)
 
 
-def step_cost(graph: Graph, loss: str, optimizer: str, batch: int, itemsize: int) -> StepCost:
+def step_cost(graph: Graph, loss: str | LossCost, optimizer: str, batch: int, itemsize: int) -> StepCost:
     """Exact counts of one training step."""
     passes = operation_costs(graph, batch, itemsize)
     return StepCost(

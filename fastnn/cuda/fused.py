@@ -31,7 +31,6 @@ from fastnn.tape.columns import (
     BATCH_AT,
     BIAS,
     BIAS_SIZE,
-    CLASS_WEIGHTS,
     DENSE,
     DINPUT,
     DOUTPUT,
@@ -40,6 +39,7 @@ from fastnn.tape.columns import (
     INPUT,
     KIND,
     LOSS,
+    LOSS_CONSTANTS,
     OPERATIONS,
     OUTPUT,
     OUTPUT_AT,
@@ -231,7 +231,7 @@ def _make_lose(of_labels: bool, stride: int) -> Any:
         """Loss of row r of the block, row order[at] of y, and its gradient; 0 from `count` rows on, which the batch
         lacks."""
         outputs = tape[0, OUTPUT_WIDTH]
-        weights_at = EXTRAS + tape[0, OPERATIONS] if tape[0, CLASS_WEIGHTS] > 0 else -1
+        weights_at = EXTRAS + tape[0, OPERATIONS] if tape[0, LOSS_CONSTANTS] > 0 else -1
         g_at, z_at = tape[0, DOUTPUT_AT] + r, tape[0, OUTPUT_AT] + r
         if r < count:
             loss_row(tally, r * TALLY, room, g_at, room, z_at, outputs, stride, y, order[at], tape[0, LOSS],

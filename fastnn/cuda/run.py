@@ -275,7 +275,7 @@ class TiledRun(Run):
     def _lose(self, kernels: tiled.Kernels, data: Data, rows: int) -> int:
         header, count = self._tape[0], len(self._rows())
         z_at, y_at, kind, alpha = self._before(count)
-        weights_at = EXTRAS + count if header[columns.CLASS_WEIGHTS] > 0 else -1
+        weights_at = EXTRAS + count if header[columns.LOSS_CONSTANTS] > 0 else -1
         blocks = -(-rows // G.threads)
         self.launch(
             kernels.lose, blocks, G.threads,

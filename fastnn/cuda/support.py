@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fastnn.kernels.loss import NAMES
 from fastnn.layers import Operation
 from fastnn.losses import Loss
 from fastnn.tape.columns import DENSE, ELEMENTWISE
@@ -15,6 +16,8 @@ def require_supported(operations: Sequence[Operation], loss: Loss) -> None:
     """ValueError for a network with a layer, or a loss, that has no kernels there, or that is on rows of positions."""
     if loss.leaves_out_missing:
         raise ValueError(f"{loss.name} with ignore_missing has no kernels on device='cuda'; use device='cpu'")
+    if loss.name not in NAMES:
+        raise ValueError(f"{loss.name} has no kernels on device='cuda'; use device='cpu'")
     for operation in operations:
         if operation.layer.kind not in KINDS or operation.shares:
             raise ValueError(

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from fastnn._jit import most_threads
 from fastnn.checks import aligned_zeros, require_memory
-from fastnn.kernels.loss import NAMES as LOSS_NAMES
 from fastnn.layers import Operation
 from fastnn.losses import CrossEntropy, Loss
 from fastnn.lowering.blocks import Allocator, Lifetime
@@ -207,13 +206,14 @@ def _scratch(operations: Sequence[Operation], layout: ParameterLayout, rows: int
 
 
 def _describe_loss(header: NDArray[np.int64], loss: Loss, more: _Constants) -> None:
-    header[columns.LOSS], header[columns.LOSS_MEAN] = LOSS_NAMES.index(loss.name), loss.reduction == "mean"
+    header[columns.LOSS], header[columns.LOSS_MEAN] = loss.kind, loss.reduction == "mean"
     header[columns.IGNORE_INDEX] = loss.leaves_out_missing
     if isinstance(loss, CrossEntropy):
         header[columns.IGNORE_INDEX] = loss.ignore_index
         header[columns.LABEL_SMOOTHING] = columns.bits(loss.label_smoothing)
-        if loss.class_weight:
-            header[columns.CLASS_WEIGHTS] = more.add(np.array(loss.class_weight, np.float64).view(np.int64))
+    numbers = loss.constants
+    if numbers is not None:
+        header[columns.LOSS_CONSTANTS] = more.add(np.array(numbers, np.float64).view(np.int64))
 
 
 def _describe_parameters(header: NDArray[np.int64], layout: ParameterLayout, more: _Constants) -> None:

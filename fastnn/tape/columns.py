@@ -10,16 +10,16 @@ COLUMNS = 32
 # Columns of the header. OUTPUT_WIDTH is that of a row of the loss, of which a row of the batch has OUTPUT_ROWS. WORK:
 # see lowering.work_of. IGNORE_INDEX is the label that costs nothing, and of a loss of numbers 1 where NaN does.
 # BATCH_AT is where an epoch gathers the rows of a minibatch, DBIAS_AT where the gradient of a bias waits for its
-# update, CLASS_WEIGHTS the row of the constants or 0 where there are none. BLOCKS is the number of parameter blocks,
-# BLOCKS_AT the row where the table of them begins; TIED is 1 where some have several users, GROUPED where some have a
-# BLOCK_RATE, what their learning rate is multiplied by, that is not 1.
+# update, LOSS_CONSTANTS the row where those of the loss begin, class weights or settings, or 0 where there are none.
+# BLOCKS is the number of parameter blocks, BLOCKS_AT the row where the table of them begins; TIED is 1 where some have
+# several users, GROUPED where some have a BLOCK_RATE, what their learning rate is multiplied by, that is not 1.
 #
 # More than CHUNK rows (0: never) go through the whole network a chunk at a time, by at most SHARES threads. A batch of
 # more than SPAN_ROWS goes a span at a time, see fastnn.tape.spans: SPANNED is 1 where one may come. Then a workspace
 # begins with SLOTS slots of SLOT_SIZE, in the first of which all but the output, its gradient and the losses lie; GROUP
 # spans go at once, to PARTIALS_AT and TOTALS_AT, and LEVELS_AT is where their tree is added up.
 (OPERATIONS, CAPACITY, WORKSPACE_SIZE, SCRATCH_AT, SCRATCH_SIZE, OUTPUT_AT, DOUTPUT_AT, OUTPUT_WIDTH, OUTPUT_ROWS, LOSS,
- LOSS_MEAN, IGNORE_INDEX, LABEL_SMOOTHING, CLASS_WEIGHTS, LOSSES_AT, BATCH_AT, DBIAS_AT, WORK, BLOCKS, BLOCKS_AT, TIED,
+ LOSS_MEAN, IGNORE_INDEX, LABEL_SMOOTHING, LOSS_CONSTANTS, LOSSES_AT, BATCH_AT, DBIAS_AT, WORK, BLOCKS, BLOCKS_AT, TIED,
  CHUNK, SHARES, SPAN_ROWS, SPANNED, SLOTS, SLOT_SIZE, GROUP, PARTIALS_AT, TOTALS_AT, LEVELS_AT,
  GROUPED) = range(32)  # fmt: skip
 

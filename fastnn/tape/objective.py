@@ -21,21 +21,22 @@ from fastnn.kernels.softmax import first_largest
 from fastnn.simd.scalar import as_double
 from fastnn.simd.views import doubles, flat, matrix, vector
 from fastnn.tape.columns import (
-    CLASS_WEIGHTS,
     COLUMNS,
     IGNORE_INDEX,
     LABEL_SMOOTHING,
     LOSS,
+    LOSS_CONSTANTS,
     LOSS_MEAN,
     OUTPUT_WIDTH,
 )
+from fastnn.tape.losses import FIRST_REGISTERED_LOSS, sum_of_registered
 
 SIGNED_SCORES = (HINGE, BINARY_CROSS_ENTROPY_WITH_LOGITS)
 
 
 @kernel(views=True)
 def _class_weights(tape):
-    at = tape[0, CLASS_WEIGHTS]
+    at = tape[0, LOSS_CONSTANTS]
     return doubles(flat(tape), at * COLUMNS, tape[0, OUTPUT_WIDTH] if at > 0 else 0)
 
 
@@ -53,6 +54,8 @@ def _as_rows(tape, target):
 
 def _loss_of_rows(tape, losses, gradient, prediction, target, divisor):
     rows = _as_rows(tape, target)
+    if tape[0, LOSS] >= FIRST_REGISTERED_LOSS:
+        return sum_of_registered(tape, losses, gradient, prediction, rows, divisor)
     if tape[0, LOSS] == CROSS_ENTROPY:
         return cross_entropy_probabilities_sum(losses, gradient, prediction, rows, _class_weights(tape),
                                                as_double(tape[0, LABEL_SMOOTHING]), divisor)  # fmt: skip
@@ -110,7 +113,8 @@ def _divisor_of_rows(tape, target):
         return 1.0
     if _leaves_out(tape):
         return known_elements(target)
-    return float(target.size) if tape[0, LOSS] != CROSS_ENTROPY else float(target.size // tape[0, OUTPUT_WIDTH])
+    of_elements = CROSS_ENTROPY < tape[0, LOSS] < FIRST_REGISTERED_LOSS
+    return float(target.size if of_elements else target.size // tape[0, OUTPUT_WIDTH])
 
 
 _divisor = _by_target(_divisor_of_labels, _divisor_of_rows)
@@ -148,7 +152,7 @@ def _hits_of_rows(tape, prediction, target):
         for i in range(rows):
             at = i * width
             hits += first_largest(vector(flat(prediction), at, width)) == first_largest(vector(flat(target), at, width))
-    elif tape[0, LOSS] != MSE:
+    elif tape[0, LOSS] != MSE and tape[0, LOSS] < FIRST_REGISTERED_LOSS:
         # Scores of hinge and logits part at 0, probabilities at 1/2; targets are -1 and 1, or 0 and 1.
         border = 0.0 if tape[0, LOSS] in SIGNED_SCORES else 0.5
         counted = 0

@@ -16,6 +16,7 @@ stays as it is.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from numba import types
@@ -57,11 +58,11 @@ def register(forward: Any, inward: Any, gradient: Any = None) -> int:
     return kind
 
 
-def bind(kind: int, itemsize: int, gradients: bool) -> None:
+def bind(kinds: Collection[int], itemsize: int, gradients: bool) -> None:
     """Compiles or loads what a network calls, so that its threads find it; kinds of the walker's own have nothing."""
     tables = (forward_operation, inward_operation, gradient_operation) if gradients else (forward_operation,)
     for table in tables:
-        if kind in table.kernels:
+        for kind in table.kernels.keys() & kinds:
             table.bind(kind, itemsize)
 
 

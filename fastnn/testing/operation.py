@@ -210,13 +210,13 @@ def check_costs(case: Case) -> None:
     net = case.amid("float32")
     for operation in net.operations:
         name = operation.name
-        _require_counts(name, operation.forward_cost(1, 4), operation.forward_cost(8, 4))
-        _require_counts(name, operation.backward_cost(1, 4, True), operation.backward_cost(8, 4, True))
+        require_counts(name, operation.forward_cost(1, 4), operation.forward_cost(8, 4))
+        require_counts(name, operation.backward_cost(1, 4, True), operation.backward_cost(8, 4, True))
         assert operation.forward_cost(1, 8).bytes == 2 * operation.forward_cost(1, 4).bytes, f"{name}: bytes of float64"
     assert net.cost(4).total.flops > 0
 
 
-def _require_counts(name: str, one: Cost, eight: Cost) -> None:
+def require_counts(name: str, one: Cost, eight: Cost) -> None:
     """Of one row and of eight: whole numbers, of which what belongs to no row may be in both."""
     for field in ("macs", "flops_elementwise", "transcendentals", "bytes"):
         single, several = getattr(one, field), getattr(eight, field)
