@@ -124,9 +124,8 @@ _MODULES = (
 )  # fmt: skip
 
 # At once: the numbers by which a tape names its operations, in this order, must be there for whoever brings a tape.
-for _row in _operations.TABLE:
-    if _row.tape:
-        import_module(f"fastnn.tape.{_row.module}")
+for _module in [row.module for row in _operations.TABLE if row.tape]:
+    import_module(f"fastnn.tape.{_module}")
 
 
 def _version() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,9 @@ from fastnn import (
     to_onnx,
     to_torch,
 )
+from fastnn.extending import register_layer
 from fastnn.interchange.axes import as_here, as_there
+from fastnn.layers import LAYERS
 
 Array = Any
 SHAPE = (8, 6, 3)
@@ -90,6 +93,28 @@ def test_rows_of_several_axes_that_no_layer_takes_for_images_keep_their_order() 
 def test_what_has_no_axes_there_is_refused(layers: list[Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         state_dict(Network(SHAPE, layers, loss="mse"))
+
+
+def test_images_of_one_pixel_or_one_channel_have_one_order() -> None:
+    for net in (Network(SHAPE, [AvgPool2d((8, 6)), Flatten()], loss="mse"),
+                Network((4, 4, 1), [MaxPool2d(2), Flatten()], loss="mse")):  # fmt: skip
+        assert state_dict(net) == {}
+
+
+@dataclass(frozen=True)
+class MyPool(AvgPool2d):
+    """Another layer than the one that it is made of, which no format knows."""
+
+
+def test_a_layer_made_of_another_does_not_take_its_words(tmp_path: Path) -> None:
+    register_layer("my_pool", MyPool)
+    try:
+        net = Network(SHAPE, [MyPool(2), Flatten(), Dense(3)])
+        for use in (state_dict, lambda net: to_onnx(net, tmp_path / "net")):
+            with pytest.raises(ValueError, match="layer 0 is MyPool.*; this format has words for Dense"):
+                use(net)
+    finally:
+        del LAYERS["my_pool"]
 
 
 # ONNX -----------------------------------------------------------------------------------------------------------------
@@ -178,7 +203,7 @@ BAD: dict[str, tuple[list[Any], str]] = {
     "windows that do not fit": ([("MaxPool", "x", "f", POOL | {"ceil_mode": 1})], "its ceil_mode is 1; expected 0"),
     "images of another order": ([("Transpose", "x", "f", {"perm": [0, 3, 2, 1]})], r"its perm is .0, 3, 2, 1.; expect"),
     "channels that are first already": (
-        [("MaxPool", "x", "p", POOL), ("Transpose", "p", "f", {"perm": [0, 3, 1, 2]})], "have them there already",
+        [("MaxPool", "x", "p", POOL), ("Transpose", "p", "f", {"perm": [0, 3, 1, 2]})], "expected an image",
     ),
     "no flattening": ([("MaxPool", "x", "f", POOL)], r"\(Gemm\): it takes no rows"),
 }  # fmt: skip
@@ -189,6 +214,51 @@ def test_what_is_no_pooling_of_fastnns_is_refused(nodes: list[Any], message: str
     path = write(tmp_path / "model.onnx", nodes)
     with pytest.raises(FileError, match=message):
         from_onnx(path)
+
+
+def written(path: Path, nodes: list[Any], dims: Any, **constants: Any) -> Path:
+    """Of x to y."""
+    onnx: Any = needs.package("onnx")
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    made = [helper.make_node(op, taken.split(), given.split(), **settings) for op, taken, given, settings in nodes]
+    graph = helper.make_graph(
+        made, "rows", [helper.make_tensor_value_info("x", kind, dims)],
+        [helper.make_tensor_value_info("y", kind, dims)],
+        [onnx.numpy_helper.from_array(np.asarray(values, "f4"), name) for name, values in constants.items()],
+    )  # fmt: skip
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9), path)
+    return path
+
+
+NORM = ("LayerNormalization", "x g h", "n", {})
+ROWS: dict[str, tuple[list[Any], Any, str]] = {
+    "a softmax of positions": ([NORM, ("Softmax", "n", "y", {"axis": 1})], ("n", 3, 5), "expected the last axis"),
+    "a softmax of rows of unknown axes": ([("Softmax", "x", "y", {})], ("n", "t", 5), "expected the last axis"),
+    "a softmax over the width": (
+        [("MaxPool", "x", "p", POOL), ("Softmax", "p", "y", {})], ("n", 3, 8, 6), "or of images the channels",
+    ),
+    "a norm of unknown positions": ([NORM, ("MatMul", "n w", "y", {})], ("n", "t", 5), "the shape of a row is not kno"),
+    "a second output": ([("LayerNormalization", "x g h", "n y", {})], ("n", 5), "y is not the first of its node"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("nodes", "dims", "message"), ROWS.values(), ids=ROWS)
+def test_what_is_not_told_by_a_file_is_not_guessed(nodes: list[Any], dims: Any, message: str, tmp_path: Path) -> None:
+    path = written(tmp_path / "net", nodes, dims, g=np.ones(5), h=np.zeros(5), w=np.ones((5, 2)))
+    with pytest.raises(FileError, match=message):
+        from_onnx(path)
+
+
+def test_positions_come_back(tmp_path: Path) -> None:
+    needs.package("onnx")
+    net = with_biases(
+        Network((4, 5), [LayerNorm(), Dense(6, "tanh"), Dense(3, bias=False), Flatten(), Dense(2)], seed=0)
+    )
+    to_onnx(net, tmp_path / "net")
+    again = from_onnx(tmp_path / "net")
+    x = normal(7, 20).reshape(7, 4, 5)
+    assert again.layers == net.layers
+    assert again(x).tobytes() == net(x).tobytes()
 
 
 # PyTorch --------------------------------------------------------------------------------------------------------------
@@ -248,6 +318,9 @@ def test_a_module_of_images_needs_their_shape_and_takes_no_other() -> None:
         from_torch(nn.MaxPool2d(2), input_shape=36)
     with pytest.raises(ValueError, match="module 1 is Linear.*: it works on the last axis"):
         from_torch(nn.Sequential(nn.MaxPool2d(2), nn.Linear(3, 3)), input_shape=(3, 8, 6))
+    assert from_torch(
+        nn.Sequential(nn.MaxPool2d(2, dilation=(1, 1)), nn.Flatten(), nn.Linear(36, 3)), input_shape=(3, 8, 6)
+    )
     with pytest.raises(ValueError, match="its dilation is 2; expected 1"):
         from_torch(nn.MaxPool2d(2, dilation=2), input_shape=(3, 8, 6))
     with pytest.raises(ValueError, match="its divisor_override is 3; expected None"):

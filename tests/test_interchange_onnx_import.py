@@ -323,7 +323,7 @@ def test_anything_else_is_refused_by_its_node(nodes: list[Any], message: str, tm
 
 
 def test_inputs_that_are_no_rows_are_refused(tmp_path: Path) -> None:
-    path = write(tmp_path / "model.onnx", [node("MatMul", "x w", "y")], ("n", 2, 4))
+    path = write(tmp_path / "model.onnx", [node("Gemm", "x w b", "y")], ("n", 2, 4))
     with pytest.raises(FileError, match="it takes no rows .N, features.; expected a Flatten"):
         from_onnx(path)
     model = onnx.load(write(tmp_path / "model.onnx", [FIRST, node("Identity", "z", "y")]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from functools import partial
 from typing import Any
 
 import needs
@@ -171,6 +172,19 @@ REFUSED: dict[str, tuple[Any, str]] = {
 def test_what_fastnn_has_not_is_refused_by_its_path(part: Any, message: str) -> None:
     with pytest.raises(ValueError, match=f"(?s){message}"):
         from_torch(nn.Sequential(nn.Linear(3, 3), nn.Sequential(part())))
+
+
+def test_weights_that_are_no_parameters_are_read_and_none_are_made_up() -> None:
+    module = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 2))
+    right = from_torch(module).parameters
+    for keep in (module[0].register_buffer, partial(setattr, module[0])):
+        weight = module[0].weight.detach()
+        del module[0].weight
+        keep("weight", weight)
+        assert (from_torch(module).parameters == right).all()
+    del module[0].weight
+    with pytest.raises(ValueError, match=r"module 0 is Linear.*: it has no weight"):
+        from_torch(module)
 
 
 def test_what_is_no_module_or_has_no_layer_is_refused() -> None:

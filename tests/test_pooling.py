@@ -43,6 +43,12 @@ def maximum(x: Any, *geometry: Any) -> tuple[Any, Any]:
     return y, winners
 
 
+def average(x: Any, *geometry: Any) -> Any:
+    y = np.full_like(reference.avg_pool2d(x, *geometry), np.nan)
+    avg_pool2d(y, x, *geometry, True)
+    return y
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("case", GEOMETRIES, ids=str)
 def test_a_maximum_and_its_gradient_are_the_references(case: Any, dtype: str) -> None:
@@ -79,6 +85,7 @@ def test_a_window_with_nan_is_nan_and_others_are_not() -> None:
     y, winners = maximum(x, (2, 2), (2, 2), (0, 0))
     assert np.argwhere(np.isnan(y)).tolist() == [[0, 0, 0, 0]]
     assert winners[0, 0, 0, 0] == 4, "a row of four pixels below"
+    assert np.isfinite(average(np.ones((1, 2, 2, 1)), (2**40, 2**40), (2**40, 2**40), (2**39, 2**39))).all()
     assert y[0, 1, 1, 1] == -np.inf
     dx = np.empty_like(x)
     max_pool2d_inward(dx, np.full_like(y, np.nan), winners, (2, 2), (2, 2), (0, 0))
@@ -101,9 +108,9 @@ def test_costs_are_those_counted(case: Any) -> None:
     (batch, *row), window, stride, padding = case
     shape, tally = (row[0], row[1], row[2]), Tally()
     x = tally.array(normal(batch, *shape))
-    for layer, forward, backward in (
-        (MaxPool2d(window, stride, padding), reference.max_pool2d, None),
-        (AvgPool2d(window, stride, padding), reference.avg_pool2d, reference.avg_pool2d_backward),
+    for layer, forward in (
+        (MaxPool2d(window, stride, padding), reference.max_pool2d),
+        (AvgPool2d(window, stride, padding), reference.avg_pool2d),
     ):
         tally.clear()
         y = forward(x, window, stride, padding)
@@ -112,10 +119,15 @@ def test_costs_are_those_counted(case: Any) -> None:
         assert (tally.flops, counted.transcendentals, counted.macs) == (counted.flops, 0, 0)
         moved = x.size + y.size * (2 if isinstance(layer, MaxPool2d) else 1)
         assert counted.bytes == layer.backward_cost(batch, 4, True, shape).bytes == 4 * moved
-        if backward:
-            tally.clear()
-            backward(tally.array(normal(*y.shape)), x.shape, window, stride, padding)
-            assert tally.flops == layer.backward_cost(batch, 4, True, shape).flops
+        tally.clear()
+        dy = tally.array(normal(*y.shape))
+        if isinstance(layer, MaxPool2d):
+            reference.max_pool2d_backward(dy, x, window, stride, padding)  # and compares, to know the winners again
+            found = tally.adds
+        else:
+            reference.avg_pool2d_backward(dy, x.shape, window, stride, padding)
+            found = tally.flops
+        assert found == layer.backward_cost(batch, 4, True, shape).flops
         assert layer.backward_cost(batch, 4, False, shape) == Cost()
 
 
@@ -147,6 +159,8 @@ REFUSED: list[Any] = [
     (lambda: MaxPool2d(2.0), TypeError, "kernel_size is 2.0; expected a whole number"),
     (lambda: MaxPool2d((2, 2, 2)), ValueError, r"kernel_size is \(2, 2, 2\); expected a number, or two"),
     (lambda: MaxPool2d(2, 0), ValueError, "stride is 0"),
+    (lambda: MaxPool2d(2, 2**70), ValueError, "stride is 1180591620717411303424; expected at most"),
+    (lambda: MaxPool2d((5000, 1)).output_shape((5000, 5000, 1)), ValueError, "a window of 5000 rows of an image spans"),
     (lambda: AvgPool2d(2, padding=-1), ValueError, "padding is -1"),
     (lambda: AvgPool2d(3, padding=2), ValueError, r"padding is 2; expected at most half of kernel_size"),
     (lambda: AvgPool2d(2, count_include_pad=1), TypeError, "count_include_pad is 1; expected True or False"),

@@ -59,7 +59,9 @@ class Axes:
             self.order = None
         if self.channels_first and len(before) > len(after) == 1 and prod(before) == prod(after):
             height, width, channels = before
-            self.order = np.arange(prod(before)).reshape(channels, height, width).transpose(1, 2, 0).ravel()
+            there = np.arange(prod(before))
+            here = there.reshape(channels, height, width).transpose(1, 2, 0).ravel()
+            self.order = None if np.array_equal(here, there) else here
             self.channels_first = None
 
     def here(self, parameters: Mapping[str, Array]) -> dict[str, Array]:

@@ -13,21 +13,22 @@ from numpy.typing import NDArray
 from fastnn.checks import as_dtype
 from fastnn.interchange.axes import Axes, mixes
 from fastnn.layers import LAYERS, Activation, Dense, Layer, Parameter, Shape
-from fastnn.layers.protocol import ANY, FLAT, IMAGES
+from fastnn.layers.protocol import ANY, FEATURES, FLAT, IMAGES
 from fastnn.losses import Loss
 from fastnn.network import Network
 
 Array = NDArray[Any]
 
 
-def kinds_with(word: str) -> list[Any]:
-    """The classes of layers that a format has a word for: those with an attribute of this name."""
-    return [kind for kind in LAYERS.values() if hasattr(kind, word)]
+def kinds_in(format: str) -> list[Any]:
+    """The classes of layers that a format, torch or onnx, has a word for: those that say so themselves. A subclass of
+    one is another layer."""
+    return [kind for kind in LAYERS.values() if f"{format}_names" in vars(kind)]
 
 
-def kinds_by_name(names: str) -> dict[str, Any]:
-    """By what they are called in a format, the classes of layers that say so."""
-    return {name: kind for kind in kinds_with(names) for name in getattr(kind, names)}
+def kinds_by_name(format: str) -> dict[str, Any]:
+    """By what they are called in a format when it is read, the classes of layers."""
+    return {name: kind for kind in kinds_in(format) for name in getattr(kind, f"{format}_names")}
 
 
 @dataclass(frozen=True)
@@ -49,16 +50,16 @@ class Told:
         return {name: views[f"{self.index}.{name}"] for name in self.parameters}
 
 
-def told(network: Network, word: str, arranged: bool = True) -> list[Told]:
-    """The network's layers; arranged: to a format that keeps images as (C, H, W) throughout.
+def told(network: Network, format: str, arranged: bool = True) -> list[Told]:
+    """The network's layers for torch or onnx; arranged: to a format that keeps images as (C, H, W) throughout.
 
     ValueError, which names the first that the format has no word for, or not for the axes that it would have there.
     """
-    return list(_told(network, word, arranged))
+    return list(_told(network, kinds_in(format), arranged))
 
 
-def _told(network: Network, word: str, arranged: bool) -> Iterator[Told]:
-    kinds, axes = kinds_with(word), Axes()
+def _told(network: Network, kinds: list[Any], arranged: bool) -> Iterator[Told]:
+    axes = Axes()
     for index, (layer, operation) in enumerate(zip(_layers(network, kinds), network.operations, strict=True)):
         (shape,) = operation.shapes
         try:
@@ -134,9 +135,11 @@ class Chain:
 
     def _enter(self, layer: Layer, parameters: Mapping[str, Array]) -> None:
         """Settles the shape of what comes, and how its axes stand."""
-        if self.shape is None and layer.axes in (IMAGES, FLAT):
+        if self.shape is None and (layer.axes in (IMAGES, FLAT) or (layer.axes == FEATURES and not self.flat)):
             raise ValueError("the shape of a row is not known here; expected it as input_shape, or in the file")
-        if self.shape is None and "weight" in parameters:
+        if layer.axes == FEATURES and "weight" not in parameters:
+            raise ValueError("it has no weight")
+        if self.shape is None and layer.axes == FEATURES:
             weight = parameters["weight"]
             self.shape = self.inputs = (weight.shape[-2] if weight.ndim > 1 else weight.size,)
         if self.shape is not None and self.axes.enter(layer.axes, self.shape):
@@ -153,7 +156,7 @@ class Chain:
     def transpose(self, channels_first: bool) -> None:
         """The axes of an image change places there, and not here. ValueError where it is none, or has them so."""
         if self.shape is None or len(self.shape) != 3 or self.axes.channels_first is channels_first:
-            raise ValueError("it moves the channels of rows that are no images, or have them there already")
+            raise ValueError(f"it moves channels of rows {self.shape}; expected an image that has them elsewhere")
         if not channels_first and self.axes.channels_first is None:
             self.turn()
         self.axes.channels_first = channels_first

@@ -12,7 +12,6 @@ from fastnn.atomic import write_atomically
 from fastnn.checks import FLOAT32
 from fastnn.interchange.chain import Told, told
 from fastnn.interchange.extra import imported
-from fastnn.layers import Layer
 from fastnn.layers.protocol import ANY, IMAGES
 from fastnn.losses import BinaryCrossEntropyWithLogits, CrossEntropy, Loss
 from fastnn.network import Network
@@ -31,19 +30,21 @@ def to_onnx(network: Network, path: str | PathLike[str], *, probabilities: bool 
 
     The batch may be of any size. probabilities: end in what predict_proba gives, a Softmax or a Sigmoid, for networks
     trained on logits. Weights are kept to the bit, alpha as float32. ONNX Runtime (1.32) runs float64 models with
-    identity, step, sigmoid, tanh, relu, silu and, to 3e-8, gelu_tanh; for the others it has no float64 code.
+    identity, step, sigmoid, tanh, relu, silu and, to 3e-8, gelu_tanh; for the others, and for AvgPool2d, it has no
+    float64 code.
 
     Dropout is left out, as nothing is trained there. Raises ValueError for layers that ONNX has no operators for, such
-    as Residual, where there are no probabilities, where a float64 network has an alpha that float32 cannot keep, or
-    above 2 GiB; ModuleNotFoundError without onnx.
+    as Residual, where there are no probabilities, where a float64 network has an alpha or epsilon that float32 cannot
+    keep, or above 2 GiB; ModuleNotFoundError without onnx.
     """
     onnx = imported("onnx")
     last = _probabilities(network.loss_function) if probabilities else None
     if network.parameter_count * network.dtype.itemsize > MOST_BYTES:
         raise ValueError(f"the network has {network.parameter_count:,} parameters; an ONNX file holds at most 2 GiB")
     graph = _Graph(onnx, network.dtype)
-    for one in told(network, "onnx_forms", arranged=False):
-        _require_alpha(one.layer, one.index, network.dtype)
+    for one in told(network, "onnx", arranged=False):
+        for name in ("alpha", "epsilon"):
+            _require_kept(getattr(one.layer, name, None), name, one.index, network.dtype)
         graph.layer(network, one)
     graph.arrange(channels_first=False)
     if not graph.nodes:
@@ -60,10 +61,10 @@ def shortest(alpha: float) -> float:
     return float(str(np.float32(alpha)))
 
 
-def _require_alpha(layer: Layer, index: int, dtype: np.dtype[Any]) -> None:
-    if layer.alpha is not None and dtype != FLOAT32 and shortest(layer.alpha) != layer.alpha:
+def _require_kept(number: float | None, name: str, index: int, dtype: np.dtype[Any]) -> None:
+    if number is not None and dtype != FLOAT32 and shortest(number) != number:
         raise ValueError(
-            f"layer {index} has alpha {layer.alpha!r}, which ONNX keeps as float32; round it to {shortest(layer.alpha)}"
+            f"layer {index} has {name} {number!r}, which ONNX keeps as float32; round it to {shortest(number)}"
         )
 
 

@@ -1,4 +1,4 @@
-"""ONNX models of multilayer perceptrons, read into networks: one walk over the nodes, from the input to the output."""
+"""ONNX models that are chains of layers, read into networks: one walk over the nodes, from the input to the output."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ from fastnn.network import Network
 
 
 def from_onnx(path: str | PathLike[str], loss: str | Loss = "cross_entropy", *, output: str | None = None) -> Network:
-    """The multilayer perceptron that an ONNX file holds, as to_onnx, torch.onnx and others write it, in float32 or 64.
+    """The chain of layers that an ONNX file holds, as to_onnx, torch.onnx and others write it, in float32 or float64.
 
-    Read are Gemm, MatMul, Add of a bias, Relu, LeakyRelu, PRelu, Elu, Tanh, Sigmoid, Gelu, Softplus, Swish, the nodes
-    that make up silu, gelu, softplus and step, Identity, Cast, Dropout (left out, as in inference), Transpose, and
-    Flatten or Reshape of the input. A Softmax or LogSoftmax at the end is left out where the loss is a cross-entropy,
+    Read are Gemm, MatMul, Add of a bias, LayerNormalization, MaxPool, AveragePool, Relu, LeakyRelu, PRelu, Elu, Tanh,
+    Sigmoid, Gelu, Softplus, Swish, the nodes that make up silu, gelu, softplus and step, Identity, Cast, Dropout (left
+    out, as in inference), Transpose, Flatten and Reshape to rows. Rows that are flattened before any layer asks for
+    their axes are taken flat; images, (N, C, H, W) where their pooling comes without a Transpose before it, are taken
+    as (N, H, W, C). A Softmax or LogSoftmax at the end is left out where the loss is a cross-entropy,
     and so is a Sigmoid before binary_cross_entropy_with_logits: the network gives logits, predict_proba the rest.
 
     output: which tensor is the output, where the graph has several; nodes that it does not need are not looked at.
@@ -99,7 +101,7 @@ def _take(onnx: Any, walk: Walk, node: Any) -> None:
 
 
 def _value(onnx: Any, walk: Walk, node: Any) -> Any:
-    layers = kinds_by_name("onnx_names")
+    layers = kinds_by_name("onnx")
     known = [*OPERATORS, *layers]
     if node.op_type not in known or node.domain not in ("", "ai.onnx"):
         raise ValueError(f"no layer of fastnn does what it does; expected {', '.join(known)}")
@@ -110,14 +112,16 @@ def _value(onnx: Any, walk: Walk, node: Any) -> Any:
     if node.op_type == "Constant" and "value" in attributes:
         attributes["value"] = onnx.numpy_helper.to_array(attributes["value"])
     inputs = [walk.values[name] if name else None for name in node.input]
-    read = Node(list(node.input), inputs, attributes)
+    read = Node(node.op_type, list(node.input), inputs, attributes)
     if node.op_type in layers:
-        return read_layer(walk, read, layers[node.op_type], node.op_type)
+        return read_layer(walk, read, layers[node.op_type])
     return OPERATORS[node.op_type](walk, read)
 
 
 def _finish(walk: Walk, output: str, loss: Loss) -> None:
     """Settle the output: logits, where the file goes on to probabilities that predict_proba gives."""
+    if output not in walk.values:
+        raise ValueError(f"the output {output} is not the first of its node, and fastnn computes no other")
     tree = walk.values[output]
     last = tree[0] if isinstance(tree, tuple) else None
     if last in ("softmax", "log_softmax"):

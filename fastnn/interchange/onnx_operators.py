@@ -13,15 +13,13 @@ from numpy.typing import NDArray
 
 from fastnn.checks import FLOAT32, FLOAT64
 from fastnn.interchange.formula import Tree, call, product, total
-from fastnn.interchange.onnx_export import shortest
+from fastnn.interchange.onnx_export import CHANNELS_FIRST, CHANNELS_LAST, shortest
 from fastnn.interchange.onnx_walk import End, Node, Walk
 from fastnn.layers import Flatten
 from fastnn.layers.forms import Form
 
 Array = NDArray[Any]
 Operator = Callable[[Walk, Node], Any]
-# Of images (N, H, W, C), and back.
-CHANNELS_FIRST, CHANNELS_LAST = [0, 3, 1, 2], [0, 2, 3, 1]
 # ONNX's numbers of them.
 FLOATS = {1: FLOAT32, 11: FLOAT64}
 
@@ -30,7 +28,8 @@ FLOATS = {1: FLOAT32, 11: FLOAT64}
 
 def _dense(walk: Walk, node: Node, weight: Array, bias: Array | None, columns: bool = False) -> End:
     walk.settle(node.names[0])
-    if not walk.chain.flat or walk.columns != columns:
+    of_positions = node.op == "MatMul" and walk.chain.shape is not None
+    if not (walk.chain.flat or of_positions) or walk.columns != columns:
         raise ValueError("it takes no rows (N, features); expected a Flatten(axis=1) before it, or no Transpose")
     walk.columns = False
     walk.chain.dense(weight, bias)
@@ -74,13 +73,13 @@ def _add(walk: Walk, node: Node) -> Tree:
     return total(*node.parts())
 
 
-def read_layer(walk: Walk, node: Node, kind: Any, name: str) -> End:
+def read_layer(walk: Walk, node: Node, kind: Any) -> End:
     """What fastnn has a layer for that says so itself. Its parameters are constants, in its order."""
     node.tree(0)
     walk.settle(node.names[0])
     if walk.columns:
         raise ValueError("it takes rows; expected no Transpose before it")
-    layer = kind.from_onnx(Form(name, {key: _setting(value) for key, value in node.attributes.items()}))
+    layer = kind.from_onnx(Form(node.op, {key: _setting(value) for key, value in node.attributes.items()}))
     constants = [node.optional(index) for index in range(1, len(node.names))]
     names = layer.parameters((1,)) if constants else ()
     walk.chain.layer(layer, {key: values for key, values in zip(names, constants, strict=False) if values is not None})
@@ -163,11 +162,19 @@ def _power(walk: Walk, node: Node) -> Tree:
     return product(*[node.tree()] * int(exponent))
 
 
+def _is_of_features(walk: Walk, axis: int) -> bool:
+    """Whether that is the axis of the features, or the channels, of the data. By default it is the last."""
+    shape = walk.chain.shape
+    if shape is None and not walk.chain.flat:
+        return False
+    axes = 1 + (1 if walk.chain.flat or shape is None else len(shape))
+    return axis % axes == (1 if walk.chain.axes.channels_first else axes - 1)
+
+
 def _softmax(name: str) -> Operator:
     def read(walk: Walk, node: Node) -> Tree:
-        # On rows the last axis is 1, and the default of either version of the operator.
-        if node.attributes.get("axis", -1) not in (-1, 1) or walk.columns:
-            raise ValueError("expected the last axis")
+        if walk.columns or not _is_of_features(walk, node.attributes.get("axis", -1)):
+            raise ValueError("expected the last axis, or of images the channels")
         return call(name, node.tree())
 
     return read
@@ -214,8 +221,9 @@ def _transpose(walk: Walk, node: Node) -> Any:
     if isinstance(node.inputs[0], np.ndarray):
         return node.inputs[0].transpose(order)
     walk.settle(node.names[0])
-    if order in (CHANNELS_FIRST, CHANNELS_LAST):
-        walk.chain.transpose(channels_first=order == CHANNELS_FIRST)
+    moved = None if order is None else tuple(order)
+    if moved in (CHANNELS_FIRST, CHANNELS_LAST):
+        walk.chain.transpose(channels_first=moved == CHANNELS_FIRST)
     elif order in (None, [1, 0]) and walk.chain.flat:
         walk.columns = not walk.columns
     else:

@@ -62,8 +62,9 @@ class Walk:
 
 @dataclass(frozen=True)
 class Node:
-    """names: of its input tensors, "" for one that is left out. inputs: what they are."""
+    """op: its operator. names: of its input tensors, "" for one that is left out. inputs: what they are."""
 
+    op: str
     names: list[str]
     inputs: list[Any]
     attributes: dict[str, Any]

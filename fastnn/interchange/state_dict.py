@@ -30,11 +30,12 @@ Source = Mapping[str, ArrayLike] | str | PathLike[str]
 def state_dict(network: Network) -> dict[str, Array]:
     """The network's parameters, copied, as to_torch(network).state_dict() names and shapes them.
 
-    An activation takes a place of its own: mlp(3, 4, 2) has "0.weight" (4, 3), "0.bias" (4,), "2.weight" (2, 4) and
-    "2.bias" (2,).
+    Weights after images that are flattened have the order of (C, H, W) where the network pools them: without pooling a
+    row has no axes that torch would have otherwise. An activation takes a place of its own: mlp(3, 4, 2) has "0.weight"
+    (4, 3), "0.bias" (4,), "2.weight" (2, 4) and "2.bias" (2,).
     """
     views, tensors, place = network.named_parameters, {}, 0
-    for one in told(network, "torch_form"):
+    for one in told(network, "torch"):
         for name, values in one.axes.there(one.named(views)).items():
             tensors[f"{place}.{name}"] = np.array(values, order="C")
         place += _modules_of(one)
@@ -59,7 +60,7 @@ def load_state_dict(network: Network, source: Source, order: Sequence[str] | Non
     overwritten; so is a layer that torch has no module for, such as Residual.
     """
     groups = _groups(source, order)
-    wanted = [one for one in told(network, "torch_form") if one.parameters]
+    wanted = [one for one in told(network, "torch") if one.parameters]
     if len(groups) != len(wanted):
         raise ValueError(f"the state dict has the layers {', '.join(groups)}; expected {len(wanted)} with parameters")
     vector = np.array(network.parameters)

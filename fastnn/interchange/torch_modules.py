@@ -31,8 +31,9 @@ def from_torch(
     Dropout acts in training alone, with draws of its own. Softplus is exact above torch's threshold, where torch is
     linear, 2e-9 off.
 
-    input_shape: of a row as the module takes it, (C, H, W) for images, which the network takes as (H, W, C), as it
-    gives them; needed where no Linear is first, which says it.
+    input_shape: of a row as the module takes it; needed where no Linear is first, which says it. Where the module pools
+    images, (C, H, W), the network takes and gives them as (H, W, C); else rows stay as they are, and those of several
+    axes that a Flatten comes first to are flat.
 
     Raises ValueError, which names the module by its path, for any other; ModuleNotFoundError without torch.
     """
@@ -58,7 +59,7 @@ def _read(chain: Chain, module: Any, nn: Any) -> None:
         raise ValueError("it has hooks, which may change what it computes; remove them first")
     if isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward:
         return  # its parts come next
-    name, kinds = type(module).__name__, kinds_by_name("torch_names")
+    name, kinds = type(module).__name__, kinds_by_name("torch")
     known = [*kinds, *READERS]
     if type(module) is not getattr(nn, name, None) or name not in known:
         raise ValueError(f"fastnn has no such layer; expected Sequential, {', '.join(known)}")
@@ -69,13 +70,15 @@ def _read(chain: Chain, module: Any, nn: Any) -> None:
 
 
 def _read_layer(chain: Chain, module: Any, kind: Any) -> None:
-    """What fastnn has a layer for. Parameters that a module may have are settings as well, True where it has them."""
-    own = {name: _array(values, name) for name, values in module.named_parameters(recurse=False)}
-    settings = vars(module) | {name: name in own for name in module._parameters}
-    dtype = next((values.dtype for values in own.values()), None)
+    """What fastnn has a layer for. A weight and a bias are settings as well, True where the module has them, which may
+    be as parameters, as buffers or as plain tensors."""
+    own = {name: getattr(module, name, None) for name in ("weight", "bias")}
+    settings = vars(module) | {name: values is not None for name, values in own.items()}
+    arrays = {name: _array(values, name) for name, values in own.items() if values is not None}
+    dtype = arrays["weight"].dtype if "weight" in arrays else None
     layer = kind.from_torch(Form(type(module).__name__, settings, dtype=dtype))
     if layer is not None:
-        chain.layer(layer, own)
+        chain.layer(layer, arrays)
 
 
 def _array(parameter: Any, name: str) -> np.ndarray[Any, Any]:
@@ -86,7 +89,10 @@ def _array(parameter: Any, name: str) -> np.ndarray[Any, Any]:
 
 
 def _read_gelu(chain: Chain, module: Any) -> None:
-    chain.activation({"none": "gelu", "tanh": "gelu_tanh"}[module.approximate])
+    kinds = {"none": "gelu", "tanh": "gelu_tanh"}
+    if module.approximate not in kinds:
+        raise ValueError("expected approximate='none' or 'tanh'")
+    chain.activation(kinds[module.approximate])
 
 
 def _read_softplus(chain: Chain, module: Any) -> None:
@@ -136,7 +142,7 @@ def to_torch(network: Network) -> Any:
     torch = imported("torch")
     modules: list[Any] = []
     dtype = getattr(torch, network.dtype.name)
-    for one in told(network, "torch_form"):
+    for one in told(network, "torch"):
         if one.layer.activation not in WRITERS:
             raise ValueError(
                 f"layer {one.index} has the activation {one.layer.activation}, which torch has no module for"
@@ -148,7 +154,7 @@ def to_torch(network: Network) -> Any:
 
 
 def _written(one: Told, torch: Any, dtype: Any) -> list[Any]:
-    """As many modules as modules_of says."""
+    """Its own module, and its activation, where it has them."""
     nn, layer = torch.nn, one.layer
     form = layer.torch_form(one.shape)  # type: ignore[attr-defined]
     found = []

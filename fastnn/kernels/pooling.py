@@ -5,8 +5,8 @@
 
 Window (p, q) begins at pixel (p * stride - padding, q * stride - padding); what of it lies outside is not there.
 
-    max       y = the largest of a window, or NaN where one is; winners = which, kh * W + kw, the first of equal ones:
-              its gradient is that of y
+    max       y = the largest of a window, or NaN where one is; winners = which, kh * W + kw, the first of equal ones,
+              the last NaN: its gradient is that of y
     average   y = the sum over a window / n, n the pixels of a window, or, without count_padding, those of them inside
 
 Whole windows alone are taken: P = (H + 2 padding - KH) // stride + 1, as in torch. window, stride and padding are
@@ -122,7 +122,7 @@ def avg_pool2d(y, x, window, stride, padding, count_padding):
                     if (across_end - across) % 2 == 1:
                         add(mean, mean, vector(source, (corner + end - 1) * channels, channels))
                 inside = (down_end - down) * (across_end - across)
-                pixels = number(window[0] * window[1] if count_padding else inside)
+                pixels = number(float(window[0]) * window[1] if count_padding else inside)
                 for c in range(channels):
                     mean[c] /= pixels
                 at += channels
@@ -143,7 +143,7 @@ def avg_pool2d_inward(dx, dy, window, stride, padding, count_padding):
                 begin, down, down_end, across, across_end = _window(p, q, (height, width), window, stride, padding)
                 corner = b * height * width + begin
                 inside = (down_end - down) * (across_end - across)
-                pixels = number(window[0] * window[1] if count_padding else inside)
+                pixels = number(float(window[0]) * window[1] if count_padding else inside)
                 slope = vector(gradients, at, channels)
                 for kh in range(down, down_end):
                     for pixel in range(kh * width + across, kh * width + across_end):

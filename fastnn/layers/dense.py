@@ -51,6 +51,7 @@ class Dense:
     positionwise: ClassVar[bool] = True
     axes: ClassVar[str] = FEATURES
     torch_names: ClassVar[Collection[str]] = ("Linear",)
+    onnx_names: ClassVar[Collection[str]] = ()  # see fastnn.interchange.onnx_operators
     reads_backward: ClassVar[Collection[str]] = ("inputs", "outputs")
     passes: ClassVar[Collection[int]] = ()
 
@@ -119,6 +120,8 @@ class Activation(SameShape):
     activation: str
     alpha: float | None = None
     kind: ClassVar[int] = ELEMENTWISE
+    torch_names: ClassVar[Collection[str]] = ()
+    onnx_names: ClassVar[Collection[str]] = ()
 
     def __post_init__(self) -> None:
         as_choice(self.activation, NAMES, "activation")

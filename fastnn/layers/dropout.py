@@ -25,6 +25,7 @@ class Dropout(SameShape):
     rate: float
     kind: ClassVar[int] = DROPOUT
     torch_names: ClassVar[Collection[str]] = ("Dropout",)
+    onnx_names: ClassVar[Collection[str]] = ()
     reads_backward: ClassVar[Collection[str]] = ()
 
     def __post_init__(self) -> None:

@@ -25,5 +25,6 @@ class Form:
     def require(self, **expected: Any) -> None:
         """ValueError for a setting with another value, which would be another function."""
         for name, value in expected.items():
-            if self.settings.get(name, value) != value:
-                raise ValueError(f"its {name} is {self.settings[name]!r}; expected {value!r}")
+            given = self.settings.get(name, value)
+            if given != value and not (isinstance(given, (tuple, list)) and {*given} == {value}):
+                raise ValueError(f"its {name} is {given!r}; expected {value!r}")

@@ -8,20 +8,23 @@ from math import prod
 from typing import Any, ClassVar, Self, cast
 
 from fastnn import cost
-from fastnn.checks import as_count
+from fastnn.checks import as_count, as_int64
 from fastnn.cost.convolution import places
 from fastnn.layers.forms import Form
 from fastnn.layers.protocol import FLAT, IMAGES, Places, SameShape, Shape
 from fastnn.tape import pooling
 
 # B images, C channels, Y X sides of one, H W places of a window along them, R S pixels of all windows along them that
-# are inside, s bytes of a number. A maximum compares and selects, an average adds and divides, once an output.
+# are inside, s bytes of a number. A maximum compares and selects, and its gradient is added to the winner's; an average
+# adds and divides once, backward a pixel each.
 MAX_FORWARD = cost.Formula(flops_elementwise="B·R·S·C - B·H·W·C", bytes="s·B·Y·X·C + 2·s·B·H·W·C")
-MAX_BACKWARD = cost.Formula(flops_elementwise="2·B·R·S·C", bytes="s·B·Y·X·C + 2·s·B·H·W·C")
+MAX_BACKWARD = cost.Formula(flops_elementwise="B·H·W·C", bytes="s·B·Y·X·C + 2·s·B·H·W·C")
 AVERAGE = cost.Formula(flops_elementwise="B·R·S·C", bytes="s·B·Y·X·C + s·B·H·W·C")
-AVERAGE_BACKWARD = cost.Formula(flops_elementwise="B·H·W·C + B·R·S·C", bytes="s·B·Y·X·C + s·B·H·W·C")
+AVERAGE_BACKWARD = cost.Formula(flops_elementwise="2·B·R·S·C", bytes="s·B·Y·X·C + s·B·H·W·C")
 
 Pair = tuple[int, int]
+# From the first of a window to the last: float32, in which winners are kept, counts so far.
+MOST_PIXELS = 2**24
 
 
 def _pair(value: Any, name: str, minimum: int) -> Pair:
@@ -29,7 +32,7 @@ def _pair(value: Any, name: str, minimum: int) -> Pair:
     sides = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
     if len(sides) != 2:
         raise ValueError(f"{name} is {value!r}; expected a number, or two: down and across")
-    down, across = (as_count(side, name, minimum) for side in sides)
+    down, across = (as_int64(as_count(side, name, minimum), name) for side in sides)
     return down, across
 
 
@@ -97,7 +100,7 @@ class _Pool2d(SameShape):
 
     @classmethod
     def from_onnx(cls, form: Form) -> Self:
-        form.require(auto_pad="NOTSET", ceil_mode=0, dilations=[1, 1], storage_order=0)
+        form.require(auto_pad="NOTSET", ceil_mode=0, dilations=1, storage_order=0)
         pads = [*form.settings.get("pads", (0, 0, 0, 0))]
         if pads[:2] != pads[2:]:
             raise ValueError(f"its pads are {pads}; expected as many pixels on both sides")
@@ -115,12 +118,19 @@ class MaxPool2d(_Pool2d):
     """y = the largest of each window: x (B, H, W, C), y (B, P, Q, C) with P = (H + 2 padding - kernel) // stride + 1.
 
     kernel_size, stride, padding: a number, or two, down and across; the stride is the kernel's size unless it is said.
-    The gradient goes to the first of equal numbers, and NaN is larger than any, as in torch.
+    The gradient goes to the first of equal numbers, and NaN is larger than any, its last the winner, as in torch.
     """
 
     kind: ClassVar[int] = pooling.MAX_POOL2D
     torch_names: ClassVar[Collection[str]] = ("MaxPool2d",)
     onnx_names: ClassVar[Sequence[str]] = ("MaxPool",)
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        found = super().output_shape(*shapes)
+        (down, across), _, _ = self._pairs
+        if down * shapes[0][1] + across > MOST_PIXELS:
+            raise ValueError(f"a window of {down} rows of an image spans over {MOST_PIXELS:,} pixels; expected fewer")
+        return found
 
     def kept(self, *shapes: Shape) -> Mapping[str, int]:
         return {"winners": prod(self.output_shape(*shapes))}

@@ -70,8 +70,9 @@ class Layer(Protocol):
     one at most, and of a layer without parameters, since what makes that input may work in it.
 
     axes: of ANY, FEATURES, IMAGES, FLAT, for those who keep images in another order. What PyTorch and ONNX call a layer
-    it may say beside: torch_names and from_torch(form), torch_form(shape), onnx_names and from_onnx(form),
-    onnx_forms(shape); see fastnn.layers.forms. One that does not say it cannot go there.
+    its class may say beside: torch_names, those that are read as it, and from_torch(form), torch_form(shape);
+    onnx_names, from_onnx(form), onnx_forms(shape); see fastnn.layers.forms. One whose class does not say torch_names,
+    or onnx_names, cannot go there.
     """
 
     positionwise: ClassVar[bool]

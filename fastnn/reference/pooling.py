@@ -75,7 +75,8 @@ def avg_pool2d_backward(
     for p, q, rows, columns in _windows(dx, window, stride, padding):
         block = dx[:, rows, columns]
         pixels = window[0] * window[1] if count_padding else block.shape[1] * block.shape[2]
-        block += (dy[:, p, q] / pixels)[:, None, None]
+        for row, column in np.ndindex(block.shape[1:3]):
+            block[:, row, column] += dy[:, p, q] / pixels
     return dx
 
 
