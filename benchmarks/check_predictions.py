@@ -19,7 +19,6 @@ import click
 import numpy as np
 from rich.table import Table
 
-from fastnn import machine
 from fastnn.bench import results
 from fastnn.bench.calibration import kept
 from fastnn.bench.calibration.command import measured, restless_in_words
@@ -28,6 +27,7 @@ from fastnn.bench.command import thread_counts
 from fastnn.bench.ladder import LADDER, name_of, parse
 from fastnn.bench.progress import progress
 from fastnn.bench.table import console, si
+from fastnn.simd import machine
 from fastnn.study.machine_model import MachineModel, Observation, errors_left_out
 from fastnn.study.work import Call
 

@@ -24,8 +24,8 @@ import numpy as np
 import fastnn
 import fastnn.bench.warmup
 from fastnn import tape
-from fastnn._jit import compile_clock
-from fastnn.training import train_step
+from fastnn.compiler.jit import compile_clock
+from fastnn.learning.training import train_step
 
 x, y = np.ones((32, 3), np.float32), np.zeros(32, np.int64)
 started = time.process_time()
@@ -73,7 +73,7 @@ def measured(part: str, cache: Path, package: Path) -> dict[str, float]:
 )
 @click.option("--only", multiple=True, type=click.Choice([*PARTS]), help="These parts.  [default: all]")
 def main(file: Path | None, package: Path, only: tuple[str, ...]) -> None:
-    from fastnn import machine
+    from fastnn.simd import machine
 
     found = {}
     for name in only or PARTS:

@@ -29,8 +29,8 @@ from fastnn.bench.ladder import Rung, select
 from fastnn.bench.progress import say
 from fastnn.bench.rows import finite
 from fastnn.bench.table import si
-from fastnn.machine import thread_limit
-from fastnn.precision import ROUNDOFF
+from fastnn.learning.precision import ROUNDOFF
+from fastnn.simd.machine import thread_limit
 
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 

@@ -56,7 +56,7 @@ def least(runs: int, package: Path) -> dict[str, float]:
     help="The checkout that is measured.  [default: this one]",
 )
 def main(runs: int, file: Path | None, package: Path) -> None:
-    from fastnn import machine
+    from fastnn.simd import machine
 
     found = least(runs, package)
     for source, took in found.items():

@@ -20,14 +20,14 @@ import numpy as np
 from estimator_peer import CASES, Worker
 from rich.table import Table
 
-from fastnn import machine
 from fastnn.bench import results
 from fastnn.bench.command import thread_counts
 from fastnn.bench.measuring import Budget
 from fastnn.bench.peers.process import Process
-from fastnn.bench.peers.turns import in_turn, ratio, settling
 from fastnn.bench.table import console, si
-from fastnn.machine import thread_limit
+from fastnn.bench.turns import in_turn, ratio, settling
+from fastnn.simd import machine
+from fastnn.simd.machine import thread_limit
 
 SCHEMA = "fastnn-sklearn/1"
 PEER = (str(Path(__file__).parent / "estimator_peer.py"),)

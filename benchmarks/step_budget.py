@@ -19,13 +19,13 @@ from comparison.ours import repeated
 from comparison.run import pinned
 from rich.table import Table
 
-from fastnn import training
-from fastnn.atomic import write_atomically
 from fastnn.bench.case import Case
 from fastnn.bench.ladder import parse
 from fastnn.bench.measuring import Budget, Run, measure
 from fastnn.bench.table import console, si
-from fastnn.machine import thread_limit
+from fastnn.edge.atomic import write_atomically
+from fastnn.learning import training
+from fastnn.simd.machine import thread_limit
 
 NETWORKS = ("3-4-2", "64-16-10", "784-128-10", "784-2048x3-10")
 BATCH = 32

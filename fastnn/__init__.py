@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from numba import get_num_threads, set_num_threads
 
-from fastnn import operations as _operations
+from fastnn.tape import table as _table
 
 if TYPE_CHECKING:
-    from fastnn.fitting import History, fit
     from fastnn.functional import (
         binary_cross_entropy,
         binary_cross_entropy_with_logits,
@@ -30,8 +29,9 @@ if TYPE_CHECKING:
     from fastnn.interchange.onnx_import import from_onnx
     from fastnn.interchange.state_dict import from_state_dict, load_state_dict, save_state_dict, state_dict
     from fastnn.interchange.torch_modules import from_torch, to_torch
-    from fastnn.io import FileError, save
-    from fastnn.losses import (
+    from fastnn.layers.names import *  # noqa: F403
+    from fastnn.learning.fitting import History, fit
+    from fastnn.learning.losses import (
         MSE,
         BinaryCrossEntropy,
         BinaryCrossEntropyWithLogits,
@@ -39,11 +39,21 @@ if TYPE_CHECKING:
         Hinge,
         Perceptron,
     )
-    from fastnn.models import load, mlp
-    from fastnn.network import Network
-    from fastnn.operations import *  # noqa: F403
-    from fastnn.optimizers import SGD, Adam, AdamW, Cosine, InverseScaling, Momentum, Nesterov, Schedule, StepDecay
-    from fastnn.trainer import NonFiniteLoss, Trainer
+    from fastnn.learning.optimizers import (
+        SGD,
+        Adam,
+        AdamW,
+        Cosine,
+        InverseScaling,
+        Momentum,
+        Nesterov,
+        Schedule,
+        StepDecay,
+    )
+    from fastnn.learning.trainer import NonFiniteLoss, Trainer
+    from fastnn.networks.io import FileError, save
+    from fastnn.networks.models import load, mlp
+    from fastnn.networks.network import Network
 
     __version__: str
 
@@ -91,11 +101,11 @@ __all__ = [
     "to_onnx",
     "to_torch",
 ]
-__all__ += _operations.LAYERS
+__all__ += _table.LAYERS
 
 # Where they are; the same as above, for Python.
 _HOMES = {
-    "fitting": ("History", "fit"),
+    "learning.fitting": ("History", "fit"),
     "functional": (
         "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "hinge", "log_softmax", "matmul",
         "mse", "softmax",
@@ -104,27 +114,26 @@ _HOMES = {
     "interchange.onnx_import": ("from_onnx",),
     "interchange.state_dict": ("from_state_dict", "load_state_dict", "save_state_dict", "state_dict"),
     "interchange.torch_modules": ("from_torch", "to_torch"),
-    "io": ("FileError", "save"),
-    "losses": (
+    "networks.io": ("FileError", "save"),
+    "learning.losses": (
         "MSE", "BinaryCrossEntropy", "BinaryCrossEntropyWithLogits", "CrossEntropy", "Hinge", "Perceptron",
     ),
-    "models": ("load", "mlp"),
-    "network": ("Network",),
-    "optimizers": (
+    "networks.models": ("load", "mlp"),
+    "networks.network": ("Network",),
+    "learning.optimizers": (
         "SGD", "Adam", "AdamW", "Cosine", "InverseScaling", "Momentum", "Nesterov", "Schedule", "StepDecay",
     ),
-    "trainer": ("NonFiniteLoss", "Trainer"),
+    "learning.trainer": ("NonFiniteLoss", "Trainer"),
 }  # fmt: skip
-_HOME_OF = {name: f"fastnn.{home}" for home, names in _HOMES.items() for name in names} | _operations.LAYERS
+_HOME_OF = {name: f"fastnn.{home}" for home, names in _HOMES.items() for name in names} | _table.LAYERS
 # Modules that `import fastnn` makes attributes of the package, as if it had imported them.
 _MODULES = (
-    "arrays", "block_cost", "checks", "cost", "early_stopping", "epochs", "evaluation", "fitting", "functional", "held",
-    "initializers", "io", "layers", "losses", "lowering", "models", "network", "optimizers", "precision", "progress",
-    "step_cost", "summary", "targets", "trainer", "training",
+    "cost", "edge", "functional", "io", "layers", "learning", "losses", "lowering", "network", "networks", "optimizers",
+    "training",
 )  # fmt: skip
 
 # At once: the numbers by which a tape names its operations, in this order, must be there for whoever brings a tape.
-for _module in [row.module for row in _operations.TABLE if row.tape]:
+for _module in [row.module for row in _table.TABLE if row.tape]:
     import_module(f"fastnn.tape.{_module}")
 
 

@@ -1,6 +1,6 @@
-"""python -m fastnn"""
+"""python -m fastnn. The command line stands above all that it calls, so it is found by its name."""
 
-from fastnn.cli import main
+from importlib import import_module
 
 if __name__ == "__main__":
-    main()
+    import_module("fastnn.cli").main()

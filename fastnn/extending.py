@@ -14,12 +14,12 @@ register_loss_kernel, LossOfRows, register_loss
 fastnn.testing.check_operation and check_loss say whether they do all that those of fastnn do.
 """
 
-from fastnn._jit import kernel
+from fastnn.compiler.jit import kernel
 from fastnn.cost import Cost
 from fastnn.layers.description import register_layer
 from fastnn.layers.graph import Graph
 from fastnn.layers.protocol import Parameter, Places, SameShape, Shape
-from fastnn.losses import LossOfRows, register_loss
+from fastnn.learning.losses import LossOfRows, register_loss
 from fastnn.simd.scalar import as_double
 from fastnn.simd.views import flat, matrix, vector
 from fastnn.tape import columns

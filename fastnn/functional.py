@@ -14,14 +14,14 @@ import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastnn._jit import DEBUG, DISABLED, most_threads
-from fastnn.checks import FLOAT32, FLOAT64, as_choice, as_contiguous, as_labels, as_number, as_numeric, as_rows
+from fastnn.compiler.jit import DEBUG, DISABLED, most_threads
+from fastnn.edge.checks import FLOAT32, FLOAT64, as_choice, as_contiguous, as_labels, as_number, as_numeric, as_rows
 from fastnn.kernels import activation as functions
 from fastnn.kernels import loss as losses
 from fastnn.kernels import matmul as products
 from fastnn.kernels import softmax as normalizers
 from fastnn.kernels.blocks import NN, NT, TN
-from fastnn.losses import MSE, BinaryCrossEntropy, BinaryCrossEntropyWithLogits, CrossEntropy, Hinge, Loss
+from fastnn.learning.losses import MSE, BinaryCrossEntropy, BinaryCrossEntropyWithLogits, CrossEntropy, Hinge, Loss
 
 REDUCTIONS = ("mean", "sum", "none")
 _NO_SCRATCH = {dtype: np.empty(0, dtype) for dtype in (FLOAT32, FLOAT64)}

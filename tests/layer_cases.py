@@ -15,7 +15,7 @@ from case import Case, draw, unwritten
 from limits import Array, Arrays, activation_derivative, activation_value, chain, unit
 
 from fastnn import cost
-from fastnn._jit import most_threads
+from fastnn.compiler.jit import most_threads
 from fastnn.kernels import activation as activations
 from fastnn.kernels import blocks, dense, matmul
 from fastnn.kernels.optimizer import KEEP, NO_RULE

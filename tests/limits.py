@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastnn import _jit
+from fastnn.compiler import jit as _jit
 from fastnn.reference import activation
 
 Array = npt.NDArray[Any]

@@ -12,8 +12,8 @@ from typing import Any
 import numba
 import pytest
 
-from fastnn._jit import DEBUG, DISABLED
 from fastnn.bench.peers import registry
+from fastnn.compiler.jit import DEBUG, DISABLED
 
 # The extra that brings a package.
 EXTRAS = {"jax": "peers", "mlxtend": "data", "onnx": "onnx", "onnxruntime": "peers", "torch": "torch"}

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from running_errors import backward, forward
 
 from fastnn import Activation, CrossEntropy, Dense, Dropout, LayerNorm, Network, Residual, RMSNorm
-from fastnn.losses import Loss
+from fastnn.learning.losses import Loss
 from fastnn.reference import loss, network, optimizer
 from fastnn.reference.network import AnyLayer, Layer, Norm
 

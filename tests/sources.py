@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -28,6 +28,7 @@ class Sources:
     package: str
     paths: dict[str, Path]
     trees: dict[str, ast.Module]
+    read_imports: dict[tuple[str, bool], set[str]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, folder: Path) -> Sources:
@@ -48,6 +49,11 @@ class Sources:
 
     def imports(self, name: str, *, deferred: bool = True) -> set[str]:
         """Modules that a module imports, by full name; `from package import module` counts as that module."""
+        if (name, deferred) not in self.read_imports:
+            self.read_imports[name, deferred] = self._read_imports(name, deferred)
+        return set(self.read_imports[name, deferred])
+
+    def _read_imports(self, name: str, deferred: bool) -> set[str]:
         package = self.room(name)
         found = set()
         for node in nodes(self.trees[name], deferred=deferred):

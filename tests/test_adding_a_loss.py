@@ -16,7 +16,7 @@ from pages import module_of_page
 import fastnn
 from fastnn import Dense, Network
 from fastnn.extending import Cost, LossOfRows, kernel, register_loss, register_loss_kernel
-from fastnn.losses import LOSSES
+from fastnn.learning.losses import LOSSES
 from fastnn.testing import LOSS_CHECKS, LossCase, check_loss
 
 pytestmark = needs.jit

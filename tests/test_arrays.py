@@ -14,7 +14,7 @@ from processes import run_python
 
 import fastnn
 from fastnn import mlp
-from fastnn.checks import as_contiguous
+from fastnn.edge.checks import as_contiguous
 
 Array = npt.NDArray[Any]
 

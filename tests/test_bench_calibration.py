@@ -19,10 +19,11 @@ from machine_documents import machine_document, made_up_time
 from processes import run_python
 
 import fastnn
-from fastnn import cli, cost, machine
+from fastnn import cli, cost
 from fastnn.bench.calibration import command, kept, networks
 from fastnn.bench.calibration.networks import LADDER_BATCHES, MOST_RUNG, Network
 from fastnn.bench.ladder import LADDER
+from fastnn.simd import machine
 from fastnn.study.machine_model import Observation
 from fastnn.study.work import Call
 

@@ -10,7 +10,7 @@ import pytest
 from fastnn import cost
 from fastnn.bench.fits import fits, sentence
 from fastnn.bench.ladder import LADDER
-from fastnn.machine import Ceilings, Level
+from fastnn.simd.machine import Ceilings, Level
 from fastnn.study.power_law import Estimate, Regime, fit
 
 INFINITE = float("inf")

@@ -18,14 +18,15 @@ from peer_steps import case
 from processes import run_python
 
 from fastnn import cli
-from fastnn.bench import command
+from fastnn.bench import beside as rows
+from fastnn.bench import command, turns
 from fastnn.bench.ladder import parse
 from fastnn.bench.measuring import Budget
-from fastnn.bench.peers import numpy_peer, registry, rows, turns, worker
+from fastnn.bench.peers import numpy_peer, registry, worker
 from fastnn.bench.peers.process import PeerFailed, Process
 from fastnn.bench.rows import rows_of
 from fastnn.bench.run import Report, Settings, run
-from fastnn.machine import Ceilings, Level
+from fastnn.simd.machine import Ceilings, Level
 
 CEILINGS = Ceilings(1, "float32", 1e11, 5e-8, 2e-7, (Level("DRAM", float("inf"), 1000, {"copy": 1e10}),))
 QUICK = Budget(0.02)

@@ -13,8 +13,7 @@ from machine_documents import machine_document
 
 import fastnn
 from fastnn import cli, cost
-from fastnn.bench import prediction
-from fastnn.bench.calibration import command, kept
+from fastnn.bench.calibration import command, kept, prediction
 from fastnn.bench.calibration.networks import MOST_BATCH, MOST_PARAMETERS
 from fastnn.simd.host import FAMILIES, UNIT
 from fastnn.study.machine_model import DRIFT

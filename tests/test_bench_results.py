@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from bench_rows import CONTEXT, private_words, row
 
-from fastnn._jit import threading_layer
 from fastnn.bench import results
+from fastnn.compiler.jit import threading_layer
 
 UNTIMED: dict[str, Any] = {"times_s": [], "verdict": "refused"} | dict.fromkeys(results.TIMED_FIELDS)
 

@@ -19,7 +19,7 @@ from fastnn.bench.measuring import Budget, Measurement
 from fastnn.bench.results import PHASES
 from fastnn.bench.run import Report, Settings
 from fastnn.cost import multilayer_perceptron
-from fastnn.machine import Ceilings, Level, thread_limit
+from fastnn.simd.machine import Ceilings, Level, thread_limit
 
 QUICK = Budget(0.02)
 CEILINGS = Ceilings(1, "float32", 1e11, 5e-8, 2e-7, (Level("DRAM", float("inf"), 1000, {"copy": 1e10}),))
@@ -265,7 +265,7 @@ def test_a_row_that_beats_its_floor_has_the_ceilings_measured_anew(monkeypatch: 
     report = Report(Settings([parse("3-4-2")], [32], [1]))
     slow = Ceilings(1, "float32", 1.0, 5e-8, 2e-7, CEILINGS.levels)
     report.ceilings = {1: slow}
-    monkeypatch.setattr("fastnn.machine.measure", lambda threads, dtype, seconds: CEILINGS)
+    monkeypatch.setattr("fastnn.simd.machine.measure", lambda threads, dtype, seconds: CEILINGS)
     of = case()
     unplaced = rows.describe(of, "step") | rows.times(of, "step", Measurement((1e-6,), 1))
     row = rows.under(unplaced, slow)

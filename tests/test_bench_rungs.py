@@ -23,10 +23,10 @@ from fastnn.bench.rows import rows_of
 from fastnn.bench.run import Report, Settings, run
 from fastnn.cost import multilayer_perceptron
 from fastnn.data import Dataset
-from fastnn.machine import Ceilings, Level
 from fastnn.report import parts
 from fastnn.report.formulas import formulas
 from fastnn.report.sources import run_of
+from fastnn.simd.machine import Ceilings, Level
 
 CEILINGS = Ceilings(1, "float32", 1e11, 5e-8, 2e-7, (Level("DRAM", float("inf"), 1000, {"copy": 1e10}),))
 POSITIONS, FEATURES, CLASSES = 6, 8, 3

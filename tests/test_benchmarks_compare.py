@@ -24,11 +24,11 @@ import compare_kernels
 from comparison import groups, ours, peers, run, tables
 from comparison.operation import NotOffered
 
-from fastnn import machine
 from fastnn.bench.measuring import Budget
 from fastnn.bench.peers.process import Process
-from fastnn.bench.peers.turns import in_turn, ratio
-from fastnn.machine import Ceilings, Level
+from fastnn.bench.turns import in_turn, ratio
+from fastnn.simd import machine
+from fastnn.simd.machine import Ceilings, Level
 
 SMALL: dict[str, Any] = {
     "SQUARES": (8, 64), "TRANSPOSED_SQUARES": (64,), "LAYERS": ((12, 7),), "BATCHES": (1, 5), "VECTORS": (333,),

@@ -21,10 +21,10 @@ from test_network_values import central_difference, check_against_reference, poi
 import fastnn
 from fastnn import Activation, Adam, Dense, Dropout, LayerNorm, Network, Residual, RMSNorm, Shared, cost
 from fastnn.bench.residual import residual
+from fastnn.learning.training import FUSED_PARAMETERS
 from fastnn.lowering import CHUNK_ROWS
 from fastnn.reference import network as reference
 from fastnn.tape import goes_in_chunks
-from fastnn.training import FUSED_PARAMETERS
 
 # Each on 9 inputs, to 3 outputs.
 NETWORKS: dict[str, list[Any]] = {

@@ -19,7 +19,9 @@ from fastnn.kernels.activation import silu
 SOURCE = """
 import json
 import numpy as np
-from fastnn import SGD, _jit, training
+from fastnn import SGD
+from fastnn.learning import training
+from fastnn.compiler import jit as _jit
 from fastnn.kernels import optimizer
 
 p, g, control = np.ones(16), np.full(16, 2.0), SGD(0.25).control()
@@ -51,7 +53,7 @@ def test_a_kept_caller_of_a_kept_parallel_kernel_starts_the_threads_it_needs(tmp
 KEPT = """
 import json
 import numpy as np
-from fastnn._jit import compile_clock
+from fastnn.compiler.jit import compile_clock
 from fastnn.kernels.activation import silu
 with compile_clock() as clock:
     values = [float(silu(np.float32(1))), float(silu(1.0))]
@@ -79,7 +81,7 @@ def test_files_that_are_broken_or_exchanged_are_made_anew(tmp_path: Path) -> Non
 
 @needs.compiled_kernels
 def test_a_directory_that_goes_away_keeps_nothing_and_stops_nobody(tmp_path: Path) -> None:
-    gone = "import fastnn._jit, shutil; shutil.rmtree(fastnn._jit.CACHE_DIRECTORY)" + KEPT
+    gone = "import fastnn.compiler.jit, shutil; shutil.rmtree(fastnn.compiler.jit.CACHE_DIRECTORY)" + KEPT
     values, compiled = run_python(gone, FASTNN_CACHE_DIR=str(tmp_path))
     assert values == run_python(KEPT, FASTNN_CACHE_DIR="")[0]
     assert compiled > 0
@@ -92,7 +94,8 @@ SIMULATION = """
 import numba
 import numpy as np
 import fastnn
-from fastnn import tape, training
+from fastnn import tape
+from fastnn.learning import training
 from fastnn.kernels.activation import silu
 
 @numba.njit(cache=True)
@@ -110,7 +113,7 @@ def learn(arrays, x, y, steps):
 
 if __name__ == "__main__":
     import sys
-    from fastnn._jit import compile_clock
+    from fastnn.compiler.jit import compile_clock
     if sys.argv[1] == "pulse":
         print(pulse(1.0))
     else:
@@ -176,7 +179,7 @@ def test_a_users_kept_function_calls_the_late_kernels_of_today(tmp_path: Path) -
     installed.edit("training.py", "def train_step(tape, params, grads, ", "def train_step(tape, grads, params, ")
     after = installed.run("learn")
     assert after.returncode == 1
-    assert "fastnn.training.train_step of 8 arguments" in after.stderr
+    assert "fastnn.learning.training.train_step of 8 arguments" in after.stderr
 
 
 @needs.jit

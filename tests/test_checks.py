@@ -11,8 +11,18 @@ import numpy.typing as npt
 import psutil
 import pytest
 
-from fastnn import checks, fit, mlp
-from fastnn.checks import aligned_zeros, as_count, as_dtype, as_int64, as_labels, as_number, as_rows, require_memory
+from fastnn import fit, mlp
+from fastnn.edge import checks
+from fastnn.edge.checks import (
+    aligned_zeros,
+    as_count,
+    as_dtype,
+    as_int64,
+    as_labels,
+    as_number,
+    as_rows,
+    require_memory,
+)
 
 Array = npt.NDArray[Any]
 
@@ -235,7 +245,7 @@ def test_what_does_not_fit_is_refused_before_it_is_allocated(monkeypatch: pytest
 
     net, large = mlp(6, 5, 3, seed=0), mlp(1000, 4000, 2, initializer="zeros")
     monkeypatch.setattr(psutil, "virtual_memory", Little)
-    for module in ("network", "trainer", "lowering.lower"):
+    for module in ("networks.network", "learning.trainer", "lowering.lower"):
         monkeypatch.setattr(sys.modules[f"fastnn.{module}"], "aligned_zeros", allocate)
     for too_large in (
         lambda: mlp(3000, 3000, 2),

@@ -17,11 +17,12 @@ from bench_rows import private_words
 from click.testing import CliRunner, Result
 
 import fastnn
-from fastnn import cli, data, machine, reference
-from fastnn._jit import CACHE_DIRECTORY, compile_clock
+from fastnn import cli, data, reference
 from fastnn.bench import command, compiling, ladder, measuring, results, rows, warmup
 from fastnn.bench.case import Case
 from fastnn.bench.measuring import Budget, Measurement
+from fastnn.compiler.jit import CACHE_DIRECTORY, compile_clock
+from fastnn.simd import machine
 
 ROOT = Path(__file__).parents[1]
 COMMAND = [sys.executable, "-W", "error", "-m", "fastnn"]
@@ -186,7 +187,7 @@ def test_a_peer_that_is_not_installed_is_left_out_with_a_word(monkeypatch: pytes
 
 
 def test_a_peer_that_fails_is_told_and_the_run_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fastnn.bench.peers.rows.AGREEMENT", {"float32": -1.0})
+    monkeypatch.setattr("fastnn.bench.beside.AGREEMENT", {"float32": -1.0})
     result = invoke("bench", "--sizes", "3-4-2", "--fast", "--threads", "1", "--peers", "numpy", "--json", "-")
     assert result.exit_code == 1
     assert "refused, numpy: its first loss" in result.stderr

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from processes import run_python
 
-from fastnn._jit import kernel
 from fastnn.compiler import late
+from fastnn.compiler.jit import kernel
 from fastnn.compiler.thin import ThinArray, as_thin, as_whole
 
 pytestmark = needs.compiled_kernels
@@ -103,7 +103,7 @@ def test_a_kernel_that_is_defined_again_is_the_new_one(monkeypatch: pytest.Monke
     monkeypatch.setitem(sys.modules, module.__name__, module)
     source = """
 import numba
-from fastnn._jit import kernel
+from fastnn.compiler.jit import kernel
 
 @kernel(late=True, returns=numba.int64)
 def answer(x):
@@ -201,7 +201,7 @@ def test_a_network_compiles_what_it_uses_and_no_more() -> None:
 import json
 import numpy as np
 import fastnn
-from fastnn import _jit
+from fastnn.compiler import jit as _jit
 trainer = fastnn.mlp(3, 4, 2, seed=0).trainer("sgd", batch=32)
 trainer.step(np.ones((32, 3), np.float32), np.zeros(32, np.int64))
 print(json.dumps(sorted({d.__name__ for d in _jit.DISPATCHERS if d.overloads})))
@@ -221,7 +221,7 @@ import numba
 import numpy as np
 import fastnn
 from fastnn import tape
-from fastnn.training import train_step
+from fastnn.learning.training import train_step
 
 @numba.njit(parallel=True)
 def learn(tapes, params, grads, states, controls, workspaces, x, y):

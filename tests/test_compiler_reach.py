@@ -8,12 +8,12 @@ from types import ModuleType
 import needs
 import pytest
 
-from fastnn._jit import DEBUG
+from fastnn.compiler.jit import DEBUG
 from fastnn.compiler.reach import digest
 
 OTHER = "BORDER = 3\n\ndef twice(x):\n    return 2 * x\n"
 KERNEL = '''
-from fastnn._jit import kernel
+from fastnn.compiler.jit import kernel
 from other_of_these_tests import BORDER, twice
 
 @kernel

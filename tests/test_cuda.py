@@ -27,9 +27,9 @@ from fastnn.kernels.activation import NAMES
 from fastnn.kernels.loss import NAMES as LOSSES
 from fastnn.kernels.optimizer import NAMES as OPTIMIZER_NAMES
 from fastnn.layers import Activation
-from fastnn.optimizers import OPTIMIZERS, Cosine
+from fastnn.learning.optimizers import OPTIMIZERS, Cosine
+from fastnn.learning.trainer import NonFiniteLoss
 from fastnn.tape import columns
-from fastnn.trainer import NonFiniteLoss
 
 # Simulated numbers are NumPy's, which warns where a device has inf and NaN.
 pytestmark = [

@@ -15,7 +15,7 @@ from fastnn.bench.ladder import parse
 from fastnn.cuda import mma, run
 from fastnn.cuda.geometry import GEOMETRY, Tile
 from fastnn.cuda.target import SIMULATED
-from fastnn.precision import ROUNDOFF, rounded
+from fastnn.learning.precision import ROUNDOFF, rounded
 
 pytestmark = [
     pytest.mark.usefixtures("quick_turns"),

@@ -26,7 +26,7 @@ from fastnn.demo import (
 )
 from fastnn.demo.demonstration import Table, decimal
 from fastnn.kernels.activation import NAMES
-from fastnn.optimizers import SGD, Adam, Cosine
+from fastnn.learning.optimizers import SGD, Adam, Cosine
 from fastnn.reference import activation as reference
 
 # What each shows ------------------------------------------------------------------------------------------------------

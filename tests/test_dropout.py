@@ -18,13 +18,13 @@ from processes import run_python
 import fastnn
 from fastnn import Adam, Dense, Dropout, Network, Residual
 from fastnn.kernels.dropout import NO_KEY, SEEDS, dropout, key_of
+from fastnn.learning.trainer import Trainer
+from fastnn.learning.training import CONTROL_SIZE, FUSED_PARAMETERS, SEED, STEP
+from fastnn.learning.training import train_step as step_of_training
 from fastnn.lowering import CHUNK_ROWS, CHUNKED_WORK, work_of
 from fastnn.reference import dropout as reference
 from fastnn.simd.splitmix import splitmix
 from fastnn.tape import columns, forward, output
-from fastnn.trainer import Trainer
-from fastnn.training import CONTROL_SIZE, FUSED_PARAMETERS, SEED, STEP
-from fastnn.training import train_step as step_of_training
 
 LABELS = np.arange(48) % 3
 

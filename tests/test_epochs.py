@@ -9,8 +9,8 @@ import pytest
 from fit_cases import BATCH, LABELS, NUMBERS, ORDER, ROWS, Array, X, net_of
 
 from fastnn import SGD, NonFiniteLoss
-from fastnn.epochs import epochs_of
-from fastnn.held import Epoch
+from fastnn.learning.epochs import epochs_of
+from fastnn.learning.held import Epoch
 
 
 def test_an_order_is_asked_for_when_the_epoch_before_was_consumed() -> None:

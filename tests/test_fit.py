@@ -25,10 +25,10 @@ from fastnn import (
     Network,
     StepDecay,
     fit,
-    progress,
 )
-from fastnn.early_stopping import BestEpoch
-from fastnn.optimizers import OPTIMIZERS, Optimizer
+from fastnn.learning import progress
+from fastnn.learning.early_stopping import BestEpoch
+from fastnn.learning.optimizers import OPTIMIZERS, Optimizer
 from fastnn.reference import optimizer as reference
 
 

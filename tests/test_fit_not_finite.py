@@ -18,7 +18,7 @@ from fastnn import (
     NonFiniteLoss,
     mlp,
 )
-from fastnn.optimizers import Optimizer
+from fastnn.learning.optimizers import Optimizer
 
 
 def run_until_not_finite(

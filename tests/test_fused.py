@@ -16,11 +16,11 @@ from processes import run_python
 
 import fastnn
 from fastnn.kernels.dense import CHUNK, TALL_CHUNK
+from fastnn.learning.trainer import Trainer
+from fastnn.learning.training import FUSED_PARAMETERS
 from fastnn.lowering import CHUNK_ROWS as ROWS
 from fastnn.lowering import CHUNKED_WORK, SPAN_ROWS, work_of
 from fastnn.tape import columns, goes_in_chunks
-from fastnn.trainer import Trainer
-from fastnn.training import FUSED_PARAMETERS
 
 OPTIMIZERS = [
     fastnn.SGD(0.1, weight_decay=0.01), fastnn.Momentum(0.01), fastnn.Nesterov(0.01), fastnn.Adam(0.001),

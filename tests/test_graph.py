@@ -16,9 +16,9 @@ from fastnn import Concatenate, Dense, Dropout, LayerNorm, Network, Residual, RM
 from fastnn.kernels.dropout import NO_KEY
 from fastnn.layers import Graph, Parameter
 from fastnn.layers.residual import Add
+from fastnn.learning.training import FUSED_PARAMETERS
 from fastnn.lowering.blocks import Allocator, Lifetime
 from fastnn.tape import loss_and_gradient_with
-from fastnn.training import FUSED_PARAMETERS
 
 NETWORKS: dict[str, list[Any]] = {
     "branches": [Dense(6, "tanh"), Concatenate(Dense(4, "gelu"), [Dense(5), RMSNorm()], []), Dense(3)],

@@ -10,7 +10,7 @@ from example_networks import normal
 
 import fastnn
 from fastnn import SGD, Adam, AdamW, Dense, LayerNorm, Momentum, Network, Residual, Shared
-from fastnn.training import FUSED_PARAMETERS
+from fastnn.learning.training import FUSED_PARAMETERS
 
 UNITS = (6, 60)
 

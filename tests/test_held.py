@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from fit_cases import BATCH, LABELS, ORDER, ROWS, Array, X, net_of
 
-from fastnn import SGD, Dense, Network, targets
+from fastnn import SGD, Dense, Network
 from fastnn.bench.case import Case
 from fastnn.bench.ladder import parse
-from fastnn.held import Held, as_order
-from fastnn.trainer import Trainer
+from fastnn.learning import targets
+from fastnn.learning.held import Held, as_order
+from fastnn.learning.trainer import Trainer
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ def test_importing_leaves_out(package: str, imported: Any) -> None:
 
 def test_importing_brings_in_kernels_and_a_tapes_operations_of_fastnn_and_no_more(imported: Any) -> None:
     added = {name for name in imported[1] if name.startswith("fastnn.")}
-    parts = {"_jit", "atomic", "compiler", "kernels", "operations", "simd", "tape"}
+    parts = {"compiler", "edge", "kernels", "simd", "tape"}
     assert {name.split(".")[1] for name in added} == parts
     assert {"fastnn.tape.residual", "fastnn.tape.norm", "fastnn.kernels.loss"} <= added
 
@@ -74,7 +74,7 @@ def test_importing_brings_in_kernels_and_a_tapes_operations_of_fastnn_and_no_mor
 def test_the_numbers_of_operations_are_those_of_every_process(imported: Any) -> None:
     """Whatever a program imports first: it may bring a tape that was kept."""
     kinds = "{number: kernel.__module__ for number, kernel in forward_operation.kernels.items()}"
-    firsts = "fastnn", "fastnn.tape.norm", "fastnn.training", "fastnn.layers.norm"
+    firsts = "fastnn", "fastnn.tape.norm", "fastnn.learning.training", "fastnn.layers.norm"
     source = "import json; import FIRST; from fastnn.tape.operations import forward_operation; print(json.dumps(KINDS))"
     found = [run_python(source.replace("FIRST", first).replace("KINDS", kinds)) for first in firsts]
     assert found == [found[0]] * len(firsts)
@@ -95,16 +95,19 @@ print(json.dumps({name: operator.attrgetter(name)(fastnn).__name__ for name in N
     of_others = "fastnn._HOME_OF.get(name, '').startswith('fastnn.interchange')"
     own = f"[getattr(fastnn, name) for name in fastnn.__all__ if not {of_others}]"
     imported = run_python(source.replace("USE", own).replace("NAMES", "names"))
-    assert {"training", "kernels.loss", "layers.norm", "network"} <= set(imported)
-    assert run_python(source.replace("USE", "").replace("NAMES", repr([*imported]))) == imported
+    rooms = ("edge.", "learning.", "networks.")  # which users reach by what they hold, and by the names below
+    public = {name: found for name, found in imported.items() if not name.startswith(rooms)}
+    assert {"kernels.loss", "layers.norm", "learning", "networks"} <= set(public)
+    public |= {name: f"fastnn.{name}" for name in ("training", "losses", "optimizers", "network", "io", "functional")}
+    assert run_python(source.replace("USE", "").replace("NAMES", repr([*public]))) == public
 
 
 def test_importing_loads_no_compiled_kernel_and_starts_no_thread() -> None:
     source = """
 import json, threading
 import numba
-from fastnn import _jit
-from fastnn._jit import compile_clock
+from fastnn.compiler import jit as _jit
+from fastnn.compiler.jit import compile_clock
 with compile_clock() as clock:
     import fastnn
 loaded = sum(len(dispatcher.overloads) for dispatcher in _jit.DISPATCHERS)
@@ -136,24 +139,27 @@ def test_all_names_are_there() -> None:
     assert fastnn.__version__
 
 
-def told(module: Any) -> dict[str, set[str]]:
-    """What a module imports for type checkers alone, by where it is from."""
-    (only,) = (node for node in ast.parse(inspect.getsource(module)).body if isinstance(node, ast.If))
+def imported_by(body: list[ast.stmt]) -> dict[str, set[str]]:
+    """What statements import, by where it is from."""
     homes: dict[str, set[str]] = {}
-    for node in (node for node in only.body if isinstance(node, ast.ImportFrom)):
+    for node in (node for node in body if isinstance(node, ast.ImportFrom)):
         homes.setdefault(f"{node.module}", set()).update(alias.name for alias in node.names)
     return homes
 
 
 def test_names_are_told_to_type_checkers_and_to_python_alike() -> None:
     import fastnn
-    from fastnn import operations
+    from fastnn.layers import names
+    from fastnn.tape import table
 
-    homes = told(fastnn)
-    assert homes.pop("fastnn.operations") == {"*"}
+    (told,) = (node for node in ast.parse(inspect.getsource(fastnn)).body if isinstance(node, ast.If))
+    homes = imported_by(told.body)
+    assert homes.pop("fastnn.layers.names") == {"*"}
     assert homes == {f"fastnn.{home}": set(names) for home, names in fastnn._HOMES.items()}
-    layers = {(home, name) for home, names in told(operations).items() for name in names}
-    assert layers == {(home, name) for name, home in operations.LAYERS.items()}
+    layers = imported_by(ast.parse(inspect.getsource(names)).body)
+    assert {(home, name) for home, found in layers.items() for name in found} == {
+        (home, name) for name, home in table.LAYERS.items()
+    }
     assert {*fastnn._HOME_OF, "get_num_threads", "set_num_threads"} == set(fastnn.__all__)
 
 
@@ -183,7 +189,7 @@ def test_openmp_is_told_to_wait_briefly_unless_the_user_has_said_how(
     source = """
 import json, os
 import fastnn
-from fastnn._jit import environment_as_found
+from fastnn.compiler.jit import environment_as_found
 print(json.dumps([os.environ.get("GOMP_SPINCOUNT"), environment_as_found().get("GOMP_SPINCOUNT")]))
 """
     assert run_python(source) == [told, given.get("GOMP_SPINCOUNT")]

@@ -33,9 +33,9 @@ from fastnn import (
     mlp,
     save,
 )
-from fastnn.atomic import write_atomically
-from fastnn.io import FORMAT, read_tensors
+from fastnn.edge.atomic import write_atomically
 from fastnn.kernels.activation import NAMES
+from fastnn.networks.io import FORMAT, read_tensors
 
 Array = npt.NDArray[Any]
 X = np.random.default_rng(0).normal(size=(5, 3))

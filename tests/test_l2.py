@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pytest
 
 from fastnn import SGD, Activation, Adam, AdamW, Dense, Momentum, Network, Trainer
+from fastnn.learning.training import FUSED_PARAMETERS
 from fastnn.reference import optimizer as reference
-from fastnn.training import FUSED_PARAMETERS
 
 Array = npt.NDArray[Any]
 

@@ -14,9 +14,8 @@ import numpy as np
 import pytest
 from bench_rows import private_words
 
-from fastnn import machine
-from fastnn.machine import Ceilings, Level
-from fastnn.simd import caches, handover, peak
+from fastnn.simd import caches, handover, machine, peak
+from fastnn.simd.machine import Ceilings, Level
 
 ALL = numba.config.NUMBA_NUM_THREADS
 

@@ -17,8 +17,8 @@ from cases import of
 from limits import Array, unit
 from processes import run_python
 
-from fastnn._jit import kernel
-from fastnn.checks import aligned_zeros
+from fastnn.compiler.jit import kernel
+from fastnn.edge.checks import aligned_zeros
 from fastnn.kernels.blocks import (
     ALWAYS_PACKED_ROWS,
     NN,

@@ -32,7 +32,8 @@ from test_matmul import FORMS, assert_product
 from update_cases import Update
 
 import fastnn
-from fastnn import Dropout, LayerNorm, Residual, RMSNorm, _jit, lowering
+from fastnn import Dropout, LayerNorm, Residual, RMSNorm, lowering
+from fastnn.compiler import jit as _jit
 from fastnn.kernels import activation, dense, optimizer, softmax
 from fastnn.kernels import matmul as products
 from fastnn.kernels.activation import silu
@@ -297,9 +298,9 @@ def test_a_cache_that_cannot_be_had_warns_and_kernels_work(tmp_path: Path) -> No
     (tmp_path / "file").write_text("")
     source = (
         "import warnings; warnings.simplefilter('always')\n"
-        "with warnings.catch_warnings(record=True) as seen: import fastnn._jit\n"
+        "with warnings.catch_warnings(record=True) as seen: import fastnn.compiler.jit\n"
         "import json; from fastnn.kernels.activation import relu\n"
-        "print(json.dumps([relu(2.0), fastnn._jit.CACHE_DIRECTORY, [str(w.message) for w in seen]]))"
+        "print(json.dumps([relu(2.0), fastnn.compiler.jit.CACHE_DIRECTORY, [str(w.message) for w in seen]]))"
     )
     value, directory, warned = run_python(source, FASTNN_CACHE_DIR=str(tmp_path / "file"))
     assert (value, directory) == (2.0, "")

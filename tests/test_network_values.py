@@ -25,7 +25,7 @@ from fastnn import (
 )
 from fastnn.kernels.activation import NAMES
 from fastnn.layers import Layer
-from fastnn.network import INFERENCE_ROWS
+from fastnn.networks.network import INFERENCE_ROWS
 from fastnn.tape import columns
 
 Array = npt.NDArray[Any]

@@ -13,7 +13,7 @@ from cases import of
 from limits import Array
 from update_cases import BETA2, EPSILON, FACTOR, LEARNING_RATE
 
-from fastnn._jit import DEBUG, DISABLED
+from fastnn.compiler.jit import DEBUG, DISABLED
 from fastnn.kernels.optimizer import (
     CONSTANT,
     COSINE,

@@ -14,8 +14,8 @@ from case import DTYPES
 from limits import Array
 from numba.extending import intrinsic
 
-from fastnn._jit import kernel
-from fastnn.checks import aligned_zeros
+from fastnn.compiler.jit import kernel
+from fastnn.edge.checks import aligned_zeros
 from fastnn.simd import pack
 from fastnn.simd.emit import VectorBuilder, lanes_of, pointers
 from fastnn.simd.host import PANEL_ROWS

@@ -9,10 +9,9 @@ import numpy as np
 from processes import run_python
 
 import fastnn
-from fastnn import machine
 from fastnn.kernels import matmul as products
 from fastnn.kernels.blocks import NN, NT
-from fastnn.simd import handover, peak
+from fastnn.simd import handover, machine, peak
 
 
 def fused_steps() -> None:

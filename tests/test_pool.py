@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import needs
 import pytest
 
-from fastnn._jit import kernel
+from fastnn.compiler.jit import kernel
 from fastnn.simd.clock import nanoseconds
 from fastnn.simd.pool import (
     ENOUGH,

@@ -16,8 +16,9 @@ from sklearn.model_selection import train_test_split  # type: ignore[import-unty
 from sklearn.neural_network import MLPClassifier, MLPRegressor  # type: ignore[import-untyped]
 from threadpoolctl import threadpool_limits  # type: ignore[import-not-found]
 
-from fastnn import Trainer, targets
-from fastnn.machine import thread_limit
+from fastnn import Trainer
+from fastnn.learning import targets
+from fastnn.simd.machine import thread_limit
 from fastnn.sklearn import FastMLPClassifier, FastMLPRegressor
 
 Array = npt.NDArray[Any]

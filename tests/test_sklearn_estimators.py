@@ -24,7 +24,7 @@ from sklearn.preprocessing import StandardScaler  # type: ignore[import-untyped]
 from sklearn.utils.estimator_checks import parametrize_with_checks  # type: ignore[import-untyped]
 
 from fastnn import Trainer
-from fastnn.machine import thread_limit
+from fastnn.simd.machine import thread_limit
 from fastnn.sklearn import FastMLPClassifier, FastMLPRegressor
 from fastnn.sklearn.settings import ACTIVATIONS
 

@@ -10,7 +10,7 @@ import numba
 import numpy as np
 import pytest
 
-from fastnn.machine import thread_limit
+from fastnn.simd.machine import thread_limit
 from fastnn.sklearn import FastMLPRegressor
 from fastnn.sklearn.threads import MOST_WORK, TRIALS, ThreadTrial
 

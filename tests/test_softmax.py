@@ -12,7 +12,7 @@ from loss_cases import LogSoftmax, Softmax
 
 import fastnn
 from fastnn.kernels import softmax
-from fastnn.machine import thread_limit
+from fastnn.simd.machine import thread_limit
 
 KERNELS = {"softmax": softmax.softmax, "log_softmax": softmax.log_softmax}
 

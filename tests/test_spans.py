@@ -91,7 +91,7 @@ def test_backward_alone_and_any_workspace_give_the_bits_of_both_at_once(name: st
         found.add(gradient.tobytes())
         forward(plan.tape, net.parameters, x, workspace)
         assert output(plan.tape, workspace, len(x)).tobytes() == net(x).tobytes()
-        loss = fastnn.training.forward_and_loss(plan.tape, net.parameters, x, y, workspace, NO_KEY)
+        loss = fastnn.learning.training.forward_and_loss(plan.tape, net.parameters, x, y, workspace, NO_KEY)
         assert loss == pytest.approx(net.loss(x, y), rel=1e-12)
         gradient[:] = 0
         backward(plan.tape, net.parameters, gradient, x, workspace)
@@ -163,7 +163,7 @@ def test_rows_of_positions_are_cut_with_them() -> None:
     assert spans.gradient(x, y) == pytest.approx(whole.gradient(x, y), rel=1e-12)
     np.testing.assert_allclose(spans.grads, whole.grads, rtol=1e-10, atol=1e-15)
     flat = net.trainer("sgd", len(x), span=SPAN)
-    fastnn.training.train_step(*flat.arrays[:5], x.reshape(len(x), -1), y.ravel(), flat.workspace)
+    fastnn.learning.training.train_step(*flat.arrays[:5], x.reshape(len(x), -1), y.ravel(), flat.workspace)
     assert flat.grads.tobytes() == spans.grads.tobytes()
 
 

@@ -14,8 +14,9 @@ import pytest
 from numpy.typing import NDArray
 from processes import run_python
 
-from fastnn import _jit, cost
-from fastnn.checks import aligned_zeros
+from fastnn import cost
+from fastnn.compiler import jit as _jit
+from fastnn.edge.checks import aligned_zeros
 from fastnn.kernels import blocks, dense, matmul
 from fastnn.kernels.blocks import ALWAYS_PACKED_ROWS, NN, NT, PACKED_ROWS, TN, WIDE_BYTES, WIDE_ROWS
 from fastnn.kernels.matmul import (

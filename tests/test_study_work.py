@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fastnn import _jit
 from fastnn.bench.calibration.networks import networks
+from fastnn.compiler import jit as _jit
 from fastnn.kernels.dense import PARALLEL_OUTPUTS
 from fastnn.kernels.matmul import FEW_ROWS_NN, PARALLEL_FEW, PARALLEL_MACS
 from fastnn.lowering import CHUNK_ROWS, CHUNKED_WORK, SPAN_ROWS

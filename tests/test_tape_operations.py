@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from processes import run_python
 
 from fastnn import Dense, LayerNorm, Network, cost
-from fastnn._jit import kernel
+from fastnn.compiler.jit import kernel
 from fastnn.layers.protocol import Parameter, Places, SameShape, Shape
 from fastnn.simd.views import matrix, vector
 from fastnn.tape import columns

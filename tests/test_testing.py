@@ -14,7 +14,7 @@ import pytest
 from processes import run_python
 
 from fastnn import Activation, LayerNorm, Momentum
-from fastnn._jit import DISABLED
+from fastnn.compiler.jit import DISABLED
 from fastnn.extending import (
     Cost,
     Parameter,

@@ -13,7 +13,7 @@ from train_tables import INPUTS, QUICK, ROWS, table_of, train
 
 import fastnn
 from fastnn import FileError, NonFiniteLoss
-from fastnn.early_stopping import BestEpoch
+from fastnn.learning.early_stopping import BestEpoch
 from fastnn.tables import Column, Scaling, Target, open_source, read
 from fastnn.train import Checkpoint, Model, Settings, Training, confusion, run, scores
 from fastnn.train.building import layers_of, optimizer_of

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import fastnn
+from fastnn.learning.training import FACTOR, LEARNING_RATE
 from fastnn.train import Settings, settings_of
 from fastnn.train.building import optimizer_of
 from fastnn.train.splitting import gather, split
-from fastnn.training import FACTOR, LEARNING_RATE
 
 # Settings -------------------------------------------------------------------------------------------------------------
 
@@ -88,7 +88,7 @@ def rates(settings: Settings, steps: int, count: int) -> list[float]:
     trainer = net.trainer(optimizer_of(settings, steps), 1)
     found = []
     for _ in range(count):
-        found.append(float(fastnn.training.learning_rate(trainer.control)))
+        found.append(float(fastnn.learning.training.learning_rate(trainer.control)))
         trainer.apply()
     return found
 

@@ -155,7 +155,9 @@ def test_files_that_are_no_checkpoint_are_refused(tmp_path: Path) -> None:
     fastnn.mlp(2, 2).save(tmp_path / "net")
     with pytest.raises(FileError, match="expected 'fastnn-checkpoint/1'"):
         train(table_of(), QUICK, checkpoint=tmp_path / "net", resume=True)
-    fastnn.io.write(tmp_path / "half", {"state": np.ones(2)}, {"format": "fastnn-checkpoint/1", "settings": "{}"})
+    fastnn.networks.io.write(
+        tmp_path / "half", {"state": np.ones(2)}, {"format": "fastnn-checkpoint/1", "settings": "{}"}
+    )
     with pytest.raises(FileError, match="half"):
         Checkpoint.read(tmp_path / "half")
     training = Training(table_of(), QUICK)

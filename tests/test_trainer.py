@@ -12,8 +12,8 @@ import pytest
 from processes import run_python
 
 from fastnn import SGD, Adam, Momentum, Network, Trainer, mlp
-from fastnn._jit import DEBUG, DISABLED
-from fastnn.machine import thread_limit
+from fastnn.compiler.jit import DEBUG, DISABLED
+from fastnn.simd.machine import thread_limit
 
 ROWS = 23
 X = np.random.default_rng(1).normal(size=(ROWS, 5))
@@ -246,7 +246,8 @@ def test_a_forward_pass_refuses_what_does_not_fit(given: np.ndarray, message: st
 FRAMED = """
 import json
 import numpy as np
-from fastnn import SGD, mlp, training
+from fastnn import SGD, mlp
+from fastnn.learning import training
 from fastnn.kernels import softmax
 x, y = np.random.default_rng(0).random((8, 3), dtype=np.float32), np.arange(8) % 2
 losses = []

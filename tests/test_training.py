@@ -18,10 +18,11 @@ import pytest
 from numba.core.runtime import _nrt_python, rtsys
 from processes import run_python
 
-from fastnn import SGD, Adam, AdamW, Dense, LayerNorm, Momentum, Nesterov, Network, Trainer, _jit, mlp
+from fastnn import SGD, Adam, AdamW, Dense, LayerNorm, Momentum, Nesterov, Network, Trainer, mlp
+from fastnn.compiler import jit as _jit
 from fastnn.kernels.optimizer import PARALLEL_PARAMETERS
+from fastnn.learning.training import REPORT_SIZE, STEP, run_epoch, train_step
 from fastnn.tape import forward, output
-from fastnn.training import REPORT_SIZE, STEP, run_epoch, train_step
 
 Array = npt.NDArray[Any]
 

@@ -17,8 +17,8 @@ import pytest
 from case import DTYPES
 from limits import ULPS, Array, least, slack, unit
 
-from fastnn import _jit
-from fastnn._jit import kernel
+from fastnn.compiler import jit as _jit
+from fastnn.compiler.jit import kernel
 from fastnn.kernels import activation
 from fastnn.kernels.activation import NAMES, activation_forward
 from fastnn.simd import vecmath

@@ -16,7 +16,7 @@ from loss_cases import CrossEntropy, Softmax
 from update_cases import Update
 
 from fastnn import cost
-from fastnn._jit import kernel
+from fastnn.compiler.jit import kernel
 from fastnn.reference.activation import erf as reference_erf
 from fastnn.simd.vecmath import erf, exp, log
 

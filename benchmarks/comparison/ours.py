@@ -14,8 +14,8 @@ from limits import Arrays, error_ratio, slack
 
 import fastnn
 from fastnn.bench.measuring import Run, seconds_of
-from fastnn.bench.peers.turns import Timed
-from fastnn.machine import peak_rounds
+from fastnn.bench.turns import Timed
+from fastnn.simd.machine import peak_rounds
 from fastnn.simd.peak import fma_peak
 
 WAYS = ("python", "nopython")

@@ -20,7 +20,7 @@ from update_cases import LEARNING_RATE
 
 from comparison.ours import Answers
 from fastnn.bench.peers.process import PeerFailed, Process
-from fastnn.bench.peers.turns import Timed
+from fastnn.bench.turns import Timed
 
 NAMES = tuple(LIBRARIES)
 WORKER = (str(Path(__file__).parents[1] / "kernel_peer.py"),)

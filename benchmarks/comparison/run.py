@@ -23,15 +23,15 @@ from limits import Arrays
 from comparison import ours
 from comparison.groups import title
 from comparison.peers import Peers, Ready, peers, versions
-from fastnn import machine
-from fastnn._jit import threading_layer
 from fastnn.bench import results
 from fastnn.bench.measuring import Budget, Measurement, seconds_of
 from fastnn.bench.peers.process import PeerFailed
-from fastnn.bench.peers.turns import Timed, in_turn, ratio, settling
 from fastnn.bench.rows import finite
 from fastnn.bench.run import CEILING_SECONDS
-from fastnn.machine import Ceilings, thread_limit
+from fastnn.bench.turns import Timed, in_turn, ratio, settling
+from fastnn.compiler.jit import threading_layer
+from fastnn.simd import machine
+from fastnn.simd.machine import Ceilings, thread_limit
 
 SCHEMA = "fastnn-kernels/1"
 # A contestant's share of a row. 0.1 s is some thirty blocks of 2.5 ms on one thread; on two the pauses leave six.

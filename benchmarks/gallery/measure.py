@@ -28,16 +28,16 @@ import td_learning
 from gallery_cases import CASES, Case
 from rich.table import Table
 
-from fastnn import machine
-from fastnn._jit import threading_layer
 from fastnn.bench import results
 from fastnn.bench.command import FAILED, result_files, thread_counts
 from fastnn.bench.measuring import Budget, Measurement, seconds_of
 from fastnn.bench.peers.process import PeerFailed, Process
-from fastnn.bench.peers.turns import Timed, in_turn, ratio, settling
 from fastnn.bench.progress import say
 from fastnn.bench.table import console, interval, si
-from fastnn.machine import thread_limit
+from fastnn.bench.turns import Timed, in_turn, ratio, settling
+from fastnn.compiler.jit import threading_layer
+from fastnn.simd import machine
+from fastnn.simd.machine import thread_limit
 
 sys.path.append(str(Path(__file__).parents[1]))
 

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 import fastnn
 from fastnn.bench.table import si
+from fastnn.learning.training import train_step
 from fastnn.tape import forward, output
-from fastnn.training import train_step
 
 STATES, JUMP = 1000, 100
 # The rate falls to 0 over the moves: with a constant one, values stay off by 0.1 to 0.4.

@@ -11,7 +11,7 @@ from typing import Any
 
 from fastnn.bench.comparison import SHORT, SHORT_SCATTER
 from fastnn.bench.measuring import Measurement
-from fastnn.bench.peers.turns import ratio
+from fastnn.bench.turns import ratio
 
 Row = dict[str, Any]
 

@@ -14,10 +14,10 @@ from typing import Any
 
 from comparison.run import pinned
 
-from fastnn._jit import SPIN_COUNT, SPINS
 from fastnn.bench.measuring import Budget
 from fastnn.bench.peers.process import Process
-from fastnn.bench.peers.turns import in_turn, settling
+from fastnn.bench.turns import in_turn, settling
+from fastnn.compiler.jit import SPIN_COUNT, SPINS
 from tuned.constants import Constant
 from tuned.judging import Row, beside, loses, mean
 from tuned.workloads import as_request, title

@@ -16,7 +16,7 @@ from case import Case, draw, unwritten
 from layer_cases import Dense, Product
 from limits import Arrays, chain, unit
 
-from fastnn._jit import kernel
+from fastnn.compiler.jit import kernel
 from fastnn.kernels.dense import dense_backward
 from fastnn.kernels.matmul import matmul
 from fastnn.kernels.optimizer import SGD

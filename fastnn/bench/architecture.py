@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.checks import as_shape
 from fastnn.cost import StepCost, step_cost
+from fastnn.edge.checks import as_shape
 from fastnn.layers import Dense, Operation, counted, describe_layer, layer_of, operations_of
-from fastnn.losses import CrossEntropy, describe_loss
-from fastnn.network import Network
+from fastnn.learning.losses import CrossEntropy, describe_loss
+from fastnn.networks.network import Network
 
 # Phases of a training step, and what is counted of each.
 STEP_PHASES = ("forward", "loss", "backward", "update")

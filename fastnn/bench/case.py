@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn._jit import compile_clock
 from fastnn.bench.ladder import Rung
 from fastnn.bench.measuring import Run
 from fastnn.bench.perturbed import perturbed_residual
 from fastnn.bench.residual import Residual, is_bounded, residual
-from fastnn.held import Held
-from fastnn.optimizers import OPTIMIZERS, Optimizer
-from fastnn.trainer import NonFiniteLoss
+from fastnn.compiler.jit import compile_clock
+from fastnn.learning.held import Held
+from fastnn.learning.optimizers import OPTIMIZERS, Optimizer
+from fastnn.learning.trainer import NonFiniteLoss
 
 # Seeds of the weights and of the order of the rows. With seed 0 all units of 3-4-2 take part.
 SEED = 0

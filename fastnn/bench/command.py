@@ -19,7 +19,7 @@ from fastnn.bench.peers.registry import missing, parse
 from fastnn.bench.progress import progress, say
 from fastnn.bench.run import Report, Settings, run
 from fastnn.bench.table import console, si, table
-from fastnn.checks import as_dtype, require_memory
+from fastnn.edge.checks import as_dtype, require_memory
 from fastnn.kernels.optimizer import STATE
 
 DEFAULT_BATCH = 32

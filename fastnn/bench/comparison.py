@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import mannwhitneyu
 
-from fastnn import machine
+from fastnn.simd import machine
 
 Row = Mapping[str, Any]
 Key = tuple[Any, ...]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from fastnn._jit import CACHE_DIRECTORY, CompileClock, compile_seconds
+from fastnn.compiler.jit import CACHE_DIRECTORY, CompileClock, compile_seconds
 from fastnn.compiler.numba_private import listening
 
 Say = Callable[[str], object]

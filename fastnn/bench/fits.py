@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.bench.table import si
-from fastnn.machine import Ceilings
+from fastnn.simd.machine import Ceilings
 from fastnn.study.power_law import Estimate, PowerLaw, Regime, fit
 
 Row = Mapping[str, Any]

@@ -13,8 +13,8 @@ from fastnn import data
 from fastnn.bench.architecture import perceptron_layers
 from fastnn.data import Dataset
 from fastnn.layers import Operation, operations_of
-from fastnn.models import mlp
-from fastnn.network import Network
+from fastnn.networks.models import mlp
+from fastnn.networks.network import Network
 
 # Below this a run fits a laptop's memory and two minutes on two cores; the last rung asks for --max-params 1e8.
 DEFAULT_MAX_PARAMETERS = 1.1e7

@@ -22,11 +22,11 @@ from fastnn import reference
 from fastnn.bench.residual import LOSS_LIMIT, UNIT_ROUNDOFF, NotChecked, Residual
 from fastnn.layers import Activation, Dense, LayerNorm, RMSNorm
 from fastnn.layers import Residual as ResidualLayer
-from fastnn.network import Network
+from fastnn.networks.network import Network
 
 if TYPE_CHECKING:
     from fastnn.cuda.trainer import CudaTrainer
-    from fastnn.trainer import Trainer
+    from fastnn.learning.trainer import Trainer
 
 Array = NDArray[np.float64]
 Arrays = Mapping[str, Array]

@@ -22,15 +22,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.layers import Dense
-from fastnn.losses import CrossEntropy
-from fastnn.precision import rounded
+from fastnn.learning.losses import CrossEntropy
+from fastnn.learning.precision import rounded
 from fastnn.reference import activation, dense, loss
 from fastnn.reference.network import Layer
 from fastnn.reference.softmax import softmax
 
 if TYPE_CHECKING:
     from fastnn.cuda.trainer import CudaTrainer
-    from fastnn.trainer import Trainable, Trainer
+    from fastnn.learning.trainer import Trainable, Trainer
 
 Array = NDArray[np.float64]
 

@@ -19,9 +19,9 @@ import numba
 import numpy as np
 
 import fastnn
-from fastnn import machine
-from fastnn.atomic import write_atomically
 from fastnn.bench.architecture import COUNTS, STEP_PHASES
+from fastnn.edge.atomic import write_atomically
+from fastnn.simd import machine
 
 SCHEMA = "fastnn-bench/1"
 PHASES = ("forward", "step", "epoch")

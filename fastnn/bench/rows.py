@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from fastnn import machine
 from fastnn.bench.architecture import counts, described
 from fastnn.bench.case import Case
 from fastnn.bench.measuring import Budget, Measurement, measure
 from fastnn.bench.residual import NotChecked, Residual
 from fastnn.cost import Cost
-from fastnn.machine import Ceilings, thread_limit
-from fastnn.trainer import NonFiniteLoss
+from fastnn.learning.trainer import NonFiniteLoss
+from fastnn.simd import machine
+from fastnn.simd.machine import Ceilings, thread_limit
 
 Row = dict[str, Any]
 Result = TypeVar("Result")

@@ -8,18 +8,18 @@ from functools import cached_property
 from itertools import product
 from typing import Any
 
-from fastnn import machine
-from fastnn._jit import threading_layer
 from fastnn.bench import results
+from fastnn.bench.beside import compare
 from fastnn.bench.case import Case
 from fastnn.bench.ladder import Rung
 from fastnn.bench.measuring import FAST, NORMAL, RIGOROUS, Budget
 from fastnn.bench.peers.process import PeerFailed
 from fastnn.bench.peers.registry import PEERS, cannot, versions
-from fastnn.bench.peers.rows import compare
 from fastnn.bench.rows import Row, beats_floor, rows_of, under
-from fastnn.machine import Ceilings
-from fastnn.trainer import NonFiniteLoss
+from fastnn.compiler.jit import threading_layer
+from fastnn.learning.trainer import NonFiniteLoss
+from fastnn.simd import machine
+from fastnn.simd.machine import Ceilings
 
 Say = Callable[[str], object]
 

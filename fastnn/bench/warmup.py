@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 import fastnn
-from fastnn import functional, machine
-from fastnn._jit import CACHE_DIRECTORY, compile_clock
+from fastnn import functional
 from fastnn.bench.progress import progress, say
+from fastnn.compiler.jit import CACHE_DIRECTORY, compile_clock
+from fastnn.simd import machine
 
 DTYPES = ("float32", "float64")
 

@@ -9,11 +9,11 @@ import numba
 import numpy as np
 from numpy.typing import DTypeLike
 
-from fastnn.checks import as_dtype
 from fastnn.cuda.functions import fma
 from fastnn.cuda.geometry import GEOMETRY as G
 from fastnn.cuda.target import SIMULATED, cuda, description, kernel, launcher, require_device
-from fastnn.machine import Ceilings, Level, call_overhead, timer_overhead
+from fastnn.edge.checks import as_dtype
+from fastnn.simd.machine import Ceilings, Level, call_overhead, timer_overhead
 
 # Chains of multiply-adds that each thread keeps, so that none waits for its own last one; rounds of a launch.
 CHAINS, ROUNDS = 8, 2 if SIMULATED else 4096

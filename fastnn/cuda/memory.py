@@ -11,8 +11,8 @@ from fastnn.cuda import ledger
 from fastnn.cuda.mma import require_tensor_cores
 from fastnn.cuda.run import Data, Run, doubles_of, run_for
 from fastnn.cuda.target import cuda, require_device
-from fastnn.trainer import Trainable
-from fastnn.training import CONTROL_SIZE
+from fastnn.learning.trainer import Trainable
+from fastnn.learning.training import CONTROL_SIZE
 
 # Rows that a forward pass takes at once: enough to fill a large device.
 INFERENCE_ROWS = 16_384

@@ -15,7 +15,7 @@ import numpy as np
 from numba import types
 
 from fastnn.cuda.target import SIMULATED, description, device
-from fastnn.precision import rounded
+from fastnn.learning.precision import rounded
 
 # Terms of a word.
 PACKED = {"tf32": 1, "bf16": 2}

@@ -23,7 +23,7 @@ from fastnn.cuda.loss import DIVISOR, LOSS, TALLY
 from fastnn.cuda.target import cuda, device, kernel, place
 from fastnn.kernels import optimizer as cpu
 from fastnn.kernels.optimizer import ADAM, ADAMW, MOMENTUM, NESTEROV, SGD
-from fastnn.training import (
+from fastnn.learning.training import (
     BETA2,
     CLIP_NORM,
     CONTROL_SIZE,

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from fastnn.cuda.fused_product import staged_size, stride_of
 from fastnn.cuda.geometry import GEOMETRY as G
 from fastnn.cuda.loss import TALLY
+from fastnn.learning.trainer import Trainable
 from fastnn.tape import columns
-from fastnn.trainer import Trainable
 
 # Widest layer of a fused network.
 FUSED_WIDTH = 128

@@ -22,10 +22,10 @@ from fastnn.cuda.loss import TALLY
 from fastnn.cuda.optimizer import EXTRAS, NEXT_STEP, SMOOTHING, make_sum_gradient, make_update, next_step
 from fastnn.cuda.room import Room, room_for
 from fastnn.cuda.target import cuda, description, launcher
-from fastnn.losses import CrossEntropy
+from fastnn.learning.losses import CrossEntropy
+from fastnn.learning.trainer import Trainable
+from fastnn.learning.training import CONTROL_SIZE, STEP
 from fastnn.tape import columns
-from fastnn.trainer import Trainable
-from fastnn.training import CONTROL_SIZE, STEP
 
 # Blocks of the fused kernel for a multiprocessor, each with a part of the gradient of its own.
 BLOCKS_EACH = 2

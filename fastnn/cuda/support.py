@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from fastnn.kernels.loss import NAMES
 from fastnn.layers import Operation
-from fastnn.losses import Loss
+from fastnn.learning.losses import Loss
 from fastnn.tape.columns import DENSE, ELEMENTWISE
 
 KINDS = (DENSE, ELEMENTWISE)

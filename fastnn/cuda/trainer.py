@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastnn.checks import as_count
 from fastnn.cuda import ledger
 from fastnn.cuda.graph import Replay
 from fastnn.cuda.loss import COUNTED, DIVISOR, HITS, LOSS
@@ -16,9 +15,10 @@ from fastnn.cuda.memory import Memory, upload
 from fastnn.cuda.optimizer import NEXT_STEP, STOPPED
 from fastnn.cuda.run import Data, doubles_of, run_for
 from fastnn.cuda.target import cuda, is_on_device
-from fastnn.held import Epoch, EpochTrainer, Held, as_asked
-from fastnn.optimizers import Optimizer, as_optimizer
-from fastnn.trainer import Trainable, require_gradient
+from fastnn.edge.checks import as_count
+from fastnn.learning.held import Epoch, EpochTrainer, Held, as_asked
+from fastnn.learning.optimizers import Optimizer, as_optimizer
+from fastnn.learning.trainer import Trainable, require_gradient
 
 
 class CudaTrainer(EpochTrainer):

@@ -13,10 +13,10 @@ from fastnn.demo.demonstration import Block, Demonstration, Section, Table
 from fastnn.demo.looking_inside import first_layer
 from fastnn.demo.parameters import SEED
 from fastnn.kernels.activation import DEFAULT_ALPHA, NAMES, activation_backward, activation_forward
-from fastnn.models import mlp
-from fastnn.optimizers import SGD
+from fastnn.learning.optimizers import SGD
+from fastnn.learning.trainer import NonFiniteLoss
+from fastnn.networks.models import mlp
 from fastnn.report.picture import Axis, Picture, Series
-from fastnn.trainer import NonFiniteLoss
 
 # Three pictures of three, as a terminal can tell them apart.
 FAMILIES = (("step", "sigmoid", "tanh"), ("relu", "leaky_relu", "elu"), ("gelu", "silu", "softplus"))

@@ -10,14 +10,14 @@ from typing import Any
 
 import click
 
-from fastnn.atomic import write_atomically
 from fastnn.bench.command import STDOUT, require_apart, result_files
 from fastnn.bench.progress import say
 from fastnn.demo.catalogue import SUMMARIES, entry
 from fastnn.demo.demonstration import Demonstration
 from fastnn.demo.terminal import console, list_demonstrations, print_demonstration
+from fastnn.edge.atomic import write_atomically
+from fastnn.learning.trainer import NonFiniteLoss
 from fastnn.report import extra
-from fastnn.trainer import NonFiniteLoss
 
 SCHEMA = "fastnn-demo/1"
 

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from fastnn import data
 from fastnn.demo.demonstration import Block, Demonstration, Drawing, Section, Table
 from fastnn.demo.parameters import SEED
-from fastnn.fitting import History
-from fastnn.losses import CrossEntropy
-from fastnn.models import mlp
-from fastnn.network import Network
-from fastnn.optimizers import AdamW, Cosine
+from fastnn.learning.fitting import History
+from fastnn.learning.losses import CrossEntropy
+from fastnn.learning.optimizers import AdamW, Cosine
+from fastnn.networks.models import mlp
+from fastnn.networks.network import Network
 from fastnn.report.picture import Axis, Picture, Series
 
 OPTIONS = (

@@ -12,8 +12,8 @@ from fastnn import data
 from fastnn.demo.demonstration import Block, Demonstration, Section, Table
 from fastnn.demo.parameters import SEED
 from fastnn.layers import Dense, Layer, LayerNorm, Residual
-from fastnn.network import Network
-from fastnn.optimizers import Adam
+from fastnn.learning.optimizers import Adam
+from fastnn.networks.network import Network
 from fastnn.report.picture import Axis, Picture, Series
 
 OPTIONS = (

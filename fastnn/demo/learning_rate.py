@@ -11,11 +11,11 @@ import click
 from fastnn import data
 from fastnn.demo.demonstration import Block, Demonstration, Section, Table
 from fastnn.demo.parameters import SEED
-from fastnn.models import mlp
-from fastnn.optimizers import SGD, Adam, AdamW, Cosine, Momentum, Optimizer
+from fastnn.learning.optimizers import SGD, Adam, AdamW, Cosine, Momentum, Optimizer
+from fastnn.learning.trainer import NonFiniteLoss
+from fastnn.learning.training import STEP, learning_rate
+from fastnn.networks.models import mlp
 from fastnn.report.picture import Axis, Picture, Series
-from fastnn.trainer import NonFiniteLoss
-from fastnn.training import STEP, learning_rate
 
 OPTIONS = (
     click.Option(["--epochs"], type=click.IntRange(min=1), default=10, show_default=True, help="Of each training."),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fastnn.models import mlp
-from fastnn.network import Network
+from fastnn.networks.models import mlp
+from fastnn.networks.network import Network
 
 
 def first_layer(network: Network, activation: str) -> Network:

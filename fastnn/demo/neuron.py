@@ -12,7 +12,7 @@ from fastnn.cost import dense_forward
 from fastnn.demo.demonstration import Demonstration, Drawing, Section, Table, decimal
 from fastnn.demo.parameters import ACTIVATION, NUMBERS
 from fastnn.layers import Dense
-from fastnn.network import Network
+from fastnn.networks.network import Network
 
 OPTIONS = (
     click.Option(["--inputs"], type=NUMBERS, default="0.7,0.3,0.9", show_default=True, help="One number an input."),

@@ -11,9 +11,9 @@ import numpy as np
 
 from fastnn.demo.demonstration import Block, Demonstration, Drawing, Section, Table, decimal
 from fastnn.demo.parameters import ACTIVATION
-from fastnn.models import mlp
-from fastnn.network import Network
-from fastnn.optimizers import SGD
+from fastnn.learning.optimizers import SGD
+from fastnn.networks.models import mlp
+from fastnn.networks.network import Network
 from fastnn.report.picture import Axis, Picture, Series
 
 OPTIONS = (

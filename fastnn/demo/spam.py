@@ -13,9 +13,9 @@ from fastnn import data
 from fastnn.demo.demonstration import Demonstration, Section, Table
 from fastnn.demo.looking_inside import first_layer
 from fastnn.demo.parameters import ACTIVATION, SEED
-from fastnn.models import mlp
-from fastnn.network import Network
-from fastnn.optimizers import SGD, Adam, Cosine
+from fastnn.learning.optimizers import SGD, Adam, Cosine
+from fastnn.networks.models import mlp
+from fastnn.networks.network import Network
 
 OPTIONS = (
     click.Option(["--activation"], type=ACTIVATION, default="relu", show_default=True, help="Of the hidden units."),

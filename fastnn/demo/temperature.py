@@ -8,9 +8,9 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.checks import as_number
 from fastnn.demo.demonstration import Demonstration, Section, Table, decimal
 from fastnn.demo.parameters import NUMBERS, SEED
+from fastnn.edge.checks import as_number
 from fastnn.functional import softmax
 from fastnn.report.picture import Axis, Picture, Series
 

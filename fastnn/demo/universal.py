@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from fastnn.demo.demonstration import Demonstration, Section, Table
 from fastnn.demo.parameters import SEED
-from fastnn.models import mlp
-from fastnn.network import Network
-from fastnn.optimizers import Adam, Cosine
+from fastnn.learning.optimizers import Adam, Cosine
+from fastnn.networks.models import mlp
+from fastnn.networks.network import Network
 from fastnn.report.picture import Axis, Picture, Series
 
 OPTIONS = (

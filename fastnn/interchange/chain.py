@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.checks import as_dtype
+from fastnn.edge.checks import as_dtype
 from fastnn.interchange.axes import Axes, mixes
 from fastnn.layers import LAYERS, Activation, Dense, Layer, Parameter, Shape
 from fastnn.layers.protocol import ANY, FEATURES, FLAT, IMAGES
-from fastnn.losses import Loss
-from fastnn.network import Network
+from fastnn.learning.losses import Loss
+from fastnn.networks.network import Network
 
 Array = NDArray[Any]
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.atomic import write_atomically
-from fastnn.checks import FLOAT32
+from fastnn.edge.atomic import write_atomically
+from fastnn.edge.checks import FLOAT32
 from fastnn.interchange.chain import Told, told
 from fastnn.interchange.extra import imported
 from fastnn.layers.protocol import ANY, IMAGES
-from fastnn.losses import BinaryCrossEntropyWithLogits, CrossEntropy, Loss
-from fastnn.network import Network
+from fastnn.learning.losses import BinaryCrossEntropyWithLogits, CrossEntropy, Loss
+from fastnn.networks.network import Network
 
 # The first opset with Gelu, and the file format of its time: runtimes since 2023 read them.
 OPSET, IR_VERSION = 20, 9

@@ -10,9 +10,9 @@ from fastnn.interchange.chain import Chain, kinds_by_name
 from fastnn.interchange.extra import imported
 from fastnn.interchange.onnx_operators import OPERATORS, read_layer
 from fastnn.interchange.onnx_walk import Node, Unreadable, Walk
-from fastnn.io import FileError
-from fastnn.losses import BinaryCrossEntropyWithLogits, CrossEntropy, Loss, as_loss
-from fastnn.network import Network
+from fastnn.learning.losses import BinaryCrossEntropyWithLogits, CrossEntropy, Loss, as_loss
+from fastnn.networks.io import FileError
+from fastnn.networks.network import Network
 
 
 def from_onnx(path: str | PathLike[str], loss: str | Loss = "cross_entropy", *, output: str | None = None) -> Network:

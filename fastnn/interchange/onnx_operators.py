@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.checks import FLOAT32, FLOAT64
+from fastnn.edge.checks import FLOAT32, FLOAT64
 from fastnn.interchange.formula import Tree, call, product, total
 from fastnn.interchange.onnx_export import CHANNELS_FIRST, CHANNELS_LAST, shortest
 from fastnn.interchange.onnx_walk import End, Node, Walk

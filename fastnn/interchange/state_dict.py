@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastnn.atomic import write_atomically
-from fastnn.checks import as_choice, as_numeric
+from fastnn.edge.atomic import write_atomically
+from fastnn.edge.checks import as_choice, as_numeric
 from fastnn.interchange.axes import as_here, as_there
 from fastnn.interchange.chain import Chain, Told, told
-from fastnn.io import read_tensors
 from fastnn.kernels.activation import NAMES
-from fastnn.losses import Loss
-from fastnn.network import Network
+from fastnn.learning.losses import Loss
+from fastnn.networks.io import read_tensors
+from fastnn.networks.network import Network
 
 Array = NDArray[Any]
 Source = Mapping[str, ArrayLike] | str | PathLike[str]

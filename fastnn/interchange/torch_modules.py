@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.checks import as_shape
+from fastnn.edge.checks import as_shape
 from fastnn.interchange.axes import as_here
 from fastnn.interchange.chain import Chain, Told, kinds_by_name, told
 from fastnn.interchange.extra import imported
 from fastnn.interchange.state_dict import state_dict
 from fastnn.layers.forms import Form
-from fastnn.losses import Loss
-from fastnn.network import Network
+from fastnn.learning.losses import Loss
+from fastnn.networks.network import Network
 
 DTYPES = ("torch.float32", "torch.float64")
 

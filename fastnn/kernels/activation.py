@@ -12,7 +12,7 @@ import math
 
 from numba import prange
 
-from fastnn._jit import kernel
+from fastnn.compiler.jit import kernel
 from fastnn.simd.pool import part_done, release_pool, take_pool, thread_count
 from fastnn.simd.vecmath import erf, exp, expm1, log, log1p_exp_nonpositive, normal_tail, sigmoid, tanh
 from fastnn.simd.views import begin_together, on_stack, vector

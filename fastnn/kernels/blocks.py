@@ -12,7 +12,7 @@ rows of y are written whole. The bits are the same whatever the blocks.
 
 from __future__ import annotations
 
-from fastnn._jit import kernel
+from fastnn.compiler.jit import kernel
 from fastnn.simd.host import PANEL_ROWS, ROWS_BYTES, TERMS, UNIT, VECTORS
 from fastnn.simd.pack import copy_block, pack_columns, pack_rows, transpose_block
 from fastnn.simd.tile import keeps_panels, stripe

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastnn._jit import kernel
+from fastnn.compiler.jit import kernel
 
 
 @kernel

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
-from fastnn._jit import kernel
+from fastnn.compiler.jit import kernel
 from fastnn.kernels.activation import IDENTITY, STEP, activation_backward, activation_forward
 from fastnn.kernels.blocks import NN, NT, TN
 from fastnn.kernels.matmul import (

@@ -10,7 +10,7 @@ Reference: fastnn.reference.dropout.
 
 from __future__ import annotations
 
-from fastnn._jit import kernel
+from fastnn.compiler.jit import kernel
 from fastnn.simd.splitmix import splitmix
 
 # No step of training: everything stays as it is.

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from numba import float64
 
-from fastnn._jit import kernel
+from fastnn.compiler.jit import kernel
 from fastnn.kernels.softmax import (
     CHUNK_ELEMENTS,
     exponentials,

@@ -22,7 +22,7 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
-from fastnn._jit import kernel
+from fastnn.compiler.jit import kernel
 from fastnn.kernels.blocks import NT, PACKED_ROWS, TN, VECTOR_BYTES, block, block_size
 from fastnn.simd.dots import dots
 from fastnn.simd.few_rows import grow, outer

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 
-from fastnn._jit import kernel
+from fastnn.compiler.jit import kernel
 from fastnn.simd.few_rows import column_sums
 from fastnn.simd.rows import row_dot, row_sum
 from fastnn.simd.scalar import fma

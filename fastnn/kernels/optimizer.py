@@ -18,7 +18,7 @@ import math
 import numpy as np
 from numba import float64, prange
 
-from fastnn._jit import kernel
+from fastnn.compiler.jit import kernel
 from fastnn.simd.pool import part_done, release_pool, take_pool, thread_count
 from fastnn.simd.scalar import fma
 from fastnn.simd.views import vector

@@ -15,7 +15,7 @@ pairs, down and across. Reference: fastnn.reference.pooling.
 
 from __future__ import annotations
 
-from fastnn._jit import kernel
+from fastnn.compiler.jit import kernel
 from fastnn.kernels.residual import add
 from fastnn.simd.views import flat, vector
 

@@ -5,7 +5,7 @@ All arrays are flat and of one size; y may be a. Reference: He et al. 2016.
 
 from __future__ import annotations
 
-from fastnn._jit import kernel
+from fastnn.compiler.jit import kernel
 
 
 @kernel

@@ -14,7 +14,7 @@ import math
 
 from numba import prange
 
-from fastnn._jit import kernel
+from fastnn.compiler.jit import kernel
 from fastnn.simd.pool import part_done, release_pool, take_pool, thread_count
 from fastnn.simd.rows import row_dot, row_maximum, row_sum, scale_row, shift_row
 from fastnn.simd.vecmath import exp, exp_nonpositive, log

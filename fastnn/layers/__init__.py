@@ -1,15 +1,10 @@
 """What a network is made of. Each layer states its shapes, its parameters, its tape row and its cost."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING
-
-from fastnn import operations
 from fastnn.layers.description import LAYERS, describe_layer, layer_of, register_layer
 from fastnn.layers.graph import Container, Graph, Operation, counted, operations_of, readers_of, wanted_gradients
+from fastnn.layers.names import *  # noqa: F403
 from fastnn.layers.protocol import Layer, Parameter, Shape
-
-if TYPE_CHECKING:
-    from fastnn.operations import *  # noqa: F403
+from fastnn.tape import table
 
 __all__ = [
     "LAYERS",
@@ -27,5 +22,4 @@ __all__ = [
     "register_layer",
     "wanted_gradients",
 ]
-__all__ += operations.LAYERS
-globals().update({name: getattr(import_module(module), name) for name, module in operations.LAYERS.items()})
+__all__ += table.LAYERS

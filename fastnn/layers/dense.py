@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn import cost
-from fastnn._jit import most_threads
-from fastnn.checks import as_choice, as_count, as_number
-from fastnn.initializers import initializer_for
+from fastnn.compiler.jit import most_threads
+from fastnn.edge.checks import as_choice, as_count, as_number
 from fastnn.kernels.activation import DEFAULT_ALPHA, NAMES, NEEDS_Z
 from fastnn.kernels.dense import dense_scratch
 from fastnn.layers.forms import Form
+from fastnn.layers.initializers import initializer_for
 from fastnn.layers.protocol import FEATURES, Parameter, Places, SameShape, Shape
 from fastnn.tape.columns import ACTIVATION, ALPHA, BIAS, BIAS_SIZE, DENSE, ELEMENTWISE, PRE, WEIGHT, bits
 
@@ -39,7 +39,7 @@ class Dense:
     (B, T, units).
 
     units: outputs. activation: a name of fastnn.kernels.activation.NAMES. alpha: the slope of leaky_relu or the scale
-    of elu. initializer: of the weight, see fastnn.initializers; biases begin at 0.
+    of elu. initializer: of the weight, see fastnn.layers.initializers; biases begin at 0.
     """
 
     units: int

@@ -6,14 +6,14 @@ from dataclasses import Field, fields, is_dataclass
 from importlib import import_module
 from typing import Any
 
-from fastnn import operations
 from fastnn.layers.graph import Container
 from fastnn.layers.protocol import Layer
+from fastnn.tape import table
 
 # Names that a file may hold.
 LAYERS: dict[str, Any] = {
-    in_files: getattr(import_module(operations.LAYERS[name]), name)
-    for row in operations.TABLE
+    in_files: getattr(import_module(table.LAYERS[name]), name)
+    for row in table.TABLE
     for name, in_files in row.layers.items()
 }
 

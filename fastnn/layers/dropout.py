@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from fastnn import cost
-from fastnn.checks import as_number
+from fastnn.edge.checks import as_number
 from fastnn.layers.forms import Form
 from fastnn.layers.protocol import Places, SameShape, Shape
 from fastnn.tape.columns import bits

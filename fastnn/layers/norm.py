@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn import cost
-from fastnn.checks import as_number
+from fastnn.edge.checks import as_number
 from fastnn.layers.forms import Form
 from fastnn.layers.protocol import FEATURES, Parameter, Places, SameShape, Shape
 from fastnn.tape import norm

@@ -8,8 +8,8 @@ from math import prod
 from typing import Any, ClassVar, Self, cast
 
 from fastnn import cost
-from fastnn.checks import as_count, as_int64
 from fastnn.cost.convolution import places
+from fastnn.edge.checks import as_count, as_int64
 from fastnn.layers.forms import Form
 from fastnn.layers.protocol import FLAT, IMAGES, Places, SameShape, Shape
 from fastnn.tape import pooling

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn._jit import most_threads
-from fastnn.checks import aligned_zeros, require_memory
+from fastnn.compiler.jit import most_threads
+from fastnn.edge.checks import aligned_zeros, require_memory
 from fastnn.layers import Operation
-from fastnn.losses import CrossEntropy, Loss
 from fastnn.lowering.blocks import Allocator, Lifetime
 from fastnn.lowering.parameters import ParameterLayout, constants
 from fastnn.lowering.values import Values, offset
@@ -52,6 +51,16 @@ class Plan:
     def workspace(self) -> NDArray[Any]:
         require_memory(self.workspace_size, self.dtype, f"the workspace of a batch of {self.capacity}")
         return aligned_zeros(self.workspace_size, self.dtype)
+
+
+class Objective(Protocol):
+    """What a tape is told of a loss: columns of its header, and numbers that are kept behind the rows, or None."""
+
+    @property
+    def header(self) -> Mapping[int, int]: ...
+
+    @property
+    def constants(self) -> Sequence[float] | None: ...
 
 
 def work_of(operations: Sequence[Operation]) -> int:
@@ -205,12 +214,9 @@ def _scratch(operations: Sequence[Operation], layout: ParameterLayout, rows: int
     return max(own, *(layout.extent(operation)[1] for operation in registered), 0)
 
 
-def _describe_loss(header: NDArray[np.int64], loss: Loss, more: _Constants) -> None:
-    header[columns.LOSS], header[columns.LOSS_MEAN] = loss.kind, loss.reduction == "mean"
-    header[columns.IGNORE_INDEX] = loss.leaves_out_missing
-    if isinstance(loss, CrossEntropy):
-        header[columns.IGNORE_INDEX] = loss.ignore_index
-        header[columns.LABEL_SMOOTHING] = columns.bits(loss.label_smoothing)
+def _describe_loss(header: NDArray[np.int64], loss: Objective, more: _Constants) -> None:
+    for column, value in loss.header.items():
+        header[column] = value
     numbers = loss.constants
     if numbers is not None:
         header[columns.LOSS_CONSTANTS] = more.add(np.array(numbers, np.float64).view(np.int64))
@@ -242,7 +248,7 @@ class _Lowering:
         small = work_of(self.operations) <= CHUNKED_WORK and not self.shared
         self.chunk = CHUNK_ROWS if small and self.capacity > CHUNK_ROWS else 0
 
-    def make(self, loss: Loss, keep: bool) -> NDArray[np.int64]:
+    def make(self, loss: Objective, keep: bool) -> NDArray[np.int64]:
         header = self.header
         rows, more = self._make_slot(keep)
         header[columns.OPERATIONS], header[columns.CAPACITY] = len(rows), self.capacity
@@ -308,7 +314,7 @@ class _Lowering:
 
 
 def lower(
-    operations: Sequence[Operation], layout: ParameterLayout, loss: Loss, dtype: np.dtype[Any], capacity: int,
+    operations: Sequence[Operation], layout: ParameterLayout, loss: Objective, dtype: np.dtype[Any], capacity: int,
     gradients: bool = True, keep: bool = False, span: int = SPAN_ROWS,
 ) -> Plan:  # fmt: skip
     """The tape of operations; without gradients its workspace has room for the forward pass only.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import prod
 
 from fastnn import cost
-from fastnn.checks import as_count
+from fastnn.edge.checks import as_count
 
 # Numbers that follow each kind, and how many of them must be there.
 FIELDS = {"conv": (4, 2), "pool": (2, 2), "dense": (1, 1)}

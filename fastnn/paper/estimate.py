@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from fastnn import cost
-from fastnn.checks import as_count, as_number
+from fastnn.edge.checks import as_count, as_number
 from fastnn.paper.models import Hardware, Model
 from fastnn.paper.transformer import Transformer
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from fastnn.checks import as_number
+from fastnn.edge.checks import as_number
 from fastnn.paper.convolutional import Convolutional
 from fastnn.paper.transformer import Transformer
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fastnn import cost
-from fastnn.checks import as_choice, as_count
+from fastnn.edge.checks import as_choice, as_count
 
 NORMS = ("layer", "layer-no-bias", "rms")
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from fastnn.atomic import write_atomically
 from fastnn.bench.command import STDOUT, result_files
 from fastnn.bench.progress import say
+from fastnn.edge.atomic import write_atomically
 from fastnn.report import extra
 from fastnn.report.sources import newest, read, run_of
 

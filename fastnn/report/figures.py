@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fastnn.atomic import write_atomically
+from fastnn.edge.atomic import write_atomically
 from fastnn.report import gallery
 from fastnn.report.palette import COLOURS, DASHES, HATCHES, LIGHT, MARKS
 from fastnn.report.picture import Axis, Picture, Series

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from fastnn.bench.predict import default_rows
+from fastnn.bench.calibration.predict import default_rows
 from fastnn.bench.table import si
 from fastnn.paper.estimate import BACKWARD, UTILISATION, estimate
 from fastnn.paper.models import Model, hardware, hardware_names, model, model_names

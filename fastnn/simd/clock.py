@@ -7,7 +7,7 @@ from typing import Any
 
 from numba import types
 
-from fastnn._jit import lowered
+from fastnn.compiler.jit import lowered
 from fastnn.compiler.numba_private import get_or_insert_function, ir
 
 

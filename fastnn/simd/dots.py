@@ -15,7 +15,7 @@ from typing import Any
 
 from numba import types
 
-from fastnn._jit import lowered
+from fastnn.compiler.jit import lowered
 from fastnn.compiler.numba_private import alloca_once, for_range_slice, ir, pointer_to
 from fastnn.simd import linkage
 from fastnn.simd.emit import I32, I64, VectorBuilder, pointers, whole_and_rest

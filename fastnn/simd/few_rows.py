@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from fastnn._jit import lowered
+from fastnn.compiler.jit import lowered
 from fastnn.compiler.numba_private import alloca_once, for_range, for_range_slice
 from fastnn.simd import linkage
 from fastnn.simd.emit import I64, VectorBuilder, pointers, whole_and_rest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastnn._jit import by_dtype
+from fastnn.compiler.jit import by_dtype
 
 f4, f8 = np.float32, np.float64
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from numba import prange, types
 
-from fastnn._jit import kernel, lowered
+from fastnn.compiler.jit import kernel, lowered
 from fastnn.simd.pool import disown_pool, own_pool
 
 # Words between what one thread writes and what the other does: no line, nor a pair of lines, holds both.

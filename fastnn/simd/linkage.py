@@ -15,8 +15,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from fastnn._jit import CACHE_DIRECTORY
-from fastnn.atomic import write_atomically
+from fastnn.compiler.jit import CACHE_DIRECTORY
 from fastnn.compiler.numba_private import (
     add_reload_step,
     add_symbol,
@@ -30,6 +29,7 @@ from fastnn.compiler.numba_private import (
     pointer_to,
 )
 from fastnn.compiler.reach import digest
+from fastnn.edge.atomic import write_atomically
 from fastnn.simd.emit import ELEMENTS
 
 # build(builder, itemsize, *arguments) writes a function whose arguments are "p", a pointer to numbers, or "i", int64.

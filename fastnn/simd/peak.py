@@ -9,7 +9,7 @@ from typing import Any
 
 from numba import prange, types
 
-from fastnn._jit import kernel, lowered
+from fastnn.compiler.jit import kernel, lowered
 from fastnn.compiler.numba_private import ir, pointer_to
 from fastnn.simd.emit import lanes_of
 from fastnn.simd.host import UNIT

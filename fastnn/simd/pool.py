@@ -18,7 +18,7 @@ from typing import Any
 
 from numba import types
 
-from fastnn._jit import kernel, lowered
+from fastnn.compiler.jit import kernel, lowered
 from fastnn.compiler.numba_private import (
     THREAD_COUNT,
     add_reload_step,

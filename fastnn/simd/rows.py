@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from fastnn._jit import lowered
+from fastnn.compiler.jit import lowered
 from fastnn.compiler.numba_private import ir, pointer_to
 from fastnn.simd.host import UNIT
 from fastnn.simd.scalar import call, fma

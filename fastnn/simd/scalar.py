@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from fastnn._jit import by_dtype, lowered
+from fastnn.compiler.jit import by_dtype, lowered
 from fastnn.compiler.numba_private import ir
 
 # Significand and exponent fields of IEEE 754: integer width, bits of significand, bias.

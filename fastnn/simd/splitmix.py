@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from fastnn._jit import lowered
+from fastnn.compiler.jit import lowered
 from fastnn.compiler.numba_private import ir
 
 I64 = ir.IntType(64)

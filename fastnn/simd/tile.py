@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from numba import types
 
-from fastnn._jit import lowered
+from fastnn.compiler.jit import lowered
 from fastnn.compiler.numba_private import for_range_slice, ir
 from fastnn.simd import linkage
 from fastnn.simd.emit import I64, VectorBuilder, lanes_of, pointers

@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from fastnn._jit import by_dtype, kernel
+from fastnn.compiler.jit import by_dtype, kernel
 from fastnn.simd.fits import erf_fit, exp_fit, log_fit, log_wide_fit, tail_fit
 from fastnn.simd.scalar import (
     binade,

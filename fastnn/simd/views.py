@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numba import TypingError, types
 
-from fastnn._jit import lowered
+from fastnn.compiler.jit import lowered
 from fastnn.compiler.numba_private import array_over, ir, pointer_to
 
 # Of a cache line.

@@ -15,13 +15,13 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
-from fastnn.epochs import EpochResult, epochs_of
-from fastnn.network import Network
-from fastnn.optimizers import Adam
+from fastnn.learning.epochs import EpochResult, epochs_of
+from fastnn.learning.optimizers import Adam
+from fastnn.learning.trainer import Trainer
+from fastnn.networks.network import Network
 from fastnn.sklearn.settings import Settings, hidden_sizes
 from fastnn.sklearn.solver import Objective, build_network, change_rate, optimizer_for
 from fastnn.sklearn.threads import ThreadTrial
-from fastnn.trainer import Trainer
 
 Array = NDArray[Any]
 

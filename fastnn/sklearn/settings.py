@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from fastnn.checks import as_choice, as_count, as_number
+from fastnn.edge.checks import as_choice, as_count, as_number
 from fastnn.kernels.activation import NAMES
 
 # scikit-learn's names, and all of fastnn's that have a gradient.

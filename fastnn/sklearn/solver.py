@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from fastnn.layers import Dense
-from fastnn.losses import MSE, BinaryCrossEntropyWithLogits, CrossEntropy, Loss
-from fastnn.network import Network
-from fastnn.optimizers import Adam, Momentum, Nesterov, Optimizer
+from fastnn.learning.losses import MSE, BinaryCrossEntropyWithLogits, CrossEntropy, Loss
+from fastnn.learning.optimizers import Adam, Momentum, Nesterov, Optimizer
+from fastnn.learning.trainer import Trainer
+from fastnn.learning.training import LEARNING_RATE
+from fastnn.networks.network import Network
 from fastnn.sklearn.settings import ACTIVATIONS
-from fastnn.trainer import Trainer
-from fastnn.training import LEARNING_RATE
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.checks import FLOAT64, require_memory
 from fastnn.data import Dataset
+from fastnn.edge.checks import FLOAT64, require_memory
 from fastnn.tables.chunks import chunks
 from fastnn.tables.errors import DataError, listed
 from fastnn.tables.source import Values

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.checks import as_dtype, require_memory
+from fastnn.edge.checks import as_dtype, require_memory
 from fastnn.tables.columns import Column, Target
 from fastnn.tables.dialect import is_number
 from fastnn.tables.encoding import NOTHING, Encoder, fault, require_columns

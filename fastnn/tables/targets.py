@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.checks import as_choice
+from fastnn.edge.checks import as_choice
 from fastnn.tables.columns import REGRESSION, TASKS, Target
 from fastnn.tables.dialect import MISSING
 from fastnn.tables.encoding import NOTHING, fault, require_columns, require_finite

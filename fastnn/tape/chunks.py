@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from numba import prange
 
-from fastnn._jit import kernel
+from fastnn.compiler.jit import kernel
 from fastnn.kernels.matmul import pays_threads, share
 from fastnn.simd.pool import part_done, release_pool, take_pool, thread_count
 from fastnn.tape.columns import CHUNK, SCRATCH_AT, SCRATCH_SIZE, SHARES, WORK

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastnn._jit import kernel
+from fastnn.compiler.jit import kernel
 from fastnn.kernels.concatenate import place, take
 from fastnn.simd.views import flat, matrix
 from fastnn.tape.columns import COLUMNS, DOUTPUT, OUTPUT, OWN, WIDTH_OUT

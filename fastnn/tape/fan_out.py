@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastnn._jit import kernel
+from fastnn.compiler.jit import kernel
 from fastnn.kernels.residual import add
 from fastnn.simd.views import flat, vector
 from fastnn.tape.columns import COLUMNS, DINPUT, OWN, WIDTH_IN

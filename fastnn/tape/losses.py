@@ -16,7 +16,7 @@ from typing import Any
 
 from numba import types
 
-from fastnn._jit import by_type, kernel
+from fastnn.compiler.jit import by_type, kernel
 from fastnn.compiler.table import Table
 from fastnn.kernels.loss import NAMES
 from fastnn.simd.rows import row_sum

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastnn._jit import kernel
+from fastnn.compiler.jit import kernel
 from fastnn.kernels.norm import norm_forward, norm_gradient, norm_inward
 from fastnn.simd.scalar import as_double
 from fastnn.simd.views import matrix, vector

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from numba import types
 
-from fastnn._jit import by_type, kernel
+from fastnn.compiler.jit import by_type, kernel
 from fastnn.kernels.loss import (
     BINARY_CROSS_ENTROPY_WITH_LOGITS,
     CROSS_ENTROPY,

@@ -21,7 +21,7 @@ from typing import Any
 
 from numba import types
 
-from fastnn._jit import kernel
+from fastnn.compiler.jit import kernel
 from fastnn.compiler.table import Table
 from fastnn.kernels.optimizer import KEEP, update_part
 from fastnn.simd.views import flat, matrix, vector

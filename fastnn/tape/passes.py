@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from fastnn._jit import kernel
+from fastnn.compiler.jit import kernel
 from fastnn.kernels.dropout import NO_KEY
 from fastnn.kernels.residual import copy
 from fastnn.simd.views import flat, matrix, vector

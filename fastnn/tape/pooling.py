@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastnn._jit import kernel
+from fastnn.compiler.jit import kernel
 from fastnn.kernels.pooling import avg_pool2d, avg_pool2d_inward, max_pool2d, max_pool2d_inward
 from fastnn.kernels.residual import copy
 from fastnn.simd.views import flat, images, vector

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from numba import float64, prange
 
-from fastnn._jit import by_type, kernel
+from fastnn.compiler.jit import by_type, kernel
 from fastnn.kernels.matmul import share
 from fastnn.kernels.residual import add, copy
 from fastnn.simd.pool import part_done, release_pool, take_pool

@@ -6,7 +6,7 @@ parameters have so far is set aside before it, and added after it.
 
 from __future__ import annotations
 
-from fastnn._jit import kernel
+from fastnn.compiler.jit import kernel
 from fastnn.kernels.residual import add, copy
 from fastnn.simd.views import vector
 from fastnn.tape.columns import OWN

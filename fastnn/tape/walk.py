@@ -6,7 +6,7 @@ batch that x, and the workspace, begin with: dropout alone asks.
 
 from __future__ import annotations
 
-from fastnn._jit import kernel
+from fastnn.compiler.jit import kernel
 from fastnn.kernels.activation import activation_backward, activation_forward
 from fastnn.kernels.dense import dense_backward, dense_forward, dense_gradient, dense_inward
 from fastnn.kernels.optimizer import KEEP, NO_RULE

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fastnn.layers.dense import Dense
 from fastnn.layers.dropout import Dropout
-from fastnn.network import Network
+from fastnn.networks.network import Network
 
 Array = NDArray[Any]
 # y (B, ...) of x (B, ...) and the parameters by their own names, all in float64.

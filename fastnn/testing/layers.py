@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 
 from fastnn import layers
-from fastnn.operations import TABLE
+from fastnn.tape.table import TABLE
 from fastnn.testing.case import Case
 
 CASES = [

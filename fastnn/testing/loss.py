@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from fastnn.kernels.dropout import NO_KEY
 from fastnn.layers.dense import Dense
-from fastnn.losses import Loss
-from fastnn.models import load
-from fastnn.network import Network
+from fastnn.learning.losses import Loss
+from fastnn.networks.models import load
+from fastnn.networks.network import Network
 from fastnn.tape import loss as kernel_of_tape
 from fastnn.tape import loss_and_gradient_with
 from fastnn.testing.operation import DTYPES, STEP, require_counts

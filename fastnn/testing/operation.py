@@ -18,11 +18,11 @@ from typing import Any
 import numba
 import numpy as np
 
-from fastnn._jit import DISABLED
+from fastnn.compiler.jit import DISABLED
 from fastnn.cost import Cost
 from fastnn.kernels.dropout import NO_KEY
 from fastnn.lowering import CHUNK_ROWS
-from fastnn.network import Network
+from fastnn.networks.network import Network
 from fastnn.tape import loss_and_gradient_with
 from fastnn.tape.columns import CHUNK
 from fastnn.testing.case import Array, Case, targets

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.layers import Dense, Dropout, Layer
-from fastnn.losses import LOSSES, CrossEntropy, Loss
-from fastnn.network import Network
-from fastnn.optimizers import OPTIMIZERS, Cosine, InverseScaling, Optimizer, Schedule, StepDecay
+from fastnn.learning.losses import LOSSES, CrossEntropy, Loss
+from fastnn.learning.optimizers import OPTIMIZERS, Cosine, InverseScaling, Optimizer, Schedule, StepDecay
+from fastnn.networks.network import Network
 from fastnn.tables import Target
 from fastnn.train.settings import Settings
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.io import FileError, read_tensors, write
+from fastnn.networks.io import FileError, read_tensors, write
 
 FORMAT = "fastnn-checkpoint/1"
 VECTORS = ("parameters", "state", "control", "records", "best")

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.io import FileError, read_metadata, save
-from fastnn.losses import CrossEntropy
-from fastnn.models import load
-from fastnn.network import Network
+from fastnn.learning.losses import CrossEntropy
+from fastnn.networks.io import FileError, read_metadata, save
+from fastnn.networks.models import load
+from fastnn.networks.network import Network
 from fastnn.tables import Column, Scaling, Target
 from fastnn.tables.columns import column_of, describe, target_of
 

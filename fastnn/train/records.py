@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.atomic import write_atomically
+from fastnn.edge.atomic import write_atomically
 
 
 class Record(NamedTuple):

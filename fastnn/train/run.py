@@ -10,8 +10,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from fastnn._jit import check_threading_layer
-from fastnn.atomic import sweep
+from fastnn.compiler.jit import check_threading_layer
+from fastnn.edge.atomic import sweep
 from fastnn.train.checkpoint import Checkpoint
 from fastnn.train.model import Model
 from fastnn.train.records import HistoryFile, Record

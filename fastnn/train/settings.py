@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from fastnn.checks import as_choice, as_count, as_dtype, as_number
-from fastnn.early_stopping import METRICS
+from fastnn.edge.checks import as_choice, as_count, as_dtype, as_number
 from fastnn.kernels.activation import NAMES as ACTIVATIONS
-from fastnn.losses import LOSSES
-from fastnn.optimizers import OPTIMIZERS
+from fastnn.learning.early_stopping import METRICS
+from fastnn.learning.losses import LOSSES
+from fastnn.learning.optimizers import OPTIMIZERS
 
 SCHEDULES = ("constant", "step", "cosine", "inverse_scaling")
 CLASS_WEIGHTS = ("none", "balanced")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.checks import require_memory
+from fastnn.edge.checks import require_memory
 from fastnn.tables.chunks import chunks
 
 PARTS = ("train", "validation", "test")

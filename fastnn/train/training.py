@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.checks import require_memory
-from fastnn.early_stopping import BestEpoch
-from fastnn.epochs import EpochResult, epochs_of
-from fastnn.held import Held
+from fastnn.edge.checks import require_memory
 from fastnn.kernels.dropout import SEEDS
+from fastnn.learning.early_stopping import BestEpoch
+from fastnn.learning.epochs import EpochResult, epochs_of
+from fastnn.learning.held import Held
+from fastnn.learning.trainer import Trainer
 from fastnn.tables import Column, Scaling, Table
 from fastnn.tables.columns import describe as describe_column
 from fastnn.train.building import network_of, optimizer_of
@@ -28,7 +29,6 @@ from fastnn.train.records import Record, as_array, of_array
 from fastnn.train.scores import scores
 from fastnn.train.settings import Settings, describe
 from fastnn.train.splitting import PARTS, gather, split
-from fastnn.trainer import Trainer
 
 
 class Training:

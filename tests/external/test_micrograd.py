@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 
 from fastnn import SGD, mlp
-from fastnn.training import LEARNING_RATE
+from fastnn.learning.training import LEARNING_RATE
 
 Array = npt.NDArray[Any]
 

@@ -13,8 +13,8 @@ import pytest
 
 from fastnn import mlp
 from fastnn.kernels import optimizer
-from fastnn.optimizers import OPTIMIZERS
-from fastnn.training import LEARNING_RATE
+from fastnn.learning.optimizers import OPTIMIZERS
+from fastnn.learning.training import LEARNING_RATE
 
 Array = npt.NDArray[Any]
 

@@ -10,13 +10,13 @@ from inspect import getsource
 from pathlib import Path
 from typing import Any
 
-from fastnn import lowering, machine
-from fastnn._jit import CACHE_DIRECTORY, KERNELS
+from fastnn import lowering
 from fastnn.bench import results
 from fastnn.bench.progress import say
+from fastnn.compiler.jit import CACHE_DIRECTORY, KERNELS
 from fastnn.compiler.reach import digest
 from fastnn.kernels import blocks, dense, matmul
-from fastnn.simd import few_rows, host, linkage, tile
+from fastnn.simd import few_rows, host, linkage, machine, tile
 from fastnn.study import products, work
 from fastnn.study.machine_model import MachineModel, model_of
 from fastnn.tape import columns, walk

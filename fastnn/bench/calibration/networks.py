@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 import fastnn
-from fastnn import machine
 from fastnn.bench.case import calls_of
 from fastnn.bench.ladder import LADDER
 from fastnn.bench.measuring import Budget, Run, measure
-from fastnn.machine import thread_limit
+from fastnn.simd import machine
+from fastnn.simd.machine import thread_limit
 from fastnn.study.machine_model import Observation
 from fastnn.study.work import Call
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fastnn._jit import environment_as_found
+from fastnn.compiler.jit import environment_as_found
 
 SOURCES = Path(__file__).parents[3]
 # What Python runs in a peer's process; the name of the peer and the number of threads follow.

@@ -24,9 +24,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn._jit import environment_as_found
 from fastnn.bench.peers.registry import PEERS
 from fastnn.bench.peers.task import Task
+from fastnn.compiler.jit import environment_as_found
 
 
 class Peer(Protocol):

@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from fastnn.early_stopping import METRICS
-from fastnn.optimizers import OPTIMIZERS
+from fastnn.learning.early_stopping import METRICS
+from fastnn.learning.optimizers import OPTIMIZERS
 from fastnn.tables.columns import TASKS
 from fastnn.train.settings import CLASS_WEIGHTS, OBJECTIVES, SCHEDULES, TRAINABLE, Settings
 

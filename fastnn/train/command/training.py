@@ -13,12 +13,13 @@ from typing import Any
 import click
 
 from fastnn import set_num_threads
-from fastnn.atomic import sweep
 from fastnn.bench.command import FAILED, INTERRUPTED, hand_out, require_apart, result_files, thread_counts
 from fastnn.bench.compiling import announced
 from fastnn.bench.progress import say
 from fastnn.bench.table import console
 from fastnn.data import LOADERS
+from fastnn.edge.atomic import sweep
+from fastnn.learning.trainer import NonFiniteLoss
 from fastnn.tables import Table, open_source, read
 from fastnn.train.command.configuration import READING, SETTINGS, joined
 from fastnn.train.command.screen import epochs_shown, scores_table
@@ -26,7 +27,6 @@ from fastnn.train.run import Outcome, run
 from fastnn.train.scores import as_json
 from fastnn.train.settings import describe, settings_of
 from fastnn.train.training import Training
-from fastnn.trainer import NonFiniteLoss
 
 SCHEMA = "fastnn-train/1"
 

@@ -15,10 +15,10 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.atomic import replacing
 from fastnn.bench.command import STDOUT, hand_out, require_apart, result_files
 from fastnn.bench.progress import say
 from fastnn.bench.table import console
+from fastnn.edge.atomic import replacing
 from fastnn.tables import batches, open_source, read_as
 from fastnn.train.command.screen import classes_table, scores_table
 from fastnn.train.command.training import use_threads

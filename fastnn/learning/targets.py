@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastnn.checks import as_labels, as_numeric, as_rows
-from fastnn.losses import CrossEntropy, Loss
+from fastnn.edge.checks import as_labels, as_numeric, as_rows
+from fastnn.learning.losses import CrossEntropy, Loss
 
 
 def as_target(

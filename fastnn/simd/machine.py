@@ -19,7 +19,7 @@ import numpy as np
 import psutil
 from numpy.typing import DTypeLike, NDArray
 
-from fastnn.checks import as_count, as_dtype
+from fastnn.edge.checks import as_count, as_dtype
 from fastnn.simd import handover, peak
 from fastnn.simd.caches import caches, sane_caches, sysctl
 from fastnn.simd.host import UNIT

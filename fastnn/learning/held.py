@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastnn.checks import as_contiguous, as_count, as_numeric
+from fastnn.edge.checks import as_contiguous, as_count, as_numeric
 
 INDEX: np.dtype[np.int64] = np.dtype(np.int64)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fastnn import tape
 from fastnn.kernels.activation import SIGMOID, activation_forward
 from fastnn.kernels.softmax import softmax
-from fastnn.losses import BinaryCrossEntropy, BinaryCrossEntropyWithLogits, CrossEntropy, Loss
+from fastnn.learning.losses import BinaryCrossEntropy, BinaryCrossEntropyWithLogits, CrossEntropy, Loss
 
 
 class Evaluation(NamedTuple):

@@ -9,17 +9,17 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastnn._jit import check_threading_layer
-from fastnn.checks import as_count
-from fastnn.early_stopping import BestEpoch
-from fastnn.epochs import AnyTrainer, EpochResult, epochs_of
-from fastnn.held import Held, hold_rows
+from fastnn.compiler.jit import check_threading_layer
+from fastnn.edge.checks import as_count
 from fastnn.kernels.dropout import SEEDS
-from fastnn.losses import CrossEntropy
-from fastnn.optimizers import Optimizer
-from fastnn.progress import epoch_bar
+from fastnn.learning.early_stopping import BestEpoch
+from fastnn.learning.epochs import AnyTrainer, EpochResult, epochs_of
+from fastnn.learning.held import Held, hold_rows
+from fastnn.learning.losses import CrossEntropy
+from fastnn.learning.optimizers import Optimizer
+from fastnn.learning.progress import epoch_bar
+from fastnn.learning.trainer import Trainable
 from fastnn.tape.dropout import DROPOUT
-from fastnn.trainer import Trainable
 
 
 class Fittable(Trainable, Protocol):

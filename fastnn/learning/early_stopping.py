@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.checks import as_choice, as_count
+from fastnn.edge.checks import as_choice, as_count
 
 METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 

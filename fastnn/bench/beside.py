@@ -14,9 +14,9 @@ from fastnn.bench.case import Case
 from fastnn.bench.measuring import Budget, Measurement, seconds_of
 from fastnn.bench.peers.process import PeerFailed, Process
 from fastnn.bench.peers.registry import PEERS
-from fastnn.bench.peers.turns import in_turn, ratio, settling
 from fastnn.bench.rows import Row, describe, times, under
-from fastnn.machine import Ceilings, thread_limit
+from fastnn.bench.turns import in_turn, ratio, settling
+from fastnn.simd.machine import Ceilings, thread_limit
 
 # First losses agree to this, relative: they differ by rounding alone.
 AGREEMENT = {"float32": 1e-4, "float64": 1e-10}

@@ -12,16 +12,17 @@ import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastnn import tape, training
-from fastnn._jit import DEBUG, DISABLED
-from fastnn.checks import aligned_zeros, as_count, require_memory
-from fastnn.evaluation import Evaluation
-from fastnn.held import Checks, Epoch, EpochTrainer, Held
+from fastnn import tape
+from fastnn.compiler.jit import DEBUG, DISABLED
+from fastnn.edge.checks import aligned_zeros, as_count, require_memory
 from fastnn.kernels.dropout import SEEDS
 from fastnn.layers import Operation
-from fastnn.losses import CrossEntropy, Loss, Perceptron
+from fastnn.learning import training
+from fastnn.learning.evaluation import Evaluation
+from fastnn.learning.held import Checks, Epoch, EpochTrainer, Held
+from fastnn.learning.losses import CrossEntropy, Loss, Perceptron
+from fastnn.learning.optimizers import Optimizer, as_optimizer
 from fastnn.lowering import ParameterLayout, Plan, take_rates
-from fastnn.optimizers import Optimizer, as_optimizer
 from fastnn.tape.columns import OUTPUT_AT
 
 

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from fastnn.checks import as_choice
-from fastnn.io import read
+from fastnn.edge.checks import as_choice
 from fastnn.kernels.activation import NAMES
 from fastnn.layers import Dense, layer_of
-from fastnn.losses import Loss, loss_of
-from fastnn.network import Network
+from fastnn.learning.losses import Loss, loss_of
+from fastnn.networks.io import read
+from fastnn.networks.network import Network
 
 
 def _of_description(description: dict[str, Any]) -> Network:

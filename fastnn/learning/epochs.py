@@ -11,11 +11,11 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastnn._jit import compile_clock
-from fastnn.checks import require_memory
-from fastnn.evaluation import Evaluation
-from fastnn.held import Epoch, Held
-from fastnn.trainer import NonFiniteLoss, Trainable
+from fastnn.compiler.jit import compile_clock
+from fastnn.edge.checks import require_memory
+from fastnn.learning.evaluation import Evaluation
+from fastnn.learning.held import Epoch, Held
+from fastnn.learning.trainer import NonFiniteLoss, Trainable
 
 
 class AnyTrainer(Protocol):

@@ -8,20 +8,7 @@ numbers of operations on tapes, the formats of others, the checks.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:  # what the rows name, for type checkers
-    from fastnn.layers.concatenate import Concatenate as Concatenate
-    from fastnn.layers.dense import Activation as Activation
-    from fastnn.layers.dense import Dense as Dense
-    from fastnn.layers.dropout import Dropout as Dropout
-    from fastnn.layers.norm import LayerNorm as LayerNorm
-    from fastnn.layers.norm import RMSNorm as RMSNorm
-    from fastnn.layers.pooling import AvgPool2d as AvgPool2d
-    from fastnn.layers.pooling import Flatten as Flatten
-    from fastnn.layers.pooling import MaxPool2d as MaxPool2d
-    from fastnn.layers.residual import Residual as Residual
-    from fastnn.layers.shared import Shared as Shared
+from typing import NamedTuple
 
 
 class Row(NamedTuple):

@@ -13,13 +13,14 @@ import click
 import numpy as np
 from rich.table import Table
 
-from fastnn import cost, machine
+from fastnn import cost
 from fastnn.bench.calibration import kept
 from fastnn.bench.calibration.command import measured
 from fastnn.bench.calibration.networks import MOST_BATCH, MOST_PARAMETERS
 from fastnn.bench.command import DEFAULT_BATCH, hand_out, result_files, thread_counts
 from fastnn.bench.ladder import Rung, parse
 from fastnn.bench.table import console, si
+from fastnn.simd import machine
 from fastnn.simd.host import UNIT
 from fastnn.study.machine_model import MachineModel, Prediction
 from fastnn.study.work import Call

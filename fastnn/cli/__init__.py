@@ -138,13 +138,13 @@ def predict(
             "--sizes are networks of your own; MODELS, --rows, --hardware and --devices are for published ones"
         )
     if sizes:
-        from fastnn.bench.prediction import run_predict_sizes
+        from fastnn.bench.calibration.prediction import run_predict_sizes
 
         run_predict_sizes(sizes, batches, threads, dtype, machine_file, json_file)
         return
     if batches or threads or dtype or machine_file:
         raise click.UsageError("--batch, --threads, --dtype and --machine are for --sizes")
-    from fastnn.bench.predict import run_predict
+    from fastnn.bench.calibration.predict import run_predict
 
     run_predict(models, rows, hardware, devices, utilisation, json_file)
 

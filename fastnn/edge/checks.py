@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastnn.arrays import as_numpy
+from fastnn.edge.arrays import as_numpy
 
 Array = NDArray[Any]
 

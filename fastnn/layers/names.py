@@ -1,0 +1,13 @@
+"""The layers that the table of operations names (fastnn.tape.table), for `from fastnn import` and for type checkers."""
+
+from fastnn.layers.concatenate import Concatenate as Concatenate
+from fastnn.layers.dense import Activation as Activation
+from fastnn.layers.dense import Dense as Dense
+from fastnn.layers.dropout import Dropout as Dropout
+from fastnn.layers.norm import LayerNorm as LayerNorm
+from fastnn.layers.norm import RMSNorm as RMSNorm
+from fastnn.layers.pooling import AvgPool2d as AvgPool2d
+from fastnn.layers.pooling import Flatten as Flatten
+from fastnn.layers.pooling import MaxPool2d as MaxPool2d
+from fastnn.layers.residual import Residual as Residual
+from fastnn.layers.shared import Shared as Shared

@@ -1,0 +1,1 @@
+"""Networks: from layers to what trains and predicts, as a table for people, and in files."""
