@@ -12,11 +12,21 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 
 
-def run_python(source: str, **environment: str) -> Any:
+def uncovered() -> dict[str, str]:
+    """The environment for a process that compiles much, in which coverage would take half of the time: what it runs
+    in Python other tests run."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_PROCESS")}
+
+
+def run_python(source: str, covered: bool = True, **environment: str) -> Any:
     """What the code prints, read as JSON. It finds the fastnn under test, its compiled kernels, and no warning."""
     finished = subprocess.run(
         [sys.executable, "-W", "error", "-c", source],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), **environment},
+        env={
+            **(os.environ if covered else uncovered()),
+            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+            **environment,
+        },
         cwd=ROOT / "tests",
         capture_output=True,
         text=True,

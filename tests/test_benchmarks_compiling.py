@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import needs
 import pytest
 from click.testing import CliRunner
-from processes import ROOT
+from processes import ROOT, uncovered
+
+
+@pytest.fixture(autouse=True)
+def _uncovered(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ.keys() - uncovered().keys():
+        monkeypatch.delenv(name)
 
 
 @needs.compiled_kernels

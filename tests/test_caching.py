@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import needs
 import pytest
-from processes import run_python
+from processes import run_python, uncovered
 
 import fastnn
 from fastnn.kernels.activation import silu
@@ -136,7 +135,7 @@ class Installed:
         own = {"PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"}
         caches = {"FASTNN_CACHE_DIR": str(self.folder / "kernels"), "NUMBA_CACHE_DIR": str(self.folder / "own")}
         return subprocess.run(
-            [sys.executable, "simulation.py", what], env={**os.environ, **own, **caches, **more}, cwd=self.folder,
+            [sys.executable, "simulation.py", what], env={**uncovered(), **own, **caches, **more}, cwd=self.folder,
             capture_output=True, text=True, timeout=300,
         )  # fmt: skip
 
@@ -176,7 +175,7 @@ def test_a_users_kept_function_calls_the_late_kernels_of_today(tmp_path: Path) -
     end = "weight_sum, scale)  # fmt: skip\n    return "
     installed.edit("kernels/loss.py", f"{end}total", f"{end}3 * total")
     assert float(installed.run("learn").stdout.split()[0]) == pytest.approx(3 * loss)
-    installed.edit("training.py", "def train_step(tape, params, grads, ", "def train_step(tape, grads, params, ")
+    installed.edit("learning/training.py", "def train_step(tape, params, grads, ", "def train_step(tape, grads, params, ")
     after = installed.run("learn")
     assert after.returncode == 1
     assert "fastnn.learning.training.train_step of 8 arguments" in after.stderr

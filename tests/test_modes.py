@@ -105,7 +105,8 @@ def in_debug_mode() -> None:
 @needs.compiled_kernels
 def test_debug_mode_trains_the_same_and_catches_what_lies_outside() -> None:
     # Unoptimised, which halves the time to compile.
-    report = run_python("import test_modes; test_modes.in_debug_mode()", FASTNN_DEBUG="1", NUMBA_OPT="0")
+    source = "import test_modes; test_modes.in_debug_mode()"
+    report = run_python(source, covered=False, FASTNN_DEBUG="1", NUMBA_OPT="0")
     assert all(report["caught"].values()), report["caught"]
     assert report["inside"]
     assert_same_training(report["training"], 1e-12)
