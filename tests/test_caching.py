@@ -93,8 +93,7 @@ SIMULATION = """
 import numba
 import numpy as np
 import fastnn
-from fastnn import tape
-from fastnn.learning import training
+from fastnn import tape, training
 from fastnn.kernels.activation import silu
 
 @numba.njit(cache=True)
