@@ -12,6 +12,7 @@ import pytest
 from processes import run_python, uncovered
 
 import fastnn
+from fastnn.compiler import jit
 from fastnn.kernels.activation import silu
 
 # A parallel kernel, and a kernel that calls it; each is run in a process of its own.
@@ -93,6 +94,7 @@ SIMULATION = """
 import numba
 import numpy as np
 import fastnn
+from fastnn.compiler import jit
 from fastnn import tape, training
 from fastnn.kernels.activation import silu
 
@@ -123,7 +125,10 @@ if __name__ == "__main__":
 
 
 class Installed:
-    """A copy of fastnn beside a user's module, as after an installation, that can be edited as by an upgrade."""
+    """A copy of fastnn beside a user's module, as after an installation, that can be edited as by an upgrade.
+
+    Its kernels lie with those of the tests, since the names of files say what a kernel is made of, wherever it stands.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -132,7 +137,8 @@ class Installed:
 
     def run(self, what: str, **more: str) -> subprocess.CompletedProcess[str]:
         own = {"PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"}
-        caches = {"FASTNN_CACHE_DIR": str(self.folder / "kernels"), "NUMBA_CACHE_DIR": str(self.folder / "own")}
+        kernels = jit.CACHE_DIRECTORY or str(self.folder / "kernels")
+        caches = {"FASTNN_CACHE_DIR": kernels, "NUMBA_CACHE_DIR": str(self.folder / "own")}
         return subprocess.run(
             [sys.executable, "simulation.py", what], env={**uncovered(), **own, **caches, **more}, cwd=self.folder,
             capture_output=True, text=True, timeout=300,
@@ -174,7 +180,9 @@ def test_a_users_kept_function_calls_the_late_kernels_of_today(tmp_path: Path) -
     end = "weight_sum, scale)  # fmt: skip\n    return "
     installed.edit("kernels/loss.py", f"{end}total", f"{end}3 * total")
     assert float(installed.run("learn").stdout.split()[0]) == pytest.approx(3 * loss)
-    installed.edit("learning/training.py", "def train_step(tape, params, grads, ", "def train_step(tape, grads, params, ")
+    installed.edit(
+        "learning/training.py", "def train_step(tape, params, grads, ", "def train_step(tape, grads, params, "
+    )
     after = installed.run("learn")
     assert after.returncode == 1
     assert "fastnn.learning.training.train_step of 8 arguments" in after.stderr
