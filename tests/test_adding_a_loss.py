@@ -198,6 +198,32 @@ def test_targets_of_another_dtype_are_not_taken() -> None:
     assert np.isnan(fastnn.tape.loss(net.plan(2).tape, losses, gradient, prediction, np.zeros((2, 3), "f8")))
 
 
+@kernel(late=True)
+def told(losses, gradient, prediction, target, settings, scale):  # type: ignore[no-untyped-def]
+    """The sum of all settings."""
+    for r in range(prediction.shape[0]):
+        losses[r] = settings.sum()
+        gradient[r] = 0
+
+
+@dataclass(frozen=True)
+class Told(LossOfRows):
+    name: ClassVar[str] = "told"
+    kind: ClassVar[int] = register_loss_kernel(told)
+
+
+@dataclass(frozen=True)
+class ToldTwo(Told):
+    one: float = 3.0
+    two: float = 4.0
+
+
+def test_behind_the_settings_are_zeros() -> None:
+    """Also of a loss that has none."""
+    x, y = np.zeros((2, 4)), np.zeros((2, 3))
+    assert [Network(4, [Dense(3)], loss=loss, seed=0).loss(x, y) for loss in (Told(), ToldTwo())] == [0, 7]
+
+
 def test_what_is_no_loss_is_not_registered() -> None:
     class Plain(Squares):
         """No dataclass."""

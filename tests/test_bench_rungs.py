@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from fastnn.bench.measuring import Budget
 from fastnn.bench.residual import NotChecked, is_bounded
 from fastnn.bench.rows import rows_of
 from fastnn.bench.run import Report, Settings, run
-from fastnn.cost import multilayer_perceptron
+from fastnn.cost import Cost, multilayer_perceptron
 from fastnn.data import Dataset
 from fastnn.report import parts
 from fastnn.report.formulas import formulas
@@ -232,6 +233,29 @@ def test_other_losses_are_checked_too(loss: str) -> None:
 
     of = Rung("rows", partial(Network, (POSITIONS, FEATURES), LAYERS, loss=loss), rows)
     assert 0 < Case(of, 32, 1, "float32", "sgd").check().worst < 0.5
+
+
+@dataclass(frozen=True)
+class OfTheUsersOwn(fastnn.losses.LossOfRows):
+    """Which is not run: it has no kernel here."""
+
+    name = "of the user's own"
+    kind = fastnn.losses.MSE.kind
+
+    def cost(self, rows: int, outputs: int, itemsize: int) -> Cost:
+        return Cost()
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [(OfTheUsersOwn(), "the loss of the user's own"), (fastnn.MSE(ignore_missing=True), "ignore_mi")],
+)
+def test_a_loss_that_the_reference_has_not_is_not_checked(loss: Any, message: str) -> None:
+    x = np.zeros((4, POSITIONS, FEATURES), np.float32)
+    of = Rung("rows", partial(Network, (POSITIONS, FEATURES), LAYERS, loss=loss),
+              lambda: Dataset(x, x[..., :CLASSES], "rows", "rows"))  # fmt: skip  # type: ignore[arg-type]
+    with pytest.raises(NotChecked, match=message):
+        Case(of, 4, 1, "float32", "sgd").check()
 
 
 SPOILT: dict[str, Callable[[Any], None]] = {

@@ -95,6 +95,8 @@ def _answer(network: Network, parameters: Arrays, x: Array, y: NDArray[Any]) -> 
     loss, options = network.loss_function, asdict(network.loss_function)
     if options.pop("ignore_missing", False):
         raise NotChecked("a loss with ignore_missing, which the reference does not have")
+    if loss.name not in reference.network.LOSSES:
+        raise NotChecked(f"the loss {loss.name}, which the reference does not have")
     if options.get("class_weight") is not None:
         options["class_weight"] = np.array(options["class_weight"])
     labels = np.issubdtype(y.dtype, np.integer)

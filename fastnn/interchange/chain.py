@@ -33,10 +33,13 @@ def kinds_by_name(format: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Told:
-    """A layer as a format is told it: the shape of its rows here, and how axes stand there before it."""
+    """A layer as a format is told it: the shape of its rows here, and how axes stand there before it.
+
+    layer: of a class that the format has a word for, with what it says beside the protocol (see Layer).
+    """
 
     index: int
-    layer: Layer
+    layer: Any
     shape: Shape
     axes: Axes
 

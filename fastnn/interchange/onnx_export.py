@@ -106,7 +106,7 @@ class _Graph:
 
     def layer(self, network: Network, one: Told) -> None:
         layer, views = one.layer, one.named(network.named_parameters)
-        for form in layer.onnx_forms(one.shape):  # type: ignore[attr-defined]
+        for form in layer.onnx_forms(one.shape):
             if layer.axes != ANY:
                 self.arrange(layer.axes == IMAGES)
             constants = [self.constant(f"{one.index}.{name}", views[name]) for name in form.parameters]

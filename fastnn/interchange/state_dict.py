@@ -112,7 +112,7 @@ def from_state_dict(
 
 def _modules_of(one: Told) -> int:
     """How many modules of a torch.nn.Sequential a layer is: its own, and its activation, where it has them."""
-    own = one.layer.torch_form(one.shape) is not None  # type: ignore[attr-defined]
+    own = one.layer.torch_form(one.shape) is not None
     return own + (not own or one.layer.activation != "identity")
 
 

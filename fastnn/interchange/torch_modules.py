@@ -156,7 +156,7 @@ def to_torch(network: Network) -> Any:
 def _written(one: Told, torch: Any, dtype: Any) -> list[Any]:
     """Its own module, and its activation, where it has them."""
     nn, layer = torch.nn, one.layer
-    form = layer.torch_form(one.shape)  # type: ignore[attr-defined]
+    form = layer.torch_form(one.shape)
     found = []
     if form is not None:
         kind = getattr(nn, form.name)

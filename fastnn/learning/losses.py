@@ -205,7 +205,8 @@ class LossOfRows(Loss):
 
     @property
     def constants(self) -> Sequence[float] | None:
-        return [float(getattr(self, field.name)) for field in fields(self) if field.name != "reduction"]
+        numbers = [float(getattr(self, field.name)) for field in fields(self) if field.name != "reduction"]
+        return numbers or [0.0]  # a row of zeros, and not what lies behind
 
     def cost(self, rows: int, outputs: int, itemsize: int) -> Cost:
         raise NotImplementedError(f"{type(self).__name__} does not say what it costs; expected a method cost")
