@@ -191,7 +191,8 @@ def _update_block(r0, r1, j0, j1, params, state, at, x, dz, scratch, batch, inpu
             )
         return
     waiting = _waiting(batch, outputs)
-    chunk, panel = vector(scratch, 0, waiting), vector(scratch, waiting, scratch.size - waiting)
+    chunk = vector(scratch, 0, waiting)
+    panel = vector(scratch, waiting, chunk_scratch(batch, outputs, dz.itemsize) - waiting)
     rows, columns = chunk_shape(batch, outputs, j1 - j0)
     for r in range(r0, r1, rows):
         for j in range(j0, j1, columns):
@@ -210,9 +211,11 @@ def _update_block(r0, r1, j0, j1, params, state, at, x, dz, scratch, batch, inpu
 def _keep_block(r0, r1, j0, j1, dw, x, dz, scratch, batch, inputs, outputs):
     """Rows r0..r1 and columns j0..j1 of the weight's gradient, as many columns at a time as there is scratch for."""
     _, most = _chunk_of(batch)
+    most = min(most, outputs)
+    panel = vector(scratch, 0 * r0, panel_of(TN, r1 - r0, most, batch, dz.itemsize))
     for j in range(j0, j1, most):
-        rectangle(TN, r0, r1, j, min(j + most, j1), dw, outputs, x, inputs, dz, outputs, dw[:0], scratch, r1 - r0,
-                  min(most, outputs), batch)  # fmt: skip
+        rectangle(TN, r0, r1, j, min(j + most, j1), dw, outputs, x, inputs, dz, outputs, dw[:0], panel, r1 - r0, most,
+                  batch)  # fmt: skip
 
 
 @kernel(inlined=True)
