@@ -38,8 +38,8 @@ def _grow(y: Any, y_at: int, ldy: int, x: Any, x_at: int, ldx: int, w: Any, w_at
 
 
 def _grow_rows(emitter: VectorBuilder, y: Any, ldy: Any, x: Any, ldx: Any, w: Any, ldw: Any, rows: int, terms: int,
-               n: Any) -> None:  # fmt: skip
-    """y[:rows, :n] += x[:rows, :terms] @ w[:terms, :n], with literal rows and terms."""
+               n: Any, vectors: int) -> None:  # fmt: skip
+    """y[:rows, :n] += x[:rows, :terms] @ w[:terms, :n], with literal rows and terms, so many vectors at a time."""
     builder = emitter.builder
 
     def apart(pointer: Any, stride: Any, count: int) -> list[Any]:
@@ -64,11 +64,12 @@ def _grow_rows(emitter: VectorBuilder, y: Any, ldy: Any, x: Any, ldx: Any, w: An
                 emitter.store(value, emitter.at(row, place), mask)
 
     whole, rest = whole_and_rest(emitter, n)
-    abreast = builder.and_(n, I64(-ABREAST * emitter.lanes))
-    with for_range_slice(builder, I64(0), abreast, I64(ABREAST * emitter.lanes), intp=I64) as (at, _):
-        part(at, None, ABREAST)
-    with for_range_slice(builder, abreast, whole, I64(emitter.lanes), intp=I64) as (at, _):
-        part(at, None)
+    done: Any = I64(0)
+    for count in dict.fromkeys((vectors, 1)):
+        end = builder.and_(n, I64(-count * emitter.lanes))
+        with for_range_slice(builder, done, end, I64(count * emitter.lanes), intp=I64) as (at, _):
+            part(at, None, count)
+        done = end
     with builder.if_then(builder.icmp_signed("!=", rest, I64(0))):
         part(whole, emitter.mask(rest))
 
@@ -87,19 +88,18 @@ def _build_grow(
     builder: Any, itemsize: int, y: Any, ldy: Any, x: Any, ldx: Any, w: Any, ldw: Any, rows: Any, k: Any, n: Any
 ) -> None:
     emitter = VectorBuilder(builder, itemsize)
-
-    def pass_by(rows: Any, heights: tuple[int, ...]) -> None:
-        for p, terms in _in_steps(builder, k, (TOGETHER, 1)):
-            x_terms, w_terms = emitter.at(x, p), emitter.at(w, builder.mul(p, ldw))
-            for i, height in _in_steps(builder, rows, heights):
-                y_rows, x_rows = emitter.at(y, builder.mul(i, ldy)), emitter.at(x_terms, builder.mul(i, ldx))
-                _grow_rows(emitter, y_rows, ldy, x_rows, ldx, w_terms, ldw, height, terms, n)
-
     with builder.if_else(builder.icmp_signed("==", rows, I64(1))) as (alone, several):
-        with alone:  # 7 % faster at 1x128x784 than by loops over rows
-            pass_by(I64(1), (1,))
+        # One row by itself, a vector at a time: 1x128x784 on Zen 5 2.57 us so, 2.68 by loops over rows and two vectors.
+        with alone:
+            for p, terms in _in_steps(builder, k, (TOGETHER, 1)):
+                w_terms = emitter.at(w, builder.mul(p, ldw))
+                _grow_rows(emitter, y, ldy, emitter.at(x, p), ldx, w_terms, ldw, 1, terms, n, 1)
         with several:
-            pass_by(rows, HEIGHTS)
+            for p, terms in _in_steps(builder, k, (TOGETHER, 1)):
+                x_terms, w_terms = emitter.at(x, p), emitter.at(w, builder.mul(p, ldw))
+                for i, height in _in_steps(builder, rows, HEIGHTS):
+                    y_rows, x_rows = emitter.at(y, builder.mul(i, ldy)), emitter.at(x_terms, builder.mul(i, ldx))
+                    _grow_rows(emitter, y_rows, ldy, x_rows, ldx, w_terms, ldw, height, terms, n, ABREAST)
 
 
 linkage.define("grow", "pipipiiii", _build_grow)
