@@ -106,6 +106,8 @@ class Network:
         if initialize:
             self.initialize(seed)
         self._local = threading.local()
+        row = self.dtype.itemsize * sum(operation.outputs for operation in self.operations)
+        self._inference_rows = max(1, min(INFERENCE_ROWS, INFERENCE_BYTES // row))
         self._settings = self._lower(1, gradients=False).tape
 
     def initialize(self, seed: int | np.random.Generator | None = None) -> None:
@@ -266,11 +268,6 @@ class Network:
             plan = self.plan(rows, gradients)
             kept[gradients] = plan, plan.workspace()
         return kept[gradients]
-
-    @property
-    def _inference_rows(self) -> int:
-        row = self.dtype.itemsize * sum(operation.outputs for operation in self.operations)
-        return max(1, min(INFERENCE_ROWS, INFERENCE_BYTES // row))
 
     def __call__(self, x: ArrayLike) -> NDArray[Any]:
         """The network's output (N, *output_shape) for x (N, *input_shape): logits where the loss is a cross-entropy."""
