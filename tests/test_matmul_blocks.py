@@ -157,16 +157,18 @@ def test_scratch_of_a_whole_is_never_less_than_that_of_a_part(itemsize: int) -> 
         (1, width, 2 * width, *around(X_COLUMNS, 1), 1000),
         (0, 1, *around(X_TERMS, 1), TERMS // 2, TERMS - 1, TERMS, TERMS + 1, 5 * TERMS),
     )
-    sizes = [[[block_size(m, n, k, itemsize) for k in sides[2]] for n in sides[1]] for m in map(int, sorted(sides[0]))]
+    rows, columns, terms = (sorted(map(int, side)) for side in sides)
+    sizes = [[[block_size(m, n, k, itemsize) for k in terms] for n in columns] for m in rows]
     for axis in range(3):
         assert (np.diff(sizes, axis=axis) >= 0).all(), "m n k"[2 * axis]
 
 
 def in_four_threads() -> None:
     """Every form with 2, 3 and 4 threads, by blocks, against three loops; prints the most threads as JSON."""
+    rows, columns = max(4 * ROWS, 60), max(3 * COLUMNS, 200)  # where the family packs no rows, ROWS and COLUMNS are few
     for threads, form, dtype in product((2, 3, 4), FORMS, DTYPES):
         numba.set_num_threads(threads)
-        for m, n, k in ((2 * height_of(dtype) + COLUMNS, COLUMNS, TERMS + 5), (4 * ROWS, 3 * COLUMNS, 37)):
+        for m, n, k in ((2 * height_of(dtype) + columns, columns // 3, TERMS + 5), (rows, columns, 37)):
             assert m * n * k > PARALLEL_MACS
             assert_product(form, m, n, k, dtype, padding=1, begin=form != "NT")
     print(json.dumps(threads))
