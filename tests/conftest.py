@@ -54,9 +54,9 @@ def quick_turns() -> Iterator[None]:
 @pytest.fixture(params=("fused", "tiled"))
 def path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Each path on the device, whatever the sizes would choose; and parts of the gradient for a few rows each."""
-    from fastnn.cuda import run
+    from fastnn.cuda import memory, tiled_run
 
     if request.param == "tiled":
-        monkeypatch.setattr(run, "room_for", lambda *_: None)
-        monkeypatch.setattr(run, "PART_ROWS", 3)
+        monkeypatch.setattr(memory, "room_for", lambda *_: None)
+        monkeypatch.setattr(tiled_run, "PART_ROWS", 3)
     return str(request.param)

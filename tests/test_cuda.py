@@ -20,7 +20,7 @@ from fastnn.bench import rows as bench_rows
 from fastnn.bench.case import Case
 from fastnn.bench.ladder import parse
 from fastnn.bench.measuring import Budget
-from fastnn.cuda import ceilings, room, run
+from fastnn.cuda import ceilings, fused_run, memory, operations, room, run, support
 from fastnn.cuda.geometry import GEOMETRY, GPU
 from fastnn.cuda.target import SIMULATED
 from fastnn.kernels.activation import NAMES
@@ -40,6 +40,10 @@ pytestmark = [
 
 def test_the_paths_are_what_they_are_called(path: str) -> None:
     assert mlp(3, 4, 2, device="cuda").trainer(batch=ROWS).path == path
+
+
+def test_what_is_not_refused_has_kernels() -> None:
+    assert set(support.KINDS) == set(operations.OPERATIONS)
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
@@ -191,7 +195,7 @@ def test_rows_on_the_device_are_for_its_trainers_alone() -> None:
 
 
 def test_more_rows_than_the_blocks_take_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "BLOCKS_EACH", 1)
+    monkeypatch.setattr(fused_run, "BLOCKS_EACH", 1)
     host, device = pair(2, 3, 2, dtype="float64")
     rows = 3 * GEOMETRY.fused_rows[0] * run.description()["multiprocessors"] + 1
     x, y = data(2, 2, "cross_entropy", rows=rows)
@@ -211,13 +215,12 @@ def test_a_network_may_begin_with_an_activation(path: str) -> None:
 @pytest.mark.parametrize("tile", [0, 1])
 def test_tiles_of_both_sizes_give_the_same_numbers(tile: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Large ones where there are enough of them for every multiprocessor, else small ones."""
-    monkeypatch.setattr(run, "room_for", lambda *_: None)
+    monkeypatch.setattr(memory, "room_for", lambda *_: None)
     monkeypatch.setattr(run, "description", lambda: {"multiprocessors": 1 if tile == 0 else 1000})
     host, device = pair(9, 11, 3, dtype="float64")
     x, y = data(9, 3, "cross_entropy", rows=10)
     trainer = device.trainer(SGD(0.1), 10)
-    kernels = trainer._run._kernels(True)
-    assert trainer._run._products(kernels, 10, 11) is kernels.products[tile]
+    assert trainer._run.products(10, 11) is trainer._run.kernels.products[tile]
     assert_close(trainer.forward(x), host(x))
     trainer.gradient(x, y)
     assert_close(trainer.grads, host.gradient(x, y))
@@ -247,10 +250,10 @@ def test_parts_of_a_gradient_stay_within_the_cache(monkeypatch: pytest.MonkeyPat
     """Beside as many as it takes to use each multiprocessor."""
     parts = []
     for limit in (0, 2**30):
-        monkeypatch.setattr(run, "PARTS_BYTES", limit)
+        monkeypatch.setattr(fused_run, "PARTS_BYTES", limit)
         trainer = mlp(3, 4, 2, device="cuda").trainer(batch=1000)
         parts.append(trainer._run._blocks)
-    least = run.BLOCKS_EACH * run.description()["multiprocessors"]
+    least = fused_run.BLOCKS_EACH * run.description()["multiprocessors"]
     rows = trainer._run._room.rows
     assert parts == [least, least * GEOMETRY.fused_rows[0] // rows]
 

@@ -12,7 +12,7 @@ from device_cases import ROWS, data
 from fastnn import SGD, Dense, Network, mlp
 from fastnn.bench.case import Case
 from fastnn.bench.ladder import parse
-from fastnn.cuda import mma, run
+from fastnn.cuda import mma, tiled_run
 from fastnn.cuda.geometry import GEOMETRY, Tile
 from fastnn.cuda.target import SIMULATED
 from fastnn.learning.precision import ROUNDOFF, rounded
@@ -86,8 +86,8 @@ def test_networks_multiply_rounded_numbers(precision: str, sizes: tuple[int, ...
 @simulated
 def test_warps_and_fragments_lie_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
     wide = replace(GEOMETRY, tiles=(Tile(4, 4, (4, 4), 2, (2, 2), (2, 2)),) * 2, words=4)
-    monkeypatch.setattr(run, "G", wide)
-    monkeypatch.setattr(run, "_tiled_kernels", run._tiled_kernels.__wrapped__)
+    monkeypatch.setattr(tiled_run, "G", wide)
+    monkeypatch.setattr(tiled_run, "_kernels", tiled_run._kernels.__wrapped__)
     host = Network(9, [Dense(35)], loss="mse", seed=0)
     rng = np.random.default_rng(1)
     host.parameters = rng.integers(-3, 4, host.parameters.shape)

@@ -8,14 +8,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.cuda import ledger
+from fastnn.cuda.fused_run import FusedRun
 from fastnn.cuda.mma import require_tensor_cores
-from fastnn.cuda.run import Data, Run, doubles_of, run_for
+from fastnn.cuda.room import room_for
+from fastnn.cuda.run import Data, Run, doubles_of, multiprocessors
 from fastnn.cuda.target import cuda, require_device
+from fastnn.cuda.tiled_run import TiledRun
 from fastnn.learning.trainer import Trainable
 from fastnn.learning.training import CONTROL_SIZE
 
 # Rows that a forward pass takes at once: enough to fill a large device.
 INFERENCE_ROWS = 16_384
+
+
+def run_for(network: Trainable, params: Any, capacity: int, doubles: NDArray[np.float64]) -> Run:
+    """The launches of a network for batches of up to `capacity` rows: fused where every layer is narrow and a block's
+    rows fit its shared memory, else tiled, which also has the tensor cores."""
+    room = None if network.precision else room_for(network, capacity, multiprocessors())
+    if room is None:
+        return TiledRun(network, params, capacity, doubles)
+    return FusedRun(network, params, capacity, doubles, room)
 
 
 class Memory:

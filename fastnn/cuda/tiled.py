@@ -40,7 +40,7 @@ class Products:
 
 @dataclass(frozen=True, slots=True)
 class Kernels:
-    """What the launches of fastnn.cuda.run name; products: by large tiles and by small ones."""
+    """What the launches of fastnn.cuda.tiled_run name; products: by large tiles and by small ones."""
 
     gather: Any
     elementwise: Any

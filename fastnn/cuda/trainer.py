@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from fastnn.cuda import ledger
 from fastnn.cuda.graph import Replay
 from fastnn.cuda.loss import COUNTED, DIVISOR, HITS, LOSS
-from fastnn.cuda.memory import Memory, upload
+from fastnn.cuda.memory import Memory, run_for, upload
 from fastnn.cuda.optimizer import NEXT_STEP, STOPPED
-from fastnn.cuda.run import Data, doubles_of, run_for
+from fastnn.cuda.run import Data, doubles_of
 from fastnn.cuda.target import cuda, is_on_device
 from fastnn.edge.checks import as_count
 from fastnn.learning.held import Epoch, EpochTrainer, Held, as_asked
@@ -56,7 +56,7 @@ class CudaTrainer(EpochTrainer):
 
     @property
     def path(self) -> str:
-        """The path that was chosen, fused or tiled; see fastnn.cuda.run."""
+        """The path that was chosen, fused or tiled; see fastnn.cuda.memory."""
         return self._run.path
 
     @property
