@@ -159,7 +159,7 @@ def test_a_toml_file_that_says_anything_else_is_refused(text: str, told: str, tm
         (["spam", "--threads", "4096"], "--threads is 4096; this machine has"),
         (["spam", "--resume"], "--resume needs to know from where"),
         (["spam", "--resume", "--overwrite", "--checkpoint", "c"], "choose one"),
-        (["spam", "--header"], "header and delimiter are for csv files"),
+        (["spam", "--header"], "header is for csv files"),
         (["spam", "--checkpoint-seconds", "nan"], "nan is no number of seconds"),
     ],
 )

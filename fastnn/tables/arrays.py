@@ -22,6 +22,10 @@ TARGET = "y"
 class Arrays:
     """A Source of x (N, F), whose columns are x0, x1, ..., and y (N,), where there is one."""
 
+    told = ""
+    null_told: tuple[str, ...] | None = None
+    kept: Any = None
+
     def __init__(self, title: str, x: NDArray[Any], y: NDArray[Any] | None) -> None:
         self.title = title
         self.rows = len(x)
@@ -38,6 +42,12 @@ class Arrays:
 
     def is_text(self, column: str) -> bool:
         return self._column(column).dtype.kind == "U"
+
+    def nothing(self, column: str) -> frozenset[str]:
+        return frozenset({""})
+
+    def doubt(self, column: str) -> str | None:
+        return None
 
     def batches(self, columns: Sequence[str], as_text: Sequence[str]) -> Iterator[list[Values]]:
         arrays = [(self._column(name), name in as_text) for name in columns]
@@ -56,7 +66,7 @@ def of_dataset(dataset: Dataset) -> Arrays:
     return Arrays(dataset.name, dataset.x, dataset.y)
 
 
-def of_npz(path: Path) -> Arrays:
+def of_npz(path: Path, title: str) -> Arrays:
     """x (N, ...), flattened to (N, F), and y (N,) or (N, 1). DataError where the file holds anything else."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -64,24 +74,24 @@ def of_npz(path: Path) -> Arrays:
         with np.load(path, allow_pickle=False) as file:
             names = {name.lower(): name for name in file.files}
             if "x" not in names:
-                raise DataError(f"{path} holds {listed(file.files) or 'nothing'}; expected x (N, inputs) and y (N,)")
+                raise DataError(f"{title} holds {listed(file.files) or 'nothing'}; expected x (N, inputs) and y (N,)")
             x, y = file[names["x"]], file[names["y"]] if "y" in names else None
     except DataError:
         raise
     except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: {error}") from error
-    return Arrays(str(path), *_checked(path, x, y))
+        raise DataError(f"{title}: {error}") from error
+    return Arrays(title, *_checked(title, x, y))
 
 
-def _checked(path: Path, x: NDArray[Any], y: NDArray[Any] | None) -> tuple[NDArray[Any], NDArray[Any] | None]:
+def _checked(title: str, x: NDArray[Any], y: NDArray[Any] | None) -> tuple[NDArray[Any], NDArray[Any] | None]:
     if x.ndim < 2 or x.size == 0:
-        raise DataError(f"{path}: x has shape {x.shape}; expected (N, inputs) with at least one row")
+        raise DataError(f"{title}: x has shape {x.shape}; expected (N, inputs) with at least one row")
     if x.dtype.kind not in "fiub":
-        raise DataError(f"{path}: x has dtype {x.dtype}; expected real numbers")
+        raise DataError(f"{title}: x has dtype {x.dtype}; expected real numbers")
     if y is None:
         return x.reshape(len(x), -1), None
     if y.ndim not in (1, 2) or y.shape not in ((len(x),), (len(x), 1)):
-        raise DataError(f"{path}: y has shape {y.shape}; expected ({len(x)},), one a row of x")
+        raise DataError(f"{title}: y has shape {y.shape}; expected ({len(x)},), one a row of x")
     if y.dtype.kind not in "fiubU":
-        raise DataError(f"{path}: y has dtype {y.dtype}; expected numbers or text")
+        raise DataError(f"{title}: y has dtype {y.dtype}; expected numbers or text")
     return x.reshape(len(x), -1), y.reshape(-1)

@@ -11,10 +11,15 @@ CLASSIFICATION, REGRESSION = TASKS = ("classification", "regression")
 
 @dataclass(frozen=True)
 class Column:
-    """An input column: a number, or, with categories, one of those names, as 0s and a 1 in that many inputs."""
+    """An input column: a number, or, with categories, one of those names, as 0s and a 1 in that many inputs.
+
+    origin: what is subtracted from a number, in float64, before it is rounded to the network's type: of times, places
+    and codes that lie far from 0 the differences are what counts, and float32 would lose them.
+    """
 
     name: str
     categories: tuple[str, ...] | None = None
+    origin: float = 0.0
 
     @property
     def width(self) -> int:
@@ -50,7 +55,7 @@ def _names(values: Any) -> tuple[str, ...] | None:
 
 def column_of(description: Mapping[str, Any]) -> Column:
     """The column that `describe` described."""
-    return Column(str(description["name"]), _names(description["categories"]))
+    return Column(str(description["name"]), _names(description["categories"]), float(description.get("origin", 0.0)))
 
 
 def target_of(description: Mapping[str, Any]) -> Target:

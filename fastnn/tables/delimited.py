@@ -1,66 +1,137 @@
-"""csv files, read by pyarrow a block at a time; what is wrong with one is found line by line."""
+"""csv files: what programs write is read by pyarrow a block at a time, what people write row by row; what is wrong with
+one is found line by line."""
 
 from __future__ import annotations
 
+import codecs
+import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from fastnn.tables.dialect import dialect_of, is_number, rows
+import numpy as np
+
+from fastnn.tables.dialect import Format, dialect_of, rows
 from fastnn.tables.errors import DataError, require_pyarrow
+from fastnn.tables.numbers import unit_of
 from fastnn.tables.source import Values
+from fastnn.tables.text import NOT_UTF8, text_of, wrong
 
 # Bytes parsed at a time. 1 GB in blocks of 1 MiB: 5.2 s and 190 MB beside the array, of 4 MiB: 5.2 s and 310 MB. Of
 # very long lines so many at least.
 BLOCK, LINES = 2**20, 64
+# Cells that are read at a time, row by row.
+CELLS = 2**17
+# A whole number that begins so is a code.
+CODE = re.compile(r"0\d+")
+TWO_CAPITALS = re.compile("[A-Z]{2}")
 
 
 class Delimited:
-    """A Source of the rows of a csv file. Empty lines are passed over."""
+    """A Source of the rows of a csv file. Empty lines are passed over, and blanks around a cell are no part of it."""
 
     target: str | None = None
+    kept: Any = None
 
-    def __init__(self, path: Path, header: bool | None, delimiter: str | None) -> None:
-        require_pyarrow(path.suffix)
+    def __init__(self, path: Path, told: Format, title: str | None = None) -> None:
+        require_pyarrow(path.suffix or "csv")
         self.path = path
-        self.title = str(path)
-        self.dialect = dialect_of(path, header, delimiter)
+        self.title = title or str(path)
+        self.dialect = dialect_of(text_of(path, told.encoding), told, self.title)
         self.columns = self.dialect.columns
-        self._at = {name: at for at, name in enumerate(self.columns)}
-        self.rows = _line_count(path) - self.dialect.header
+        self.null_told = told.null
+        self.told = self.dialect.told
+        self._at = dict(zip(self.columns, self.dialect.heading.places, strict=True))
+        self.rows = _line_count(path, self.dialect.text.encoding) - int(self.dialect.heading.named)
+
+    def _seen(self, column: str) -> list[str]:
+        """The first cells of a column that hold something."""
+        at = self._at[column]
+        cells = (row[at] for _, row in self.dialect.sample if at < len(row))
+        return [cell for cell in cells if cell not in self.dialect.null]
 
     def is_text(self, column: str) -> bool:
-        """What begins with a number holds numbers."""
-        at = self._at[column]
-        return at < len(self.dialect.first) and not is_number(self.dialect.first[at])
+        """What begins with a number holds numbers, unless they are codes, such as 007."""
+        seen, numbers = self._seen(column), self.dialect.numbers
+        return bool(seen) and (numbers.read(seen[0]) is None or any(CODE.fullmatch(cell) for cell in seen))
+
+    def nothing(self, column: str) -> frozenset[str]:
+        """NA is a name where all others are two capitals, as countries, continents and states are."""
+        seen = set(self._seen(column))
+        if self.null_told is None and len(seen) > 1 and all(TWO_CAPITALS.fullmatch(cell) for cell in seen):
+            return self.dialect.null - {"NA"}
+        return self.dialect.null
+
+    def doubt(self, column: str) -> str | None:
+        seen = self._seen(column)
+        if unit := unit_of(seen):
+            return (
+                f"{seen[0]!r} and the others look like numbers with a unit; say so (unit {unit!r}), or that they are "
+                "names (categorical)"
+            )
+        return None
 
     def batches(self, columns: Sequence[str], as_text: Sequence[str]) -> Iterator[list[Values]]:
-        import pyarrow
-
         done = 0
-        try:
-            for batch in self._stream(columns, as_text):
-                yield [_values(batch.column(name), name in as_text) for name in columns]
-                done += batch.num_rows
-        except pyarrow.ArrowInvalid as error:
-            raise self._fault(done, columns, as_text) or DataError(f"{self.title}: {error}") from error
-        finally:
-            pyarrow.default_memory_pool().release_unused()
+        if self.dialect.is_plain:
+            import pyarrow
+
+            try:
+                for batch in self._stream(columns, as_text):
+                    yield [_values(batch.column(name), name in as_text) for name in columns]
+                    done += batch.num_rows
+                return
+            except pyarrow.ArrowInvalid as error:
+                if fault := self._fault(done, columns, as_text):
+                    raise fault from error
+            finally:
+                pyarrow.default_memory_pool().release_unused()
+        yield from self._row_by_row(done, columns, as_text)
 
     def _stream(self, columns: Sequence[str], as_text: Sequence[str]) -> Any:
         import pyarrow
         from pyarrow import csv
 
-        names, line = list(self.columns), sum(len(cell) + 1 for cell in self.dialect.first)
+        names = [f"\0{place}" for place in range(self.dialect.heading.width)]  # of columns that are left out
+        for name, at in self._at.items():
+            names[at] = name
+        line = max((sum(len(cell) + 1 for cell in cells) for _, cells in self.dialect.sample[:LINES]), default=0)
         kinds = {name: pyarrow.string() if name in as_text else pyarrow.float64() for name in columns}
+        file = pyarrow.OSFile(str(self.path))
+        file.seek(self._begin())
         return csv.open_csv(
-            self.path,
-            read_options=csv.ReadOptions(
-                column_names=names, skip_rows_after_names=int(self.dialect.header), block_size=max(BLOCK, LINES * line)
-            ),
+            file,
+            read_options=csv.ReadOptions(column_names=names, block_size=max(BLOCK, LINES * line)),
             parse_options=csv.ParseOptions(delimiter=self.dialect.delimiter, newlines_in_values=True),
-            convert_options=csv.ConvertOptions(column_types=kinds, include_columns=list(columns)),
+            convert_options=csv.ConvertOptions(
+                column_types=kinds, include_columns=list(columns), null_values=sorted(self.dialect.null)
+            ),
         )
+
+    def _begin(self) -> int:
+        """Bytes before the first row of data, of a file in UTF-8."""
+        with self.path.open("rb") as file:
+            mark = len(codecs.BOM_UTF8) if file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8 else 0
+        before = islice(self.dialect.text.lines(), self.dialect.sample[0][0] - 1)
+        return mark + sum(len(line.encode(errors="surrogateescape")) for line in before)
+
+    def _row_by_row(self, after: int, columns: Sequence[str], as_text: Sequence[str]) -> Iterator[list[Values]]:
+        """What `_stream` gives, from a row on, of any file."""
+        numbers = [(self._at[name], name) for name in columns if name not in as_text]
+        several = max(CELLS // self.dialect.heading.width, 1)
+        found = self._rows(after)
+        while part := list(islice(found, several)):
+            for line, cells in part:
+                if fault := self._fault_of(cells, numbers):
+                    raise DataError(f"{self.title}, line {line}{fault}")
+            yield [self._column([cells[self._at[name]] for _, cells in part], name in as_text) for name in columns]
+
+    def _column(self, cells: Sequence[str], text: bool) -> Values:
+        if text:
+            return [cell.strip() for cell in cells]
+        read = self.dialect.numbers.read
+        return np.array([np.nan if self.dialect.is_missing(cell) else read(cell) for cell in cells], np.float64)
 
     def _fault(self, after: int, columns: Sequence[str], as_text: Sequence[str]) -> DataError | None:
         """The first row that is wrong, `after` so many that are right."""
@@ -71,35 +142,48 @@ class Delimited:
         return None
 
     def _fault_of(self, cells: Sequence[str], numbers: Sequence[tuple[int, str]]) -> str | None:
-        if len(cells) != len(self.columns):
-            return f": {len(cells)} cells; expected {len(self.columns)}, as there are columns"
+        if len(cells) != self.dialect.heading.width:
+            return f": {len(cells)} cells; expected {self.dialect.heading.width}, as there are columns"
         for at, cell in enumerate(cells):
-            if not cell.isascii() and any("\udc80" <= character <= "\udcff" for character in cell):
-                return f", column {self.columns[at]!r}: not UTF-8; save the file in that encoding"
+            if wrong(cell):
+                return f", column {self._called(at)}: {NOT_UTF8}"
         for at, name in numbers:
-            if not is_number(cells[at]):
-                return f", column {name!r}: {cells[at]!r} is no number, as the column's first value is"
+            if self.dialect.numbers.read(cells[at]) is None and not self.dialect.is_missing(cells[at]):
+                return f", column {name!r}: {self._no_number(cells[at].strip(), name)}"
         return None
+
+    def _called(self, at: int) -> str:
+        return next((repr(name) for name, place in self._at.items() if place == at), str(at + 1))
+
+    def _no_number(self, cell: str, name: str) -> str:
+        why = "as the column's first value is" if self._seen(name) else "and nothing stands there before"
+        return (
+            f"{cell!r} is no number, {why}; mend it, or say that the column holds names (categorical), or that this "
+            "stands for nothing (null)"
+        )
 
     def _rows(self, after: int) -> Iterator[tuple[int, list[str]]]:
         """(line, cells) of data, from row `after` on."""
-        skipped = after + self.dialect.header
-        for index, row in enumerate(rows(self.path, self.dialect.delimiter)):
-            if index >= skipped:
-                yield row
+        found = rows(self.dialect.text, self.dialect.delimiter, self.title)
+        return islice(found, after + int(self.dialect.heading.named), None)
 
     def locate(self, row: int, column: str) -> tuple[str, str]:
         line, cells = next(self._rows(row))
-        return f"line {line}", cells[self._at[column]]
+        return f"line {line}", cells[self._at[column]].strip()
 
 
 def _values(array: Any, text: bool) -> Values:
-    values: Values = array.to_pylist() if text else array.to_numpy(zero_copy_only=False)
+    if text:
+        return [value.strip() for value in array.to_pylist()]
+    values: Values = array.to_numpy(zero_copy_only=False)
     return values
 
 
-def _line_count(path: Path) -> int:
+def _line_count(path: Path, encoding: str) -> int:
     """Lines of a file, whatever ends them, and so rows at most. 0.5 s for 1 GB."""
+    if encoding.startswith(("utf-16", "utf-32")):
+        with path.open(encoding=encoding, errors="replace", newline=None) as file:
+            return sum(1 for _ in file)
     count, last = 0, b"\n"
     with path.open("rb") as file:
         while block := file.read(4 * BLOCK):

@@ -1,107 +1,193 @@
-"""How a csv file is written: delimiter, header, and the first row of data. Read from its first lines."""
+"""How a csv file is written: encoding, delimiter, names, numbers. Found from its first rows, where it is not told."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
 
-from fastnn.tables.errors import DataError, listed
+from fastnn.tables.errors import DataError
+from fastnn.tables.heading import Heading, Row, heading_of
+from fastnn.tables.numbers import MARKS, MISSING, SEPARATORS, NumberFormat, commas_in
+from fastnn.tables.text import NOT_UTF8, Text, wrong
 
-DELIMITERS = (",", ";", "\t", "|")
+# Those that hardly ever stand in a cell come first, where several part a file alike. The last is for runs of blanks.
+DELIMITERS = (";", "\t", "|", ",")
+BLANKS = " "
 LINES_LOOKED_AT = 20
-# What pyarrow too takes for a missing number.
-MISSING = frozenset(
-    ["", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "N/A", "NA", "NULL",
-     "NaN", "n/a", "nan", "null"]
-)  # fmt: skip
+# Rows, and cells of them, by which columns are judged.
+ROWS_LOOKED_AT, CELLS_LOOKED_AT = 1000, 200_000
+
+
+@dataclass(frozen=True)
+class Format:
+    """What a user says of a csv file; None is found.
+
+    header: whether the first line names the columns. delimiter: one character, a blank for runs of blanks. encoding: as
+    Python names it. decimal, thousands: marks of numbers. units: texts that stand beside numbers. null: what stands
+    for a missing value, in place of the usual. DataError: what cannot be.
+    """
+
+    header: bool | None = None
+    delimiter: str | None = None
+    encoding: str | None = None
+    decimal: str | None = None
+    thousands: str | None = None
+    units: tuple[str, ...] = ()
+    null: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.delimiter is not None and (len(self.delimiter) != 1 or self.delimiter in '"\r\n'):
+            raise DataError(f"delimiter is {self.delimiter!r}; expected one character, such as ';'")
+        if self.decimal not in (None, *MARKS):
+            raise DataError(f"decimal is {self.decimal!r}; expected '.' or ','")
+        if self.thousands not in (None, *SEPARATORS):
+            raise DataError(f"thousands is {self.thousands!r}; expected one of {' '.join(map(repr, SEPARATORS))}")
+        if self.thousands is not None and self.thousands == (self.decimal or "."):
+            raise DataError(f"thousands and decimal are both {self.thousands!r}; expected two marks")
+        if not all(unit.strip() for unit in self.units):
+            raise DataError("a unit is empty; expected a text, such as '%' or 'kg'")
+
+    @property
+    def is_told(self) -> bool:
+        return self != Format()
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """columns: their names, "1", "2", ... without a header. first: the cells of the first row of data."""
+    """text: the file. sample: cells of the first rows of data, as far as they are looked at. told: all this in words."""
 
+    text: Text
     delimiter: str
-    header: bool
-    columns: tuple[str, ...]
-    first: tuple[str, ...]
+    heading: Heading
+    numbers: NumberFormat
+    null: frozenset[str]
+    sample: tuple[Row, ...] = field(repr=False)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.heading.columns
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether a program wrote it: UTF-8, one delimiter, numbers with points."""
+        return self.text.is_utf8 and self.delimiter != BLANKS and self.numbers.is_plain
+
+    def is_missing(self, cell: str) -> bool:
+        return cell.strip() in self.null
+
+    @property
+    def told(self) -> str:
+        apart = {BLANKS: "blanks", "\t": "tabs"}.get(self.delimiter, f"'{self.delimiter}'")
+        parts = [self.heading.told, f"columns parted by {apart}"]
+        if not self.text.is_utf8:
+            parts.append(self.text.encoding)
+        if self.numbers.decimal != ".":
+            parts.append(f"decimal '{self.numbers.decimal}'")
+        if self.numbers.thousands:
+            parts.append(f"thousands '{self.numbers.thousands}'")
+        if self.numbers.units:
+            parts.append(f"units {', '.join(self.numbers.units)}")
+        return "; ".join(parts)
 
 
-def is_number(cell: str) -> bool:
-    """Whether a cell stands for a number, also for a missing one."""
-    if cell.strip() in MISSING:
-        return True
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return cell.isascii() and not {"_", "\n"} & set(cell)
-
-
-def rows(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+def rows(text: Text, delimiter: str, title: str) -> Iterator[tuple[int, list[str]]]:
     """(line from 1, cells) of each row that is not empty. DataError where the file is no text."""
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        reader = csv.reader(file, delimiter=delimiter)
-        line = 1
-        try:
-            for cells in reader:
-                if cells:
-                    yield line, cells
-                line = reader.line_num + 1
-        except csv.Error as error:
-            raise DataError(f"{path}, line {line}: {error}") from error
+    lines = text.lines()
+    if delimiter == BLANKS:
+        lines = (line.replace("\t", BLANKS).strip() for line in lines)
+    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
+    line = 1
+    try:
+        for cells in reader:
+            if len(cells) > 1 or (cells and cells[0].strip()):
+                yield line, cells
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(f"{title}, line {line}: {error}") from error
 
 
-def dialect_of(path: Path, header: bool | None, delimiter: str | None) -> Dialect:
-    """DataError: a file without a row, or names that are missing or given twice."""
-    if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
-        raise DataError(f"delimiter is {delimiter!r}; expected one character, such as ';'")
-    found = delimiter or _delimiter(path)
-    head = [cells for _, cells in islice(rows(path, found), 2)]
+def dialect_of(text: Text, told: Format, title: str) -> Dialect:
+    """DataError: a file without a row, names that are given twice, or numbers that may be read in two ways."""
+    delimiter = told.delimiter or _delimiter(text, title)
+    head = list(islice(rows(text, delimiter, title), 1))
     if not head:
-        raise DataError(f"{path} is empty; expected rows of numbers, under a line of names")
-    named = not any(is_number(cell) and cell.strip() for cell in head[0]) if header is None else header
-    if named and len(head) == 1:
-        raise DataError(f"{path} holds names of columns ({listed(head[0])}) and no row")
-    names = tuple(cell.strip() for cell in head[0]) if named else tuple(str(i + 1) for i in range(len(head[0])))
-    _check_names(path, names)
-    return Dialect(found, named, names, tuple(head[1 if named else 0]))
+        raise DataError(f"{title} is empty; expected rows of numbers, under a line of names")
+    most = max(min(ROWS_LOOKED_AT, CELLS_LOOKED_AT // len(head[0][1])), LINES_LOOKED_AT)
+    looked_at = [(line, [cell.strip() for cell in cells]) for line, cells in islice(rows(text, delimiter, title), most)]
+    for at, cell in enumerate(looked_at[0][1]):
+        if wrong(cell):
+            raise DataError(f"{title}, line {looked_at[0][0]}, column {at + 1}: {NOT_UTF8}")
+    null = MISSING if told.null is None else frozenset((*told.null, ""))
+    numbers = _numbers(title, told, looked_at)
+    heading = heading_of(title, looked_at, told.header, numbers, null)
+    sample = tuple(looked_at[int(heading.named) :])
+    return Dialect(text, delimiter, heading, numbers, null, sample)
 
 
-def _delimiter(path: Path) -> str:
-    """That which parts the first lines into most columns, of those that part them all alike."""
-    best, most = DELIMITERS[0], 1
+def _numbers(title: str, told: Format, looked_at: Sequence[Row]) -> NumberFormat:
+    """What is told, else what commas in numbers say. DataError where they may be either."""
+    if told.decimal is not None or told.thousands is not None:
+        return NumberFormat(told.decimal or ".", told.thousands or "", told.units)
+    found = commas_in(cell for _, cells in looked_at for cell in cells)
+    if (found.fraction or found.points) and found.groups:
+        raise _either(title, looked_at, found.groups, f"while {found.fraction or found.points!r} has a decimal comma")
+    if found.fraction or found.points:
+        return NumberFormat(",", "." if found.points else "", told.units)
+    if found.groups:
+        return NumberFormat(".", ",", told.units)
+    if found.either:
+        raise _either(title, looked_at, found.either, "which may be read in two ways")
+    return NumberFormat(units=told.units)
+
+
+def _either(title: str, looked_at: Sequence[Row], cell: str, why: str) -> DataError:
+    line, at = next((line, cells.index(cell)) for line, cells in looked_at if cell in cells)
+    return DataError(
+        f"{title}, line {line}, column {at + 1}: {cell!r}, {why}; say decimal ',' or thousands ',' (decimal, thousands)"
+    )
+
+
+def _delimiter(text: Text, title: str) -> str:
+    """That which parts the first lines all alike, and leaves the cleanest cells; of those, into most columns."""
+    best: tuple[float, int, str] = 0.0, 1, ""
     for delimiter in DELIMITERS:
-        widths = _widths(path, delimiter)
-        if len(widths) == 1 and (width := widths.pop()) > most:
-            best, most = delimiter, width
-    return best if most > 1 else _commonest(path)
+        found = _alike(text, delimiter, title)
+        if found and len(found[0]) > 1:
+            score = _cleanness(found), len(found[0])
+            if score > best[:2]:
+                best = *score, delimiter
+    if best[2]:
+        return best[2]
+    blanks = _alike(text, BLANKS, title)
+    if len(blanks) > 1 and len(blanks[0]) > 1 and _commonest(text)[1] == 0:
+        return BLANKS
+    return _commonest(text)[0]
 
 
-def _widths(path: Path, delimiter: str) -> set[int]:
-    """Cells of the first rows; none where the wrong delimiter makes one cell of a very long line."""
+def _alike(text: Text, delimiter: str, title: str) -> list[list[str]]:
+    """Cells of the first rows; none where they are not of one length, but for a first that lacks the name of an index,
+    or the wrong delimiter makes one cell of a very long line."""
     with suppress(DataError):
-        return {len(cells) for _, cells in islice(rows(path, delimiter), LINES_LOOKED_AT)}
-    return set()
+        found = [cells for _, cells in islice(rows(text, delimiter, title), LINES_LOOKED_AT)]
+        widths = {len(cells) for cells in found[1:]} or {len(cells) for cells in found}
+        if len(widths) == 1 and len(found[0]) in (width := widths.pop(), width - 1):
+            return found[1:] or found
+    return []
 
 
-def _commonest(path: Path) -> str:
-    """Of the first line, where rows are not all of one length."""
-    with path.open(encoding="utf-8-sig", errors="surrogateescape") as file:
-        first = next((line for line in file if line.strip()), "")
-    return max(DELIMITERS, key=first.count)
+def _cleanness(found: Sequence[Sequence[str]]) -> float:
+    """Share of the cells that are numbers, or hold none of the other delimiters."""
+    cells = [cell.strip() for row in found for cell in row]
+    forms = NumberFormat(), NumberFormat(","), NumberFormat(",", "."), NumberFormat(".", ",")
+    clean = sum(not set(DELIMITERS) & set(cell) or any(form.read(cell) is not None for form in forms) for cell in cells)
+    return round(clean / len(cells), 2)
 
 
-def _check_names(path: Path, names: tuple[str, ...]) -> None:
-    first: dict[str, int] = {}
-    for index, name in enumerate(names):
-        if not name:
-            raise DataError(f"{path}: column {index + 1} has no name in the header")
-        if first.setdefault(name, index) < index:
-            raise DataError(
-                f"{path}: columns {first[name] + 1} and {index + 1} are both called {name!r}; "
-                "give each a name of its own"
-            )
+def _commonest(text: Text) -> tuple[str, int]:
+    """Of the first line, where rows are not all of one length, and how often it stands there."""
+    first = next((line for line in text.lines() if line.strip()), "")
+    found = max(reversed(DELIMITERS), key=first.count)
+    return found, first.count(found)

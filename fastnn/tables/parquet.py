@@ -2,37 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from fastnn.tables.chunks import chunk_rows
-from fastnn.tables.errors import DataError, require_pyarrow
+from fastnn.tables.errors import DataError, listed, require_pyarrow
 from fastnn.tables.source import Values
+
+
+def _index_of(metadata: Mapping[bytes, bytes]) -> frozenset[str]:
+    """Columns that pandas wrote as the index of its rows."""
+    with suppress(ValueError, KeyError, TypeError, AttributeError):
+        found = json.loads(metadata[b"pandas"])["index_columns"]
+        return frozenset(name for name in found if isinstance(name, str))
+    return frozenset()
 
 
 class Parquet:
     """A Source of the rows of a parquet file. Numbers, bools, and strings; other columns must be dropped."""
 
     target: str | None = None
+    told = ""
+    null_told: tuple[str, ...] | None = None
+    kept: Any = None
 
-    def __init__(self, path: Path) -> None:
-        require_pyarrow(path.suffix)
+    def __init__(self, path: Path, title: str | None = None) -> None:
+        require_pyarrow(path.suffix or ".parquet")
         import pyarrow
         from pyarrow import parquet
 
-        self.title = str(path)
+        self.title = title or str(path)
         try:
             self._file = parquet.ParquetFile(path)
         except (pyarrow.ArrowInvalid, OSError) as error:
-            raise DataError(f"{path} is no parquet file: {error}") from error
-        self.columns = tuple(self._file.schema_arrow.names)
+            raise DataError(f"{self.title} is no parquet file: {error}") from error
+        index = _index_of(self._file.schema_arrow.metadata or {})
+        names = self._file.schema_arrow.names
+        self.columns = tuple(name for name in names if name not in index)
+        if len(self.columns) < len(names):
+            self.told = f"{listed(sorted(index))} left out, an index of pandas"
         self.rows = self._file.metadata.num_rows
         if len(set(self.columns)) < len(self.columns):
             twice = next(name for name in self.columns if self.columns.count(name) > 1)
-            raise DataError(f"{path} has several columns {twice!r}; give each a name of its own")
+            raise DataError(f"{self.title} has several columns {twice!r}; give each a name of its own")
         if not self.rows:
-            raise DataError(f"{path} holds no row")
+            raise DataError(f"{self.title} holds no row")
 
     def is_text(self, column: str) -> bool:
         from pyarrow import types
@@ -45,6 +62,12 @@ class Parquet:
         if types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind) or types.is_decimal(kind):
             return False
         raise DataError(f"{self.title}: column {column!r} holds {kind}; expected numbers or text: leave it out (drop)")
+
+    def nothing(self, column: str) -> frozenset[str]:
+        return frozenset({""})
+
+    def doubt(self, column: str) -> str | None:
+        return None
 
     def batches(self, columns: Sequence[str], as_text: Sequence[str]) -> Iterator[list[Values]]:
         import pyarrow

@@ -12,8 +12,13 @@ Values = NDArray[Any] | list[str]
 
 
 class Source(Protocol):
-    """An open table. rows: at most so many. target: the column to predict, where the format knows.
+    """An open table. rows: at most so many. target: the column to predict, where the format knows. null_told:
+    what stands for nothing, where the user says so. told: how it is read, in words; "" where the
+    file itself says it.
+    kept: what must live as long as the source, such as a temporary file.
 
+    is_text: whether a column holds names. nothing: what stands for a name that is missing. doubt: why a column that
+    holds text may be something else.
     locate: where a row from 0 lies, for people, and what its cell in a column holds.
     """
 
@@ -21,8 +26,15 @@ class Source(Protocol):
     columns: tuple[str, ...]
     rows: int
     target: str | None
+    null_told: tuple[str, ...] | None
+    told: str
+    kept: Any
 
     def is_text(self, column: str) -> bool: ...
+
+    def nothing(self, column: str) -> frozenset[str]: ...
+
+    def doubt(self, column: str) -> str | None: ...
 
     def batches(self, columns: Sequence[str], as_text: Sequence[str]) -> Iterator[list[Values]]:
         """The columns' values, some thousand rows at a time; those in as_text as str. DataError where it breaks off."""

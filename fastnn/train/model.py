@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn.edge.checks import as_choice
 from fastnn.learning.losses import CrossEntropy
 from fastnn.networks.io import FileError, read_metadata, save
 from fastnn.networks.models import load
 from fastnn.networks.network import Network
-from fastnn.tables import Column, Scaling, Target
+from fastnn.tables import RULES, Column, Filling, Scaling, Target
 from fastnn.tables.columns import column_of, describe, target_of
 
 KEY = "table"
@@ -24,7 +25,8 @@ KEY = "table"
 class Model:
     """x of its methods holds a table's columns as `fastnn.tables` gives them; standardised is what the network takes.
 
-    scaling: of x; target_scaling: of numbers to predict.
+    filling: what stands for missing values of x, where rule says that something does; null: what stands for nothing in
+    a file. scaling: of x; target_scaling: of numbers to predict.
     """
 
     network: Network
@@ -32,11 +34,20 @@ class Model:
     target: Target
     scaling: Scaling
     target_scaling: Scaling
+    rule: str | None = None
+    filling: Filling | None = None
+    null: tuple[str, ...] | None = None
+
+    def prepare(self, x: NDArray[Any]) -> None:
+        """Fill and standardise x (N, inputs) in place."""
+        if self.filling is not None:
+            self.filling.apply(x)
+        self.scaling.apply(x)
 
     def standardised(self, x: NDArray[Any]) -> NDArray[Any]:
         """A copy of x (N, inputs) as the network takes it."""
         x = np.array(x, self.network.dtype)
-        self.scaling.apply(x)
+        self.prepare(x)
         return x
 
     def encoded(self, y: NDArray[Any]) -> NDArray[Any]:
@@ -76,6 +87,11 @@ class Model:
             "target": describe(self.target),
             "scaling": _as_lists(self.scaling),
             "target_scaling": _as_lists(self.target_scaling),
+            "missing": {
+                "rule": self.rule,
+                "null": self.null,
+                "filling": None if self.filling is None else self.filling.values.tolist(),
+            },
         }
         save(self.network, path, {KEY: json.dumps(about)})
 
@@ -94,6 +110,7 @@ class Model:
                 target_of(about["target"]),
                 Scaling(*(np.array(values, np.float64) for values in about["scaling"])),
                 Scaling(*(np.array(values, np.float64) for values in about["target_scaling"])),
+                **_missing_of(about.get("missing") or {}),
             )
             model._check()
         except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -102,12 +119,25 @@ class Model:
 
     def _check(self) -> None:
         """ValueError: sizes that do not belong together."""
-        widths = sum(column.width for column in self.columns), *(len(each) for each in _as_lists(self.scaling))
+        widths = [sum(column.width for column in self.columns), *(len(each) for each in _as_lists(self.scaling))]
+        if self.filling is not None:
+            widths.append(len(self.filling.values))
         if set(widths) != {self.network.inputs}:
-            raise ValueError(f"columns and scaling have {widths} inputs; the network has {self.network.inputs}")
+            raise ValueError(
+                f"columns, scaling and filling have {widths} inputs; the network has {self.network.inputs}"
+            )
         outputs = self.target.count if isinstance(self.network.loss_function, CrossEntropy) else 1
         if outputs != self.network.outputs or len(self.target_scaling.means) != 1:
             raise ValueError(f"the target needs {outputs} outputs; the network has {self.network.outputs}")
+
+
+def _missing_of(about: dict[str, Any]) -> dict[str, Any]:
+    """What the file says of missing values; nothing, where it is older than that."""
+    rule, null, values = (about.get(name) for name in ("rule", "null", "filling"))
+    if rule is not None:
+        as_choice(rule, RULES, "missing")
+    filling = None if values is None else Filling(np.array(values, np.float64))
+    return {"rule": rule, "null": None if null is None else tuple(map(str, null)), "filling": filling}
 
 
 def _as_lists(scaling: Scaling) -> list[list[float]]:

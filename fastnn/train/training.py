@@ -20,8 +20,9 @@ from fastnn.learning.early_stopping import BestEpoch
 from fastnn.learning.epochs import EpochResult, epochs_of
 from fastnn.learning.held import Held
 from fastnn.learning.trainer import Trainer
-from fastnn.tables import Column, Scaling, Table
+from fastnn.tables import Column, Filling, Scaling, Table
 from fastnn.tables.columns import describe as describe_column
+from fastnn.tables.missing import MEAN, MEDIAN
 from fastnn.train.building import network_of, optimizer_of
 from fastnn.train.checkpoint import Checkpoint, differences
 from fastnn.train.model import Model
@@ -58,6 +59,7 @@ class Training:
 
     def _prepared(self, table: Table) -> Model:
         x, y = self.x["train"], self.y["train"]
+        filling = _filling(table, x)
         scaling, target_scaling = Scaling.none(table.x.shape[1]), Scaling.none(1)
         if self.settings.standardise:
             scaling = Scaling.of(x)
@@ -65,7 +67,7 @@ class Training:
                 target_scaling = Scaling.of(y[:, None])
         network = network_of(self.settings, table.x.shape[1], table.target, y)
         scaling.apply(table.x)
-        return Model(network, table.columns, table.target, scaling, target_scaling)
+        return Model(network, table.columns, table.target, scaling, target_scaling, table.rule, filling, table.null)
 
     def _flops(self, steps: int) -> int:
         """Of an epoch, exactly."""
@@ -169,6 +171,20 @@ class Training:
                 f"it cannot go on: {'; '.join(told)}. Resume with the same settings and data, or name another "
                 "checkpoint"
             )
+
+
+def _filling(table: Table, x: NDArray[Any]) -> Filling | None:
+    """What stands for the missing values of a table whose rows to train on are x; table.x is filled. ValueError."""
+    if table.rule not in (MEAN, MEDIAN):
+        return None
+    found = Filling.of(x, table.rule)
+    names = [column.name for column in table.columns for _ in range(column.width)]
+    if empty := [name for name, value in zip(names, found.values, strict=True) if np.isnan(value)]:
+        raise ValueError(
+            f"{table.title}: column {empty[0]!r} holds no number in the rows to train on; leave it out (drop)"
+        )
+    found.apply(table.x)
+    return found
 
 
 def _identity(table: Table) -> dict[str, Any]:

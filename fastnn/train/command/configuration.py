@@ -8,16 +8,22 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from fastnn.tables import Format
 from fastnn.train.settings import Settings
 
 # What Settings do not check, as a TOML file gives it.
 KINDS = {
     "target": (str, "a column, such as 'label'"), "drop": (list, "a list of columns, such as ['id']"),
     "categorical": (list, "a list of columns, such as ['id']"), "task": (str, "classification or regression"),
-    "header": (bool, "true or false"), "delimiter": (str, "one character, such as ';'"),
+    "missing": (str, "mean, median or drop"), "header": (bool, "true or false"),
+    "delimiter": (str, "one character, such as ';'"), "encoding": (str, "a name, such as 'cp1252'"),
+    "decimal": (str, "',' or '.'"), "thousands": (str, "one character, such as '.'"),
+    "units": (list, "a list of texts, such as ['%']"), "null": (list, "a list of texts, such as ['NA', '?']"),
     "threads": (int, "a whole number"),
 }  # fmt: skip
 READING = tuple(name for name in KINDS if name != "threads")
+# Of these, how a csv file is written.
+FORMAT = tuple(each.name for each in fields(Format))
 SETTINGS = tuple(each.name for each in fields(Settings))
 KNOWN = (*KINDS, *SETTINGS)
 

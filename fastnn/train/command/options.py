@@ -13,6 +13,7 @@ import click
 from fastnn.learning.early_stopping import METRICS
 from fastnn.learning.optimizers import OPTIMIZERS
 from fastnn.tables.columns import TASKS
+from fastnn.tables.missing import RULES
 from fastnn.train.settings import CLASS_WEIGHTS, OBJECTIVES, SCHEDULES, TRAINABLE, Settings
 
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -35,20 +36,34 @@ def _choice(names: Any) -> dict[str, Any]:
 HEADER = click.Option(
     ["--header/--no-header"], default=None, help="Whether a csv file's first line names its columns.  [default: found]"
 )  # fmt: skip
-DELIMITER = click.Option(["--delimiter"], metavar="CHAR", help="Of a csv file.  [default: found]")
+FORMAT = [
+    HEADER,
+    click.Option(["--delimiter"], metavar="CHAR", help="Of a csv file; ' ' is runs of blanks.  [default: found]"),
+    click.Option(["--encoding"], metavar="NAME", help="Of a csv file, such as cp1252.  [default: found, or utf-8]"),
+    click.Option(["--decimal"], metavar="CHAR", help="Decimal mark of a csv file.  [default: found]"),
+    click.Option(["--thousands"], metavar="CHAR", help="What parts thousands in a csv file.  [default: found]"),
+    click.Option(["--unit", "units"], multiple=True, metavar="TEXT", help="Stands beside numbers; may be repeated."),
+    click.Option(
+        ["--null"], multiple=True, metavar="TEXT",
+        help="Stands for a missing value; may be repeated.  [default: nothing, NA, NaN, null, ...]",
+    ),
+]  # fmt: skip
 THREADS = click.Option(["--threads"], type=click.IntRange(min=1), help="Threads.  [default: all]")
 JSON = click.Option(["--json", "json_file"], metavar="FILE|-", help="Write what it found as JSON; - is stdout.")
 
 READING = [
     click.Option(["--target"], metavar="COLUMN", help="What to predict.  [default: y, label or target, else the last]"),
     click.Option(["--drop"], multiple=True, metavar="COLUMN", help="Leave a column out; may be repeated."),
-    click.Option(["--categorical"], multiple=True, metavar="COLUMN", help="Its numbers are names; may be repeated."),
+    click.Option(["--categorical"], multiple=True, metavar="COLUMN", help="It holds names, NA too; may be repeated."),
     click.Option(
         ["--task"], type=click.Choice(TASKS), help="[default: text and whole numbers of at most 20 values are classes]"
     ),
-    HEADER,
-    DELIMITER,
-]
+    click.Option(
+        ["--missing"], type=click.Choice(RULES),
+        help="mean or median: fill missing numbers by it; drop: leave such rows out.  [default: refuse them]",
+    ),
+    *FORMAT,
+]  # fmt: skip
 SETTINGS = [
     _setting("--layers", "Units of the hidden layers, such as 64-32; none for none.", metavar="A-B"),
     _setting("--activation", f"Of the hidden layers: {', '.join(TRAINABLE)}.", **_choice(TRAINABLE)),
@@ -137,10 +152,10 @@ LINES = click.Option(["--json-lines"], is_flag=True, help="A JSON object a row, 
 COMMANDS = (
     click.Command("train", callback=_train, params=[DATA, *READING, *SETTINGS, THREADS, *FILES], help=_train.__doc__),
     click.Command(
-        "evaluate", callback=_evaluate, params=[MODEL, DATA, HEADER, DELIMITER, THREADS, JSON], help=_evaluate.__doc__
+        "evaluate", callback=_evaluate, params=[MODEL, DATA, *FORMAT, THREADS, JSON], help=_evaluate.__doc__
     ),
     click.Command(
         "predict-on", callback=_predict_on, help=_predict_on.__doc__,
-        params=[MODEL, DATA, HEADER, DELIMITER, THREADS, PROBABILITIES, LINES, OUTPUT],
+        params=[MODEL, DATA, *FORMAT, THREADS, PROBABILITIES, LINES, OUTPUT],
     ),
 )  # fmt: skip

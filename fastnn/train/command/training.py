@@ -21,11 +21,11 @@ from fastnn.data import LOADERS
 from fastnn.edge.atomic import sweep
 from fastnn.learning.trainer import NonFiniteLoss
 from fastnn.tables import Table, open_source, read
-from fastnn.train.command.configuration import READING, SETTINGS, joined
+from fastnn.train.command.configuration import FORMAT, READING, SETTINGS, joined
 from fastnn.train.command.screen import epochs_shown, scores_table
 from fastnn.train.run import Outcome, run
 from fastnn.train.scores import as_json
-from fastnn.train.settings import describe, settings_of
+from fastnn.train.settings import Settings, describe, settings_of
 from fastnn.train.training import Training
 
 SCHEMA = "fastnn-train/1"
@@ -45,7 +45,7 @@ def run_train(
         require_apart((output, checkpoint, history, json_file), (data, config))
         files = _places(json_file, output, checkpoint, history, resume, overwrite)
         use_threads(values.get("threads"))
-        table = read_table(data, values, settings.dtype)
+        table = read_table(data, values, settings)
         training = Training(table, settings)
         say(about(table, training))
         outcome = _trained(training, checkpoint_seconds, kept)
@@ -94,10 +94,10 @@ def use_threads(threads: int | None) -> None:
         set_num_threads(thread_counts([threads])[0])
 
 
-def read_table(data: str, values: dict[str, Any], dtype: str) -> Table:
+def read_table(data: str, values: dict[str, Any], settings: Settings) -> Table:
     chosen = {name: values[name] for name in READING if name in values}
-    how = {name: chosen.pop(name) for name in ("header", "delimiter") if name in chosen}
-    return read(open_source(data, **how), dtype=dtype, **chosen)
+    how = {name: chosen.pop(name) for name in FORMAT if name in chosen}
+    return read(open_source(data, **how), dtype=settings.dtype, centre=settings.standardise, **chosen)
 
 
 def about(table: Table, training: Training) -> str:
@@ -105,9 +105,10 @@ def about(table: Table, training: Training) -> str:
     classes = table.target.classes
     what = f"{table.target.name}, a number" if classes is None else f"{table.target.name}, {len(classes)} classes"
     sizes = [training.network.inputs, *training.settings.layers, training.network.outputs]
+    told = f"\nread as: {table.told}" if table.told else ""
     return (
         f"{table.title}: {len(table):,} rows, {len(table.columns):,} columns to predict {what}; network "
-        f"{'-'.join(map(str, sizes))}, {training.network.parameter_count:,} parameters"
+        f"{'-'.join(map(str, sizes))}, {training.network.parameter_count:,} parameters{told}"
     )
 
 

@@ -19,7 +19,7 @@ from fastnn.bench.command import STDOUT, hand_out, require_apart, result_files
 from fastnn.bench.progress import say
 from fastnn.bench.table import console
 from fastnn.edge.atomic import replacing
-from fastnn.tables import batches, open_source, read_as
+from fastnn.tables import Source, batches, open_source, read_as
 from fastnn.train.command.screen import classes_table, scores_table
 from fastnn.train.command.training import use_threads
 from fastnn.train.model import Model
@@ -31,18 +31,16 @@ DIGITS = {"float32": 9, "float64": 17}
 Write = Callable[[str], object]
 
 
-def run_evaluate(
-    model_file: Path, data: str, header: bool | None, delimiter: str | None, threads: int | None, json_file: str | None
-) -> None:
+def run_evaluate(model_file: Path, data: str, threads: int | None, json_file: str | None, **told: Any) -> None:
     """click.UsageError: a file that is no model, or data without its columns."""
     try:
         require_apart([json_file], (model_file, data))
         files = result_files(json_file, None)
         use_threads(threads)
         model = Model.load(model_file)
-        source = open_source(data, header=header, delimiter=delimiter)
-        table = read_as(source, model.columns, model.target, model.network.dtype)
-        model.scaling.apply(table.x)
+        source = _source(data, model, told)
+        table = read_as(source, model.columns, model.target, model.network.dtype, model.rule)
+        model.prepare(table.x)
         found = scores(model, table.x, table.y)
     except (ValueError, OSError, ModuleNotFoundError) as error:
         raise click.UsageError(str(error)) from error
@@ -63,10 +61,14 @@ def run_evaluate(
         people.print(classes_table(matrix, classes))
 
 
+def _source(data: str, model: Model, told: dict[str, Any]) -> Source:
+    """Rows for a model; what stands for nothing is what did in training, unless somebody says otherwise."""
+    return open_source(data, **(told | {"null": told["null"] or model.null}))
+
+
 def run_predict_on(
-    model_file: Path, data: str, header: bool | None, delimiter: str | None, threads: int | None, probabilities: bool,
-    json_lines: bool, output: str,
-) -> None:  # fmt: skip
+    model_file: Path, data: str, threads: int | None, probabilities: bool, json_lines: bool, output: str, **told: Any
+) -> None:
     """click.UsageError: a file that is no model, or data without its columns; a file is then left as it was."""
     try:
         require_apart([output], (model_file, data))
@@ -77,9 +79,9 @@ def run_predict_on(
             raise ValueError(f"--probabilities is of classes; the model gives numbers, {model.target.name!r}")
         if probabilities:
             model.predict_proba(np.zeros((1, model.network.inputs)))  # says which losses give none
-        source = open_source(data, header=header, delimiter=delimiter)
+        source = _source(data, model, told)
         with _opened(output) as write:
-            rows = _write_predictions(model, batches(source, model.columns, model.network.dtype),
+            rows = _write_predictions(model, batches(source, model.columns, model.network.dtype, model.rule),
                                       probabilities, json_lines, write)  # fmt: skip
     except BrokenPipeError:
         raise  # click ends quietly

@@ -1,0 +1,84 @@
+"""What the columns of a source hold, before its rows are read: names, which are collected by reading those columns
+once, or numbers, and where the numbers lie."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from fastnn.tables.columns import Column
+from fastnn.tables.encoding import fault, no_name
+from fastnn.tables.errors import DataError, listed
+from fastnn.tables.numbers import plain
+from fastnn.tables.source import Source
+
+# Names that a column may hold, each of which becomes an input.
+CATEGORIES = 100
+# Deviations from 0 at which numbers are kept as differences: float32 rounds them to 6e-5 of a deviation here, of times
+# in seconds to a whole one.
+FAR = 1024
+# The same of a number that does not differ at first: a day may begin so.
+FAR_CONSTANT = 2.0**20
+
+
+def survey(
+    source: Source, names: Sequence[str], categorical: Sequence[str], rule: str | None, centre: bool
+) -> tuple[Column, ...]:
+    """What each column holds. DataError: too many names, a name that is missing without a rule, numbers among names."""
+    text = [name for name in names if name in categorical or source.is_text(name)]
+    kinds = _kinds(source, text)
+    found = {name: _names(source, name, kinds[name], name in categorical, rule) for name in text}
+    origins = _origins(source, [name for name in names if name not in found]) if centre else {}
+    return tuple(Column(name, found.get(name), origins.get(name, 0.0)) for name in names)
+
+
+def _kinds(source: Source, text: Sequence[str]) -> dict[str, dict[str, int]]:
+    """The texts of each column, with the row that has them first."""
+    seen: dict[str, dict[str, int]] = {name: {} for name in text}
+    row = 0
+    for batch in source.batches(text, text) if text else ():
+        for name, values in zip(text, batch, strict=True):
+            for at, value in enumerate(values):
+                seen[name].setdefault(value, row + at)
+            if len(seen[name]) > CATEGORIES:
+                raise DataError(
+                    f"{source.title}: column {name!r} holds more than {CATEGORIES} different texts, such as "
+                    f"{listed(list(seen[name])[:3])}; each would be an input. Leave it out (drop)"
+                )
+        row += len(batch[0])
+    return seen
+
+
+def _names(source: Source, name: str, kinds: dict[str, int], wanted: bool, rule: str | None) -> tuple[str, ...]:
+    """Those of a column, in the order of the alphabet. wanted: the user says that it holds names."""
+    nothing = {"", *(() if wanted else source.nothing(name))}
+    if rule is None and (absent := [kind for kind in kinds if kind in nothing]):
+        raise no_name(source, kinds[absent[0]], name, absent[0])
+    there = [kind for kind in kinds if kind not in nothing]
+    numbers = [kind for kind in there if plain(kind) is not None]
+    if not wanted and 0 < len(numbers) < len(there):
+        raise fault(
+            source, kinds[numbers[0]], name,
+            "a number, {cell}, and the column begins with text; mend it, or say that it holds names (categorical)",
+        )  # fmt: skip
+    if not wanted and (doubt := source.doubt(name)):
+        raise DataError(f"{source.title}, column {name!r}: {doubt}")
+    if not there:
+        raise DataError(f"{source.title}: column {name!r} holds nothing; leave it out (drop)")
+    return tuple(sorted(there))
+
+
+def _origins(source: Source, names: Sequence[str]) -> dict[str, float]:
+    """Of columns whose first numbers lie far from 0, for what they differ, the middle one."""
+    found = {}
+    for batch in source.batches(names, ()) if names else ():
+        for name, values in zip(names, batch, strict=True):
+            numbers = np.asarray(values)[np.isfinite(values)]
+            if not numbers.size:
+                continue
+            middle, deviation = float(np.median(numbers)), float(np.std(numbers))
+            if abs(middle) > (FAR * deviation or FAR_CONSTANT):
+                found[name] = middle
+        break
+    return found
