@@ -57,7 +57,7 @@ class Format:
 
 @dataclass(frozen=True)
 class Dialect:
-    """text: the file. sample: cells of the first rows of data, as far as they are looked at. told: all this in words."""
+    """sample: cells of the first rows of data, as far as they are looked at. told: all this in words."""
 
     text: Text
     delimiter: str

@@ -108,7 +108,7 @@ def batches(
 
 
 def _require_room(source: Source, width: int, dtype: np.dtype[Any]) -> tuple[int, str]:
-    """Numbers that a run on all rows of so many inputs holds, and what they are. ValueError: memory does not hold them."""
+    """Numbers that a run on all rows of so many inputs holds, and what they are. ValueError: too many for memory."""
     numbers = int(source.rows * width * (1 + BESIDE)) + source.rows * (8 // dtype.itemsize) * 2
     what = f"{source.title}, {source.rows:,} rows of {width:,} inputs,"
     require_memory(numbers, dtype, what, DATA_REMEDY)
