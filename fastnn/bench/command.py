@@ -19,12 +19,12 @@ from fastnn.bench.peers.registry import missing, parse
 from fastnn.bench.progress import progress, say
 from fastnn.bench.run import Report, Settings, run
 from fastnn.bench.table import console, si, table
+from fastnn.edge.atomic import is_file
 from fastnn.edge.checks import as_dtype, require_memory
+from fastnn.edge.options import FAILED, INTERRUPTED, STDOUT
 from fastnn.kernels.optimizer import STATE
 
 DEFAULT_BATCH = 32
-FAILED, INTERRUPTED = 1, 130
-STDOUT = "-"
 Draw = Callable[[Mapping[str, Any]], object]
 
 
@@ -47,7 +47,7 @@ def run_bench(json_file: str | None, out: Path | None, draw: Draw | None = None,
         with announced(say), progress(settings.row_count) as (begin, advance):
 
             def keep() -> None:
-                for file in files:
+                for file in filter(is_file, files):  # others get it once, in the end
                     results.write(file, report.document)
                 advance()
 
@@ -118,11 +118,15 @@ def _present(peers: Sequence[str]) -> list[str]:
 
 
 def result_files(json_file: str | None, out: Path | None) -> list[Path]:
-    """Where results go. ValueError: a place where no file can be."""
+    """Where results go. ValueError: a place where no file can be, or a device that may not be written."""
     files = [Path(json_file)] if json_file and json_file != STDOUT else []
     if out is not None:
         files.append(out / f"bench-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}.json")
     for file in files:
+        if not is_file(file) and not file.is_dir():
+            if not os.access(file, os.W_OK):
+                raise ValueError(f"cannot write {file}: no permission")
+            continue
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -135,9 +139,11 @@ def result_files(json_file: str | None, out: Path | None) -> list[Path]:
 
 
 def require_apart(written: Sequence[Path | str | None], read: Sequence[Path | str | None] = ()) -> None:
-    """ValueError where one file would be written twice, or is read too: nothing is lost."""
+    """ValueError where one file would be written twice, or is read too: nothing is lost. Pipes and devices are none."""
     kept = {Path(file).resolve() for file in read if file is not None}
     for file in (Path(file) for file in written if file is not None and str(file) != STDOUT):
+        if not is_file(file):
+            continue
         if file.resolve() in kept:
             raise ValueError(f"{file} is named twice, to be written and as another file; name a place of its own")
         kept.add(file.resolve())

@@ -13,7 +13,7 @@ import click
 from rich.table import Table
 
 from fastnn.bench import results
-from fastnn.bench.command import FAILED, hand_out, result_files
+from fastnn.bench.command import hand_out, result_files
 from fastnn.bench.comparison import (
     FASTER,
     SLOWER,
@@ -25,6 +25,7 @@ from fastnn.bench.comparison import (
     compare,
 )
 from fastnn.bench.table import console, interval, si
+from fastnn.edge.options import FAILED
 
 SCHEMA = "fastnn-compare/1"
 STYLES = {FASTER: "green", SLOWER: "red"}

@@ -7,13 +7,15 @@ nothing else does. Exit codes: 0 ok, 1 a failed check, 2 bad usage, 130 interrup
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 import fastnn
+from fastnn.cli.program import Program
+from fastnn.edge.options import FileOr, Output
 from fastnn.train.command.options import COMMANDS
 
 
@@ -40,7 +42,7 @@ def _repeat_names(args: Sequence[str], names: set[str]) -> list[str]:
     return result
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(fastnn.__version__, prog_name="fastnn", message="%(prog)s %(version)s")
 def main() -> None:
     """fastnn measures how the cost of a neural network grows, with hand-written Numba kernels."""
@@ -60,7 +62,7 @@ def main() -> None:
     "--peers", default="", metavar="NAMES",
     help="Compare with these in turn: numpy, torch, torch-compile, jax, sklearn, onnxruntime (forward only).",
 )  # fmt: skip
-@click.option("--json", "json_file", metavar="FILE|-", help="Write all results as JSON; - is stdout.")
+@click.option("--json", "json_file", type=Output(), metavar="FILE|-", help="Write all results as JSON; - is stdout.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write a new result file in this folder.")
 @click.option("--plot", is_flag=True, help="Draw cost against parameters in the terminal.")
 def bench(plot: bool, **options: Any) -> None:
@@ -75,7 +77,7 @@ def bench(plot: bool, **options: Any) -> None:
 @click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True)
 @click.option("--fast", is_flag=True, help="Measure for 25 s instead of 45.")
 @click.option("--anew", is_flag=True, help="Measure again, although a measurement is kept.")
-@click.option("--json", "json_file", metavar="FILE|-", help="Write as JSON; - is stdout.")
+@click.option("--json", "json_file", type=Output(), metavar="FILE|-", help="Write as JSON; - is stdout.")
 def machine(dtype: str, fast: bool, anew: bool, json_file: str | None) -> None:
     """Measure this machine: multiply-adds, bandwidths, clock, calls, and what networks of all shapes take.
 
@@ -91,7 +93,7 @@ def machine(dtype: str, fast: bool, anew: bool, json_file: str | None) -> None:
 @click.argument("after", type=click.Path(path_type=Path))
 @click.option("--threshold", "thresholds", multiple=True, metavar="[NETWORK=]5%", help="Smallest change that counts.")
 @click.option("--fail-on", multiple=True, metavar="slower:10%", help="Exit with 1 where a row is slower by that much.")
-@click.option("--json", "json_file", metavar="FILE|-", help="Write as JSON; - is stdout.")
+@click.option("--json", "json_file", type=Output(), metavar="FILE|-", help="Write as JSON; - is stdout.")
 def compare(
     before: Path, after: Path, thresholds: Sequence[str], fail_on: Sequence[str], json_file: str | None
 ) -> None:
@@ -101,8 +103,20 @@ def compare(
     sys.exit(run_compare(before, after, thresholds, fail_on, json_file))
 
 
+def _published() -> Iterable[str]:
+    from fastnn.paper.models import model_names
+
+    return model_names()
+
+
+def _hardware() -> Iterable[str]:
+    from fastnn.paper.models import hardware_names
+
+    return [*hardware_names(), "this"]
+
+
 @main.command(cls=ListCommand)
-@click.argument("models", nargs=-1)
+@click.argument("models", nargs=-1, type=FileOr(_published))
 @click.option("--sizes", multiple=True, metavar="A-B-C", help="Networks of one's own, on this machine or another.")
 @click.option(
     "--batch", "batches", multiple=True, type=click.IntRange(min=1), help="With --sizes: rows.  [default: 32]"
@@ -116,13 +130,14 @@ def compare(
 )
 @click.option(
     "--hardware",
+    type=FileOr(_hardware),
     metavar="NAME|FILE",
     help="Where it would run: h100, a100, v100, tpu-v4, this machine (this), or a TOML file.",
 )
 @click.option("--devices", type=click.IntRange(min=1), help="How many.  [default: as many as hold the weights]")
 @click.option("--utilisation", type=click.FloatRange(0, 1, min_open=True), default=0.4, show_default=True,
               help="Share of the peak that the work reaches.")  # fmt: skip
-@click.option("--json", "json_file", metavar="FILE|-", help="Write as JSON; - is stdout.")
+@click.option("--json", "json_file", type=Output(), metavar="FILE|-", help="Write as JSON; - is stdout.")
 def predict(
     models: tuple[str, ...], sizes: tuple[str, ...], batches: tuple[int, ...], threads: tuple[int, ...],
     dtype: str | None, machine_file: Path | None, rows: int | None, hardware: str | None, devices: int | None,

@@ -76,13 +76,31 @@ def _is_private(directory: Path) -> bool:
     return status.st_uid == os.getuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
+def _users_cache() -> str:
+    """Where the user's caches are; "", with a warning, for a user without a home, as a container may run under."""
+    import platformdirs  # not needed where the directory is named
+
+    reason = "the user has no home"
+    try:
+        root = platformdirs.user_cache_dir("fastnn")
+    except (RuntimeError, KeyError) as error:
+        root, reason = "", str(error)
+    if not root or root.startswith("~"):
+        warnings.warn(
+            f"fastnn cannot keep compiled kernels ({reason}); every process will compile them anew. Set "
+            "FASTNN_CACHE_DIR to a private directory.",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+        return ""
+    return root
+
+
 def _prepare_cache_directory() -> str:
     """The directory for this version's kernels, or "" where none can be had (kernels then live in memory only)."""
     root = os.environ.get("FASTNN_CACHE_DIR")
     if root is None:
-        import platformdirs  # not needed where the directory is named
-
-        root = platformdirs.user_cache_dir("fastnn")
+        root = _users_cache()
     if DEBUG or DISABLED or not root:
         return ""
     directory = Path(root) / f"kernels-{compiler_versions()}"

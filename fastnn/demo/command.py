@@ -10,12 +10,13 @@ from typing import Any
 
 import click
 
-from fastnn.bench.command import STDOUT, require_apart, result_files
+from fastnn.bench.command import require_apart, result_files
 from fastnn.bench.progress import say
 from fastnn.demo.catalogue import SUMMARIES, entry
 from fastnn.demo.demonstration import Demonstration
 from fastnn.demo.terminal import console, list_demonstrations, print_demonstration
 from fastnn.edge.atomic import write_atomically
+from fastnn.edge.options import JSON, STDOUT
 from fastnn.learning.trainer import NonFiniteLoss
 from fastnn.report import extra
 
@@ -26,7 +27,7 @@ def outputs() -> list[click.Option]:
     """Those that every demonstration has."""
     page = click.Path(dir_okay=False, path_type=Path)
     return [
-        click.Option(["--json", "json_file"], metavar="FILE|-", help="Write what it found as JSON; - is stdout."),
+        JSON,
         click.Option(["--html", "html_file"], metavar="FILE", type=page, help="Write it as an HTML page."),
     ]
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import click
 
-from fastnn.bench.command import STDOUT, result_files
+from fastnn.bench.command import result_files
 from fastnn.bench.progress import say
 from fastnn.edge.atomic import write_atomically
+from fastnn.edge.options import STDOUT
 from fastnn.report import extra
 from fastnn.report.sources import newest, read, run_of
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.edge.atomic import write_atomically
+from fastnn.edge.atomic import is_file, write_atomically
 
 
 class Record(NamedTuple):
@@ -67,7 +67,7 @@ class HistoryFile:
         """records: of a run that goes on; later lines of the file are cut off, a kill may have come after them."""
         self.path = Path(path)
         self._known = known = "".join(map(_line, records)).encode()
-        if self.path.exists() and not overwrite:
+        if self.path.exists() and is_file(self.path) and not overwrite:
             found = self.path.read_bytes()
             if found and not (resume and found.startswith(known) and _is_history(found)):
                 raise FileExistsError(f"{self.path} holds something else; name another file, or overwrite it")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fastnn.compiler.jit import check_threading_layer
-from fastnn.edge.atomic import sweep
+from fastnn.edge.atomic import is_file, sweep
 from fastnn.train.checkpoint import Checkpoint
 from fastnn.train.model import Model
 from fastnn.train.records import HistoryFile, Record
@@ -71,7 +71,7 @@ def run(
 
     ValueError: a checkpoint of another run. FileExistsError. NonFiniteLoss: the checkpoint of an epoch before stands.
     """
-    there = checkpoint is not None and Path(checkpoint).exists()
+    there = checkpoint is not None and Path(checkpoint).exists() and is_file(checkpoint)
     goes_on = there and resume
     if checkpoint is not None and goes_on:
         training.resume(Checkpoint.read(checkpoint))

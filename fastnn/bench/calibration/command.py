@@ -13,12 +13,13 @@ import numpy as np
 
 from fastnn.bench.calibration import kept
 from fastnn.bench.calibration.networks import EFFORTS, networks, observe
-from fastnn.bench.command import INTERRUPTED, hand_out, result_files, thread_counts
+from fastnn.bench.command import hand_out, result_files, thread_counts
 from fastnn.bench.compiling import announced
 from fastnn.bench.progress import progress, say
 from fastnn.bench.run import CEILING_SECONDS
 from fastnn.bench.table import ceilings_table, console
 from fastnn.compiler.jit import DISABLED, threading_layer
+from fastnn.edge.options import INTERRUPTED
 from fastnn.simd import machine
 from fastnn.simd.caches import sane_caches
 from fastnn.study.machine_model import fit, restlessness

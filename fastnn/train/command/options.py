@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from fastnn.data import LOADERS
+from fastnn.edge.options import JSON, FileOr, Output
 from fastnn.learning.early_stopping import METRICS
 from fastnn.learning.optimizers import OPTIMIZERS
 from fastnn.tables.columns import TASKS
@@ -49,7 +51,6 @@ FORMAT = [
     ),
 ]  # fmt: skip
 THREADS = click.Option(["--threads"], type=click.IntRange(min=1), help="Threads.  [default: all]")
-JSON = click.Option(["--json", "json_file"], metavar="FILE|-", help="Write what it found as JSON; - is stdout.")
 
 READING = [
     click.Option(["--target"], metavar="COLUMN", help="What to predict.  [default: y, label or target, else the last]"),
@@ -143,9 +144,11 @@ def _predict_on(**options: Any) -> None:
     run_predict_on(**options)
 
 
-DATA = click.Argument(["data"])
+DATA = click.Argument(["data"], type=FileOr(lambda: LOADERS))
 MODEL = click.Argument(["model_file"], metavar="MODEL", type=click.Path(path_type=Path))
-OUTPUT = click.Option(["-o", "--output"], metavar="FILE|-", default="-", show_default=True, help="Where to write.")
+OUTPUT = click.Option(
+    ["-o", "--output"], type=Output(), metavar="FILE|-", default="-", show_default=True, help="Where to write."
+)
 PROBABILITIES = click.Option(["--probabilities"], is_flag=True, help="Of each class too.")
 LINES = click.Option(["--json-lines"], is_flag=True, help="A JSON object a row, in place of csv.")
 

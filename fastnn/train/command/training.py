@@ -13,12 +13,13 @@ from typing import Any
 import click
 
 from fastnn import set_num_threads
-from fastnn.bench.command import FAILED, INTERRUPTED, hand_out, require_apart, result_files, thread_counts
+from fastnn.bench.command import hand_out, require_apart, result_files, thread_counts
 from fastnn.bench.compiling import announced
 from fastnn.bench.progress import say
 from fastnn.bench.table import console
 from fastnn.data import LOADERS
-from fastnn.edge.atomic import sweep
+from fastnn.edge.atomic import is_file, sweep
+from fastnn.edge.options import FAILED, INTERRUPTED
 from fastnn.learning.trainer import NonFiniteLoss
 from fastnn.tables import Table, open_source, read
 from fastnn.train.command.configuration import FORMAT, READING, SETTINGS, joined
@@ -83,7 +84,7 @@ def _places(
     replaced = overwrite or (resume and checkpoint is not None and checkpoint.exists())
     for file in (output, checkpoint, history):
         result_files(None if file is None else str(file), None)
-        if file is not None and file.exists() and not replaced:
+        if file is not None and file.exists() and is_file(file) and not replaced:
             raise ValueError(f"{file} is there already; --overwrite replaces it, or name another file")
     return result_files(json_file, None)
 

@@ -15,10 +15,11 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.bench.command import STDOUT, hand_out, require_apart, result_files
+from fastnn.bench.command import hand_out, require_apart, result_files
 from fastnn.bench.progress import say
 from fastnn.bench.table import console
 from fastnn.edge.atomic import replacing
+from fastnn.edge.options import STDOUT
 from fastnn.tables import Source, batches, open_source, read_as
 from fastnn.train.command.screen import classes_table, scores_table
 from fastnn.train.command.training import use_threads
@@ -95,7 +96,7 @@ def run_predict_on(
 def _opened(output: str) -> Iterator[Write]:
     """stdout, or a file that is replaced whole at the end."""
     if output == STDOUT:
-        yield sys.stdout.write
+        yield lambda text: sys.stdout.buffer.write(text.encode())  # as a file has it, whatever the terminal's encoding
         return
     with replacing(output) as file:
         yield lambda text: file.write(text.encode())

@@ -1,0 +1,48 @@
+"""What all commands have in common: how they end, and what becomes of signs that a terminal cannot show."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from typing import Any
+
+import click
+
+from fastnn.edge.options import FAILED, INTERRUPTED
+
+
+class Program(click.Group):
+    """A group of commands, each of which ends in one line and a status where the system fails it: a full disk, a file
+    that may not be written, an interruption."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):  # numbers come out, whatever becomes of a sign beside them
+                stream.reconfigure(errors="replace")
+        try:
+            return super().main(*args, **kwargs)
+        except OSError as error:  # but that of a pipe which nobody reads any more, where click ends quietly
+            _let_go_of_stdout()
+            click.echo(f"Error: {error}", err=True)
+            sys.exit(FAILED)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            ctx.exit(INTERRUPTED)
+        finally:
+            sys.stdout.flush()
+
+
+def _let_go_of_stdout() -> None:
+    """Where stdout cannot be written, what waits for it would be tried again, and fail, when the process ends."""
+    with suppress(OSError, ValueError, AttributeError):
+        try:
+            sys.stdout.flush()
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, sys.stdout.fileno())
+            os.close(nowhere)
