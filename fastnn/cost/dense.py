@@ -31,7 +31,7 @@ ACTIVATION_DERIVATIVE: Mapping[str, tuple[int, int, str]] = {
     "tanh": (2, 0, "y"),  # 1 - y y
     "relu": (1, 0, "y"),
     "leaky_relu": (1, 0, "y"),
-    "elu": (2, 0, "y"),  # select(y > 0, 1, y + alpha)
+    "elu": (2, 1, "z"),  # select(z > 0, 1, alpha exp(z))
     "gelu": (8, 2, "z"),  # (1 + erf(c z))/2 + z exp(-z z/2) d
     "gelu_tanh": (16, 1, "z"),  # t the tanh, s = (1 - t t) z: (1 + t)/2 + (a s + b s z z)
     "silu": (6, 1, "z"),  # s = sigmoid(z): s (1 + z (1 - s))

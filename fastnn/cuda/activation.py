@@ -74,7 +74,7 @@ def inward(dy, z, y, kind, alpha):
     if kind == LEAKY_RELU:
         return dy * leaky_relu_derivative(y, type(y)(alpha))
     if kind == ELU:
-        return dy * elu_derivative(y, type(y)(alpha))
+        return dy * elu_derivative(z, type(z)(alpha))
     if kind == SOFTPLUS:
         return dy * softplus_derivative(z)
     return dy

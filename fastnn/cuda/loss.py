@@ -155,9 +155,10 @@ def _is_right(z, z_at, classes, step, y, row, kind):
                 best = j
         return first_largest(z, z_at, classes, step) == best
     border = 0.0 if kind in (SIGNED_HINGE, SIGNED_LOGITS) else 0.5
+    middle = 0.0 if kind == SIGNED_HINGE else 0.5
     right = 0
     for j in range(classes):
-        if (z[z_at + j * step] > border) == (y[row, j] > 0):
+        if (z[z_at + j * step] > border) == (y[row, j] > middle):
             right += 1
     return right == classes and kind != MSE
 

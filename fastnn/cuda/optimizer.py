@@ -210,7 +210,8 @@ def make_update(threads: int, lanes: int) -> Any:
                 if cuda.threadIdx.x == 0:
                     ledger[place_of(ledger) + column] = total
         value = loss / divisor if mean and divisor != 0 else loss
-        goes = doubles[STOPPED] == 0 and divisor != 0 and math.isfinite(value)
+        counts = divisor != 0 or not mean  # a mean of nothing is none
+        goes = doubles[STOPPED] == 0 and counts and math.isfinite(value)
         scale = 1.0 if summed_already or not mean or divisor == 0 else 1.0 / divisor
         if summed_already and doubles[CLIP_NORM] > 0:
             norm = math.sqrt(column_total(room, squares, squares.size, 1, 0))
@@ -233,7 +234,7 @@ def make_update(threads: int, lanes: int) -> Any:
             turn(ledger, rows)
             if goes:
                 doubles[NEXT_STEP] = doubles[STEP] + 1
-            elif divisor != 0:
+            elif counts:
                 doubles[STOPPED] = 1
 
     return update

@@ -205,13 +205,13 @@ class CudaTrainer(EpochTrainer):
         return data
 
     def _report(self, totals: NDArray[np.float64]) -> Epoch:
-        """What the steps saw, up to the first whose loss is not finite; batches that weigh nothing are passed over."""
-        counts = totals[:, DIVISOR] != 0
+        """What the steps saw, up to the first whose loss is not finite; a batch that weighs nothing has no mean."""
+        counts = (totals[:, DIVISOR] != 0) | (not self._run.mean)
         bad = counts & ~np.isfinite(totals[:, LOSS])
         self._stopped = bool(bad.any())
         done = int(np.argmax(bad)) if self._stopped else len(totals)
+        rows, hits = int(totals[:done, COUNTED].sum()), int(totals[:done, HITS].sum())
         seen = totals[:done][counts[:done]]
-        rows, hits = int(seen[:, COUNTED].sum()), int(seen[:, HITS].sum())
         if self._stopped:
             return Epoch(float(totals[done, LOSS]), rows, hits, done)
         total, weight = float(seen[:, LOSS].sum()), float(seen[:, DIVISOR].sum())

@@ -14,12 +14,12 @@ from numba import prange
 
 from fastnn.compiler.jit import kernel
 from fastnn.simd.pool import part_done, release_pool, take_pool, thread_count
-from fastnn.simd.vecmath import erf, exp, expm1, log, log1p_exp_nonpositive, normal_tail, sigmoid, tanh
+from fastnn.simd.vecmath import erf, exp, exp_nonpositive, expm1, log, log1p_exp_nonpositive, normal_tail, sigmoid, tanh
 from fastnn.simd.views import begin_together, on_stack, vector
 
 NAMES = ("identity", "step", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu", "gelu_tanh", "silu", "softplus")
 IDENTITY, STEP, SIGMOID, TANH, RELU, LEAKY_RELU, ELU, GELU, GELU_TANH, SILU, SOFTPLUS = range(len(NAMES))
-NEEDS_Z = frozenset({GELU, GELU_TANH, SILU, SOFTPLUS})
+NEEDS_Z = frozenset({ELU, GELU, GELU_TANH, SILU, SOFTPLUS})
 FUNCTIONS = (*NAMES, "exp", "log", "erf")
 EXP, LOG, ERF = range(len(NAMES), len(FUNCTIONS))
 DEFAULT_ALPHA = {"leaky_relu": 0.01, "elu": 1.0}
@@ -27,6 +27,8 @@ DEFAULT_ALPHA = {"leaky_relu": 0.01, "elu": 1.0}
 INVERSE_SQRT_TWO_PI = 1 / math.sqrt(2 * math.pi)
 SQRT_TWO_OVER_PI = math.sqrt(2 / math.pi)
 GELU_CUBIC = 0.044715
+# Beyond it the mass of the normal distribution is 0 in both precisions, also where z is infinite.
+GELU_BOUND = 40.0
 
 # What is in place goes by way of a buffer in L1, a chunk at a time: of two arrays that are one the compiler must think
 # that they overlap, and runs their loop element by element, 8 times as slow.
@@ -80,22 +82,26 @@ def elu(z, alpha):
 
 
 @kernel(inlined=True)
-def elu_derivative(y, alpha):
-    return type(y)(1) if y > type(y)(0) else y + alpha
+def elu_derivative(z, alpha):
+    # From y it would be y + alpha, which cancels: nothing is left of it in float32 below z = -17.
+    return type(z)(1) if z > type(z)(0) else alpha * exp_nonpositive(type(z)(0) if z > type(z)(0) else z)
 
 
 @kernel(inlined=True)
 def gelu(z):
     """z times the mass of the normal distribution below z, which is 1 less the tail where z > 0."""
-    _, tail = normal_tail(abs(z))
-    return relu(z) - abs(z) * tail
+    size = type(z)(GELU_BOUND) if abs(z) > type(z)(GELU_BOUND) else abs(z)
+    _, tail = normal_tail(size)
+    return relu(z) - size * tail
 
 
 @kernel(inlined=True)
 def gelu_derivative(z):
-    bell, tail = normal_tail(abs(z))
+    bound = type(z)(GELU_BOUND)
+    bounded = bound if z > bound else (-bound if z < -bound else z)
+    bell, tail = normal_tail(abs(bounded))
     cumulative = type(z)(1) - tail if z > type(z)(0) else tail
-    return cumulative + z * (bell * type(z)(INVERSE_SQRT_TWO_PI))
+    return cumulative + bounded * (bell * type(z)(INVERSE_SQRT_TWO_PI))
 
 
 @kernel(inlined=True)
@@ -243,7 +249,7 @@ def _backward_chunk(dz, dy, z, y, kind, a):
             dz[i] = dy[i] * leaky_relu_derivative(y[i], a)
     elif kind == ELU:
         for i in range(dz.size):
-            dz[i] = dy[i] * elu_derivative(y[i], a)
+            dz[i] = dy[i] * elu_derivative(z[i], a)
     elif kind == GELU:
         for i in range(dz.size):
             dz[i] = dy[i] * gelu_derivative(z[i])

@@ -14,6 +14,7 @@ logits, totals in float64. Reference: fastnn.reference.loss.
 
 from __future__ import annotations
 
+import numpy as np
 from numba import float64
 
 from fastnn.compiler.jit import kernel
@@ -151,6 +152,12 @@ def cross_entropy_sum(losses, dlogits, logits, labels, class_weight, ignore_inde
     return total
 
 
+@kernel(inlined=True)
+def mean_of(total, divisor):
+    """What a sum of losses is over what divides it; NaN where nothing was left to average, as in torch."""
+    return total / divisor if divisor != 0 else np.nan
+
+
 @kernel
 def cross_entropy(losses, dlogits, logits, labels, class_weight, ignore_index, label_smoothing, mean):
     """Overwrites losses (B,) and dlogits, the gradient of the mean (or of the sum); returns that mean (or sum).
@@ -161,7 +168,7 @@ def cross_entropy(losses, dlogits, logits, labels, class_weight, ignore_index, l
     total = cross_entropy_sum(
         losses, dlogits, logits, labels, class_weight, ignore_index, label_smoothing, divisor
     )  # fmt: skip
-    return total / divisor
+    return mean_of(total, divisor)
 
 
 @kernel

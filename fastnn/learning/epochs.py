@@ -129,9 +129,12 @@ def epochs_of(
     the first epoch. validation: rows held on the CPU, scored after each epoch. run(epoch) makes an epoch and returns
     what it returns.
 
-    Raises NonFiniteLoss, with the parameters of the last finite step. rewinds=False gives such an epoch like any other:
-    for who changes the trainer between epochs, which then cannot be made again.
+    Raises ValueError where nothing of the target counts in a mean, and NonFiniteLoss, with the parameters of the last
+    finite step. rewinds=False gives such an epoch like any other: for who changes the trainer between epochs, which
+    then cannot be made again.
     """
+    if isinstance(held.target, np.ndarray):  # and does not lie on a device
+        trainer.network.require_weight(held.target)
     rewind = _Rewind(trainer, held) if rewinds else None
     for epoch, order in enumerate(orders, first):
         if rewind is not None:

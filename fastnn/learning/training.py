@@ -281,14 +281,30 @@ def _step_on(tape, params, grads, state, control, x, y, order, at, rows, workspa
     return train_step(tape, params, grads, state, control, batch, y, workspace)
 
 
+@kernel(inlined=True)
+def _count_only(report, tape, params, control, x, y, order, at, rows, workspace):
+    """A batch on which no step is made: its rows and right answers, a span at a time, as a step would see them."""
+    most, key = tape[0, SPAN_ROWS], key_of_step(control)
+    for first in range(0, rows, most):
+        count = min(most, rows - first)
+        batch = matrix(workspace, tape[0, BATCH_AT], count, x.shape[1])
+        gather(batch, x, order, at + first)
+        forward_with(tape, params, batch, workspace, key)
+        hits, counted = count_hits(tape, output(tape, workspace, count), y[first : first + count])
+        report[HITS] += hits
+        report[ROWS] += counted
+    report[STEPS] += 1
+
+
 @kernel(late=True)
 def run_epoch(report, tape, params, grads, state, control, x, y, order, target, workspace, batch, steps):
     """Trains on x[order], y[order] in batches, the last one short, at most `steps` of them, in one call.
 
     target is room for one batch of y, flat. Overwrites report: the sum of the batch losses times their weights, the sum
     of the weights (see mean_weight), rows that count and right answers (see count_hits), batches done, and half of L2
-    times the squared weights, summed over the batches. A batch in which every label is ignored, or weighs nothing, is
-    passed over. Stops before the update of a step whose loss is not finite, and reports that loss.
+    times the squared weights, summed over the batches. A batch whose labels all are ignored or weigh nothing has no
+    mean: no step is made on it, and its right answers alone count. Stops before the update of a step whose loss is not
+    finite, and reports that loss.
     """
     report[:] = 0
     for at in range(0, order.size, batch):
@@ -297,8 +313,8 @@ def run_epoch(report, tape, params, grads, state, control, x, y, order, target, 
         rows = min(batch, order.size - at)
         y_batch = _take(target, y, order, at, rows)
         weight = mean_weight(tape, y_batch)
-        if weight == 0:
-            report[STEPS] += 1
+        if weight == 0 and tape[0, LOSS_MEAN] > 0:
+            _count_only(report, tape, params, control, x, y_batch, order, at, rows, workspace)
             continue
         penalty = 0.5 * control[L2] * squared_weights(tape, params) if control[L2] > 0 else 0.0
         value = _step_on(tape, params, grads, state, control, x, y_batch, order, at, rows, workspace)

@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from fastnn.cuda.trainer import CudaTrainer
 
 DEVICES = ("cpu", "cuda")
-
 # Rows a forward pass takes at once: more no longer runs faster (784-512-512-10, one thread, Zen 4: 16 rows 107.7
 # GFLOP/s, 256 rows 109.2, 1024 rows 105.9), and the workspace grows with it. Fewer where their values are more than
 # INFERENCE_BYTES: a convolution's on images of 224 x 224 may be 13 MB a row.
@@ -106,8 +105,8 @@ class Network:
         if initialize:
             self.initialize(seed)
         self._local = threading.local()
-        row = self.dtype.itemsize * sum(operation.outputs for operation in self.operations)
-        self._inference_rows = max(1, min(INFERENCE_ROWS, INFERENCE_BYTES // row))
+        row_bytes = self.dtype.itemsize * sum(operation.outputs for operation in self.operations)
+        self._inference_rows = max(1, min(INFERENCE_ROWS, INFERENCE_BYTES // row_bytes))
         self._settings = self._lower(1, gradients=False).tape
 
     def initialize(self, seed: int | np.random.Generator | None = None) -> None:
@@ -223,6 +222,11 @@ class Network:
         Labels come with the shape (rows,) + output_shape[:-1], target rows with (rows, *output_shape), or so already.
         """
         return as_target(y, rows, self.output_shape, self.loss_function, self.dtype)
+
+    def require_weight(self, target: NDArray[Any]) -> None:
+        """ValueError: targets, as kernels read them, of which a mean of losses counts none."""
+        if self.loss_function.reduction == "mean" and tape.mean_weight(self._settings, target) == 0:
+            raise ValueError("every target is ignored or weighs nothing, so that there is nothing to learn")
 
     def _rows(self, x: ArrayLike | Held, y: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
         """As the kernels read them, at least one."""

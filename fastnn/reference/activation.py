@@ -49,6 +49,12 @@ def _elu(z: Array, alpha: float) -> Array:
         return np.where(z > 0, z, alpha * np.expm1(z))
 
 
+def _elu_derivative(z: Array, y: Array, alpha: float) -> Array:
+    # Not y + alpha, which cancels where y comes close to -alpha.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.where(z > 0, 1.0, alpha * np.exp(z))
+
+
 def _gelu_tanh_inner(z: Array) -> Array:
     with np.errstate(over="ignore"):
         return np.tanh(SQRT_TWO_OVER_PI * (z + GELU_CUBIC * z * z * z))
@@ -94,7 +100,7 @@ DERIVATIVES: Mapping[str, Callable[[Array, Array, float], Array]] = {
     "tanh": lambda z, y, alpha: 1.0 - y * y,
     "relu": lambda z, y, alpha: np.where(z > 0, 1.0, 0.0),
     "leaky_relu": lambda z, y, alpha: np.where(z > 0, 1.0, alpha),
-    "elu": lambda z, y, alpha: np.where(z > 0, 1.0, y + alpha),
+    "elu": _elu_derivative,
     "gelu": _gelu_derivative,
     "gelu_tanh": _gelu_tanh_derivative,
     "silu": _silu_derivative,

@@ -16,6 +16,7 @@ from fastnn.kernels.loss import (
     known_elements,
     known_loss_sum,
     label_weight,
+    mean_of,
 )
 from fastnn.kernels.softmax import first_largest
 from fastnn.simd.scalar import as_double
@@ -128,9 +129,11 @@ def loss_divisor(tape, target):
 
 @kernel(inlined=True)
 def loss(tape, losses, gradient, prediction, target):
-    """The network's loss; overwrites gradient (B, O) and, for a cross-entropy, losses (B,)."""
+    """The network's loss; overwrites gradient (B, O) and, for a cross-entropy, losses (B,). A mean over rows that all
+    weigh nothing is NaN."""
     divisor = loss_divisor(tape, target)
-    return loss_sum(tape, losses, gradient, prediction, target, divisor) / divisor
+    total = loss_sum(tape, losses, gradient, prediction, target, divisor)
+    return mean_of(total, divisor)
 
 
 def _hits_of_labels(tape, prediction, target):
@@ -153,13 +156,14 @@ def _hits_of_rows(tape, prediction, target):
             at = i * width
             hits += first_largest(vector(flat(prediction), at, width)) == first_largest(vector(flat(target), at, width))
     elif tape[0, LOSS] != MSE and tape[0, LOSS] < FIRST_REGISTERED_LOSS:
-        # Scores of hinge and logits part at 0, probabilities at 1/2; targets are -1 and 1, or 0 and 1.
+        # Scores of hinge and logits part at 0, probabilities at 1/2; targets are -1 and 1, or between 0 and 1.
         border = 0.0 if tape[0, LOSS] in SIGNED_SCORES else 0.5
+        middle = 0.0 if tape[0, LOSS] == HINGE else 0.5
         counted = 0
         for i in range(rows):
             right = known = 0
             for j in range(width):
-                right += (prediction[i, j] > border) == (target[i, j] > 0)
+                right += (prediction[i, j] > border) == (target[i, j] > middle)
                 known += target[i, j] == target[i, j]
             counted += known == width
             hits += right == width and known == width

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from fastnn.compiler.jit import kernel
 from fastnn.kernels.dropout import NO_KEY
+from fastnn.kernels.loss import mean_of
 from fastnn.kernels.residual import copy
 from fastnn.simd.views import flat, matrix, vector
 from fastnn.tape.chunks import forward_in_chunks, goes_in_chunks, gradient_in_chunks
@@ -141,7 +142,7 @@ def gradient_by_spans(tape, params, grads, x, y, order, workspace, key):
     divisor = loss_divisor(tape, y)
     total = add_spans(tape, params, grads, x, y, order, workspace, key, 0 * rows, divisor, 0.0)
     finish_spans(tape, grads, workspace, rows)
-    return total / divisor
+    return mean_of(total, divisor)
 
 
 @kernel(inlined=True)
