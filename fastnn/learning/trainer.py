@@ -23,7 +23,11 @@ from fastnn.learning.held import Checks, Epoch, EpochTrainer, Held
 from fastnn.learning.losses import CrossEntropy, Loss, Perceptron
 from fastnn.learning.optimizers import Optimizer, as_optimizer
 from fastnn.lowering import ParameterLayout, Plan, take_rates
-from fastnn.tape.columns import OUTPUT_AT
+from fastnn.tape.columns import OUTPUT_AT, WORK
+
+# Multiply-adds of forward passes that an epoch makes in one call: a second on a slow machine, since Python hears of
+# Ctrl-C between two calls alone, and a thousand times what a call costs.
+CALL_WORK = 200_000_000
 
 
 class Trainable(Checks, Protocol):
@@ -346,10 +350,16 @@ class Trainer(EpochTrainer):
     def _train(self, held: Held, order: NDArray[np.int64], steps: int) -> Epoch:
         y = held.target
         batch_of_y = np.empty(self.batch * (1 if y.ndim == 1 else y.shape[1]), y.dtype)
-        training.run_epoch(
-            self._report, self.tape, self.params, self.grads, self.state, self.control, held.x, y, order, batch_of_y,
-            self.workspace, self.batch, steps,
-        )  # fmt: skip
+        self._report[:] = 0
+        rows = len(order) if steps < 0 else min(len(order), steps * self.batch)
+        together = self.batch * max(1, CALL_WORK // int(self.tape[0, WORK] * self.batch))
+        for at in range(0, rows, together):  # between two calls Python hears of signals
+            training.go_on(
+                self._report, self.tape, self.params, self.grads, self.state, self.control, held.x, y,
+                order[at : min(at + together, rows)], batch_of_y, self.workspace, self.batch, -1,
+            )  # fmt: skip
+            if not math.isfinite(self._report[training.LOSS_SUM]):
+                break
         loss_sum, weight, rows, hits, made = self._report[: training.PENALTY]
         mean = self.network.loss_function.reduction == "mean" and weight > 0
         return Epoch(float(loss_sum / weight if mean else loss_sum), int(rows), int(hits), int(made))

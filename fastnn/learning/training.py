@@ -297,16 +297,8 @@ def _count_only(report, tape, params, control, x, y, order, at, rows, workspace)
 
 
 @kernel(late=True)
-def run_epoch(report, tape, params, grads, state, control, x, y, order, target, workspace, batch, steps):
-    """Trains on x[order], y[order] in batches, the last one short, at most `steps` of them, in one call.
-
-    target is room for one batch of y, flat. Overwrites report: the sum of the batch losses times their weights, the sum
-    of the weights (see mean_weight), rows that count and right answers (see count_hits), batches done, and half of L2
-    times the squared weights, summed over the batches. A batch whose labels all are ignored or weigh nothing has no
-    mean: no step is made on it, and its right answers alone count. Stops before the update of a step whose loss is not
-    finite, and reports that loss.
-    """
-    report[:] = 0
+def go_on(report, tape, params, grads, state, control, x, y, order, target, workspace, batch, steps):
+    """run_epoch on more rows of an epoch: adds to report, whose sums are those of one call to the bit."""
     for at in range(0, order.size, batch):
         if report[STEPS] == steps:
             return
@@ -328,3 +320,17 @@ def run_epoch(report, tape, params, grads, state, control, x, y, order, target, 
         report[WEIGHT_SUM] += weight
         report[PENALTY] += penalty
         report[STEPS] += 1
+
+
+@kernel(late=True)
+def run_epoch(report, tape, params, grads, state, control, x, y, order, target, workspace, batch, steps):
+    """Trains on x[order], y[order] in batches, the last one short, at most `steps` of them, in one call.
+
+    target is room for one batch of y, flat. Overwrites report: the sum of the batch losses times their weights, the sum
+    of the weights (see mean_weight), rows that count and right answers (see count_hits), batches done, and half of L2
+    times the squared weights, summed over the batches. A batch whose labels all are ignored or weigh nothing has no
+    mean: no step is made on it, and its right answers alone count. Stops before the update of a step whose loss is not
+    finite, and reports that loss.
+    """
+    report[:] = 0
+    go_on(report, tape, params, grads, state, control, x, y, order, target, workspace, batch, steps)

@@ -30,6 +30,8 @@ from fastnn.train.settings import Settings, describe, settings_of
 from fastnn.train.training import Training
 
 SCHEMA = "fastnn-train/1"
+# Seconds that an interrupted epoch has to come to its end.
+PATIENCE = 3
 
 
 def run_train(
@@ -114,7 +116,7 @@ def about(table: Table, training: Training) -> str:
 
 
 def _trained(training: Training, seconds: float, kept: dict[str, Any]) -> Outcome:
-    """Trains; after the first SIGINT to the end of the epoch."""
+    """Trains; after the first SIGINT to the end of the epoch, if that is near."""
     with announced(say), _interruptible() as asked, epochs_shown(training.epoch, training.settings.epochs) as show:
 
         def after(record: Any) -> bool:
@@ -126,13 +128,16 @@ def _trained(training: Training, seconds: float, kept: dict[str, Any]) -> Outcom
 
 @contextmanager
 def _interruptible() -> Iterator[threading.Event]:
-    """An event that the first SIGINT sets; the second is a KeyboardInterrupt."""
+    """An event that the first SIGINT sets; the second, or some seconds, are a KeyboardInterrupt."""
     asked = threading.Event()
+    patience = threading.Timer(PATIENCE, signal.raise_signal, [signal.SIGINT])
+    patience.daemon = True
 
     def handle(number: int, frame: Any) -> None:
         asked.set()
         signal.signal(signal.SIGINT, before)
-        say("stopping after this epoch; once more: at once")
+        patience.start()
+        say(f"stopping after this epoch, or in {PATIENCE} s; once more: at once")
 
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(before):
@@ -142,6 +147,7 @@ def _interruptible() -> Iterator[threading.Event]:
     try:
         yield asked
     finally:
+        patience.cancel()
         signal.signal(signal.SIGINT, before)
 
 
