@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -179,3 +180,34 @@ def test_broken_files_are_named(tmp_path: Path) -> None:
         from_state_dict(tmp_path / "broken")
     with pytest.raises(FileNotFoundError):
         load_state_dict(mlp(3, 2), tmp_path / "absent")
+
+
+HALVES = {"0.weight": ([[1.5, -2.0], [3.0, 0.15625]], [2, 2]), "0.bias": ([float("inf"), -0.0], [2])}
+
+
+def bfloat16_file(folder: Path) -> Path:
+    """As others write it: the upper halves of float32 numbers."""
+    header, body = {}, b""
+    for name, (values, shape) in HALVES.items():
+        raw = (np.array(values, "<f4").view("<u4") >> 16).astype("<u2").tobytes()
+        header[name] = {"dtype": "BF16", "shape": shape, "data_offsets": [len(body), len(body) + len(raw)]}
+        body += raw
+    text = json.dumps(header).encode()
+    file = folder / "bf16.safetensors"
+    file.write_bytes(len(text).to_bytes(8, "little") + text + body)
+    return file
+
+
+def test_bfloat16_becomes_float32_exactly(tmp_path: Path) -> None:
+    found = from_state_dict(bfloat16_file(tmp_path))
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found.named_parameters["0.weight"], np.array(HALVES["0.weight"][0]).T)
+    np.testing.assert_array_equal(found.named_parameters["0.bias"], HALVES["0.bias"][0])
+
+
+def test_tensors_that_numpy_has_not_are_named(tmp_path: Path) -> None:
+    text = json.dumps({"0.weight": {"dtype": "F8_E4M3", "shape": [1, 2], "data_offsets": [0, 2]}}).encode()
+    file = tmp_path / "f8.safetensors"
+    file.write_bytes(len(text).to_bytes(8, "little") + text + b"ab")
+    with pytest.raises(FileError, match="tensor 0.weight is F8_E4M3; expected one of F64, F32, F16, .* or BF16|BF16"):
+        from_state_dict(file)

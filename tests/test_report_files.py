@@ -306,3 +306,43 @@ def test_of_peer_rows_keep_the_contract() -> None:
     """The documents of these tests are of the kind that is reported."""
     results.validate(document())
     assert of_peer(document()["benchmarks"][0], "numpy", 2.0)["peer"] == "numpy"
+
+
+def pytest_entry(name: str, stats: Any = (), **extra: Any) -> dict[str, Any]:
+    times = {"median": 1e-5, "iqr": 1e-6, "min": 9e-6} | dict(stats)
+    return {"name": name, "group": "g", "stats": times, "extra_info": extra}
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        pytest_entry("a", flops=1000, residual=float("nan"), speedup=float("-inf"), deep={"list": [float("nan")]}),
+        pytest_entry("a", flops=float("nan")),
+        pytest_entry("a", flops="1e9"),
+        pytest_entry("a", {"median": 0.0, "iqr": 0.0, "min": 0.0}, flops=1000),
+    ],
+)
+def test_a_page_of_numbers_that_are_none_has_null(entry: dict[str, Any], tmp_path: Path) -> None:
+    file = tmp_path / "b.json"
+    file.write_text(json.dumps({"machine_info": {}, "benchmarks": [pytest_entry("fine", flops=10), entry]}))
+    found = sources.read([file])
+    packed = page.packed(page.page_data(found, gallery.sections(found)))
+    text = gzip.decompress(base64.b64decode(packed)).decode()
+    assert "fine" in text
+    assert "NaN" not in text
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        (pytest_entry("a", {"median": float("nan")}), "a: median is None"),
+        (pytest_entry("a", {"iqr": "1"}), "a: iqr is '1'"),
+        (pytest_entry("a", {"min": -1.0}), "a: min is -1.0"),
+        (pytest_entry("a", calls=0), "a: calls is 0"),
+    ],
+)
+def test_times_that_are_none_are_refused_by_file_and_name(entry: dict[str, Any], told: str, tmp_path: Path) -> None:
+    file = tmp_path / "b.json"
+    file.write_text(json.dumps({"machine_info": {}, "benchmarks": [entry]}))
+    with pytest.raises(ValueError, match=f"b.json .*{told}"):
+        sources.read([file])

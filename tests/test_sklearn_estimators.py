@@ -211,6 +211,13 @@ def test_parameters_that_are_no_numbers_after_the_last_update_are_told() -> None
         estimator.fit(1e20 * IRIS, SPECIES)
 
 
+def test_predictions_that_are_no_numbers_are_told_where_a_part_is_held_out() -> None:
+    estimator = small(FastMLPRegressor, early_stopping=True).fit(IRIS, SPECIES)
+    far = np.full((3, IRIS.shape[1]), np.finfo(np.float64).max)
+    with pytest.raises(ValueError, match=r"predictions are not finite after epoch \d+; scale X and y"):
+        estimator._held_out_score(np.concatenate([far, -far]), np.zeros((6, 1)))
+
+
 def test_labels_are_those_of_the_first_call() -> None:
     classifier = small(FastMLPClassifier)
     with pytest.raises(ValueError, match="classes must be passed on the first call"):

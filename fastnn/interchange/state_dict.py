@@ -91,7 +91,7 @@ def from_state_dict(
     """The multilayer perceptron whose parameters are those of a torch module: its sizes are the shapes of the weights.
 
     activation, alpha: of all layers but the last, whose is output_activation: a state dict holds none. source, order:
-    as for load_state_dict. dtype: that of the tensors, which must be one; float16 becomes float32.
+    as for load_state_dict. dtype: that of the tensors, which must be one; float16 and bfloat16 become float32.
 
     Raises ValueError, TypeError, for a file FileError.
     """
@@ -134,8 +134,13 @@ def _groups(source: Source, order: Sequence[str] | None) -> dict[str, dict[str, 
 
 
 def _array(values: Any, name: str) -> Array:
-    """Of a torch parameter too, which may be trained, and on any device."""
-    return as_numeric(values.detach().cpu() if hasattr(values, "detach") else values, name)
+    """Of a torch parameter too, which may be trained, and on any device; of bfloat16 as float32, exactly."""
+    if hasattr(values, "detach"):
+        values = values.detach().cpu()
+        values = values.float() if str(values.dtype) == "torch.bfloat16" else values
+    elif getattr(getattr(values, "dtype", None), "name", None) == "bfloat16":
+        values = np.asarray(values).astype(np.float32)
+    return as_numeric(values, name)
 
 
 def _in_order(names: list[str], order: Sequence[str] | None) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,8 @@ Row = Mapping[str, Any]
 
 # Where `fastnn report` looks without files.
 FOLDER = Path("bench_results")
+# What of a file of pytest-benchmark is read, in seconds.
+TIMES = ("median", "iqr", "min")
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,16 @@ def _document(file: Path) -> Mapping[str, Any]:
         raise ValueError(f"{file} is no JSON: {error}") from error
     if not isinstance(document, dict):
         raise ValueError(f"{file} holds no results: it is a {type(document).__name__}")
-    return document
+    return {name: _finite(value) for name, value in document.items()}
+
+
+def _finite(value: Any) -> Any:
+    """The same, with null for NaN and infinity, which Python writes into JSON."""
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _source(label: str, document: Mapping[str, Any], file: Path) -> Run | Suite:
@@ -116,12 +128,22 @@ def _source(label: str, document: Mapping[str, Any], file: Path) -> Run | Suite:
         raise ValueError(f"{file} is no result file of `fastnn bench --json`: {error}") from error
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def suite_of(label: str, document: Mapping[str, Any]) -> Suite:
-    """Entries of a pytest-benchmark file, with the seconds of one call."""
+    """Entries of a pytest-benchmark file, with the seconds of one call. ValueError: no number where one is needed."""
     rows = []
     for entry in document["benchmarks"]:
         stats, extra = entry["stats"], dict(entry.get("extra_info") or {})
         calls = extra.pop("calls", 1)
-        times = {f"{name}_s": stats[name] / calls for name in ("median", "iqr", "min")}
+        numbers = {"calls": calls, **{name: stats[name] for name in TIMES}}
+        for name, value in numbers.items():
+            if not _is_number(value) or value < (name == "calls"):
+                raise ValueError(f"{entry['name']}: {name} is {value!r}; expected a number")
+        if not _is_number(extra.get("flops")):
+            extra.pop("flops", None)
+        times = {f"{name}_s": stats[name] / calls for name in TIMES}
         rows.append({"group": str(entry.get("group") or ""), "name": str(entry["name"]), **times, **extra})
     return Suite(label, document["machine_info"], tuple(rows))

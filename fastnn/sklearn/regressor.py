@@ -31,7 +31,12 @@ class FastMLPRegressor(RegressorMixin, FastMLP):  # type: ignore[misc]
         return squared_error_objective(outputs)
 
     def _held_out_score(self, x: Array, y: Array) -> float:
-        return float(r2_score(y, self._network(x)))
+        prediction = self._network(x)
+        if not np.isfinite(prediction).all():
+            raise ValueError(
+                f"predictions are not finite after epoch {self.n_iter_}; scale X and y, or lower learning_rate_init"
+            )
+        return float(r2_score(y, prediction))
 
     def partial_fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """One epoch on X and y."""
