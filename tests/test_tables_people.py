@@ -322,3 +322,38 @@ def test_other_names_and_packed_files_are_read(suffix: str, tmp_path: Path) -> N
 def test_other_files_are_refused(name: str, content: bytes, told: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=told):
         open_source(csv_of(tmp_path, content, name))
+
+
+@pytest.mark.parametrize(
+    ("above", "told"),
+    [
+        ("Houses of 2020\n\n", "1 line above left out"),
+        ("4,2,a,b,c\n", "1 line above"),
+        ("Houses\nof,2020\n", "2 lines"),
+    ],
+)
+def test_titles_above_a_table_are_left_out_and_told(above: str, told: str, tmp_path: Path) -> None:
+    table = table_of(tmp_path, above + "size,rooms,kind\n" + rows_of(","))
+    assert_rows(table)
+    assert told in table.told
+
+
+def test_names_of_another_number_than_cells_are_no_title(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="line 2: 3 cells; expected 5"):
+        table_of(tmp_path, "a,b,c,d,e\n" + rows_of(","))
+
+
+@pytest.mark.parametrize("apart", [",", "\t"])
+def test_single_quotes(apart: str, tmp_path: Path) -> None:
+    text = (
+        apart.join(["'size'", "'rooms'", "'kind'"]) + "\n" + "".join(f"{a}{apart}{b}{apart}'{c}'\n" for a, b, c in ROWS)
+    )
+    table = table_of(tmp_path, text)
+    assert_rows(table)
+    assert "quotes '" in table.told
+
+
+def test_all_columns_of_many_names_are_told_at_once(tmp_path: Path) -> None:
+    text = "id,day,n,y\n" + "".join(f"a{i},d{i},{i},{i % 2}\n" for i in range(120))
+    with pytest.raises(DataError, match=r"'id', such as a0, a1, a2; 'day', such as .*\. Leave out \(drop\) id, day$"):
+        table_of(tmp_path, text)

@@ -103,7 +103,9 @@ class Delimited:
         return csv.open_csv(
             file,
             read_options=csv.ReadOptions(column_names=names, block_size=max(BLOCK, LINES * line)),
-            parse_options=csv.ParseOptions(delimiter=self.dialect.delimiter, newlines_in_values=True),
+            parse_options=csv.ParseOptions(
+                delimiter=self.dialect.delimiter, quote_char=self.dialect.quote, newlines_in_values=True
+            ),
             convert_options=csv.ConvertOptions(
                 column_types=kinds, include_columns=list(columns), null_values=sorted(self.dialect.null)
             ),
@@ -164,8 +166,8 @@ class Delimited:
 
     def _rows(self, after: int) -> Iterator[tuple[int, list[str]]]:
         """(line, cells) of data, from row `after` on."""
-        found = rows(self.dialect.text, self.dialect.delimiter, self.title)
-        return islice(found, after + int(self.dialect.heading.named), None)
+        found = rows(self.dialect.text, self.dialect.delimiter, self.title, self.dialect.quote)
+        return islice(found, after + self.dialect.heading.skipped + int(self.dialect.heading.named), None)
 
     def locate(self, row: int, column: str) -> tuple[str, str]:
         line, cells = next(self._rows(row))

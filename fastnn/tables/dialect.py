@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 
 from fastnn.tables.errors import DataError
-from fastnn.tables.heading import Heading, Row, heading_of
+from fastnn.tables.heading import Heading, Row, below_titles, heading_of
 from fastnn.tables.numbers import MARKS, MISSING, SEPARATORS, NumberFormat, commas_in
 from fastnn.tables.text import NOT_UTF8, Text, wrong
 
@@ -17,6 +18,7 @@ from fastnn.tables.text import NOT_UTF8, Text, wrong
 DELIMITERS = (";", "\t", "|", ",")
 BLANKS = " "
 LINES_LOOKED_AT = 20
+SINGLE_QUOTED = re.compile(r"'[^']*'")
 # Rows, and cells of them, by which columns are judged.
 ROWS_LOOKED_AT, CELLS_LOOKED_AT = 1000, 200_000
 
@@ -61,6 +63,7 @@ class Dialect:
 
     text: Text
     delimiter: str
+    quote: str
     heading: Heading
     numbers: NumberFormat
     null: frozenset[str]
@@ -82,6 +85,8 @@ class Dialect:
     def told(self) -> str:
         apart = {BLANKS: "blanks", "\t": "tabs"}.get(self.delimiter, f"'{self.delimiter}'")
         parts = [self.heading.told, f"columns parted by {apart}"]
+        if self.quote != '"':
+            parts.append(f"quotes {self.quote}")
         if not self.text.is_utf8:
             parts.append(self.text.encoding)
         if self.numbers.decimal != ".":
@@ -93,12 +98,12 @@ class Dialect:
         return "; ".join(parts)
 
 
-def rows(text: Text, delimiter: str, title: str) -> Iterator[tuple[int, list[str]]]:
+def rows(text: Text, delimiter: str, title: str, quote: str = '"') -> Iterator[tuple[int, list[str]]]:
     """(line from 1, cells) of each row that is not empty. DataError where the file is no text."""
     lines = text.lines()
     if delimiter == BLANKS:
         lines = (line.replace("\t", BLANKS).strip() for line in lines)
-    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
+    reader = csv.reader(lines, delimiter=delimiter, quotechar=quote, skipinitialspace=True)
     line = 1
     try:
         for cells in reader:
@@ -115,16 +120,18 @@ def dialect_of(text: Text, told: Format, title: str) -> Dialect:
     head = list(islice(rows(text, delimiter, title), 1))
     if not head:
         raise DataError(f"{title} is empty; expected rows of numbers, under a line of names")
+    quote = "'" if all(SINGLE_QUOTED.fullmatch(cell.strip()) for cell in head[0][1]) else '"'
     most = max(min(ROWS_LOOKED_AT, CELLS_LOOKED_AT // len(head[0][1])), LINES_LOOKED_AT)
-    looked_at = [(line, [cell.strip() for cell in cells]) for line, cells in islice(rows(text, delimiter, title), most)]
+    found = islice(rows(text, delimiter, title, quote), most)
+    looked_at, above = below_titles([(line, [cell.strip() for cell in cells]) for line, cells in found])
     for at, cell in enumerate(looked_at[0][1]):
         if wrong(cell):
             raise DataError(f"{title}, line {looked_at[0][0]}, column {at + 1}: {NOT_UTF8}")
     null = MISSING if told.null is None else frozenset((*told.null, ""))
     numbers = _numbers(title, told, looked_at)
-    heading = heading_of(title, looked_at, told.header, numbers, null)
+    heading = heading_of(title, looked_at, above, told.header, numbers, null)
     sample = tuple(looked_at[int(heading.named) :])
-    return Dialect(text, delimiter, heading, numbers, null, sample)
+    return Dialect(text, delimiter, quote, heading, numbers, null, sample)
 
 
 def _numbers(title: str, told: Format, looked_at: Sequence[Row]) -> NumberFormat:

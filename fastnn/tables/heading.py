@@ -6,19 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fastnn.tables.errors import DataError, listed
-from fastnn.tables.numbers import NumberFormat
+from fastnn.tables.numbers import NumberFormat, plain
 
 Row = tuple[int, list[str]]
+# Lines of titles above a table, at most.
+MOST_TITLES = 10
 # What pandas and R call a column of row numbers or names that they wrote before the others, or leave without a name.
 INDEX_NAMES = ("Unnamed: 0", "rownames", "row.names", "__index_level_0__")
 
 
 @dataclass(frozen=True)
 class Heading:
-    """named: whether the first line is of names. width: cells of a row. columns: names,
+    """named: whether the first line is of names, after so many that are skipped. width: cells of a row. columns: names,
     and places of their cells in a row. told: in words."""
 
     named: bool
+    skipped: int
     width: int
     columns: tuple[str, ...]
     places: tuple[int, ...]
@@ -26,19 +29,28 @@ class Heading:
 
 
 def heading_of(
-    title: str, looked_at: Sequence[Row], header: bool | None, numbers: NumberFormat, null: frozenset[str]
+    title: str, looked_at: Sequence[Row], above: int, header: bool | None, numbers: NumberFormat, null: frozenset[str]
 ) -> Heading:
-    """Of a file whose first rows are given. header: whether the first is of names; None finds it. DataError: no row, or
-    names that are given twice."""
+    """Of a file whose first rows are given, below so many that are none. header: whether the first is of names; None
+    finds it. DataError: no row, or names that are given twice.
+    """
     line, first = looked_at[0]
+    skipped = [f"{above} line{'s' * (above > 1)} above left out"] if above else []
     below = [cells for _, cells in looked_at[1:]]
     named = is_heading(first, below, numbers, null) if header is None else header
     if not named:
         kept = [place for place in range(len(first)) if not _is_empty(place, [first, *below], last=len(first) - 1)]
-        return Heading(False, len(first), tuple(str(place + 1) for place in kept), tuple(kept), "no line of names")
+        return Heading(
+            False,
+            above,
+            len(first),
+            tuple(str(place + 1) for place in kept),
+            tuple(kept),
+            "; ".join([*skipped, "no line of names"]),
+        )
     if not below:
         raise DataError(f"{title} holds names of columns ({listed(first)}) and no row")
-    told = [f"names in line {line}"]
+    told = [*skipped, f"names in line {line}"]
     names = _uncommented(first, len(below[0]))
     shift = int(all(len(row) == len(names) + 1 for row in below))  # R's tables: row names have no heading
     width = len(names) + shift
@@ -51,7 +63,22 @@ def heading_of(
         told.append("left out: columns without a name that are empty")
     columns = tuple(names[at] or f"column {at + shift + 1}" for at in kept)
     _check_names(title, columns, [at + shift for at in kept])
-    return Heading(True, width, columns, tuple(at + shift for at in kept), "; ".join(told))
+    return Heading(True, above, width, columns, tuple(at + shift for at in kept), "; ".join(told))
+
+
+def below_titles(looked_at: Sequence[Row]) -> tuple[Sequence[Row], int]:
+    """The rows without those above them that are none, and how many these were: a title, or counts of rows and columns,
+    of another number of cells than all the rows below."""
+    above = 0
+    while above < MOST_TITLES and len(looked_at) - above > 2:
+        first, widths = looked_at[above][1], {len(cells) for _, cells in looked_at[above + 1 :]}
+        there = [cell for cell in first if cell]
+        if len(first) in widths or not (len(there) < 2 or any(plain(cell) is not None for cell in there)):
+            break
+        above += 1
+        if len(widths) == 1:
+            return looked_at[above:], above
+    return looked_at, 0
 
 
 def is_heading(

@@ -34,19 +34,21 @@ def survey(
 
 
 def _kinds(source: Source, text: Sequence[str]) -> dict[str, dict[str, int]]:
-    """The texts of each column, with the row that has them first."""
+    """The texts of each column, with the row that has them first. DataError: too many."""
     seen: dict[str, dict[str, int]] = {name: {} for name in text}
     row = 0
     for batch in source.batches(text, text) if text else ():
         for name, values in zip(text, batch, strict=True):
-            for at, value in enumerate(values):
-                seen[name].setdefault(value, row + at)
-            if len(seen[name]) > CATEGORIES:
-                raise DataError(
-                    f"{source.title}: column {name!r} holds more than {CATEGORIES} different texts, such as "
-                    f"{listed(list(seen[name])[:3])}; each would be an input. Leave it out (drop)"
-                )
+            if len(seen[name]) <= CATEGORIES:
+                for at, value in enumerate(values):
+                    seen[name].setdefault(value, row + at)
         row += len(batch[0])
+    if many := [name for name in text if len(seen[name]) > CATEGORIES]:
+        such = "; ".join(f"{name!r}, such as {listed(list(seen[name])[:3])}" for name in many)
+        raise DataError(
+            f"{source.title}: more than {CATEGORIES} different texts, each of which would be an input, are in {such}. "
+            f"Leave out (drop) {listed(many)}"
+        )
     return seen
 
 
