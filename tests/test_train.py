@@ -46,7 +46,10 @@ def test_a_run_is_that_of_a_plain_loop(more: dict[str, Any]) -> None:
     y = twin.y[rows[0]]
     weight = tuple(len(y) / (3 * np.bincount(y))) if settings.class_weight == "balanced" else None
     loss = fastnn.CrossEntropy(label_smoothing=settings.label_smoothing, class_weight=weight)
-    net = fastnn.mlp(INPUTS, *settings.layers, 3, loss=loss, dtype=settings.dtype, seed=settings.seed)
+    sizes, init = [*settings.layers, 3], settings.initializer
+    kinds = [*(settings.activation for _ in settings.layers), "identity"]
+    layers = [fastnn.Dense(units, kind, initializer=init) for units, kind in zip(sizes, kinds, strict=True)]
+    net = fastnn.Network(INPUTS, layers, loss=loss, dtype=settings.dtype, seed=settings.seed)
     trainer = net.trainer(optimizer_of(settings, -(-len(y) // 16)), 16, span=settings.span)
     best = BestEpoch("val_loss")
     for epoch in range(1, 7):
@@ -167,7 +170,7 @@ def test_the_last_layer_suits_the_loss() -> None:
 
 
 def test_a_loss_that_is_not_finite_leaves_the_checkpoint_of_an_epoch_before(tmp_path: Path) -> None:
-    settings = replace(QUICK, optimizer="nesterov", learning_rate=0.2, epochs=40)
+    settings = replace(QUICK, optimizer="nesterov", learning_rate=0.2, epochs=40, initializer="auto")
     training = Training(table_of(classes=0), settings)
     with pytest.raises(NonFiniteLoss, match="smaller learning rate"):
         run(training, checkpoint=tmp_path / "c", history=tmp_path / "h", checkpoint_seconds=0)

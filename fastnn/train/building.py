@@ -29,8 +29,12 @@ def layers_of(settings: Settings, outputs: int, loss: Loss) -> list[Layer]:
     """Hidden layers, each with dropout behind it where that is asked for, and one of so many outputs."""
     last = "sigmoid" if loss.name == "binary_cross_entropy" else "identity"
     behind: list[Layer] = [Dropout(settings.dropout)] if settings.dropout else []
-    hidden = (layer for units in settings.layers for layer in (Dense(units, settings.activation), *behind))
-    return [*hidden, Dense(outputs, last)]
+    hidden = (
+        layer
+        for units in settings.layers
+        for layer in (Dense(units, settings.activation, initializer=settings.initializer), *behind)
+    )
+    return [*hidden, Dense(outputs, last, initializer=settings.initializer)]
 
 
 def loss_of(settings: Settings, target: Target, y: NDArray[Any]) -> Loss:

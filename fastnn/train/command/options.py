@@ -16,7 +16,7 @@ from fastnn.learning.early_stopping import METRICS
 from fastnn.learning.optimizers import OPTIMIZERS
 from fastnn.tables.columns import TASKS
 from fastnn.tables.missing import RULES
-from fastnn.train.settings import CLASS_WEIGHTS, OBJECTIVES, SCHEDULES, TRAINABLE, Settings
+from fastnn.train.settings import CLASS_WEIGHTS, INITIAL, OBJECTIVES, SCHEDULES, TRAINABLE, Settings
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 DEFAULTS = {each.name: each.default for each in fields(Settings)}
@@ -68,6 +68,7 @@ READING = [
 SETTINGS = [
     _setting("--layers", "Units of the hidden layers, such as 64-32; none for none.", metavar="A-B"),
     _setting("--activation", f"Of the hidden layers: {', '.join(TRAINABLE)}.", **_choice(TRAINABLE)),
+    _setting("--initializer", f"Of the first weights: {', '.join(INITIAL)}.", **_choice(INITIAL)),
     _setting("--dropout", "Share of each hidden layer that a step leaves out.", float, metavar="SHARE"),
     _setting(
         "--loss", f"{', '.join(OBJECTIVES)}; by default the first for classes, mse for numbers.", **_choice(OBJECTIVES)
