@@ -99,7 +99,12 @@ def model(name: str) -> Model:
     known = _read(MODELS)
     if name in known:
         return _model_of(name, _whole(known, name))
-    return _model_of(Path(name).stem, _of_file(name, model_names(), "model"))
+    own = dict(_of_file(name, model_names(), "model"))
+    if "like" in own:
+        if own["like"] not in known:
+            raise ValueError(f"{name}: like is {own['like']!r}; expected one of {', '.join(known)}")
+        own = _whole(known, own["like"]) | own
+    return _model_of(Path(name).stem, own)
 
 
 def hardware(name: str) -> Hardware:
@@ -119,7 +124,7 @@ def _of_file(name: str, known: list[str], what: str) -> Mapping[str, Any]:
     if not file.is_file():
         raise ValueError(f"there is no {what} {name!r}; expected one of {', '.join(known)}, or a TOML file")
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{name} cannot be read: {error}") from error
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ from fastnn.tables.errors import DataError, listed
 from fastnn.tables.source import Values
 
 TARGET = "y"
+# What NumPy and zipfile make of a file that is broken, locked, or packed in a way that they do not know.
+BROKEN = (ValueError, OSError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, struct.error)
 
 
 class Arrays:
@@ -78,7 +82,7 @@ def of_npz(path: Path, title: str) -> Arrays:
             x, y = file[names["x"]], file[names["y"]] if "y" in names else None
     except DataError:
         raise
-    except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except BROKEN as error:
         raise DataError(f"{title}: {error}") from error
     return Arrays(title, *_checked(title, x, y))
 

@@ -37,7 +37,7 @@ class Parquet:
         self.title = title or str(path)
         try:
             self._file = parquet.ParquetFile(path)
-        except (pyarrow.ArrowInvalid, OSError) as error:
+        except (pyarrow.ArrowException, OSError, ValueError) as error:
             raise DataError(f"{self.title} is no parquet file: {error}") from error
         index = _index_of(self._file.schema_arrow.metadata or {})
         names = self._file.schema_arrow.names
@@ -75,7 +75,7 @@ class Parquet:
         try:
             for batch in self._file.iter_batches(chunk_rows(len(columns)), columns=list(columns)):
                 yield [self._values(batch.column(name), name in as_text) for name in columns]
-        except (pyarrow.ArrowInvalid, OSError) as error:
+        except (pyarrow.ArrowException, OSError, ValueError) as error:
             raise DataError(f"{self.title}: {error}") from error
 
     def _values(self, array: Any, text: bool) -> Values:

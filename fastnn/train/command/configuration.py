@@ -37,7 +37,7 @@ def joined(options: Mapping[str, Any], config: Path | None) -> dict[str, Any]:
 def read(path: Path) -> dict[str, Any]:
     """A TOML file of options, with - or _ in their names."""
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
     values = {name.replace("-", "_"): value for name, value in values.items()}

@@ -96,7 +96,9 @@ def run_predict_on(
 def _opened(output: str) -> Iterator[Write]:
     """stdout, or a file that is replaced whole at the end."""
     if output == STDOUT:
-        yield lambda text: sys.stdout.buffer.write(text.encode())  # as a file has it, whatever the terminal's encoding
+        bytes_out = getattr(sys.stdout, "buffer", None)  # what takes the place of stdout in a notebook has none
+        # UTF-8, as a file has it, whatever the terminal's encoding.
+        yield sys.stdout.write if bytes_out is None else lambda text: bytes_out.write(text.encode())
         return
     with replacing(output) as file:
         yield lambda text: file.write(text.encode())
