@@ -6,6 +6,8 @@ import ast
 import inspect
 import pickle
 import sys
+import zipfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -193,3 +195,23 @@ from fastnn.compiler.jit import environment_as_found
 print(json.dumps([os.environ.get("GOMP_SPINCOUNT"), environment_as_found().get("GOMP_SPINCOUNT")]))
 """
     assert run_python(source) == [told, given.get("GOMP_SPINCOUNT")]
+
+
+def test_the_package_works_from_a_zip_file(tmp_path: Path) -> None:
+    """As Spark's --py-files brings it."""
+    place = tmp_path / "fastnn.zip"
+    with zipfile.ZipFile(place, "w") as archive:
+        for file in sorted((ROOT / "fastnn").rglob("*")):
+            if file.suffix in (".py", ".toml"):
+                archive.write(file, file.relative_to(ROOT))
+    program = """
+import sys
+import zipfile
+from pathlib import Path
+sys.path.insert(0, PLACE)
+import fastnn, json
+from fastnn.paper.models import model_names
+network = fastnn.mlp(3, 4, 2, seed=0)
+print(json.dumps([fastnn.__file__.startswith(PLACE), network([[1.0, 2.0, 3.0]]).shape, "gpt2" in model_names()]))
+"""
+    assert run_python(program.replace("PLACE", repr(str(place)))) == [True, [1, 2], True]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,7 +14,8 @@ from fastnn.edge.checks import as_number
 from fastnn.paper.convolutional import Convolutional
 from fastnn.paper.transformer import Transformer
 
-MODELS, HARDWARE = (Path(__file__).with_name(name) for name in ("models.toml", "hardware.toml"))
+# Also where the package is imported from a zip file.
+MODELS, HARDWARE = (files(__package__).joinpath(name) for name in ("models.toml", "hardware.toml"))
 Shape = TypeVar("Shape")
 
 
@@ -114,7 +117,7 @@ def hardware(name: str) -> Hardware:
     return _build(Hardware, Path(name).stem if name not in known else name, dict(settings), {"name": name})
 
 
-def _read(file: Path) -> dict[str, dict[str, Any]]:
+def _read(file: Traversable) -> dict[str, dict[str, Any]]:
     return tomllib.loads(file.read_text(encoding="utf-8"))
 
 
