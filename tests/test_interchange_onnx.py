@@ -89,7 +89,7 @@ def test_onnxruntime_computes_what_the_network_does(name: str, tmp_path: Path) -
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_norms_go_and_dropout_stays_behind(dtype: str, tmp_path: Path) -> None:
-    layers = [Dropout(0.5), LayerNorm(1e-3), Dense(9, "tanh"), Dropout(0.1), LayerNorm(), Dense(3)]
+    layers = [Dropout(0.5), LayerNorm(1e-3), Dense(9, "tanh"), Dropout(0.1), LayerNorm(), RMSNorm(1e-3), Dense(3)]
     network = with_biases(Network(6, layers, seed=0, dtype=dtype))
     to_onnx(network, tmp_path / "net.onnx")
     x = normal(33, 6).astype(dtype)
@@ -114,10 +114,9 @@ def test_dropout_alone_is_the_identity(tmp_path: Path) -> None:
     assert (run(tmp_path / "net.onnx", x) == x).all()
 
 
-@pytest.mark.parametrize("layer", [RMSNorm(), Residual(Dense(6))])
-def test_layers_without_an_operator_are_named(layer: Any, tmp_path: Path) -> None:
+def test_layers_without_an_operator_are_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="layer 1 is R.*; this format has words for Dense, .*LayerNorm"):
-        to_onnx(Network(6, [Dense(6), layer], loss="mse", seed=0), tmp_path / "net.onnx")
+        to_onnx(Network(6, [Dense(6), Residual(Dense(6))], loss="mse", seed=0), tmp_path / "net.onnx")
     assert not (tmp_path / "net.onnx").exists()
 
 

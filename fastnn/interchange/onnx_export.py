@@ -18,6 +18,8 @@ from fastnn.networks.network import Network
 
 # The first opset with Gelu, and the file format of its time: runtimes since 2023 read them.
 OPSET, IR_VERSION = 20, 9
+# Operators that came later, and the file format of their time.
+LATER = {"RMSNormalization": (23, 11)}
 # What protobuf can write: larger models keep their weights in files beside them.
 MOST_BYTES = 2**31 - 2**20
 # From (N, H, W, C) to (N, C, H, W), in which operators take images, and back.
@@ -120,8 +122,10 @@ class _Graph:
         x = helper.make_tensor_value_info("input", self.kind, ["batch", *network.input_shape])
         y = helper.make_tensor_value_info("output", self.kind, ["batch", *network.output_shape])
         graph = helper.make_graph(self.nodes, "fastnn", [x], [y], self.constants)
-        opset = helper.make_opsetid("", OPSET)
-        return helper.make_model(graph, producer_name="fastnn", opset_imports=[opset], ir_version=IR_VERSION)
+        asked = (LATER.get(node.op_type, (OPSET, IR_VERSION)) for node in self.nodes)
+        version, ir_version = max(asked)
+        opset = helper.make_opsetid("", version)
+        return helper.make_model(graph, producer_name="fastnn", opset_imports=[opset], ir_version=ir_version)
 
 
 def _operator(op: str, **attributes: Any) -> Callable[[_Graph, str, float | None], None]:

@@ -99,3 +99,12 @@ class RMSNorm(_Norm):
     epsilon: float = 1e-6
     centred: ClassVar[bool] = False
     torch_names: ClassVar[Collection[str]] = ("RMSNorm",)
+    onnx_names: ClassVar[Collection[str]] = ("RMSNormalization",)
+
+    def onnx_forms(self, shape: Shape) -> list[Form]:
+        return [Form("RMSNormalization", {"axis": -1, "epsilon": self.epsilon}, ("weight",))]
+
+    @classmethod
+    def from_onnx(cls, form: Form) -> RMSNorm:
+        form.require(axis=-1)
+        return cls(form.settings.get("epsilon", 1e-5))
