@@ -49,7 +49,7 @@ GOOD = "1,2,0\n3,4,1\n"
         ("y,label,c\n" + GOOD, "columns y, label; name the one to predict"),
         ("a\n1\n2\n", "no column beside 'a' to predict it from"),
         (b"a,b,c\n1,2,0\n3,\xff,1\n", "line 3, column 'b': not UTF-8"),
-        ('a,b,c\n1,"2,0\n3,4,1\n', "t.csv, line 2: 2 cells"),
+        ('a,b,c\n1,"2,0\n3,4,1\n', "t.csv, line 2: a quote is opened there and never closed"),
         ("a,b,c\n" + GOOD + "5,１,0\n", "line 4, column 'b': '１' is no number"),
         ("a,b,c\n" + GOOD + "5," + "6" * 200_000 + ",0\n", "t.csv, line 4: field larger than"),
     ],

@@ -18,6 +18,7 @@ from processes import ROOT
 
 import fastnn
 from fastnn.cli import main
+from fastnn.tables import Format
 from fastnn.train.command import screen, training, using
 from fastnn.train.model import Model
 from fastnn.train.records import Record
@@ -457,6 +458,7 @@ def test_how_a_table_is_written_can_be_told_by_options_and_in_a_file(
     assert again.exit_code == 0, again.output
     assert Path("one.safetensors").read_bytes() == Path("two.safetensors").read_bytes()
     model = Model.load("one.safetensors")
-    assert (model.rule, model.null, model.target.classes) == ("median", ("?",), ("Bonn", "Köln"))
-    told = ["--decimal", ",", "--unit", "kg", "--encoding", "cp1252"]
+    assert model.form == Format(decimal=",", units=("kg",), null=("?",))
+    assert (model.rule, model.target.classes) == ("median", ("Bonn", "Köln"))
+    told = ["--encoding", "cp1252"]  # the rest is kept with the model
     assert invoke("evaluate", "one.safetensors", "t.csv", *told).exit_code == 0

@@ -6,8 +6,8 @@ s and 670 MB, but fills short rows with nulls and names no row; pandas holds eve
 """
 
 from fastnn.tables.columns import Column, Target
-from fastnn.tables.dialect import Format
 from fastnn.tables.errors import DataError
+from fastnn.tables.form import Format
 from fastnn.tables.missing import RULES, Filling
 from fastnn.tables.opening import open_source
 from fastnn.tables.reading import Table, batches, read, read_as

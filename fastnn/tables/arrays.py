@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -16,18 +17,23 @@ from fastnn.data import Dataset
 from fastnn.edge.checks import FLOAT64, require_memory
 from fastnn.tables.chunks import chunks
 from fastnn.tables.errors import DataError, listed
+from fastnn.tables.form import Format
+from fastnn.tables.numbers import plain
 from fastnn.tables.source import Values
 
 TARGET = "y"
 # What NumPy and zipfile make of a file that is broken, locked, or packed in a way that they do not know.
-BROKEN = (ValueError, OSError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, struct.error)
+BROKEN = (
+    ValueError, OSError, KeyError, EOFError, RuntimeError, AttributeError, SyntaxError, MemoryError, TypeError,
+    zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError,
+)  # fmt: skip
 
 
 class Arrays:
     """A Source of x (N, F), whose columns are x0, x1, ..., and y (N,), where there is one."""
 
     told = ""
-    null_told: tuple[str, ...] | None = None
+    form: Format | None = None
     kept: Any = None
 
     def __init__(self, title: str, x: NDArray[Any], y: NDArray[Any] | None) -> None:
@@ -49,6 +55,9 @@ class Arrays:
 
     def nothing(self, column: str) -> frozenset[str]:
         return frozenset({""})
+
+    def is_number(self, cell: str) -> bool:
+        return plain(cell) is not None
 
     def doubt(self, column: str) -> str | None:
         return None
@@ -77,9 +86,11 @@ def of_npz(path: Path, title: str) -> Arrays:
             require_memory(sum(member.file_size for member in archive.infolist()) // 8, FLOAT64, "what it holds")
         with np.load(path, allow_pickle=False) as file:
             names = {name.lower(): name for name in file.files}
+            if len(names) < len(file.files):
+                raise DataError(f"{title} holds {listed(file.files)}; expected one x and one y")
             if "x" not in names:
                 raise DataError(f"{title} holds {listed(file.files) or 'nothing'}; expected x (N, inputs) and y (N,)")
-            x, y = file[names["x"]], file[names["y"]] if "y" in names else None
+            x, y = np.asarray(file[names["x"]]), np.asarray(file[names["y"]]) if "y" in names else None
     except DataError:
         raise
     except BROKEN as error:

@@ -10,56 +10,26 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from fastnn.tables.errors import DataError
+from fastnn.tables.form import Format
 from fastnn.tables.heading import Heading, Row, below_titles, heading_of
-from fastnn.tables.numbers import MARKS, MISSING, SEPARATORS, NumberFormat, commas_in
+from fastnn.tables.numbers import MISSING, POINT, NumberFormat, commas_in
 from fastnn.tables.text import NOT_UTF8, Text, wrong
 
 # Those that hardly ever stand in a cell come first, where several part a file alike. The last is for runs of blanks.
 DELIMITERS = (";", "\t", "|", ",")
 BLANKS = " "
 LINES_LOOKED_AT = 20
+# Two numbers in a cell were not parted.
+TWO_NUMBERS = re.compile(r"\d\s+[+-]?[\d.,]")
 SINGLE_QUOTED = re.compile(r"'[^']*'")
 # Rows, and cells of them, by which columns are judged.
 ROWS_LOOKED_AT, CELLS_LOOKED_AT = 1000, 200_000
 
 
 @dataclass(frozen=True)
-class Format:
-    """What a user says of a csv file; None is found.
-
-    header: whether the first line names the columns. delimiter: one character, a blank for runs of blanks. encoding: as
-    Python names it. decimal, thousands: marks of numbers. units: texts that stand beside numbers. null: what stands
-    for a missing value, in place of the usual. DataError: what cannot be.
-    """
-
-    header: bool | None = None
-    delimiter: str | None = None
-    encoding: str | None = None
-    decimal: str | None = None
-    thousands: str | None = None
-    units: tuple[str, ...] = ()
-    null: tuple[str, ...] | None = None
-
-    def __post_init__(self) -> None:
-        if self.delimiter is not None and (len(self.delimiter) != 1 or self.delimiter in '"\r\n'):
-            raise DataError(f"delimiter is {self.delimiter!r}; expected one character, such as ';'")
-        if self.decimal not in (None, *MARKS):
-            raise DataError(f"decimal is {self.decimal!r}; expected '.' or ','")
-        if self.thousands not in (None, *SEPARATORS):
-            raise DataError(f"thousands is {self.thousands!r}; expected one of {' '.join(map(repr, SEPARATORS))}")
-        if self.thousands is not None and self.thousands == (self.decimal or "."):
-            raise DataError(f"thousands and decimal are both {self.thousands!r}; expected two marks")
-        if not all(unit.strip() for unit in self.units):
-            raise DataError("a unit is empty; expected a text, such as '%' or 'kg'")
-
-    @property
-    def is_told(self) -> bool:
-        return self != Format()
-
-
-@dataclass(frozen=True)
 class Dialect:
-    """sample: cells of the first rows of data, as far as they are looked at. told: all this in words."""
+    """has_blanks: whether there are any beside delimiters. sample: cells of the first rows of data, as far as they are
+    looked at. told: all this in words."""
 
     text: Text
     delimiter: str
@@ -67,6 +37,7 @@ class Dialect:
     heading: Heading
     numbers: NumberFormat
     null: frozenset[str]
+    has_blanks: bool
     sample: tuple[Row, ...] = field(repr=False)
 
     @property
@@ -76,7 +47,8 @@ class Dialect:
     @property
     def is_plain(self) -> bool:
         """Whether a program wrote it: UTF-8, one delimiter, numbers with points."""
-        return self.text.is_utf8 and self.delimiter != BLANKS and self.numbers.is_plain
+        told = self.text.is_utf8 and self.delimiter.isascii() and self.numbers.is_plain
+        return told and self.delimiter != BLANKS and not self.has_blanks
 
     def is_missing(self, cell: str) -> bool:
         return cell.strip() in self.null
@@ -98,16 +70,32 @@ class Dialect:
         return "; ".join(parts)
 
 
+class _Lines:
+    """Lines on their way to the reader, and how many quotes there were since a row was complete."""
+
+    def __init__(self, text: Text, delimiter: str, quote: str) -> None:
+        self._text, self._blanks, self._quote = text, delimiter == BLANKS, quote
+        self.quotes, self.last = 0, ""
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self._text.lines():
+            self.last = line.replace("\t", BLANKS).strip() if self._blanks else line
+            self.quotes += self.last.count(self._quote)
+            yield self.last
+
+
 def rows(text: Text, delimiter: str, title: str, quote: str = '"') -> Iterator[tuple[int, list[str]]]:
-    """(line from 1, cells) of each row that is not empty. DataError where the file is no text."""
-    lines = text.lines()
-    if delimiter == BLANKS:
-        lines = (line.replace("\t", BLANKS).strip() for line in lines)
+    """(line from 1, cells) of each row whose line is not empty. DataError where the file is no text, or a quote is
+    never closed."""
+    lines = _Lines(text, delimiter, quote)
     reader = csv.reader(lines, delimiter=delimiter, quotechar=quote, skipinitialspace=True)
     line = 1
     try:
         for cells in reader:
-            if len(cells) > 1 or (cells and cells[0].strip()):
+            if lines.quotes % 2 and reader.line_num > line:  # the end of the file came first
+                raise DataError(f"{title}, line {line}: a quote is opened there and never closed")
+            lines.quotes = 0
+            if len(cells) > 1 or (cells and lines.last.strip()):
                 yield line, cells
             line = reader.line_num + 1
     except csv.Error as error:
@@ -123,22 +111,31 @@ def dialect_of(text: Text, told: Format, title: str) -> Dialect:
     quote = "'" if all(SINGLE_QUOTED.fullmatch(cell.strip()) for cell in head[0][1]) else '"'
     most = max(min(ROWS_LOOKED_AT, CELLS_LOOKED_AT // len(head[0][1])), LINES_LOOKED_AT)
     found = islice(rows(text, delimiter, title, quote), most)
-    looked_at, above = below_titles([(line, [cell.strip() for cell in cells]) for line, cells in found])
-    for at, cell in enumerate(looked_at[0][1]):
+    looked_at = [(line, [cell.strip() for cell in cells]) for line, cells in found]
+    if not looked_at:
+        raise DataError(f"{title} is empty; expected rows of numbers, under a line of names")
+    below, above = below_titles(looked_at)
+    for at, cell in enumerate(below[0][1]):
         if wrong(cell):
-            raise DataError(f"{title}, line {looked_at[0][0]}, column {at + 1}: {NOT_UTF8}")
+            raise DataError(f"{title}, line {below[0][0]}, column {at + 1}: {NOT_UTF8}")
     null = MISSING if told.null is None else frozenset((*told.null, ""))
-    numbers = _numbers(title, told, looked_at)
-    heading = heading_of(title, looked_at, above, told.header, numbers, null)
-    sample = tuple(looked_at[int(heading.named) :])
-    return Dialect(text, delimiter, quote, heading, numbers, null, sample)
+    numbers = _numbers(title, told, below)
+    heading = heading_of(title, below, above, told.header, numbers, null)
+    sample = tuple(below[int(heading.named) :])
+    beside = f" {delimiter}", f"{delimiter} "
+    has_blanks = any(pair in line for line in islice(text.lines(), most) for pair in beside)
+    return Dialect(text, delimiter, quote, heading, numbers, null, has_blanks, sample)
 
 
 def _numbers(title: str, told: Format, looked_at: Sequence[Row]) -> NumberFormat:
     """What is told, else what commas in numbers say. DataError where they may be either."""
     if told.decimal is not None or told.thousands is not None:
         return NumberFormat(told.decimal or ".", told.thousands or "", told.units)
-    found = commas_in(cell for _, cells in looked_at for cell in cells)
+    bare = NumberFormat(units=told.units).without_units
+    cells = [bare(cell) for _, row in looked_at for cell in row]
+    found = commas_in(cells)
+    if found.fraction and (point := next((cell for cell in cells if POINT.fullmatch(cell)), "")):
+        raise _either(title, looked_at, point, f"while {found.fraction!r} has a decimal comma")
     if (found.fraction or found.points) and found.groups:
         raise _either(title, looked_at, found.groups, f"while {found.fraction or found.points!r} has a decimal comma")
     if found.fraction or found.points:
@@ -151,7 +148,7 @@ def _numbers(title: str, told: Format, looked_at: Sequence[Row]) -> NumberFormat
 
 
 def _either(title: str, looked_at: Sequence[Row], cell: str, why: str) -> DataError:
-    line, at = next((line, cells.index(cell)) for line, cells in looked_at if cell in cells)
+    line, at = next((line, at) for line, row in looked_at for at, each in enumerate(row) if cell in each)
     return DataError(
         f"{title}, line {line}, column {at + 1}: {cell!r}, {why}; say decimal ',' or thousands ',' (decimal, thousands)"
     )
@@ -166,12 +163,11 @@ def _delimiter(text: Text, title: str) -> str:
             score = _cleanness(found), len(found[0])
             if score > best[:2]:
                 best = *score, delimiter
-    if best[2]:
-        return best[2]
     blanks = _alike(text, BLANKS, title)
-    if len(blanks) > 1 and len(blanks[0]) > 1 and _commonest(text)[1] == 0:
+    parts = len(blanks) > 1 and len(blanks[0]) > 1
+    if parts and (_cleanness(blanks) > best[0] if best[2] else _commonest(text)[1] == 0):
         return BLANKS
-    return _commonest(text)[0]
+    return best[2] or _commonest(text)[0]
 
 
 def _alike(text: Text, delimiter: str, title: str) -> list[list[str]]:
@@ -189,7 +185,11 @@ def _cleanness(found: Sequence[Sequence[str]]) -> float:
     """Share of the cells that are numbers, or hold none of the other delimiters."""
     cells = [cell.strip() for row in found for cell in row]
     forms = NumberFormat(), NumberFormat(","), NumberFormat(",", "."), NumberFormat(".", ",")
-    clean = sum(not set(DELIMITERS) & set(cell) or any(form.read(cell) is not None for form in forms) for cell in cells)
+    clean = sum(
+        not (set(DELIMITERS) & set(cell) or TWO_NUMBERS.search(cell))
+        or any(form.read(cell) is not None for form in forms)
+        for cell in cells
+    )
     return round(clean / len(cells), 2)
 
 

@@ -18,13 +18,16 @@ INDEX_NAMES = ("Unnamed: 0", "rownames", "row.names", "__index_level_0__")
 @dataclass(frozen=True)
 class Heading:
     """named: whether the first line is of names, after so many that are skipped. width: cells of a row. columns: names,
-    and places of their cells in a row. told: in words."""
+    and places of their cells in a row. empty: the place of a last cell that belongs to no column, or None. told: in
+    words.
+    """
 
     named: bool
     skipped: int
     width: int
     columns: tuple[str, ...]
     places: tuple[int, ...]
+    empty: int | None
     told: str
 
 
@@ -35,50 +38,53 @@ def heading_of(
     finds it. DataError: no row, or names that are given twice.
     """
     line, first = looked_at[0]
-    skipped = [f"{above} line{'s' * (above > 1)} above left out"] if above else []
+    told = [f"{above} line{'s' * (above > 1)} above left out"] if above else []
     below = [cells for _, cells in looked_at[1:]]
     named = is_heading(first, below, numbers, null) if header is None else header
-    if not named:
-        kept = [place for place in range(len(first)) if not _is_empty(place, [first, *below], last=len(first) - 1)]
-        return Heading(
-            False,
-            above,
-            len(first),
-            tuple(str(place + 1) for place in kept),
-            tuple(kept),
-            "; ".join([*skipped, "no line of names"]),
-        )
-    if not below:
+    if named and not below:
         raise DataError(f"{title} holds names of columns ({listed(first)}) and no row")
-    told = [*skipped, f"names in line {line}"]
-    names = _uncommented(first, len(below[0]))
-    shift = int(all(len(row) == len(names) + 1 for row in below))  # R's tables: row names have no heading
-    width = len(names) + shift
-    if shift or _is_index(names[0], below):
+    told.append(f"names in line {line}" if named else "no line of names")
+    names = _uncommented(first, len(below[0])) if named else [str(place + 1) for place in range(len(first))]
+    rows = below if named else [first, *below]
+    longer = all(len(row) == len(names) + 1 for row in rows)  # by row names, in R's tables, or a delimiter at the end
+    ends = _is_empty(len(names), rows) if longer else _is_empty(len(names) - 1, rows) and not (named and names[-1])
+    width, shift = len(names) + longer, int(longer and not ends)
+    empty = width - 1 if ends else None
+    if empty is not None:
+        told.append("a last column that is empty left out")
+        names = names[:empty]
+    if named and (shift or _is_index(names[0], rows)):
         what = repr(names[0]) if names[0] and not shift else "without a name"
         told.append(f"first column ({what}) left out, it numbers or names the rows")
         shift, names = 1, names if shift else names[1:]
-    kept = [at for at, name in enumerate(names) if name or not _is_empty(at + shift, below)]
-    if len(kept) < len(names):
-        told.append("left out: columns without a name that are empty")
-    columns = tuple(names[at] or f"column {at + shift + 1}" for at in kept)
-    _check_names(title, columns, [at + shift for at in kept])
-    return Heading(True, above, width, columns, tuple(at + shift for at in kept), "; ".join(told))
+    places = tuple(range(shift, shift + len(names)))
+    columns = tuple(name or f"column {place + 1}" for name, place in zip(names, places, strict=True))
+    _check_names(title, columns, places)
+    return Heading(named, above, width, columns, places, empty, "; ".join(told))
 
 
 def below_titles(looked_at: Sequence[Row]) -> tuple[Sequence[Row], int]:
-    """The rows without those above them that are none, and how many these were: a title, or counts of rows and columns,
-    of another number of cells than all the rows below."""
-    above = 0
+    """The rows without those above them that are none, and how many these were: Excel's word on the delimiter, a title,
+    or counts of rows and columns among words, all of another number of cells than the rows below."""
+    above = int(looked_at[0][1][0].lower().startswith("sep=")) if len(looked_at) > 1 else 0
+    begun = above
     while above < MOST_TITLES and len(looked_at) - above > 2:
         first, widths = looked_at[above][1], {len(cells) for _, cells in looked_at[above + 1 :]}
-        there = [cell for cell in first if cell]
-        if len(first) in widths or not (len(there) < 2 or any(plain(cell) is not None for cell in there)):
+        if len(first) in widths or not _is_title(first, min(widths)):
             break
         above += 1
         if len(widths) == 1:
             return looked_at[above:], above
-    return looked_at, 0
+    return looked_at[begun:], begun
+
+
+def _is_title(cells: Sequence[str], width: int) -> bool:
+    """Whether a row is none of a table of so many cells: one word alone, or numbers among words and cells more or less
+    by several; by one it may be a line of names."""
+    numbers = [plain(cell) is not None for cell in cells if cell]
+    if len(numbers) < 2:
+        return not any(numbers)
+    return any(numbers) and not all(numbers) and abs(len(cells) - width) > 1
 
 
 def is_heading(
@@ -115,7 +121,7 @@ def _uncommented(names: list[str], width: int) -> list[str]:
     """Names without the sign of a comment that NumPy writes before them."""
     if names[0] == "#" and len(names) == width + 1:
         return names[1:]
-    return [names[0].lstrip("# "), *names[1:]]
+    return [names[0].lstrip("# ") or names[0], *names[1:]]
 
 
 def _is_index(name: str, below: Sequence[Sequence[str]]) -> bool:
@@ -128,11 +134,9 @@ def _is_index(name: str, below: Sequence[Sequence[str]]) -> bool:
     return all(cell.isdecimal() for cell in cells) and len(set(cells)) == len(cells)
 
 
-def _is_empty(place: int, rows: Sequence[Sequence[str]], last: int | None = None) -> bool:
-    """Whether a column, if it is the last, holds nothing in these rows."""
-    if last is not None and place != last:
-        return False
-    return place > 0 and all(place >= len(row) or not row[place] for row in rows)
+def _is_empty(place: int, rows: Sequence[Sequence[str]]) -> bool:
+    """Whether a column, but for the first, holds nothing in these rows, and is in some of them."""
+    return place > 0 and all(place >= len(row) or not row[place] for row in rows) and any(place < len(r) for r in rows)
 
 
 def _check_names(title: str, names: Sequence[str], places: Sequence[int]) -> None:

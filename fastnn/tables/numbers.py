@@ -30,7 +30,7 @@ class NumberFormat(NamedTuple):
 
     def read(self, cell: str) -> float | None:
         """The number that a cell stands for; None where it is none. Missing ones are for others to find."""
-        cell = self._without_units(cell.strip())
+        cell = self.without_units(cell)
         if self.thousands and self.thousands in cell:
             if not _grouped(self).fullmatch(cell):
                 return None
@@ -41,19 +41,24 @@ class NumberFormat(NamedTuple):
             cell = cell.replace(self.decimal, ".")
         return plain(cell)
 
-    def _without_units(self, cell: str) -> str:
-        for unit in self.units:
-            if cell.endswith(unit):
-                return cell[: -len(unit)].strip()
-            if cell.startswith(unit):
-                return cell[len(unit) :].strip()
-        return cell
+    def unit_in(self, cell: str) -> str:
+        """Which of the units stands beside a number; "" where none does."""
+        bare = cell.strip().lstrip("+-")
+        return next((unit for unit in self.units if bare.endswith(unit) or bare.startswith(unit)), "")
+
+    def without_units(self, cell: str) -> str:
+        """A cell without the unit that it has, but with its sign."""
+        cell, unit = cell.strip(), self.unit_in(cell)
+        if not unit:
+            return cell
+        sign, bare = (cell[0], cell[1:]) if cell[0] in "+-" else ("", cell)
+        return sign + (bare.removesuffix(unit) if bare.endswith(unit) else bare.removeprefix(unit)).strip()
 
 
 @cache
 def _grouped(form: NumberFormat) -> re.Pattern[str]:
     apart, mark = re.escape(form.thousands), re.escape(form.decimal)
-    return re.compile(rf"[+-]?\d{{1,3}}({apart}\d{{3}})+({mark}\d*)?")
+    return re.compile(rf"[+-]?[1-9]\d{{0,2}}({apart}\d{{3}})+({mark}\d*)?")
 
 
 def plain(cell: str) -> float | None:
@@ -97,9 +102,15 @@ def commas_in(cells: Iterable[str]) -> Commas:
 
 # A currency before a number, or behind it a word, or two letters and more, or a sign: 1a is rather a name.
 WITH_UNIT = re.compile(
-    r"(?P<before>[$\u20ac\u00a3\u00a5\u20b9])?\s*[+-]?\d[\d.,]*"
+    r"[+-]?(?P<before>[$\u20ac\u00a3\u00a5\u20b9])?\s*[+-]?\d[\d.,]*"
     r"(?P<after>\s*[%\u2030\u00b0$\u20ac\u00a3\u00a5\u20b9][A-Za-z]?|\s+[^\W\d]{1,8}[^\s\d,;:]{0,4}|[^\W\d]{2,6})?"
 )
+
+
+# Thousands that are parted by what is no mark: a text to whoever is not told.
+PARTED = re.compile(r"[+-]?[1-9]\d{0,2}(?P<apart>[ '\u00a0\u202f])\d{3}((?P=apart)\d{3})*([.,]\d+)?")
+# A fraction behind a point.
+POINT = re.compile(r"[+-]?\d*\.\d+([eE][+-]?\d+)?")
 
 
 def unit_of(cells: Iterable[str]) -> str:

@@ -14,8 +14,8 @@ from typing import IO, Any
 from fastnn import data
 from fastnn.tables.arrays import of_dataset, of_npz
 from fastnn.tables.delimited import Delimited
-from fastnn.tables.dialect import Format
 from fastnn.tables.errors import DataError
+from fastnn.tables.form import Format
 from fastnn.tables.parquet import Parquet
 from fastnn.tables.source import Source
 from fastnn.tables.text import looks_like_text
@@ -27,11 +27,12 @@ SHEETS = (".xls", ".xlsx", ".ods")
 PARQUET, ZIP, GZIP = b"PAR1", b"PK\x03\x04", b"\x1f\x8b"
 
 
-def open_source(place: str | PathLike[str], **told: Any) -> Source:
+def open_source(place: str | PathLike[str], like: Format | None = None, **told: Any) -> Source:
     """A text file of rows (.csv, .tsv, .txt, or another name), an .npz or .parquet file, any of them behind gzip or in
     a pipe ("-" is stdin), or a built-in set (spam, digits, mnist).
 
     told: fields of Format, of how a text file is written: header, delimiter, encoding, decimal, thousands, units, null.
+    like: what they are where nothing is told, as the `form` of another source.
     DataError: nothing to read. FileNotFoundError, ModuleNotFoundError (pyarrow, which csv and parquet need).
     """
     form = Format(**{name: value for name, value in told.items() if value is not None and value != ()})
@@ -46,14 +47,13 @@ def open_source(place: str | PathLike[str], **told: Any) -> Source:
     if path.is_dir():
         raise DataError(f"{path} is a folder; name a file in it")
     file, title = _file_of(path), str(path)
-    source = _source_of(file.path, title, form)
+    source = _source_of(file.path, title, form, like)
     source.kept = file
     return source
 
 
 def _require_untold(path: Path, form: Format) -> None:
-    if form.is_told:
-        names = [name for name, value in vars(form).items() if value is not None and value != ()]
+    if names := list(form.told):
         raise DataError(f"{path}: {' and '.join(names)} {'are' if len(names) > 1 else 'is'} for csv files")
 
 
@@ -89,7 +89,7 @@ def _head(path: Path, mark: bytes) -> bool:
         return file.read(len(mark)) == mark
 
 
-def _source_of(path: Path, title: str, form: Format) -> Source:
+def _source_of(path: Path, title: str, form: Format, like: Format | None) -> Source:
     """By what the file begins with, or is called."""
     suffix = path.suffix.lower()
     if suffix in SHEETS:
@@ -101,4 +101,4 @@ def _source_of(path: Path, title: str, form: Format) -> Source:
     if suffix not in TEXT and not looks_like_text(path):
         expected = f"a table as text, .npz or .parquet, or one of {', '.join(data.LOADERS)}"
         raise DataError(f"{title}: expected {expected}")
-    return Delimited(path, form, title)
+    return Delimited(path, form.over(like), title)

@@ -10,6 +10,8 @@ from typing import Any
 
 from fastnn.tables.chunks import chunk_rows
 from fastnn.tables.errors import DataError, listed, require_pyarrow
+from fastnn.tables.form import Format
+from fastnn.tables.numbers import plain
 from fastnn.tables.source import Values
 
 
@@ -26,7 +28,7 @@ class Parquet:
 
     target: str | None = None
     told = ""
-    null_told: tuple[str, ...] | None = None
+    form: Format | None = None
     kept: Any = None
 
     def __init__(self, path: Path, title: str | None = None) -> None:
@@ -65,6 +67,9 @@ class Parquet:
 
     def nothing(self, column: str) -> frozenset[str]:
         return frozenset({""})
+
+    def is_number(self, cell: str) -> bool:
+        return plain(cell) is not None
 
     def doubt(self, column: str) -> str | None:
         return None

@@ -13,6 +13,7 @@ from fastnn.edge.checks import as_choice, as_dtype, require_memory
 from fastnn.tables.columns import Column, Target
 from fastnn.tables.encoding import Encoder, require_columns
 from fastnn.tables.errors import DataError
+from fastnn.tables.form import Format
 from fastnn.tables.missing import DROP, RULES
 from fastnn.tables.source import Source
 from fastnn.tables.survey import survey
@@ -28,7 +29,7 @@ class Table:
     """x (N, inputs), y (N,): classes int64 or numbers float64, what its columns mean, and where it came from.
 
     rule: what becomes of missing values; with "mean" or "median" they are NaN in x until the rows to train on are
-    known. null: what stands for nothing, where the user said so. told: what was taken for what, in words.
+    known. form: how numbers were written, see Source. told: what was taken for what, in words.
     """
 
     x: NDArray[Any]
@@ -37,7 +38,7 @@ class Table:
     target: Target
     title: str
     rule: str | None = None
-    null: tuple[str, ...] | None = None
+    form: Format | None = None
     told: str = ""
 
     def __len__(self) -> int:
@@ -82,7 +83,7 @@ def read(
     encoder = Encoder(source, columns, rule)
     x = _fill(encoder, labels, as_dtype(dtype))
     y, found = labels.finish(task)
-    return Table(x, y, columns, found, source.title, rule, source.null_told, _told(encoder, labels))
+    return Table(x, y, columns, found, source.title, rule, source.form, _told(encoder, labels))
 
 
 def read_as(
@@ -96,7 +97,7 @@ def read_as(
     encoder = Encoder(source, columns, missing)
     x = _fill(encoder, labels, as_dtype(dtype))
     y = labels.as_trained(target)
-    return Table(x, y, tuple(columns), target, source.title, missing, source.null_told, _told(encoder, labels))
+    return Table(x, y, tuple(columns), target, source.title, missing, source.form, _told(encoder, labels))
 
 
 def batches(
@@ -143,7 +144,8 @@ def _told(encoder: Encoder, labels: Labels) -> str:
     parts = [encoder.source.told] if encoder.source.told else []
     if names := [f"{column.name} ({column.width})" for column in encoder.columns if column.categories is not None]:
         parts.append(f"names: {', '.join(names)}")
-    if alike := [pair for column in encoder.columns for pair in _alike(column.categories or ())]:
+    kinds = [*(column.categories or () for column in encoder.columns), labels.names]
+    if alike := [pair for names in kinds for pair in _alike(names)]:
         parts.append(f"names that differ in spelling alone: {', '.join(alike[:3])}")
     if origins := [column.name for column in encoder.columns if column.origin]:
         parts.append(f"far from 0: {', '.join(origins)}")

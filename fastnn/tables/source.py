@@ -7,18 +7,20 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from fastnn.tables.form import Format
+
 # Numbers as float64, NaN where one is missing; names as str, "" where one is missing.
 Values = NDArray[Any] | list[str]
 
 
 class Source(Protocol):
-    """An open table. rows: at most so many. target: the column to predict, where the format knows. null_told:
-    what stands for nothing, where the user says so. told: how it is read, in words; "" where the
-    file itself says it.
+    """An open table. rows: at most so many. target: the column to predict, where the format knows. form: how
+    the numbers of a text file are written, for who reads another one like it; None where as programs write them. told:
+    how it is read, in words; "" where the file itself says it.
     kept: what must live as long as the source, such as a temporary file.
 
-    is_text: whether a column holds names. nothing: what stands for a name that is missing. doubt: why a column that
-    holds text may be something else.
+    is_text: whether a column holds names. nothing: what stands for a name that is missing. is_number: whether a text
+    would be one in a column of numbers. doubt: why a column may hold something else than it seems to.
     locate: where a row from 0 lies, for people, and what its cell in a column holds.
     """
 
@@ -26,13 +28,15 @@ class Source(Protocol):
     columns: tuple[str, ...]
     rows: int
     target: str | None
-    null_told: tuple[str, ...] | None
+    form: Format | None
     told: str
     kept: Any
 
     def is_text(self, column: str) -> bool: ...
 
     def nothing(self, column: str) -> frozenset[str]: ...
+
+    def is_number(self, cell: str) -> bool: ...
 
     def doubt(self, column: str) -> str | None: ...
 

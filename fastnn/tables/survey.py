@@ -10,8 +10,7 @@ import numpy as np
 from fastnn.tables.columns import Column
 from fastnn.tables.encoding import fault, no_name
 from fastnn.tables.errors import DataError, listed
-from fastnn.tables.numbers import plain
-from fastnn.tables.source import Source
+from fastnn.tables.source import Source, Values
 
 # Names that a column may hold, each of which becomes an input.
 CATEGORIES = 100
@@ -29,7 +28,11 @@ def survey(
     text = [name for name in names if name in categorical or source.is_text(name)]
     kinds = _kinds(source, text)
     found = {name: _names(source, name, kinds[name], name in categorical, rule) for name in text}
-    origins = _origins(source, [name for name in names if name not in found]) if centre else {}
+    numbers = [name for name in names if name not in found]
+    for name in numbers:
+        if doubt := source.doubt(name):
+            raise DataError(f"{source.title}, column {name!r}: {doubt}")
+    origins = _origins(source, numbers) if centre else {}
     return tuple(Column(name, found.get(name), origins.get(name, 0.0)) for name in names)
 
 
@@ -58,7 +61,7 @@ def _names(source: Source, name: str, kinds: dict[str, int], wanted: bool, rule:
     if rule is None and (absent := [kind for kind in kinds if kind in nothing]):
         raise no_name(source, kinds[absent[0]], name, absent[0])
     there = [kind for kind in kinds if kind not in nothing]
-    numbers = [kind for kind in there if plain(kind) is not None]
+    numbers = [kind for kind in there if source.is_number(kind)]
     if not wanted and 0 < len(numbers) < len(there):
         raise fault(
             source, kinds[numbers[0]], name,
@@ -72,15 +75,31 @@ def _names(source: Source, name: str, kinds: dict[str, int], wanted: bool, rule:
 
 
 def _origins(source: Source, names: Sequence[str]) -> dict[str, float]:
-    """Of columns whose first numbers lie far from 0, for what they differ, the middle one."""
-    found = {}
-    for batch in source.batches(names, ()) if names else ():
-        for name, values in zip(names, batch, strict=True):
-            numbers = np.asarray(values)[np.isfinite(values)]
-            if not numbers.size:
-                continue
-            middle, deviation = float(np.median(numbers)), float(np.std(numbers))
-            if abs(middle) > (FAR * deviation or FAR_CONSTANT):
-                found[name] = middle
-        break
-    return found
+    """Of columns whose numbers lie far from 0, for what they differ, their mean: of those whose first ones do."""
+    first = next(iter(source.batches(names, ())), None) if names else None
+    candidates = (
+        [] if first is None else [n for n, values in zip(names, first, strict=True) if _is_far(*_moments(values))]
+    )
+    found = {name: (0, 0.0, 0.0) for name in candidates}
+    shifts = {name: _moments(values)[1] for name, values in zip(names, first or (), strict=bool(first))}
+    for batch in source.batches(candidates, ()) if candidates else ():
+        for name, values in zip(candidates, batch, strict=True):
+            there = np.asarray(values)[np.isfinite(values)] - shifts[name]
+            count, total, squares = found[name]
+            found[name] = count + there.size, total + float(there.sum()), squares + float(np.square(there).sum())
+    origins = {}
+    for name, (count, total, squares) in found.items():
+        mean, middle = total / max(count, 1), shifts[name] + total / max(count, 1)
+        if _is_far(count, middle, max(squares / max(count, 1) - mean * mean, 0.0) ** 0.5):
+            origins[name] = middle
+    return origins
+
+
+def _moments(values: Values) -> tuple[int, float, float]:
+    """How many numbers there are, their mean and deviation."""
+    there = np.asarray(values)[np.isfinite(values)]
+    return (there.size, float(there.mean()), float(there.std())) if there.size else (0, 0.0, 0.0)
+
+
+def _is_far(count: int, mean: float, deviation: float) -> bool:
+    return count > 0 and abs(mean) > (FAR * deviation or FAR_CONSTANT)

@@ -30,6 +30,8 @@ def choose(source: Source, name: str | None) -> str:
     if name is not None:
         require_columns(source, [name])
         return name
+    if not source.columns:
+        raise DataError(f"{source.title} has no column to predict")
     found = [column for column in source.columns if column in NAMES]
     if len(found) > 1:
         raise DataError(f"{source.title} has columns {listed(found)}; name the one to predict (target)")
@@ -93,6 +95,11 @@ class Labels:
                 f"{listed(list(self._codes)[:3])}; expected classes. Name another one to predict (target)"
             )
         return part
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Of classes that are text."""
+        return list(self._codes)
 
     def _fault(self, row: int, what: str) -> DataError:
         """Of a row that was kept."""

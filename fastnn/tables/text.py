@@ -33,7 +33,8 @@ class Text:
         errors = "surrogateescape" if self.is_utf8 else "strict"
         with self.path.open(encoding=self.encoding, errors=errors, newline="") as file:
             try:
-                yield from file
+                for number, line in enumerate(file):
+                    yield line if number else line.removeprefix("\ufeff")
             except UnicodeError as error:
                 raise DataError(f"{self.path}: not {self.encoding} ({error}); name its encoding (encoding)") from error
 
@@ -43,8 +44,9 @@ def text_of(path: Path, encoding: str | None) -> Text:
     DataError: an encoding that nobody knows."""
     if encoding is not None:
         try:
+            "".encode(encoding)  # which those that are of bytes, such as hex, refuse
             found = codecs.lookup(encoding).name
-        except LookupError:
+        except (LookupError, ValueError):
             known = "utf-8, latin-1, cp1252 or utf-16"
             raise DataError(f"encoding is {encoding!r}; expected one such as {known}") from None
         return Text(path, UTF8 if found == "utf-8" else found)

@@ -15,7 +15,7 @@ from fastnn.learning.losses import CrossEntropy
 from fastnn.networks.io import FileError, read_metadata, save
 from fastnn.networks.models import load
 from fastnn.networks.network import Network
-from fastnn.tables import RULES, Column, Filling, Scaling, Target
+from fastnn.tables import RULES, Column, Filling, Format, Scaling, Target
 from fastnn.tables.columns import column_of, describe, target_of
 
 KEY = "table"
@@ -25,8 +25,8 @@ KEY = "table"
 class Model:
     """x of its methods holds a table's columns as `fastnn.tables` gives them; standardised is what the network takes.
 
-    filling: what stands for missing values of x, where rule says that something does; null: what stands for nothing in
-    a file. scaling: of x; target_scaling: of numbers to predict.
+    filling: what stands for missing values of x, where rule says that something does; form: how numbers are written
+    in a file of text. scaling: of x; target_scaling: of numbers to predict.
     """
 
     network: Network
@@ -36,7 +36,7 @@ class Model:
     target_scaling: Scaling
     rule: str | None = None
     filling: Filling | None = None
-    null: tuple[str, ...] | None = None
+    form: Format | None = None
 
     def prepare(self, x: NDArray[Any]) -> None:
         """Fill and standardise x (N, inputs) in place."""
@@ -89,9 +89,9 @@ class Model:
             "target_scaling": _as_lists(self.target_scaling),
             "missing": {
                 "rule": self.rule,
-                "null": self.null,
                 "filling": None if self.filling is None else self.filling.values.tolist(),
             },
+            "form": None if self.form is None else self.form.told,
         }
         save(self.network, path, {KEY: json.dumps(about)})
 
@@ -111,6 +111,7 @@ class Model:
                 Scaling(*(np.array(values, np.float64) for values in about["scaling"])),
                 Scaling(*(np.array(values, np.float64) for values in about["target_scaling"])),
                 **_missing_of(about.get("missing") or {}),
+                form=_form_of(about.get("form")),
             )
             model._check()
         except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -133,11 +134,15 @@ class Model:
 
 def _missing_of(about: dict[str, Any]) -> dict[str, Any]:
     """What the file says of missing values; nothing, where it is older than that."""
-    rule, null, values = (about.get(name) for name in ("rule", "null", "filling"))
+    rule, values = about.get("rule"), about.get("filling")
     if rule is not None:
         as_choice(rule, RULES, "missing")
     filling = None if values is None else Filling(np.array(values, np.float64))
-    return {"rule": rule, "null": None if null is None else tuple(map(str, null)), "filling": filling}
+    return {"rule": rule, "filling": filling}
+
+
+def _form_of(about: dict[str, Any] | None) -> Format | None:
+    return None if about is None else Format(**about)
 
 
 def _as_lists(scaling: Scaling) -> list[list[float]]:

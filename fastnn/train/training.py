@@ -67,7 +67,7 @@ class Training:
                 target_scaling = Scaling.of(y[:, None])
         network = network_of(self.settings, table.x.shape[1], table.target, y)
         scaling.apply(table.x)
-        return Model(network, table.columns, table.target, scaling, target_scaling, table.rule, filling, table.null)
+        return Model(network, table.columns, table.target, scaling, target_scaling, table.rule, filling, table.form)
 
     def _flops(self, steps: int) -> int:
         """Of an epoch, exactly."""

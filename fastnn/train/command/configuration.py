@@ -46,6 +46,9 @@ def read(path: Path) -> dict[str, Any]:
     for name, (kind, expected) in KINDS.items():
         if name in values and type(values[name]) is not kind:
             raise ValueError(f"{path}: {name} is {values[name]!r}; expected {expected}")
+    for name, (kind, expected) in KINDS.items():
+        if kind is list and not all(isinstance(each, str) for each in values.get(name, ())):
+            raise ValueError(f"{path}: {name} is {values[name]!r}; expected {expected}")
     if values.get("threads", 1) < 1:
         raise ValueError(f"{path}: threads is {values['threads']}; expected 1 or more")
     return values

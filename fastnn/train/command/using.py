@@ -63,8 +63,8 @@ def run_evaluate(model_file: Path, data: str, threads: int | None, json_file: st
 
 
 def _source(data: str, model: Model, told: dict[str, Any]) -> Source:
-    """Rows for a model; what stands for nothing is what did in training, unless somebody says otherwise."""
-    return open_source(data, **(told | {"null": told["null"] or model.null}))
+    """Rows for a model; numbers are written as they were in training, unless somebody says otherwise."""
+    return open_source(data, model.form, **told)
 
 
 def run_predict_on(
