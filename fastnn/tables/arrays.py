@@ -17,9 +17,7 @@ from fastnn.data import Dataset
 from fastnn.edge.checks import FLOAT64, require_memory
 from fastnn.tables.chunks import chunks
 from fastnn.tables.errors import DataError, listed
-from fastnn.tables.form import Format
-from fastnn.tables.numbers import plain
-from fastnn.tables.source import Values
+from fastnn.tables.source import Typed, Values
 
 TARGET = "y"
 # What NumPy and zipfile make of a file that is broken, locked, or packed in a way that they do not know.
@@ -29,12 +27,8 @@ BROKEN = (
 )  # fmt: skip
 
 
-class Arrays:
+class Arrays(Typed):
     """A Source of x (N, F), whose columns are x0, x1, ..., and y (N,), where there is one."""
-
-    told = ""
-    form: Format | None = None
-    kept: Any = None
 
     def __init__(self, title: str, x: NDArray[Any], y: NDArray[Any] | None) -> None:
         self.title = title
@@ -52,15 +46,6 @@ class Arrays:
 
     def is_text(self, column: str) -> bool:
         return self._column(column).dtype.kind == "U"
-
-    def nothing(self, column: str) -> frozenset[str]:
-        return frozenset({""})
-
-    def is_number(self, cell: str) -> bool:
-        return plain(cell) is not None
-
-    def doubt(self, column: str) -> str | None:
-        return None
 
     def batches(self, columns: Sequence[str], as_text: Sequence[str]) -> Iterator[list[Values]]:
         arrays = [(self._column(name), name in as_text) for name in columns]

@@ -10,9 +10,7 @@ from typing import Any
 
 from fastnn.tables.chunks import chunk_rows
 from fastnn.tables.errors import DataError, listed, require_pyarrow
-from fastnn.tables.form import Format
-from fastnn.tables.numbers import plain
-from fastnn.tables.source import Values
+from fastnn.tables.source import Typed, Values
 
 
 def _index_of(metadata: Mapping[bytes, bytes]) -> frozenset[str]:
@@ -23,13 +21,8 @@ def _index_of(metadata: Mapping[bytes, bytes]) -> frozenset[str]:
     return frozenset()
 
 
-class Parquet:
+class Parquet(Typed):
     """A Source of the rows of a parquet file. Numbers, bools, and strings; other columns must be dropped."""
-
-    target: str | None = None
-    told = ""
-    form: Format | None = None
-    kept: Any = None
 
     def __init__(self, path: Path, title: str | None = None) -> None:
         require_pyarrow(path.suffix or ".parquet")
@@ -64,15 +57,6 @@ class Parquet:
         if types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind) or types.is_decimal(kind):
             return False
         raise DataError(f"{self.title}: column {column!r} holds {kind}; expected numbers or text: leave it out (drop)")
-
-    def nothing(self, column: str) -> frozenset[str]:
-        return frozenset({""})
-
-    def is_number(self, cell: str) -> bool:
-        return plain(cell) is not None
-
-    def doubt(self, column: str) -> str | None:
-        return None
 
     def batches(self, columns: Sequence[str], as_text: Sequence[str]) -> Iterator[list[Values]]:
         import pyarrow

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from fastnn.tables.form import Format
+from fastnn.tables.numbers import plain
 
 # Numbers as float64, NaN where one is missing; names as str, "" where one is missing.
 Values = NDArray[Any] | list[str]
@@ -45,3 +46,21 @@ class Source(Protocol):
         ...
 
     def locate(self, row: int, column: str) -> tuple[str, str]: ...
+
+
+class Typed:
+    """The part of a Source whose file knows what its columns hold."""
+
+    target: str | None = None
+    form: Format | None = None
+    told = ""
+    kept: Any = None
+
+    def nothing(self, column: str) -> frozenset[str]:
+        return frozenset({""})
+
+    def is_number(self, cell: str) -> bool:
+        return plain(cell) is not None
+
+    def doubt(self, column: str) -> str | None:
+        return None
