@@ -180,6 +180,14 @@ def test_the_index_of_a_pandas_parquet_file_is_no_data(index: str | None, tmp_pa
     assert_rows(read(open_source(tmp_path / "t.parquet")))
 
 
+def test_whole_numbers_that_pandas_calls_categories_are_names(tmp_path: Path) -> None:
+    frame = pandas.DataFrame({"code": pandas.Categorical([7, 3, 7, 3]), "y": pandas.Categorical([1, 0, 1, 0])})
+    frame.to_parquet(tmp_path / "t.parquet")
+    table = read(open_source(tmp_path / "t.parquet"))
+    assert table.columns[0].categories == ("3", "7")
+    assert (table.target.classes, table.y.tolist()) == (("0", "1"), [1, 0, 1, 0])
+
+
 def test_codes_keep_their_zeros(tmp_path: Path) -> None:
     text = "zip,y\n" + "".join(f"{code},{label}\n" for code, label in [("01067", "007"), ("10115", "008")] * 3)
     table = table_of(tmp_path, text)

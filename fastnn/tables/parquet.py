@@ -13,12 +13,14 @@ from fastnn.tables.errors import DataError, listed, require_pyarrow
 from fastnn.tables.source import Typed, Values
 
 
-def _index_of(metadata: Mapping[bytes, bytes]) -> frozenset[str]:
-    """Columns that pandas wrote as the index of its rows."""
+def _pandas(metadata: Mapping[bytes, bytes]) -> tuple[frozenset[str], frozenset[str]]:
+    """Columns that pandas wrote as the index of its rows, and those that it calls categories."""
     with suppress(ValueError, KeyError, TypeError, AttributeError):
-        found = json.loads(metadata[b"pandas"])["index_columns"]
-        return frozenset(name for name in found if isinstance(name, str))
-    return frozenset()
+        about = json.loads(metadata[b"pandas"])
+        index = frozenset(name for name in about["index_columns"] if isinstance(name, str))
+        names = (str(column["field_name"]) for column in about["columns"] if column["pandas_type"] == "categorical")
+        return index, frozenset(names)
+    return frozenset(), frozenset()
 
 
 class Parquet(Typed):
@@ -34,7 +36,7 @@ class Parquet(Typed):
             self._file = parquet.ParquetFile(path)
         except (pyarrow.ArrowException, OSError, ValueError) as error:
             raise DataError(f"{self.title} is no parquet file: {error}") from error
-        index = _index_of(self._file.schema_arrow.metadata or {})
+        index, self._categories = _pandas(self._file.schema_arrow.metadata or {})
         names = self._file.schema_arrow.names
         self.columns = tuple(name for name in names if name not in index)
         if len(self.columns) < len(names):
@@ -52,6 +54,8 @@ class Parquet(Typed):
         kind = self._file.schema_arrow.field(column).type
         if types.is_dictionary(kind):
             kind = kind.value_type
+        if types.is_integer(kind) and column in self._categories:
+            return True
         if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
             return True
         if types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind) or types.is_decimal(kind):
