@@ -107,7 +107,7 @@ def test_numbers_as_people_write_them(
         (["1", ""], r"line 3, column 'n': no number \(''\); .*\(missing\)"),
         (
             ["u", "NA"],
-            r"line 3, column 'n': 'NA' may be a name \(say so: categorical\) or stand for nothing;.*\(missing\)",
+            r"line 3, column 'n': 'NA' may be a name \(categorical\) or stand for nothing;.*\(missing\)",
         ),
     ],
 )

@@ -436,7 +436,7 @@ def test_rows_that_training_left_out_are_not_predicted(tmp_path: Path, monkeypat
     found = invoke("predict-on", "gaps.safetensors", "gaps.csv")
     assert found.exit_code == 2
     assert "line 4, column 'town': ''" in found.stderr
-    assert "missing drop" in found.stderr
+    assert "(--missing drop)" in found.stderr
     assert invoke("evaluate", "gaps.safetensors", "gaps.csv").exit_code == 0
 
 
@@ -462,3 +462,20 @@ def test_how_a_table_is_written_can_be_told_by_options_and_in_a_file(
     assert (model.rule, model.target.classes) == ("median", ("Bonn", "Köln"))
     told = ["--encoding", "cp1252"]  # the rest is kept with the model
     assert invoke("evaluate", "one.safetensors", "t.csv", *told).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a,y\n1,0\n,1\n", "(--missing)"),
+        ("a;y\n1,234;0\n2,345;1\n", "(--decimal, --thousands)"),
+        ("a,y\n1 kg,0\n2 kg,1\n", "(--unit 'kg')"),
+        ("a,y\n1,0\nC85,1\n", "(--categorical)"),
+        ("a,y\n" + "".join(f"k{i},{i % 2}\n" for i in range(120)), "Leave out (--drop) a"),
+    ],
+)
+def test_refusals_name_options_as_the_command_line_has_them(text: str, told: str, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(text)
+    found = invoke("train", tmp_path / "t.csv", "-o", tmp_path / "m")
+    assert found.exit_code == 2
+    assert told in " ".join(found.stderr.split())

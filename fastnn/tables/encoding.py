@@ -18,7 +18,7 @@ from fastnn.tables.source import Source, Values
 REMEDY = "fill it, leave the row out, or say what becomes of it (missing)"
 NOTHING = f"nothing there; {REMEDY}"
 # A name that may be one: NA is Namibia too.
-MAY_BE_MISSING = f"{{cell}} may be a name (say so: categorical) or stand for nothing; {REMEDY}"
+MAY_BE_MISSING = f"{{cell}} may be a name (categorical) or stand for nothing; {REMEDY}"
 
 
 def fault(source: Source, row: int, column: str, what: str) -> DataError:

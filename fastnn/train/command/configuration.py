@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
@@ -26,6 +27,16 @@ READING = tuple(name for name in KINDS if name != "threads")
 FORMAT = tuple(each.name for each in fields(Format))
 SETTINGS = tuple(each.name for each in fields(Settings))
 KNOWN = (*KINDS, *SETTINGS)
+
+
+OPTIONS = "drop|categorical|missing|null|encoding|decimal|thousands|unit|target|task|split"
+# What refusals of the library name in parentheses, as it is called in Python.
+NAMED = re.compile(rf"\((?:{OPTIONS})\b[^()]*\)")
+
+
+def as_options(message: str) -> str:
+    """The same, with the names of options as the command line has them: (--missing) for (missing)."""
+    return NAMED.sub(lambda found: re.sub(rf"(^\(|, )({OPTIONS})\b", r"\1--\2", found[0]), message)
 
 
 def joined(options: Mapping[str, Any], config: Path | None) -> dict[str, Any]:

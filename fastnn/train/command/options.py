@@ -124,7 +124,8 @@ FILES = [
 def _train(**options: Any) -> None:
     """Train a network on DATA, and keep the model of the best epoch with all that it takes to use it.
 
-    DATA is a .csv, .npz (x and y) or .parquet file, or spam, digits or mnist.
+    DATA is a table as text, .npz (x and y) or .parquet, packed by gzip or from a pipe (- is stdin), or spam, digits or
+    mnist.
     """
     from fastnn.train.command.training import run_train
 

@@ -22,7 +22,7 @@ from fastnn.edge.atomic import is_file, sweep
 from fastnn.edge.options import FAILED, INTERRUPTED
 from fastnn.learning.trainer import NonFiniteLoss
 from fastnn.tables import Table, open_source, read
-from fastnn.train.command.configuration import FORMAT, READING, SETTINGS, joined
+from fastnn.train.command.configuration import FORMAT, READING, SETTINGS, as_options, joined
 from fastnn.train.command.screen import epochs_shown, scores_table
 from fastnn.train.run import Outcome, run
 from fastnn.train.scores import as_json
@@ -62,7 +62,7 @@ def run_train(
         say(f"Error: {error}{_standing(checkpoint)}")
         return FAILED
     except (ValueError, TypeError, OSError, ModuleNotFoundError) as error:
-        raise click.UsageError(str(error)) from error
+        raise click.UsageError(as_options(str(error))) from error
     as_json = hand_out(document(training, table, outcome), json_file, files)
     console(sys.stderr if as_json else sys.stdout).print(scores_table(outcome.scores))
     say(f"epoch {outcome.best_epoch} of {training.epoch} {_why(outcome)}; written: {output}")

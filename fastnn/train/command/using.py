@@ -21,6 +21,7 @@ from fastnn.bench.table import console
 from fastnn.edge.atomic import replacing
 from fastnn.edge.options import STDOUT
 from fastnn.tables import Source, batches, open_source, read_as
+from fastnn.train.command.configuration import as_options
 from fastnn.train.command.screen import classes_table, scores_table
 from fastnn.train.command.training import use_threads
 from fastnn.train.model import Model
@@ -44,7 +45,7 @@ def run_evaluate(model_file: Path, data: str, threads: int | None, json_file: st
         model.prepare(table.x)
         found = scores(model, table.x, table.y)
     except (ValueError, OSError, ModuleNotFoundError) as error:
-        raise click.UsageError(str(error)) from error
+        raise click.UsageError(as_options(str(error))) from error
     classes = model.target.classes
     matrix = None if classes is None else confusion(model, table.x, table.y)
     document: dict[str, Any] = {
@@ -87,7 +88,7 @@ def run_predict_on(
     except BrokenPipeError:
         raise  # click ends quietly
     except (ValueError, OSError, ModuleNotFoundError) as error:
-        raise click.UsageError(str(error)) from error
+        raise click.UsageError(as_options(str(error))) from error
     if output != STDOUT:
         say(f"{rows:,} rows predicted; written: {output}")
 
