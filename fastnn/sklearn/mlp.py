@@ -48,7 +48,9 @@ class FastMLP(Settings):
     trained on in float32, all else in float64; predictions have the dtype of the training.
 
     Otherwise than there: no "lbfgs", no sample_weight, X is dense; loss_ takes the logarithm of a probability as it is,
-    where scikit-learn cuts it off at the rounding unit (in float32 at a loss of 16).
+    where scikit-learn cuts it off at the rounding unit (in float32 at a loss of 16); coefs_ cannot be assigned, what
+    begins with an underscore is another, and so are the words of errors. Of scikit-learn's own 59 tests of its
+    estimators (1.9) 30 pass with these in their place; 15 want "lbfgs", the others one of these things.
 
     Raises ValueError, TypeError on bad parameters and data, and ValueError where the loss stops being finite.
     """
