@@ -19,8 +19,8 @@ from fastnn.edge.atomic import descriptor_of, is_file, replacing, write_atomical
 PREDICT = ["predict", "gpt2"]
 ROOT = Path(__file__).parents[1]
 FULL = Path("/dev/full")  # of Linux: it takes nothing
-needs_pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
-needs_full = pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
+needs_pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+needs_full = pytest.mark.skipif(not FULL.exists(), reason="needs /dev/full")
 
 
 PROGRAM = "from fastnn.cli import main; main(prog_name='fastnn')"
@@ -72,7 +72,7 @@ def test_a_command_writes_to_a_pipe_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
 def test_stdout_has_other_names(name: str) -> None:
     if not Path(name).exists():
-        pytest.skip(f"this system has no {name}")
+        pytest.skip(f"needs {name}")
     finished = run(*PREDICT, "--json", name)
     assert finished.returncode == 0, finished.stderr
     assert json.loads(finished.stdout)["models"][0]["params"] == 124_439_808
@@ -85,7 +85,7 @@ def test_what_is_open_already_is_written_where_its_other_writers_are(tmp_path: P
         log.flush()
         place = f"/dev/fd/{log.fileno()}"
         if not Path(place).exists():
-            pytest.skip("this system has no /dev/fd")
+            pytest.skip("needs /dev/fd")
         assert (descriptor_of(place), is_file(place)) == (log.fileno(), False)
         write_atomically(place, b"within ")
         log.write(b"after")

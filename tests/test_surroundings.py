@@ -125,7 +125,7 @@ def test_a_process_that_used_threads_may_fork() -> None:
 
 
 @needs.compiled_kernels
-@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="this flag is of x86-64")
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="needs an x86-64 processor")
 def test_bits_do_not_depend_on_who_set_flush_to_zero_in_one_thread() -> None:
     assert run_python(FLUSH) == [True, True]
 

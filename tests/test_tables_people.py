@@ -297,7 +297,7 @@ def test_columns_far_from_0_lose_nothing(begin: float, dtype: str, tmp_path: Pat
 # Files that are no files ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_pipe_is_read_once(packed: bool, tmp_path: Path) -> None:
     content = ("size,rooms,kind\n" + rows_of(",")).encode()
