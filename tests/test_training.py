@@ -179,6 +179,7 @@ def kernels_that_touch_more() -> None:
 
 
 @needs.jit
+@pytest.mark.full
 def test_the_compiled_loop_touches_no_python_object_and_no_allocator() -> None:
     source = "import test_training; test_training.kernels_that_touch_more()"
     kernels, found, known = run_python(source, covered=False, FASTNN_CACHE_DIR="", NUMBA_NUM_THREADS="1")

@@ -1,6 +1,6 @@
 """The tiers of the suite, by file.
 
-fast      the core claims: `pytest -m fast`, where kernels are compiled 87 s of one core of a Zen 5 server; at most 90
+fast      the core claims: `pytest -m fast`, where kernels are compiled 61 s of one core of a Zen 5 server; at most 90
 full      the rest of fastnn; `pytest` runs both
 thorough  what is about other machines or other software: other processors, random kills, the programs of the gallery,
           peers, exporters, a browser; `pytest -m thorough`, which .ci/run calls after `pytest`
@@ -15,7 +15,7 @@ from collections.abc import Collection
 FAST = [
     "activation", "adding_an_operation", "arrays", "assembly", "bench_ladder", "bench_measuring", "bench_results",
     "block_cost", "blocks", "checks", "compiler_reach", "cost", "cost_formulas", "data", "dense", "determinism",
-    "dropout", "expected_skips", "fit", "fit_not_finite", "frozen_networks", "functional", "fused", "graph",
+    "dropout", "fit", "fit_not_finite", "frozen_networks", "functional", "fused", "graph",
     "groups", "house", "house_counts", "import", "interchange_chain", "interchange_state_dict", "io", "l2", "loss",
     "matmul", "missing", "network", "network_values", "norm", "numba_contract", "numba_versions", "optimizer",
     "perceptron", "positions", "reference", "reference_gradients", "reference_torch", "refusals", "softmax",
