@@ -40,3 +40,18 @@ def write_parquet(file: Path, x: Any, y: Any) -> Path:
     columns = {f"x{i}": x[:, i] for i in range(x.shape[1])}
     parquet.write_table(pyarrow.table({**columns, "y": y}), f"{file}.parquet")
     return Path(f"{file}.parquet")
+
+
+# A small table in many forms: rows of a number, a whole number and a class.
+ROWS = [(1.5, 20, "a"), (2.25, 30, "b"), (3.0, 45, "a"), (4.75, 50, "b")]
+X = np.array([row[:2] for row in ROWS], np.float32)
+
+
+def rows_of(apart: str, end: str = "\n", form: str = "{}") -> str:
+    return "".join(apart.join([form.format(a), str(b), c]) + end for a, b, c in ROWS)
+
+
+def assert_rows(table: Any, names: tuple[str, ...] = ("size", "rooms")) -> None:
+    np.testing.assert_array_equal(table.x, X)
+    assert tuple(column.name for column in table.columns) == names
+    assert table.target.classes == ("a", "b")

@@ -25,8 +25,8 @@ from fastnn.learning.optimizers import Optimizer, as_optimizer
 from fastnn.lowering import ParameterLayout, Plan, take_rates
 from fastnn.tape.columns import OUTPUT_AT, WORK
 
-# Multiply-adds of forward passes that an epoch makes in one call: a second on a slow machine, since Python hears of
-# Ctrl-C between two calls alone, and a thousand times what a call costs.
+# Multiply-adds of forward passes that an epoch makes in one call, 12 ms at 100 GFLOP/s with their backward passes:
+# Python hears of Ctrl-C between two calls alone.
 CALL_WORK = 200_000_000
 
 

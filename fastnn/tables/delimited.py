@@ -41,7 +41,7 @@ class Delimited:
         require_pyarrow(path.suffix or "csv")
         self.path = path
         self.title = title or str(path)
-        self.dialect = dialect_of(text_of(path, told.encoding), told, self.title)
+        self.dialect = dialect_of(text_of(path, told.encoding, self.title), told)
         self.columns = self.dialect.columns
         self._null = told.null
         numbers = self.dialect.numbers
@@ -174,16 +174,21 @@ class Delimited:
         found = self._rows(after)
         while part := list(islice(found, several)):
             for line, cells in part:
-                if fault := self._fault_of(cells, numbers):
+                if fault := self._fault_of(cells, ()):
                     raise DataError(f"{self.title}, line {line}{fault}")
-            yield [self._column([cells[self._at[name]] for _, cells in part], name in as_text) for name in columns]
+            batch = [self._column([cells[self._at[name]] for _, cells in part], name in as_text) for name in columns]
+            if any(values is None for values in batch):
+                line, fault = next((line, told) for line, cells in part if (told := self._fault_of(cells, numbers)))
+                raise DataError(f"{self.title}, line {line}{fault}")
+            yield [values for values in batch if values is not None]
 
-    def _column(self, cells: Sequence[str], text: bool) -> Values:
+    def _column(self, cells: Sequence[str], text: bool) -> Values | None:
+        """None where one of them is no number, and should be."""
         if text:
             return [cell.strip() for cell in cells]
-        read = self.dialect.numbers.read
-        numbers = [np.nan if self.dialect.is_missing(cell) else read(cell) for cell in cells]
-        return self._without_null(np.array(numbers, np.float64))
+        null, read = self.dialect.null, self.dialect.numbers.read
+        numbers = [np.nan if cell in null else read(cell) for cell in map(str.strip, cells)]
+        return None if None in numbers else self._without_null(np.array(numbers, np.float64))
 
     def _fault(self, after: int, columns: Sequence[str], as_text: Sequence[str]) -> DataError | None:
         """The first row that is wrong, `after` so many that are right."""
@@ -196,7 +201,7 @@ class Delimited:
     def _fault_of(self, cells: Sequence[str], numbers: Sequence[tuple[int, str]]) -> str | None:
         if len(cells) != self.dialect.heading.width:
             return f": {len(cells)} cells; expected {self.dialect.heading.width}, as there are columns"
-        for at, cell in enumerate(cells):
+        for at, cell in () if "".join(cells).isascii() else enumerate(cells):
             if wrong(cell):
                 return f", column {self._called(at)}: {NOT_UTF8}"
         if (empty := self.dialect.heading.empty) is not None and cells[empty].strip():
@@ -218,7 +223,7 @@ class Delimited:
 
     def _rows(self, after: int) -> Iterator[tuple[int, list[str]]]:
         """(line, cells) of data, from row `after` on."""
-        found = rows(self.dialect.text, self.dialect.delimiter, self.title, self.dialect.quote)
+        found = rows(self.dialect.text, self.dialect.delimiter, self.dialect.quote)
         return islice(found, after + self.dialect.heading.skipped + int(self.dialect.heading.named), None)
 
     def locate(self, row: int, column: str) -> tuple[str, str]:
@@ -245,7 +250,9 @@ def _line_count(text: Text, quote: str) -> tuple[int, int]:
     count, last, mark, quotes = 0, b"\n", quote.encode(), 0
     with path.open("rb") as file:
         while block := file.read(4 * BLOCK):
-            count += block.count(b"\n") + block.count(b"\r") - block.count(b"\r\n")
+            count += block.count(b"\n")
+            if b"\r" in block:
+                count += block.count(b"\r") - block.count(b"\r\n")
             quotes += block.count(mark)
             last = block[-1:]
     return count + (last not in b"\r\n"), quotes

@@ -84,7 +84,7 @@ class _Lines:
             yield self.last
 
 
-def rows(text: Text, delimiter: str, title: str, quote: str = '"') -> Iterator[tuple[int, list[str]]]:
+def rows(text: Text, delimiter: str, quote: str = '"') -> Iterator[tuple[int, list[str]]]:
     """(line from 1, cells) of each row whose line is not empty. DataError where the file is no text, or a quote is
     never closed."""
     lines = _Lines(text, delimiter, quote)
@@ -93,34 +93,34 @@ def rows(text: Text, delimiter: str, title: str, quote: str = '"') -> Iterator[t
     try:
         for cells in reader:
             if lines.quotes % 2 and reader.line_num > line:  # the end of the file came first
-                raise DataError(f"{title}, line {line}: a quote is opened there and never closed")
+                raise DataError(f"{text.title}, line {line}: a quote is opened there and never closed")
             lines.quotes = 0
             if len(cells) > 1 or (cells and lines.last.strip()):
                 yield line, cells
             line = reader.line_num + 1
     except csv.Error as error:
-        raise DataError(f"{title}, line {line}: {error}") from error
+        raise DataError(f"{text.title}, line {line}: {error}") from error
 
 
-def dialect_of(text: Text, told: Format, title: str) -> Dialect:
+def dialect_of(text: Text, told: Format) -> Dialect:
     """DataError: a file without a row, names that are given twice, or numbers that may be read in two ways."""
-    delimiter = told.delimiter or _delimiter(text, title)
-    head = list(islice(rows(text, delimiter, title), 1))
+    delimiter = told.delimiter or _delimiter(text)
+    head = list(islice(rows(text, delimiter), 1))
     if not head:
-        raise DataError(f"{title} is empty; expected rows of numbers, under a line of names")
+        raise DataError(f"{text.title} is empty; expected rows of numbers, under a line of names")
     quote = "'" if all(SINGLE_QUOTED.fullmatch(cell.strip()) for cell in head[0][1]) else '"'
     most = max(min(ROWS_LOOKED_AT, CELLS_LOOKED_AT // len(head[0][1])), LINES_LOOKED_AT)
-    found = islice(rows(text, delimiter, title, quote), most)
+    found = islice(rows(text, delimiter, quote), most)
     looked_at = [(line, [cell.strip() for cell in cells]) for line, cells in found]
     if not looked_at:
-        raise DataError(f"{title} is empty; expected rows of numbers, under a line of names")
+        raise DataError(f"{text.title} is empty; expected rows of numbers, under a line of names")
     below, above = below_titles(looked_at)
     for at, cell in enumerate(below[0][1]):
         if wrong(cell):
-            raise DataError(f"{title}, line {below[0][0]}, column {at + 1}: {NOT_UTF8}")
+            raise DataError(f"{text.title}, line {below[0][0]}, column {at + 1}: {NOT_UTF8}")
     null = MISSING if told.null is None else frozenset((*told.null, ""))
-    numbers = _numbers(title, told, below)
-    heading = heading_of(title, below, above, told.header, numbers, null)
+    numbers = _numbers(text.title, told, below)
+    heading = heading_of(text.title, below, above, told.header, numbers, null)
     sample = tuple(below[int(heading.named) :])
     beside = f" {delimiter}", f"{delimiter} "
     has_blanks = any(pair in line for line in islice(text.lines(), most) for pair in beside)
@@ -154,27 +154,27 @@ def _either(title: str, looked_at: Sequence[Row], cell: str, why: str) -> DataEr
     )
 
 
-def _delimiter(text: Text, title: str) -> str:
+def _delimiter(text: Text) -> str:
     """That which parts the first lines all alike, and leaves the cleanest cells; of those, into most columns."""
     best: tuple[float, int, str] = 0.0, 1, ""
     for delimiter in DELIMITERS:
-        found = _alike(text, delimiter, title)
+        found = _alike(text, delimiter)
         if found and len(found[0]) > 1:
             score = _cleanness(found), len(found[0])
             if score > best[:2]:
                 best = *score, delimiter
-    blanks = _alike(text, BLANKS, title)
+    blanks = _alike(text, BLANKS)
     parts = len(blanks) > 1 and len(blanks[0]) > 1
     if parts and (_cleanness(blanks) > best[0] if best[2] else _commonest(text)[1] == 0):
         return BLANKS
     return best[2] or _commonest(text)[0]
 
 
-def _alike(text: Text, delimiter: str, title: str) -> list[list[str]]:
+def _alike(text: Text, delimiter: str) -> list[list[str]]:
     """Cells of the first rows; none where they are not of one length, but for a first that lacks the name of an index,
     or the wrong delimiter makes one cell of a very long line."""
     with suppress(DataError):
-        found = [cells for _, cells in islice(rows(text, delimiter, title), LINES_LOOKED_AT)]
+        found = [cells for _, cells in islice(rows(text, delimiter), LINES_LOOKED_AT)]
         widths = {len(cells) for cells in found[1:]} or {len(cells) for cells in found}
         if len(widths) == 1 and len(found[0]) in (width := widths.pop(), width - 1):
             return found[1:] or found

@@ -30,7 +30,7 @@ class NumberFormat(NamedTuple):
 
     def read(self, cell: str) -> float | None:
         """The number that a cell stands for; None where it is none. Missing ones are for others to find."""
-        cell = self.without_units(cell)
+        cell = self.without_units(cell) if self.units else cell.strip()
         if self.thousands and self.thousands in cell:
             if not _grouped(self).fullmatch(cell):
                 return None
@@ -67,7 +67,7 @@ def plain(cell: str) -> float | None:
         value = float(cell)
     except ValueError:
         return None
-    return value if cell.isascii() and not {"_", "\n"} & set(cell) else None
+    return value if cell.isascii() and "_" not in cell and "\n" not in cell else None
 
 
 # A number with a comma in it, in all the ways that there are: one comma and a fraction; groups of three and a point, or
@@ -100,17 +100,15 @@ def commas_in(cells: Iterable[str]) -> Commas:
     return Commas(**found)
 
 
+# Thousands that are parted by what is no mark: a text to whoever is not told.
+PARTED = re.compile(r"[+-]?[1-9]\d{0,2}(?P<apart>[ '\u00a0\u202f])\d{3}((?P=apart)\d{3})*([.,]\d+)?")
+# A fraction behind a point.
+POINT = re.compile(r"[+-]?\d*\.\d+([eE][+-]?\d+)?")
 # A currency before a number, or behind it a word, or two letters and more, or a sign: 1a is rather a name.
 WITH_UNIT = re.compile(
     r"[+-]?(?P<before>[$\u20ac\u00a3\u00a5\u20b9])?\s*[+-]?\d[\d.,]*"
     r"(?P<after>\s*[%\u2030\u00b0$\u20ac\u00a3\u00a5\u20b9][A-Za-z]?|\s+[^\W\d]{1,8}[^\s\d,;:]{0,4}|[^\W\d]{2,6})?"
 )
-
-
-# Thousands that are parted by what is no mark: a text to whoever is not told.
-PARTED = re.compile(r"[+-]?[1-9]\d{0,2}(?P<apart>[ '\u00a0\u202f])\d{3}((?P=apart)\d{3})*([.,]\d+)?")
-# A fraction behind a point.
-POINT = re.compile(r"[+-]?\d*\.\d+([eE][+-]?\d+)?")
 
 
 def unit_of(cells: Iterable[str]) -> str:

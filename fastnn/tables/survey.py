@@ -77,21 +77,20 @@ def _names(source: Source, name: str, kinds: dict[str, int], wanted: bool, rule:
 def _origins(source: Source, names: Sequence[str]) -> dict[str, float]:
     """Of columns whose numbers lie far from 0, for what they differ, their mean: of those whose first ones do."""
     first = next(iter(source.batches(names, ())), None) if names else None
-    candidates = (
-        [] if first is None else [n for n, values in zip(names, first, strict=True) if _is_far(*_moments(values))]
-    )
+    if first is None:
+        return {}
+    near = {name: _moments(values) for name, values in zip(names, first, strict=True)}
+    candidates = [name for name in names if _is_far(*near[name])]
     found = {name: (0, 0.0, 0.0) for name in candidates}
-    shifts = {name: _moments(values)[1] for name, values in zip(names, first or (), strict=bool(first))}
     for batch in source.batches(candidates, ()) if candidates else ():
         for name, values in zip(candidates, batch, strict=True):
-            there = np.asarray(values)[np.isfinite(values)] - shifts[name]
-            count, total, squares = found[name]
+            there, (count, total, squares) = np.asarray(values)[np.isfinite(values)] - near[name][1], found[name]
             found[name] = count + there.size, total + float(there.sum()), squares + float(np.square(there).sum())
     origins = {}
     for name, (count, total, squares) in found.items():
-        mean, middle = total / max(count, 1), shifts[name] + total / max(count, 1)
-        if _is_far(count, middle, max(squares / max(count, 1) - mean * mean, 0.0) ** 0.5):
-            origins[name] = middle
+        mean = total / count
+        if _is_far(count, near[name][1] + mean, max(squares / count - mean * mean, 0.0) ** 0.5):
+            origins[name] = near[name][1] + mean
     return origins
 
 

@@ -19,10 +19,11 @@ LOOKED_AT = 4096
 
 @dataclass(frozen=True)
 class Text:
-    """A file and its encoding."""
+    """A file, its encoding, and what people call it."""
 
     path: Path
     encoding: str
+    title: str
 
     @property
     def is_utf8(self) -> bool:
@@ -33,13 +34,13 @@ class Text:
         errors = "surrogateescape" if self.is_utf8 else "strict"
         with self.path.open(encoding=self.encoding, errors=errors, newline="") as file:
             try:
-                for number, line in enumerate(file):
-                    yield line if number else line.removeprefix("\ufeff")
+                yield next(file, "").removeprefix("\ufeff")
+                yield from file
             except UnicodeError as error:
-                raise DataError(f"{self.path}: not {self.encoding} ({error}); name its encoding (encoding)") from error
+                raise DataError(f"{self.title}: not {self.encoding} ({error}); name its encoding (encoding)") from error
 
 
-def text_of(path: Path, encoding: str | None) -> Text:
+def text_of(path: Path, encoding: str | None, title: str) -> Text:
     """Text in the encoding that is told, or that a mark says, or UTF-16 where every other byte is 0, or UTF-8.
     DataError: an encoding that nobody knows."""
     if encoding is not None:
@@ -49,13 +50,13 @@ def text_of(path: Path, encoding: str | None) -> Text:
         except (LookupError, ValueError):
             known = "utf-8, latin-1, cp1252 or utf-16"
             raise DataError(f"encoding is {encoding!r}; expected one such as {known}") from None
-        return Text(path, UTF8 if found == "utf-8" else found)
+        return Text(path, UTF8 if found == "utf-8" else found, title)
     with path.open("rb") as file:
         head = file.read(LOOKED_AT)
     for mark, name in MARKS.items():
         if head.startswith(mark):
-            return Text(path, name)
-    return Text(path, _without_mark(head))
+            return Text(path, name, title)
+    return Text(path, _without_mark(head), title)
 
 
 def _without_mark(head: bytes) -> str:

@@ -29,7 +29,7 @@ SETTINGS = tuple(each.name for each in fields(Settings))
 KNOWN = (*KINDS, *SETTINGS)
 
 
-OPTIONS = "drop|categorical|missing|null|encoding|decimal|thousands|unit|target|task|split"
+OPTIONS = "|".join((*READING, "unit", "split"))
 # What refusals of the library name in parentheses, as it is called in Python.
 NAMED = re.compile(rf"\((?:{OPTIONS})\b[^()]*\)")
 
