@@ -349,6 +349,8 @@ def test_what_cannot_be_is_refused() -> None:
         trainer.step(x, y)
     with pytest.raises(ValueError, match="expected rows of x"):
         trainer.epoch(x, y, np.array([len(x)]))
+    with pytest.raises(ValueError, match="sample_weight has no kernels on device='cuda'"):
+        trainer.hold(x, y, np.ones(len(x)))
     with pytest.raises(ValueError, match="call gradient first"):
         trainer.apply()
     with pytest.raises(ValueError, match="step"):

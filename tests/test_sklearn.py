@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from inspect import signature
 from typing import Any
 
 import curves
@@ -51,6 +52,36 @@ def classifiers(x: Array, y: Array, **options: Any) -> Pair:
 def regressors(x: Array, y: Array, **options: Any) -> Pair:
     settings = {"random_state": 0, "max_iter": 8, "hidden_layer_sizes": (30,)} | options
     return FastMLPRegressor(**settings).fit(x, y), MLPRegressor(**settings).fit(x, y)
+
+
+@pytest.mark.skipif("sample_weight" not in signature(MLPRegressor.fit).parameters, reason="needs scikit-learn 1.7")
+@pytest.mark.parametrize("options", [{}, {"early_stopping": True}, {"solver": "sgd"}], ids=["adam", "held-out", "sgd"])
+@pytest.mark.parametrize(
+    ("ours", "theirs", "x", "y"),
+    [
+        (FastMLPClassifier, MLPClassifier, PIXELS, LABELS),
+        (FastMLPClassifier, MLPClassifier, PIXELS, HIGH),
+        (FastMLPClassifier, MLPClassifier, PIXELS, SEVERAL),
+        (FastMLPRegressor, MLPRegressor, PATIENTS, PROGRESSION),
+    ],
+    ids=["classes", "two-classes", "labels", "numbers"],
+)
+def test_weighted_samples(ours: Any, theirs: Any, x: Array, y: Array, options: dict[str, Any]) -> None:
+    weights = np.random.default_rng(2).integers(0, 4, len(x)).astype(float)
+    fitted = [
+        kind(random_state=0, max_iter=5, hidden_layer_sizes=(20,), alpha=0.1, **options).fit(x, y, weights)
+        for kind in (ours, theirs)
+    ]
+    for name in ("coefs_", "intercepts_"):
+        for mine, other in zip(*(getattr(each, name) for each in fitted), strict=True):
+            np.testing.assert_allclose(mine, other, rtol=TOLERANCE, atol=TOLERANCE)
+    if options.get("early_stopping"):
+        np.testing.assert_allclose(*(each.validation_scores_ for each in fitted), rtol=TOLERANCE)
+    parts = [kind(random_state=0, hidden_layer_sizes=(20,)) for kind in (ours, theirs)]
+    classes = {} if y is PROGRESSION else {"classes": range(y.shape[1]) if y.ndim > 1 else np.unique(y)}
+    for each in parts:
+        each.partial_fit(x, y, sample_weight=weights, **classes)
+    np.testing.assert_allclose(parts[0].coefs_[0], parts[1].coefs_[0], rtol=TOLERANCE, atol=TOLERANCE)
 
 
 def assert_same_fit(pair: Pair, x: Array, rtol: float = TOLERANCE) -> None:

@@ -26,6 +26,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks  # type: igno
 from fastnn import Trainer
 from fastnn.simd.machine import thread_limit
 from fastnn.sklearn import FastMLPClassifier, FastMLPRegressor
+from fastnn.sklearn.mlp import Rows
 from fastnn.sklearn.settings import ACTIVATIONS
 
 Array = npt.NDArray[Any]
@@ -33,7 +34,7 @@ Kind = type[FastMLPClassifier] | type[FastMLPRegressor]
 
 KINDS = [FastMLPClassifier, FastMLPRegressor]
 IRIS, SPECIES = load_iris(return_X_y=True)
-# What scikit-learn's have and these do not: solvers that look at all data at once, weighted samples, another loss.
+# What scikit-learn's have and these do not: solvers that look at all data at once, another loss.
 LEFT_OUT = {"max_fun", "loss"}
 
 
@@ -215,7 +216,7 @@ def test_predictions_that_are_no_numbers_are_told_where_a_part_is_held_out() -> 
     estimator = small(FastMLPRegressor, early_stopping=True).fit(IRIS, SPECIES)
     far = np.full((3, IRIS.shape[1]), np.finfo(np.float64).max)
     with pytest.raises(ValueError, match=r"predictions are not finite after epoch \d+; scale X and y"):
-        estimator._held_out_score(np.concatenate([far, -far]), np.zeros((6, 1)))
+        estimator._held_out_score(Rows(np.concatenate([far, -far]), np.zeros((6, 1)), None))
 
 
 def test_labels_are_those_of_the_first_call() -> None:
@@ -322,9 +323,9 @@ print(json.dumps([before, "sklearn" in sys.modules]))
 
 @pytest.mark.parametrize("rows", [150, 50])
 def test_partial_fit_goes_on_with_the_optimizer_that_it_began_with(rows: int) -> None:
-    classifier = FastMLPClassifier((8,), solver="adam", random_state=0).partial_fit(IRIS, SPECIES, [0, 1, 2])
+    classifier = FastMLPClassifier((8,), solver="adam", random_state=0).partial_fit(IRIS, SPECIES, classes=[0, 1, 2])
     classifier.set_params(solver="sgd", learning_rate="invscaling")
     classifier.partial_fit(IRIS[:rows], SPECIES[:rows])
-    other = FastMLPClassifier((8,), solver="adam", random_state=0).partial_fit(IRIS, SPECIES, [0, 1, 2])
+    other = FastMLPClassifier((8,), solver="adam", random_state=0).partial_fit(IRIS, SPECIES, classes=[0, 1, 2])
     other.partial_fit(IRIS[:rows], SPECIES[:rows])
     assert all((mine == theirs).all() for mine, theirs in zip(classifier.coefs_, other.coefs_, strict=True))

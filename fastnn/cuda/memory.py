@@ -14,6 +14,7 @@ from fastnn.cuda.room import room_for
 from fastnn.cuda.run import Data, Run, doubles_of, multiprocessors
 from fastnn.cuda.target import cuda, require_device
 from fastnn.cuda.tiled_run import TiledRun
+from fastnn.learning.targets import AnyTarget
 from fastnn.learning.trainer import Trainable
 from fastnn.learning.training import CONTROL_SIZE
 
@@ -70,7 +71,7 @@ class Memory:
             out[begin : begin + len(part)] = result.copy_to_host().reshape(len(part), -1)
         return out
 
-    def gradient(self, x: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+    def gradient(self, x: NDArray[Any], y: AnyTarget) -> NDArray[Any]:
         """The gradient of the loss on all rows as one batch."""
         run = self.run(len(x))
         run.find_gradient(upload(x, y), len(x))
@@ -78,9 +79,11 @@ class Memory:
         return gradient
 
 
-def upload(x: NDArray[Any], y: NDArray[Any], order: Any = None) -> Data:
+def upload(x: NDArray[Any], y: AnyTarget, order: Any = None) -> Data:
     """Rows as the kernels read them, for one step; without an order, which lies on the device, all of them one after
-    the other."""
+    the other. ValueError: rows that weigh."""
+    if isinstance(y, tuple):
+        raise ValueError("sample_weight has no kernels on device='cuda'; leave it out, or use device='cpu'")
     rows = cuda.to_device(np.arange(len(x))) if order is None else order
     x, y = np.ascontiguousarray(x), np.ascontiguousarray(y)
     return Data(cuda.to_device(x), cuda.to_device(y), rows, cuda.to_device(ledger.blank(1)))

@@ -12,12 +12,13 @@ from fastnn import tape
 from fastnn.kernels.activation import SIGMOID, activation_forward
 from fastnn.kernels.softmax import softmax
 from fastnn.learning.losses import BinaryCrossEntropy, BinaryCrossEntropyWithLogits, CrossEntropy, Loss
+from fastnn.learning.targets import AnyTarget
 
 
 class Evaluation(NamedTuple):
     """loss: of all rows as one batch. hits: rows that are right in every output, None for mse, which has no classes.
 
-    rows: those that count, which are all but those of an ignored label.
+    rows: those that count, which are all but those of an ignored label. sample_weight is of the loss alone.
     """
 
     loss: float
@@ -30,13 +31,13 @@ class Evaluation(NamedTuple):
         return math.nan if self.hits is None or self.rows == 0 else self.hits / self.rows
 
 
-def evaluation_of(loss: Loss, settings: NDArray[np.int64], prediction: NDArray[Any], y: NDArray[Any]) -> Evaluation:
+def evaluation_of(loss: Loss, settings: NDArray[np.int64], prediction: NDArray[Any], y: AnyTarget) -> Evaluation:
     """Of outputs (N, O) and targets that are checked. settings: a tape of the network."""
     hits, rows = hits_of(settings, prediction, y) if loss.has_classes else (None, len(prediction))
     return Evaluation(loss_of(settings, prediction, y), hits, rows)
 
 
-def loss_of(settings: NDArray[np.int64], prediction: NDArray[Any], y: NDArray[Any]) -> float:
+def loss_of(settings: NDArray[np.int64], prediction: NDArray[Any], y: AnyTarget) -> float:
     """The loss alone; see evaluation_of."""
     # The kernel leaves the gradient beside it, and sums the losses of all rows in float64 one after the other: block
     # by block the gradient would take less room, and the sum have other bits.
@@ -44,7 +45,7 @@ def loss_of(settings: NDArray[np.int64], prediction: NDArray[Any], y: NDArray[An
     return float(tape.loss(settings, losses, gradient, prediction, y))
 
 
-def hits_of(settings: NDArray[np.int64], prediction: NDArray[Any], y: NDArray[Any]) -> tuple[int, int]:
+def hits_of(settings: NDArray[np.int64], prediction: NDArray[Any], y: AnyTarget) -> tuple[int, int]:
     """Rows that are right in every output, and rows that count; see evaluation_of."""
     hits, rows = tape.count_hits(settings, prediction, y)
     return int(hits), int(rows)

@@ -62,12 +62,13 @@ def fit(
     optimizer: str | Optimizer = "adam",
     shuffle: bool = True,
     seed: int | np.random.Generator | None = None,
-    validation: tuple[ArrayLike, ArrayLike] | None = None,
+    validation: tuple[ArrayLike, ...] | None = None,
     patience: int | None = None,
     metric: str = "val_loss",
     progress: bool | None = None,
     callback: Callable[[int, History], bool | None] | None = None,
     span: int | None = None,
+    sample_weight: ArrayLike | None = None,
 ) -> History:
     """Train a network in place; an epoch is one nopython call that holds no GIL.
 
@@ -78,10 +79,13 @@ def fit(
     shows it where stderr is a terminal and training is long. callback(epoch, history) after each epoch; True stops.
     span: rows of a larger batch whose gradient is summed as one; see fastnn.Trainer.
 
+    sample_weight (N,): numbers of at least 0. A row of weight 2 counts as two of it, in losses, gradients and the sum
+    that a mean divides by; accuracy counts rows, whatever they weigh. validation may be a triple (x, y, sample_weight).
+
     Raises NonFiniteLoss, with the parameters of the last finite step kept; ValueError, TypeError on bad input.
     """
     epochs = as_count(epochs, "epochs", least=0)
-    held = _training_rows(network, x, y)
+    held = _training_rows(network, x, y, sample_weight)
     held_out = _validation_rows(network, validation)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback is {callback!r}; expected a function of (epoch, history)")
@@ -134,22 +138,22 @@ def _best_epoch(network: Fittable, patience: int | None, metric: str, validated:
     return best
 
 
-def _training_rows(network: Fittable, x: ArrayLike, y: ArrayLike) -> Held:
-    held, loss = hold_rows(network, x, y), network.loss_function
+def _training_rows(network: Fittable, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None) -> Held:
+    held, loss = hold_rows(network, x, y, sample_weight), network.loss_function
     if held.rows == 0:
         raise ValueError("x has no rows")
-    if isinstance(loss, CrossEntropy) and (held.target == loss.ignore_index).all():
+    if isinstance(loss, CrossEntropy) and (held.y == loss.ignore_index).all():
         raise ValueError(f"y holds nothing but ignore_index, {loss.ignore_index}")
-    if loss.leaves_out_missing and np.isnan(held.target).all():
+    if loss.leaves_out_missing and np.isnan(held.y).all():
         raise ValueError("y holds nothing but NaN, which is left out")
     return held
 
 
-def _validation_rows(network: Fittable, validation: tuple[ArrayLike, ArrayLike] | None) -> Held | None:
+def _validation_rows(network: Fittable, validation: tuple[ArrayLike, ...] | None) -> Held | None:
     if validation is None:
         return None
-    if not isinstance(validation, (tuple, list)) or len(validation) != 2:
-        raise TypeError(f"validation is {type(validation).__name__}; expected a pair (x, y)")
+    if not isinstance(validation, (tuple, list)) or len(validation) not in (2, 3):
+        raise TypeError(f"validation is {type(validation).__name__}; expected a pair (x, y), or (x, y, sample_weight)")
     held = hold_rows(network, *validation)
     if held.rows == 0:
         raise ValueError("validation has no rows; leave it out where nothing is held out")

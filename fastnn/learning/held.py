@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn.edge.checks import as_contiguous, as_count, as_numeric
+from fastnn.learning.targets import AnyTarget, weighted
 
 INDEX: np.dtype[np.int64] = np.dtype(np.int64)
 
@@ -33,6 +34,8 @@ class Held:
     see, unchecked: a target that its loss is not defined on gives a wrong number, and no access outside of an array.
     target is the kernels' own, where a wrong label is such an access: read y, which cannot be written on the CPU.
 
+    With sample_weight, target is a pair of it and the weights, which are copies.
+
     Unpacks, and is indexed, as the pair (x, y).
     """
 
@@ -42,11 +45,13 @@ class Held:
 
     @property
     def y(self) -> Any:
-        if not isinstance(self.target, np.ndarray):  # on a device
-            return self.target
-        locked = self.target.view()
-        locked.flags.writeable = False
-        return locked
+        alone = self.target[0] if isinstance(self.target, tuple) else self.target
+        return _locked(alone) if isinstance(alone, np.ndarray) else alone  # on a device
+
+    @property
+    def sample_weight(self) -> Any:
+        """What each row weighs, (N,); None where all count alike."""
+        return _locked(self.target[1]) if isinstance(self.target, tuple) else None
 
     @property
     def rows(self) -> int:
@@ -63,7 +68,7 @@ class Held:
         if self.network is not network:
             raise ValueError("these rows are held for another network; hold them with a trainer of this one")
 
-    def on_cpu(self, network: Checks) -> tuple[NDArray[Any], NDArray[Any]]:
+    def on_cpu(self, network: Checks) -> tuple[NDArray[Any], AnyTarget]:
         """x and target. ValueError: rows of another network, or on a device."""
         self.require(network)
         if not isinstance(self.x, np.ndarray):
@@ -71,12 +76,19 @@ class Held:
         return self.x, self.target
 
 
-def hold_rows(network: Checks, x: ArrayLike, y: ArrayLike) -> Held:
+def _locked(array: NDArray[Any]) -> NDArray[Any]:
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def hold_rows(network: Checks, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Held:
     """Rows held on the CPU; see Held. ValueError, TypeError."""
     x = network.as_input(x)
     target = network.as_target(y, len(x))
     # Views of their own: an array's shape can be changed in place.
-    return Held(x[:], target.copy() if target.dtype == INDEX else target[:], network)
+    own = target.copy() if target.dtype == INDEX else target[:]
+    return Held(x[:], weighted(own, sample_weight), network)
 
 
 def as_order(order: ArrayLike, rows: int) -> NDArray[np.int64]:
@@ -106,12 +118,13 @@ class EpochTrainer(ABC):
 
     network: Checks
 
-    def hold(self, x: ArrayLike, y: ArrayLike) -> Held:
+    def hold(self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Held:
         """x (N, inputs) and y, labels (N,) or rows (N, outputs), checked, converted and laid where `epoch` reads them.
 
-        Once for many epochs; Held says what a later write to x or y does. ValueError, TypeError.
+        Once for many epochs; Held says what a later write to x or y does. sample_weight (N,): numbers of at least 0,
+        how often the loss of a row counts; see fastnn.Network.fit. ValueError, TypeError.
         """
-        return self.place(hold_rows(self.network, x, y))
+        return self.place(hold_rows(self.network, x, y, sample_weight))
 
     @abstractmethod
     def place(self, held: Held) -> Held:

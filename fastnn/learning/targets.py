@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastnn.edge.checks import as_labels, as_numeric, as_rows
+from fastnn.edge.checks import as_contiguous, as_labels, as_numeric, as_rows
 from fastnn.learning.losses import CrossEntropy, Loss
+
+# Of rows that all count alike, or a pair with what each weighs; see fastnn.tape.targets.
+AnyTarget = NDArray[Any] | tuple[NDArray[Any], NDArray[np.float64]]
 
 
 def as_target(
@@ -32,6 +35,20 @@ def as_target(
         raise ValueError(f"y has {len(target)} rows; expected {rows}, as x")
     loss.require_target(target[~np.isnan(target)] if loss.leaves_out_missing else target)
     return target
+
+
+def weighted(target: NDArray[Any], sample_weight: ArrayLike | None) -> AnyTarget:
+    """A target that is checked, or a pair of it and a copy of the weights of its rows. ValueError, TypeError."""
+    if sample_weight is None:
+        return target
+    rows = len(target)
+    given = as_numeric(sample_weight, "sample_weight")
+    if given.shape != (rows,):
+        raise ValueError(f"sample_weight has shape {given.shape}; expected ({rows},), a number a row of x")
+    weights = as_contiguous(given, np.dtype(np.float64)).copy()
+    if wrong := np.flatnonzero(~(np.isfinite(weights) & (weights >= 0))).tolist():
+        raise ValueError(f"sample_weight[{wrong[0]}] is {weights[wrong[0]]:g}; expected numbers of at least 0")
+    return target, weights
 
 
 def _labels(

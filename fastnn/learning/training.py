@@ -2,7 +2,8 @@
 
 params, grads, state   flat vectors (parameters, gradient, optimizer moments)
 control                float64 vector: what the optimizer is told, and the number of steps it has made
-x (N, I), y            data: labels int64 (N,) or (N, T), or target rows (N, O) or (N, T O)
+x (N, I), y            data: labels int64 (N,) or (N, T), or target rows (N, O) or (N, T O); or a pair of one of them
+                       and what each row weighs, float64 (N,)
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from fastnn.tape import (
     mean_weight,
     no_order,
     output,
+    rows_in_penalty,
     targets_in_range,
 )
 from fastnn.tape.columns import (
@@ -50,6 +52,7 @@ from fastnn.tape.columns import (
     TIED,
 )
 from fastnn.tape.parameters import block_of
+from fastnn.tape.targets import is_weighted, part_of_target
 
 # Slots of control. FACTOR is the momentum or beta1; CLIP_NORM 0 does not clip; SPAN, SHAPE and FLOOR belong to the
 # schedule (see learning_rate_at); SEED and STEP, the steps that were made, tell what dropout drops in the next; L2 is
@@ -112,6 +115,8 @@ def apply_gradient(params, grads, state, control):
 @kernel(late=True)
 def join_penalty(tape, params, grads, control, rows):
     """grads += l2 / rows * params, of weights alone: the gradient of half of l2 times their squares, over the rows."""
+    if rows == 0:  # all of weight 0, of a sum
+        return
     factor = params.dtype.type(control[L2] / rows)
     for k in range(tape[0, BLOCKS]):
         at, size, decays, _ = block_of(tape, k)
@@ -147,7 +152,7 @@ def train_step(tape, params, grads, state, control, x, y, workspace):
         return value
     if _needs_whole_gradient(tape, control) or params.size < FUSED_PARAMETERS or goes_in_chunks(tape, x.shape[0]):
         backward_with(tape, params, grads, x, workspace, key)
-        apply_whole(tape, params, grads, state, control, x.shape[0])
+        apply_whole(tape, params, grads, state, control, rows_in_penalty(y, x.shape[0]))
     else:
         kind, rule = _next_rule(control)
         backward_and_update(tape, params, state, x, workspace, key, kind, rule)
@@ -203,7 +208,8 @@ def _step_by_spans(tape, params, grads, state, control, x, y, order, workspace):
     """A step on more rows than a span: on x, or on x[order] where order is not empty."""
     value = gradient_by_spans(tape, params, grads, x, y, order, workspace, key_of_step(control))
     if math.isfinite(value):
-        apply_whole(tape, params, grads, state, control, order.size if order.size > 0 else x.shape[0])
+        rows = order.size if order.size > 0 else x.shape[0]
+        apply_whole(tape, params, grads, state, control, rows_in_penalty(y, rows))
     return value
 
 
@@ -267,8 +273,19 @@ def _take_rows(target, y, order, at, rows):
     return matrix(target, 0, rows, width)
 
 
-# The targets of the batch order[at:at + rows], copied to the head of the flat `target`.
-_take = by_type(lambda target, y, *rest: _take_labels if y.ndim == 1 else _take_rows)
+_take_alone = by_type(lambda target, y, *rest: _take_labels if y.ndim == 1 else _take_rows)
+
+
+def _take_weighted(target, y, order, at, rows):
+    room, room_for_weights = target
+    alone, weights = y
+    return _take_alone(room, alone, order, at, rows), _take_alone(room_for_weights, weights, order, at, rows)
+
+
+# The targets of the batch order[at:at + rows], copied to the head of the flat `target`, or of a pair where they weigh.
+_take = by_type(
+    lambda target, y, *rest: _take_weighted if is_weighted(y) else _take_labels if y.ndim == 1 else _take_rows
+)
 
 
 @kernel(inlined=True)
@@ -290,7 +307,7 @@ def _count_only(report, tape, params, control, x, y, order, at, rows, workspace)
         batch = matrix(workspace, tape[0, BATCH_AT], count, x.shape[1])
         gather(batch, x, order, at + first)
         forward_with(tape, params, batch, workspace, key)
-        hits, counted = count_hits(tape, output(tape, workspace, count), y[first : first + count])
+        hits, counted = count_hits(tape, output(tape, workspace, count), part_of_target(tape, y, first, count))
         report[HITS] += hits
         report[ROWS] += counted
     report[STEPS] += 1
@@ -326,11 +343,11 @@ def go_on(report, tape, params, grads, state, control, x, y, order, target, work
 def run_epoch(report, tape, params, grads, state, control, x, y, order, target, workspace, batch, steps):
     """Trains on x[order], y[order] in batches, the last one short, at most `steps` of them, in one call.
 
-    target is room for one batch of y, flat. Overwrites report: the sum of the batch losses times their weights, the sum
-    of the weights (see mean_weight), rows that count and right answers (see count_hits), batches done, and half of L2
-    times the squared weights, summed over the batches. A batch whose labels all are ignored or weigh nothing has no
-    mean: no step is made on it, and its right answers alone count. Stops before the update of a step whose loss is not
-    finite, and reports that loss.
+    target is room for one batch of y, flat; where y is a pair, a pair. Overwrites report: the sum of the batch losses
+    times their weights, the sum of the weights (see mean_weight), rows that count and right answers (see count_hits),
+    batches done, and half of L2 times the squared weights, summed over the batches. A batch whose labels all are
+    ignored or weigh nothing has no mean: no step is made on it, and its right answers alone count. Stops before the
+    update of a step whose loss is not finite, and reports that loss.
     """
     report[:] = 0
     go_on(report, tape, params, grads, state, control, x, y, order, target, workspace, batch, steps)

@@ -30,14 +30,10 @@ from fastnn.layers import Container, Layer, counted, describe_layer, operations_
 from fastnn.learning.evaluation import Evaluation, evaluation_of, hits_of, loss_of, predictions_of, probabilities_of
 from fastnn.learning.fitting import fit
 from fastnn.learning.held import Held
-from fastnn.learning.losses import (
-    Loss,
-    as_loss,
-    describe_loss,
-)
+from fastnn.learning.losses import Loss, as_loss, describe_loss
 from fastnn.learning.optimizers import Optimizer
 from fastnn.learning.precision import require_precision
-from fastnn.learning.targets import as_target
+from fastnn.learning.targets import AnyTarget, as_target, weighted
 from fastnn.learning.trainer import Trainer, require_gradient
 from fastnn.lowering import Plan, layout_parameters, lower, span_of
 from fastnn.networks.io import save
@@ -223,21 +219,23 @@ class Network:
         """
         return as_target(y, rows, self.output_shape, self.loss_function, self.dtype)
 
-    def require_weight(self, target: NDArray[Any]) -> None:
+    def require_weight(self, target: AnyTarget) -> None:
         """ValueError: targets, as kernels read them, of which a mean of losses counts none."""
         if self.loss_function.reduction == "mean" and tape.mean_weight(self._settings, target) == 0:
             raise ValueError("every target is ignored or weighs nothing, so that there is nothing to learn")
 
-    def _rows(self, x: ArrayLike | Held, y: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
+    def _rows(
+        self, x: ArrayLike | Held, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> tuple[NDArray[Any], AnyTarget]:
         """As the kernels read them, at least one."""
         if isinstance(x, Held):
-            x, y = x.on_cpu(self)
+            x, target = x.on_cpu(self)
         else:
             x = self.as_input(x)
-            y = self.as_target(y, len(x))
+            target = weighted(self.as_target(y, len(x)), sample_weight)
         if len(x) == 0:
             raise ValueError("x has no rows; a loss needs at least one")
-        return x, y
+        return x, target
 
     # Running --------------------------------------------------------------------------------------------------------
 
@@ -300,42 +298,42 @@ class Network:
     def evaluate(self, held: Held, /) -> Evaluation: ...
 
     @overload
-    def evaluate(self, x: ArrayLike, y: ArrayLike) -> Evaluation: ...
+    def evaluate(self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Evaluation: ...
 
-    def evaluate(self, x: Any, y: Any = None) -> Evaluation:
+    def evaluate(self, x: Any, y: Any = None, sample_weight: Any = None) -> Evaluation:
         """Loss and right answers on x (N, inputs) and y, labels (N,) or rows (N, outputs), of one forward pass.
 
-        evaluate(held) is for rows that a trainer's `hold` gave on the CPU, of which it checks nothing. ValueError,
-        TypeError.
+        evaluate(held) is for rows that a trainer's `hold` gave on the CPU, of which it checks nothing. sample_weight
+        (N,): how often the loss of a row counts. ValueError, TypeError.
         """
-        x, y = self._rows(x, y)
-        return evaluation_of(self.loss_function, self._settings, self._scores(x), y)
+        x, target = self._rows(x, y, sample_weight)
+        return evaluation_of(self.loss_function, self._settings, self._scores(x), target)
 
-    def loss(self, x: ArrayLike, y: ArrayLike) -> float:
+    def loss(self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """The loss on x (N, inputs) and y, all rows as one batch."""
-        x, y = self._rows(x, y)
-        return loss_of(self._settings, self._scores(x), y)
+        x, target = self._rows(x, y, sample_weight)
+        return loss_of(self._settings, self._scores(x), target)
 
     def accuracy(self, x: ArrayLike, y: ArrayLike) -> float:
         """Share of the rows of x (N, inputs) whose prediction is right in every output; ignored labels do not count."""
-        x, y = self._rows(x, y)
+        x, target = self._rows(x, y)
         if not self.loss_function.has_classes:
             raise ValueError("accuracy is of classes, and mse has none; look at loss")
-        hits, counted = hits_of(self._settings, self._scores(x), y)
+        hits, counted = hits_of(self._settings, self._scores(x), target)
         return hits / counted if counted else float("nan")
 
-    def gradient(self, x: ArrayLike, y: ArrayLike) -> NDArray[Any]:
-        """The gradient of loss(x, y) as a flat vector; named(gradient) gives it by parameter.
+    def gradient(self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> NDArray[Any]:
+        """The gradient of loss(x, y, sample_weight) as a flat vector; named(gradient) gives it by parameter.
 
         In the network's dtype, and of many rows the sum of those of spans of 1,024: see fastnn.Trainer.
         """
-        x, y = self._rows(x, y)
+        x, target = self._rows(x, y, sample_weight)
         require_gradient(self.operations, self.loss_function)
         if self._memory:
-            return self._memory.gradient(x, y)
+            return self._memory.gradient(x, target)
         plan, workspace = self._workspace(len(x), gradients=True)
         gradient = aligned_zeros(self.layout.size, self.dtype)
-        tape.loss_and_gradient_with(plan.tape, self.parameters, gradient, x, y, workspace, NO_KEY)
+        tape.loss_and_gradient_with(plan.tape, self.parameters, gradient, x, target, workspace, NO_KEY)
         return gradient
 
     # Training -------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from fastnn.functional import log_softmax
-from fastnn.sklearn.mlp import Array, FastMLP
+from fastnn.sklearn.mlp import Array, FastMLP, Rows
 from fastnn.sklearn.solver import Objective, logistic_objective, softmax_objective
 
 
@@ -56,20 +56,27 @@ class FastMLPClassifier(ClassifierMixin, FastMLP):  # type: ignore[misc]
     def _objective_for(self, outputs: int) -> Objective:
         return softmax_objective() if self._binarizer.y_type_ == "multiclass" else logistic_objective(outputs)
 
-    def _held_out_score(self, x: Array, y: Array) -> float:
-        return self._network.accuracy(x, y)
+    def _held_out_score(self, held: Rows) -> float:
+        if held.weights is None:
+            return self._network.accuracy(held.x, held.y)
+        predicted = self._network.predict(held.x)
+        right = predicted == held.y if held.y.ndim == 1 else (predicted == held.y).all(axis=1)
+        return float(np.average(right, weights=held.weights))
 
     # Fitting -------------------------------------------------------------------------------------------------------
 
-    def partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> Self:
-        """One epoch on X and y. classes: all that will ever come, for the first call; y need not hold them all."""
+    def partial_fit(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, classes: ArrayLike | None = None
+    ) -> Self:
+        """One epoch on X and y. classes: all that will ever come, for the first call; y need not hold them all.
+        sample_weight as in fit."""
         if not hasattr(self, "classes_"):
             if classes is None:
                 raise ValueError("classes must be passed on the first call to partial_fit")
             self._learn_classes(y if type_of_target(y).startswith("multilabel") else classes)
         elif classes is not None and not np.array_equal(self.classes_, unique_labels(classes)):
             raise ValueError(f"classes is {classes}; expected those of the first call, {self.classes_}")
-        return self._fit(X, y, incremental=True)
+        return self._fit(X, y, sample_weight, incremental=True)
 
     # Predicting ----------------------------------------------------------------------------------------------------
 

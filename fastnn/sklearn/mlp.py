@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d, validate_data
 
 from fastnn.learning.epochs import EpochResult, epochs_of
 from fastnn.learning.optimizers import Adam
@@ -29,13 +29,28 @@ Array = NDArray[Any]
 LEAST_RATE = 1e-6
 
 
-class Data(NamedTuple):
-    """Rows to train on, and those held out where early_stopping asks for it."""
+class Rows(NamedTuple):
+    """Rows as the network takes them; weights is None where all count alike."""
 
     x: Array
     y: Array
-    held_x: Array | None = None
-    held_y: Array | None = None
+    weights: Array | None
+
+    @property
+    def weight(self) -> float:
+        """Of all of them."""
+        return float(len(self.x) if self.weights is None else self.weights.sum())
+
+
+class Data(NamedTuple):
+    """Rows to train on, and those held out where early_stopping asks for it."""
+
+    rows: Rows
+    held: Rows | None = None
+
+
+def _taken(rows: Rows, order: Array) -> Rows:
+    return Rows(rows.x[order], rows.y[order], None if rows.weights is None else rows.weights[order])
 
 
 class FastMLP(Settings):
@@ -47,10 +62,11 @@ class FastMLP(Settings):
     n_layers_, n_outputs_, out_activation_, n_features_in_, feature_names_in_: as scikit-learn's. X of float32 is
     trained on in float32, all else in float64; predictions have the dtype of the training.
 
-    Otherwise than there: no "lbfgs", no sample_weight, X is dense; loss_ takes the logarithm of a probability as it is,
+    Otherwise than there: no "lbfgs", X is dense; loss_ is the mean over the epoch by what rows weigh, where
+    scikit-learn takes that of each batch and their mean by rows; it takes the logarithm of a probability as it is,
     where scikit-learn cuts it off at the rounding unit (in float32 at a loss of 16); coefs_ cannot be assigned, what
     begins with an underscore is another, and so are the words of errors. Of scikit-learn's own 59 tests of its
-    estimators (1.9) 30 pass with these in their place; 15 want "lbfgs", the others one of these things.
+    estimators (1.9) 31 pass with these in their place; 15 want "lbfgs", the others one of these things.
 
     Raises ValueError, TypeError on bad parameters and data, and ValueError where the loss stops being finite.
     """
@@ -75,7 +91,7 @@ class FastMLP(Settings):
     def _objective_for(self, outputs: int) -> Objective: ...
 
     @abstractmethod
-    def _held_out_score(self, x: Array, y: Array) -> float: ...
+    def _held_out_score(self, held: Rows) -> float: ...
 
     # Attributes ----------------------------------------------------------------------------------------------------
 
@@ -97,11 +113,14 @@ class FastMLP(Settings):
 
     # Fitting -------------------------------------------------------------------------------------------------------
 
-    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
-        """Train on X (n_samples, n_features) and y, from new weights unless warm_start; see the class for y."""
-        return self._fit(X, y, incremental=False)
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+        """Train on X (n_samples, n_features) and y, from new weights unless warm_start; see the class for y.
 
-    def _fit(self, X: ArrayLike, y: ArrayLike, incremental: bool) -> Self:
+        sample_weight (n_samples,): how often the loss of a row counts, at least 0.
+        """
+        return self._fit(X, y, sample_weight, incremental=False)
+
+    def _fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None, incremental: bool) -> Self:
         self._check()
         if self.early_stopping and incremental:
             raise ValueError("partial_fit holds nothing out; set early_stopping=False, or call fit")
@@ -111,12 +130,14 @@ class FastMLP(Settings):
         if go_on:
             self._require_same_network()
         x, target, outputs = self._validated(X, y, go_on, incremental)
+        weights = None if sample_weight is None else _check_sample_weight(sample_weight, x, ensure_non_negative=True)
         if not go_on:
             self._begin(x, outputs, rng)
         elif self.early_stopping == (self.validation_scores_ is None):
             self._forget_best()
-        data = self._split(self._network.as_input(x), self._network.as_target(target, len(x)), rng)
-        self._prepare(self._batch_for(len(data.x)), incremental)
+        rows = Rows(self._network.as_input(x), self._network.as_target(target, len(x)), weights)
+        data = self._split(rows, rng)
+        self._prepare(self._batch_for(len(data.rows.x)), incremental)
         self._train(data, rng, incremental)
         if not self._trainer.is_finite():
             raise ValueError("the parameters are not finite any more; scale X and y, or lower learning_rate_init")
@@ -175,24 +196,24 @@ class FastMLP(Settings):
         else:
             self._trainer.restore(before.snapshot())
 
-    def _split(self, x: Array, y: Array, rng: np.random.RandomState) -> Data:
+    def _split(self, rows: Rows, rng: np.random.RandomState) -> Data:
         if not self.early_stopping:
-            return Data(x, y)
+            return Data(rows)
         # As in scikit-learn, whose binary targets alone are one column.
-        stratify = y[:, 0] if self.out_activation_ == "logistic" and self.n_outputs_ == 1 else None
-        x, held_x, y, held_y = train_test_split(
-            x, y, random_state=rng, test_size=self.validation_fraction, stratify=stratify
+        stratify = rows.y[:, 0] if self.out_activation_ == "logistic" and self.n_outputs_ == 1 else None
+        train, held = train_test_split(
+            np.arange(len(rows.x)), random_state=rng, test_size=self.validation_fraction, stratify=stratify
         )
-        if len(held_x) < 2:
+        if len(held) < 2:
             raise ValueError(
-                f"validation_fraction {self.validation_fraction} holds {len(held_x)} rows out; expected at least 2"
+                f"validation_fraction {self.validation_fraction} holds {len(held)} rows out; expected at least 2"
             )
-        return Data(x, y, held_x, held_y)
+        return Data(_taken(rows, train), _taken(rows, held))
 
     def _train(self, data: Data, rng: np.random.RandomState, incremental: bool) -> None:
         """Epochs, each one nopython call, until max_iter or one of the rules for stopping."""
-        rows = len(data.x)
-        held, orders = self._trainer.hold(data.x, data.y), self._orders(rows, 1 if incremental else self.max_iter, rng)
+        rows = len(data.rows.x)
+        held, orders = self._trainer.hold(*data.rows), self._orders(rows, 1 if incremental else self.max_iter, rng)
         trial = ThreadTrial(rows * self._network.parameter_count)
         self.n_iter_ = 0
         try:
@@ -222,18 +243,17 @@ class FastMLP(Settings):
 
     def _see(self, result: EpochResult, data: Data) -> None:
         """Call after each epoch. ValueError where its loss is not finite."""
-        rows = len(data.x)
-        self.loss_ = self._objective.reported(result.loss, self._trainer.penalty / rows)
+        self.loss_ = self._objective.reported(result.loss, self._trainer.penalty / data.rows.weight)
         if not math.isfinite(self.loss_):
             raise ValueError(
                 f"the loss became {self.loss_} in epoch {self.n_iter_ + 1}; scale X and y, or lower learning_rate_init"
             )
         self.n_iter_ += 1
-        self.t_ += rows
+        self.t_ += len(data.rows.x)
         self.loss_curve_.append(self.loss_)
         self._say(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
-        if data.held_x is not None and data.held_y is not None:
-            self._judge_held_out(self._held_out_score(data.held_x, data.held_y))
+        if data.held is not None:
+            self._judge_held_out(self._held_out_score(data.held))
         else:
             self._count_gain(-self.loss_)
             self.best_loss_ = -self._best

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
-from fastnn.sklearn.mlp import Array, FastMLP
+from fastnn.sklearn.mlp import Array, FastMLP, Rows
 from fastnn.sklearn.solver import Objective, squared_error_objective
 
 
@@ -30,17 +30,17 @@ class FastMLPRegressor(RegressorMixin, FastMLP):  # type: ignore[misc]
     def _objective_for(self, outputs: int) -> Objective:
         return squared_error_objective(outputs)
 
-    def _held_out_score(self, x: Array, y: Array) -> float:
-        prediction = self._network(x)
+    def _held_out_score(self, held: Rows) -> float:
+        prediction = self._network(held.x)
         if not np.isfinite(prediction).all():
             raise ValueError(
                 f"predictions are not finite after epoch {self.n_iter_}; scale X and y, or lower learning_rate_init"
             )
-        return float(r2_score(y, prediction))
+        return float(r2_score(held.y, prediction, sample_weight=held.weights))
 
-    def partial_fit(self, X: ArrayLike, y: ArrayLike) -> Self:
-        """One epoch on X and y."""
-        return self._fit(X, y, incremental=True)
+    def partial_fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+        """One epoch on X and y; sample_weight as in fit."""
+        return self._fit(X, y, sample_weight, incremental=True)
 
     def predict(self, X: ArrayLike) -> Array:
         """Numbers (n_samples,), or (n_samples, n_outputs) for several outputs."""

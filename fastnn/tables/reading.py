@@ -18,6 +18,7 @@ from fastnn.tables.missing import DROP, RULES
 from fastnn.tables.source import Source
 from fastnn.tables.survey import survey
 from fastnn.tables.targets import Labels, are_numbers, choose
+from fastnn.tables.weights import Weights
 
 # Of x, what a run holds beside it: the rows of validation and test.
 BESIDE = 0.5
@@ -29,7 +30,8 @@ class Table:
     """x (N, inputs), y (N,): classes int64 or numbers float64, what its columns mean, and where it came from.
 
     rule: what becomes of missing values; with "mean" or "median" they are NaN in x until the rows to train on are
-    known. form: how numbers were written, see Source. told: what was taken for what, in words.
+    known. form: how numbers were written, see Source. told: what was taken for what, in words. weights (N,) float64:
+    how often the loss of each row counts.
     """
 
     x: NDArray[Any]
@@ -40,6 +42,7 @@ class Table:
     rule: str | None = None
     form: Format | None = None
     told: str = ""
+    weights: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -52,6 +55,7 @@ def read(
     drop: Sequence[str] = (),
     categorical: Sequence[str] = (),
     task: str | None = None,
+    weights: str | None = None,
     dtype: object = "float32",
     missing: str | None = None,
     centre: bool = True,
@@ -60,9 +64,10 @@ def read(
 
     target: the column to predict; None: y, label or target, else the last. drop: columns to leave out. categorical:
     columns whose numbers, and NA, are names. task: "classification" or "regression"; None: text and whole numbers of at
-    most 20 values are classes. missing: "mean" or "median" of the rows that are trained on stands for a number that is
-    missing, and no name for a name; "drop" leaves such rows out; None refuses them. centre: what lies far from 0 is
-    kept as the difference from an origin (Column.origin).
+    most 20 values are classes. weights: the column that says how often the loss of a row counts, which is no input.
+    missing: "mean" or "median" of the rows that are trained on stands for a number that is missing, and no name for a
+    name; "drop" leaves such rows out; None refuses them. centre: what lies far from 0 is kept as the difference from an
+    origin (Column.origin).
 
     DataError, with line or row from 1 and column: a value that is missing, not finite or no number, a row of another
     length, one class only, a class of one row. ValueError: more than memory holds.
@@ -74,16 +79,24 @@ def read(
         raise DataError(f"{source.title}: column {name!r} is to be predicted and dropped; name another target")
     if both := [column for column in categorical if column in drop]:
         raise DataError(f"{source.title}: column {both[0]!r} is categorical and dropped; leave one of them out")
-    names = [column for column in source.columns if column != name and column not in drop]
+    if weights is not None and weights in (name, *drop, *categorical):
+        raise DataError(
+            f"{source.title}: column {weights!r} is of weights, and to be predicted, dropped or categorical; leave one "
+            "of them out"
+        )
+    weighing = None if weights is None else Weights(source, weights)
+    names = [column for column in source.columns if column not in (name, weights, *drop)]
     if not names:
         raise DataError(f"{source.title} has no column beside {name!r} to predict it from")
     _require_room(source, len(names), as_dtype(dtype))
     columns = survey(source, names, categorical, rule, centre)
     labels = Labels(source, name, name in categorical or source.is_text(name), name in categorical)
     encoder = Encoder(source, columns, rule)
-    x = _fill(encoder, labels, as_dtype(dtype))
+    x = _fill(encoder, labels, as_dtype(dtype), weighing)
     y, found = labels.finish(task)
-    return Table(x, y, columns, found, source.title, rule, source.form, _told(encoder, labels))
+    weigh = None if weighing is None else weighing.finish()
+    told = _told(encoder, labels) + ("" if weights is None else f"; weights: {weights}")
+    return Table(x, y, columns, found, source.title, rule, source.form, told.removeprefix("; "), weigh)
 
 
 def read_as(
@@ -116,21 +129,24 @@ def _require_room(source: Source, width: int, dtype: np.dtype[Any]) -> tuple[int
     return numbers, what
 
 
-def _fill(encoder: Encoder, labels: Labels, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """x (N, inputs), filled a batch at a time; labels collects the target on the way."""
+def _fill(encoder: Encoder, labels: Labels, dtype: np.dtype[Any], weights: Weights | None = None) -> NDArray[Any]:
+    """x (N, inputs), filled a batch at a time; labels and weights collect theirs on the way."""
     source = encoder.source
     numbers, what = _require_room(source, encoder.width, dtype)
     x = np.empty((source.rows, encoder.width), dtype)
     names, as_text = encoder.names, encoder.as_text + [labels.name] * labels.as_text
+    beside = [labels.name] if weights is None else [labels.name, weights.name]
     row = done = 0
-    for batch in source.batches([*names, labels.name], as_text):
+    for batch in source.batches([*names, *beside], as_text):
         rows = len(batch[0])
         # Others take memory meanwhile.
         require_memory(numbers * (source.rows - row) // source.rows, dtype, f"the rest of {what}", DATA_REMEDY)
         part = x[done : done + rows]
-        whole = encoder.encode(part, batch[:-1], row)
+        whole = encoder.encode(part, batch[: len(names)], row)
         drops = encoder.rule == DROP
-        kept = labels.add(batch[-1], whole if drops else np.ones(rows, np.bool_), drops)
+        kept = labels.add(batch[len(names)], whole if drops else np.ones(rows, np.bool_), drops)
+        if weights is not None:
+            weights.add(batch[-1], kept)
         if not kept.all():
             part[: np.count_nonzero(kept)] = part[kept]
         row, done = row + rows, done + int(np.count_nonzero(kept))

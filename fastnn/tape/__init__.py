@@ -12,7 +12,7 @@ DINPUT = -1 says that nobody wants the gradient of the input. Real constants are
 """
 
 from fastnn.tape.chunks import goes_in_chunks
-from fastnn.tape.objective import count_hits, loss, loss_divisor, mean_weight, targets_in_range
+from fastnn.tape.objective import count_hits, loss, loss_divisor, mean_weight, rows_in_penalty, targets_in_range
 from fastnn.tape.passes import (
     backward,
     backward_and_update,
@@ -50,5 +50,6 @@ __all__ = [
     "mean_weight",
     "no_order",
     "output",
+    "rows_in_penalty",
     "targets_in_range",
 ]

@@ -1,8 +1,9 @@
-"""The objective of a tape: its loss, what counts in a mean of losses, and which rows are right."""
+"""The objective of a tape: its loss, what counts in a mean of losses, and which rows are right; see targets.py.
+
+The loss of a row counts as often as the row weighs, in sums, means and gradients; where it weighs 0, in none.
+"""
 
 from __future__ import annotations
-
-from numba import types
 
 from fastnn.compiler.jit import by_type, kernel
 from fastnn.kernels.loss import (
@@ -28,9 +29,11 @@ from fastnn.tape.columns import (
     LOSS,
     LOSS_CONSTANTS,
     LOSS_MEAN,
+    OUTPUT_ROWS,
     OUTPUT_WIDTH,
 )
 from fastnn.tape.losses import FIRST_REGISTERED_LOSS, sum_of_registered
+from fastnn.tape.targets import by_target, is_weighted, part_of_alone
 
 SIGNED_SCORES = (HINGE, BINARY_CROSS_ENTROPY_WITH_LOGITS)
 
@@ -65,20 +68,29 @@ def _loss_of_rows(tape, losses, gradient, prediction, target, divisor):
     return elementwise_loss_sum(gradient, prediction, rows, tape[0, LOSS], divisor)
 
 
-def _by_target(of_labels, of_rows, place=-1):
-    """Targets are labels, whole numbers, or rows of numbers; each is compiled for what it is. The target comes last, or
-    at that place.
+_loss_sum_alone = by_target(_loss_of_labels, _loss_of_rows, place=-2)
 
-    Labels (B,) or (B, T), rows (B, O) or (B, T O): the axes are for who calls, and order alone counts.
-    """
-    return by_type(
-        lambda *arguments: of_labels if isinstance(arguments[place].dtype, types.Integer) else of_rows
-    )  # fmt: skip
+
+def _loss_of_weighted(tape, losses, gradient, prediction, target, divisor):
+    alone, weights = target
+    each, width = tape[0, OUTPUT_ROWS], prediction.shape[1]
+    total = 0.0
+    for i in range(weights.size):
+        at = i * each
+        own, own_losses = matrix(flat(gradient), at * width, each, width), vector(losses, at, each)
+        if weights[i] == 0:
+            flat(own)[:] = 0
+            own_losses[:] = 0
+            continue
+        row = matrix(flat(prediction), at * width, each, width)
+        own_target = part_of_alone(tape, alone, i, 1 + 0 * i)
+        total += weights[i] * _loss_sum_alone(tape, own_losses, own, row, own_target, divisor / weights[i])
+    return total
 
 
 # loss_sum(tape, losses, gradient, prediction, target, divisor): the sum of the losses of all rows; overwrites gradient
-# (B, O) with that of the sum over divisor, and for a cross-entropy losses (B,).
-loss_sum = _by_target(_loss_of_labels, _loss_of_rows, place=-2)
+# (B, O) with that of the sum over divisor, and for a cross-entropy losses (B,), whose weights count in the sum alone.
+loss_sum = by_target(_loss_of_labels, _loss_of_rows, _loss_of_weighted, place=-2)
 
 
 def _weight_of_labels(tape, target):
@@ -95,13 +107,29 @@ def _weight_of_rows(tape, target):
     return known_elements(target) if _leaves_out(tape) else float(target.size // tape[0, OUTPUT_WIDTH])
 
 
-_weight = _by_target(_weight_of_labels, _weight_of_rows)
+_weight_alone = by_target(_weight_of_labels, _weight_of_rows)
+
+
+def _over_rows(of_row):
+    """A sum over rows of what each is alone, times what it weighs."""
+
+    def total_of(tape, target):
+        alone, weights = target
+        total = 0.0
+        for i in range(weights.size):
+            total += weights[i] * of_row(tape, part_of_alone(tape, alone, i, 1 + 0 * i))
+        return total
+
+    return total_of
+
+
+_weight = by_target(_weight_of_labels, _weight_of_rows, _over_rows(_weight_alone))
 
 
 @kernel
 def mean_weight(tape, target):
     """What one batch counts in a mean over many: its rows, for labels the sum of their class weights, and where some
-    numbers are left out, those that are not."""
+    numbers are left out, those that are not; each times what its row weighs."""
     return _weight(tape, target)
 
 
@@ -118,7 +146,23 @@ def _divisor_of_rows(tape, target):
     return float(target.size if of_elements else target.size // tape[0, OUTPUT_WIDTH])
 
 
-_divisor = _by_target(_divisor_of_labels, _divisor_of_rows)
+_divisor_alone = by_target(_divisor_of_labels, _divisor_of_rows)
+
+
+_divisor_of_rows_that_weigh = by_target(None, None, _over_rows(_divisor_alone))
+
+
+def _divisor_of_weighted(tape, target):
+    return _divisor_of_rows_that_weigh(tape, target) if tape[0, LOSS_MEAN] > 0 else 1.0
+
+
+_divisor = by_target(_divisor_of_labels, _divisor_of_rows, _divisor_of_weighted)
+
+
+# rows_in_penalty(target, rows): by how many rows l2 is divided; what they weigh together, as in scikit-learn.
+rows_in_penalty = by_type(
+    lambda target, rows: (lambda target, rows: target[1].sum()) if is_weighted(target) else (lambda target, rows: rows)
+)
 
 
 @kernel
@@ -171,13 +215,16 @@ def _hits_of_rows(tape, prediction, target):
     return hits, rows
 
 
-_hits = _by_target(_hits_of_labels, _hits_of_rows)
+_hits_alone = by_target(_hits_of_labels, _hits_of_rows)
+_hits = by_target(
+    _hits_of_labels, _hits_of_rows, lambda tape, prediction, target: _hits_alone(tape, prediction, target[0])
+)
 
 
 @kernel
 def count_hits(tape, prediction, target):
     """Rows that are right in every output (0 for mse), and rows that count: all but those of an ignored label, and
-    those of classes some of which are NaN."""
+    those of classes some of which are NaN. A right row is one, whatever it weighs."""
     return _hits(tape, prediction, target)
 
 
@@ -194,4 +241,4 @@ def _any_rows(tape, target):
 
 
 # targets_in_range(tape, target): whether every label is a class of the network's output, or the ignored one.
-targets_in_range = _by_target(_labels_in_range, _any_rows)
+targets_in_range = by_target(_labels_in_range, _any_rows)

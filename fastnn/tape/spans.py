@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from numba import float64, prange
 
-from fastnn.compiler.jit import by_type, kernel
+from fastnn.compiler.jit import kernel
 from fastnn.kernels.matmul import share
 from fastnn.kernels.residual import add, copy
 from fastnn.simd.pool import part_done, release_pool, take_pool
@@ -41,19 +41,8 @@ from fastnn.tape.columns import (
 )
 from fastnn.tape.objective import loss_sum
 from fastnn.tape.parameters import block_of
+from fastnn.tape.targets import part_of_target
 from fastnn.tape.walk import forward_rows, gradient_by_layers
-
-
-def _labels(tape, y, at, rows):
-    return vector(y, at * tape[0, OUTPUT_ROWS], rows * tape[0, OUTPUT_ROWS])
-
-
-def _rows(tape, y, at, rows):
-    return matrix(flat(y), at * y.shape[1], rows, y.shape[1])
-
-
-# rows_of_target(tape, y, at, rows): those of a batch, whose labels may be flat.
-rows_of_target = by_type(lambda tape, y, *_: _labels if y.ndim == 1 else _rows)
 
 
 @kernel(inlined=True, views=True)
@@ -142,7 +131,7 @@ def _nth_span(tape, params, grads, x, y, order, workspace, slot, key, begin, at,
     rows, room = min(tape[0, SPAN_ROWS], given - at), _slot(tape, workspace, slot)
     taken = _taken(tape, room, x, order, at, rows)
     return _loss_span(
-        tape, params, grads, taken, rows_of_target(tape, y, at, rows), workspace, room, key, begin + at, divisor
+        tape, params, grads, taken, part_of_target(tape, y, at, rows), workspace, room, key, begin + at, divisor
     )  # fmt: skip
 
 

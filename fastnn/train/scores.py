@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 from fastnn.train.model import Model
 
 
-def scores(model: Model, x: NDArray[Any], y: NDArray[Any]) -> dict[str, Any]:
+def scores(
+    model: Model, x: NDArray[Any], y: NDArray[Any], weights: NDArray[np.float64] | None = None
+) -> dict[str, Any]:
     """Of standardised x (N, inputs) and y (N,) as a table has it: rows, loss, and accuracy, or rmse and r2.
 
-    rmse is in the units of the target; r2 is None where all of y is one number.
+    rmse is in the units of the target; r2 is None where all of y is one number. weights (N,): of the loss alone.
     """
     network = model.network
-    found = network.evaluate(x, model.encoded(y))
+    found = network.evaluate(x, model.encoded(y), weights)
     result = {"rows": len(x), "loss": found.loss}
     if model.target.classes is not None:
         return result | {"accuracy": found.accuracy}

@@ -46,6 +46,7 @@ class Training:
         self.rows = dict(zip(PARTS, map(len, parts), strict=True))
         self.x = dict(zip(PARTS, gather(table.x, parts), strict=True))
         self.y = dict(zip(PARTS, gather(table.y, parts), strict=True))
+        self.weights = {} if table.weights is None else dict(zip(PARTS, gather(table.weights, parts), strict=True))
         self.data = _identity(table)
         self.model = self._prepared(table)
         self.network = self.model.network
@@ -108,7 +109,7 @@ class Training:
             yield record
 
     def _held(self, part: str) -> Held:
-        return self.trainer.hold(self.x[part], self.model.encoded(self.y[part]))
+        return self.trainer.hold(self.x[part], self.model.encoded(self.y[part]), self.weights.get(part))
 
     def _orders(self) -> Iterator[NDArray[np.int64]]:
         while not self.is_over:
@@ -129,7 +130,11 @@ class Training:
 
     def scores(self) -> dict[str, dict[str, Any]]:
         """Of each part that has rows."""
-        return {name: scores(self.model, self.x[name], self.y[name]) for name in PARTS if self.rows[name]}
+        return {
+            name: scores(self.model, self.x[name], self.y[name], self.weights.get(name))
+            for name in PARTS
+            if self.rows[name]
+        }
 
     # Standing -------------------------------------------------------------------------------------------------------
 
@@ -191,6 +196,8 @@ def _identity(table: Table) -> dict[str, Any]:
     """What a run goes on with only if it is the same."""
     digest = hashlib.blake2b(np.ascontiguousarray(table.x).data, digest_size=16)
     digest.update(np.ascontiguousarray(table.y).data)
+    if table.weights is not None:
+        digest.update(table.weights.data)
     return {
         "rows": len(table),
         "columns": [_named(column) for column in table.columns],

@@ -16,6 +16,7 @@ from fastnn.train.settings import Settings
 KINDS = {
     "target": (str, "a column, such as 'label'"), "drop": (list, "a list of columns, such as ['id']"),
     "categorical": (list, "a list of columns, such as ['id']"), "task": (str, "classification or regression"),
+    "weights": (str, "a column, such as 'weight'"),
     "missing": (str, "mean, median or drop"), "header": (bool, "true or false"),
     "delimiter": (str, "one character, such as ';'"), "encoding": (str, "a name, such as 'cp1252'"),
     "decimal": (str, "',' or '.'"), "thousands": (str, "one character, such as '.'"),
@@ -27,8 +28,6 @@ READING = tuple(name for name in KINDS if name != "threads")
 FORMAT = tuple(each.name for each in fields(Format))
 SETTINGS = tuple(each.name for each in fields(Settings))
 KNOWN = (*KINDS, *SETTINGS)
-
-
 OPTIONS = "|".join((*READING, "unit", "split"))
 # What refusals of the library name in parentheses, as it is called in Python.
 NAMED = re.compile(rf"\((?:{OPTIONS})\b[^()]*\)")
@@ -55,10 +54,10 @@ def read(path: Path) -> dict[str, Any]:
     if unknown := [name for name in values if name not in KNOWN]:
         raise ValueError(f"{path}: {unknown[0]} is no option; expected some of {', '.join(KNOWN)}")
     for name, (kind, expected) in KINDS.items():
-        if name in values and type(values[name]) is not kind:
-            raise ValueError(f"{path}: {name} is {values[name]!r}; expected {expected}")
-    for name, (kind, expected) in KINDS.items():
-        if kind is list and not all(isinstance(each, str) for each in values.get(name, ())):
+        if name not in values:
+            continue
+        fits = type(values[name]) is kind
+        if not fits or (kind is list and not all(isinstance(each, str) for each in values[name])):
             raise ValueError(f"{path}: {name} is {values[name]!r}; expected {expected}")
     if values.get("threads", 1) < 1:
         raise ValueError(f"{path}: threads is {values['threads']}; expected 1 or more")

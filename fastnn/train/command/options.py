@@ -59,6 +59,7 @@ READING = [
     click.Option(
         ["--task"], type=click.Choice(TASKS), help="[default: text and whole numbers of at most 20 values are classes]"
     ),
+    click.Option(["--weights"], metavar="COLUMN", help="How often the loss of a row counts; no input."),
     click.Option(
         ["--missing"], type=click.Choice(RULES),
         help="mean or median: fill missing numbers by it; drop: leave such rows out.  [default: refuse them]",
