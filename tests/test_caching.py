@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -77,6 +78,16 @@ def test_files_that_are_broken_or_exchanged_are_made_anew(tmp_path: Path) -> Non
         values, compiled = run_python(KEPT, FASTNN_CACHE_DIR=str(tmp_path))
         assert (values, compiled > 0) == (right, True)
     assert run_python(KEPT, FASTNN_CACHE_DIR=str(tmp_path)) == [right, 0]
+
+
+@needs.compiled_kernels
+def test_processes_that_compile_at_once_keep_what_either_can_load(tmp_path: Path) -> None:
+    environment = {**uncovered(), "FASTNN_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-W", "error", "-c", KEPT]
+    running = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    found = [json.loads(process.communicate(timeout=300)[0]) for process in running]
+    assert found[0][0] == found[1][0]
+    assert run_python(KEPT, FASTNN_CACHE_DIR=str(tmp_path)) == [found[0][0], 0]
 
 
 @needs.compiled_kernels

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from example_networks import normal
 
-from fastnn import from_onnx
+from fastnn import Activation, Dense, LayerNorm, Residual, from_onnx
 
 needs.package("onnx")
 
@@ -55,6 +55,31 @@ def test_what_torch_exports_of_images_is_read(tmp_path: Path) -> None:
     net = from_onnx(tmp_path / "module.onnx")
     assert net.input_shape == (8, 6, 3)
     np.testing.assert_allclose(net(np.moveaxis(x.numpy(), 1, -1)), module(x).detach(), atol=1e-6)
+
+
+@pytest.mark.parametrize(("dynamo", "opset"), [(False, 17), (True, 20)])
+def test_ways_around_that_torch_exports_are_read(dynamo: bool, opset: int, tmp_path: Path) -> None:
+    if dynamo:
+        needs.package("onnxscript")
+    torch: Any = needs.package("torch")
+    nn = torch.nn
+
+    class Block(nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm, self.into, self.out = nn.LayerNorm(6), nn.Linear(6, 9), nn.Linear(9, 6)
+
+        def forward(self, x: Any) -> Any:
+            return torch.relu(x + self.out(nn.functional.gelu(self.into(self.norm(x)))))
+
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), Block(), Block(), nn.Linear(6, 3)).eval()
+    x = torch.randn(7, 4)
+    export(torch, module, x, tmp_path / "module.onnx", dynamo, opset)
+    net = from_onnx(tmp_path / "module.onnx")
+    block = [Residual(LayerNorm(), Dense(9, "gelu"), Dense(6)), Activation("relu")]
+    assert net.layers == (Dense(6, "tanh"), *block, *block, Dense(3))
+    np.testing.assert_allclose(net(x), module(x).detach(), atol=1e-6)
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh", "logistic"])

@@ -14,13 +14,17 @@ from example_networks import normal, with_biases
 
 from fastnn import (
     Activation,
+    Concatenate,
     Dense,
     Dropout,
     FileError,
+    Flatten,
     LayerNorm,
+    MaxPool2d,
     Network,
     Residual,
     RMSNorm,
+    Shared,
     from_onnx,
     mlp,
     to_onnx,
@@ -114,9 +118,63 @@ def test_dropout_alone_is_the_identity(tmp_path: Path) -> None:
     assert (run(tmp_path / "net.onnx", x) == x).all()
 
 
+AROUND = {
+    "a dense layer": (6, [Dense(6), Residual(Dense(6)), Dense(2)]),
+    "the whole network": (6, [Residual(Dense(9, "relu"), Dense(6))]),
+    "an activation first": (6, [Dense(6), Residual(Activation("relu"), Dense(6)), Activation("tanh"), Dense(2)]),
+    "another way": (6, [LayerNorm(), Residual(LayerNorm(), Residual(Dense(4, "silu", bias=False), Dense(6)))]),
+    "layers of positions": ((5, 6), [Residual(RMSNorm(), Dense(12, "gelu_tanh"), Dense(6)), Dense(2)]),
+    "pooling": ((4, 4, 3), [Residual(MaxPool2d(3, stride=1, padding=1), Dense(3)), Flatten(), Dense(2)]),
+}
+
+
+@pytest.mark.parametrize(("inputs", "layers"), AROUND.values(), ids=AROUND)
+def test_ways_around_go_and_come_back(inputs: Any, layers: list[Any], tmp_path: Path) -> None:
+    network = with_biases(Network(inputs, layers, loss="mse", seed=0))
+    to_onnx(network, tmp_path / "net.onnx")
+    x = normal(33, network.inputs).astype(np.float32).reshape(33, *network.input_shape)
+    np.testing.assert_allclose(run(tmp_path / "net.onnx", x), network(x), rtol=1e-5, atol=1e-5)
+    again = from_onnx(tmp_path / "net.onnx", "mse")
+    assert again.layers == network.layers
+    assert again(x).tobytes() == network(x).tobytes()
+
+
+def test_branches_go_and_what_is_shared_stands_there_once(tmp_path: Path) -> None:
+    layers = [Concatenate([], [Dense(4, "tanh"), LayerNorm()]), Dense(6), Shared("0.1.0"), Residual(Dense(4))]
+    network = with_biases(Network(6, layers, loss="mse", seed=0))
+    to_onnx(network, tmp_path / "net.onnx")
+    x = normal(33, 6).astype(np.float32)
+    np.testing.assert_allclose(run(tmp_path / "net.onnx", x), network(x), rtol=1e-5, atol=1e-5)
+    constants = onnx.load(tmp_path / "net.onnx").graph.initializer
+    assert sum(np.prod(one.dims, dtype=int) for one in constants) == network.parameter_count
+
+
+def test_sums_that_are_no_way_around_are_refused(tmp_path: Path) -> None:
+    network = Network(6, [Dense(6), Residual(Activation("relu"))], loss="mse", seed=0)
+    to_onnx(network, tmp_path / "net.onnx")
+    with pytest.raises(FileError, match=r"node '1.Add' \(Add\) ends a formula"):
+        from_onnx(tmp_path / "net.onnx")
+    model = onnx.load(tmp_path / "net.onnx")
+    graph, helper = model.graph, onnx.helper
+    del graph.node[:]
+    weight, bias = "0.weight", "0.bias"
+    graph.node.extend([
+        helper.make_node("MatMul", ["input", weight], ["product"]),
+        helper.make_node("Add", ["product", bias], ["dense"]),
+        helper.make_node("MatMul", ["dense", weight], ["more"]),
+        helper.make_node("Add", ["more", "product"], ["output"], name="sum"),
+    ])  # fmt: skip
+    onnx.save(model, tmp_path / "net.onnx")
+    with pytest.raises(FileError, match="'sum' .*it adds a product before its bias"):
+        from_onnx(tmp_path / "net.onnx")
+
+
 def test_layers_without_an_operator_are_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="layer 1 is R.*; this format has words for Dense, .*LayerNorm"):
-        to_onnx(Network(6, [Dense(6), Residual(Dense(6))], loss="mse", seed=0), tmp_path / "net.onnx")
+    class Mine(LayerNorm):
+        pass
+
+    with pytest.raises(ValueError, match=r"layer 1\.0 is .*; this format has words for Dense, .*LayerNorm"):
+        to_onnx(Network(6, [Dense(6), Residual(Mine())], loss="mse", seed=0), tmp_path / "net.onnx")
     assert not (tmp_path / "net.onnx").exists()
 
 

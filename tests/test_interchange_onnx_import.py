@@ -257,7 +257,8 @@ def test_nodes_that_the_output_does_not_need_are_not_looked_at(tmp_path: Path) -
 BAD: dict[str, tuple[list[Any], str]] = {
     "another operator": ([FIRST, node("HardSwish", "z", "y")], r"node 'the HardSwish' \(HardSwish\): no layer of"),
     "another domain": ([FIRST, node("Gelu", "z", "y", domain="other")], r"\(Gelu\): no layer of fastnn does"),
-    "a residual": ([node("Gemm", "x square b4", "z"), node("Add", "z x", "y")], r"'the Add' \(Add\) ends a formula"),
+    "a way subtracted": ([node("Gemm", "x square b4", "z"), node("Sub", "z x", "y")], r"\(Sub\) ends a formula"),
+    "a way around another width": ([FIRST, node("Add", "z x", "y")], r"'the Add' \(Add\): it adds rows"),
     "a branch": ([FIRST, node("MatMul", "x w", "q"), node("Sub", "z q", "y")], r"\(MatMul\): x is taken once more"),
     "two activations multiplied": (
         [FIRST, node("Tanh", "z", "t"), node("Sigmoid", "z", "s"), node("Mul", "t s", "y")], r"\(Mul\) ends a formula",

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.edge.checks import as_dtype
 from fastnn.interchange.axes import Axes, mixes
-from fastnn.layers import LAYERS, Activation, Dense, Layer, Parameter, Shape
-from fastnn.layers.protocol import ANY, FEATURES, FLAT, IMAGES
+from fastnn.layers import LAYERS, Activation, Dense, Layer, Parameter, Residual, Shape
+from fastnn.layers.protocol import FEATURES, FLAT, IMAGES
 from fastnn.learning.losses import Loss
 from fastnn.networks.network import Network
 
@@ -53,20 +53,20 @@ class Told:
         return {name: views[f"{self.index}.{name}"] for name in self.parameters}
 
 
-def told(network: Network, format: str, arranged: bool = True) -> list[Told]:
-    """The network's layers for torch or onnx; arranged: to a format that keeps images as (C, H, W) throughout.
+def told(network: Network, format: str) -> list[Told]:
+    """The network's layers for torch, which keeps images as (C, H, W) throughout.
 
     ValueError, which names the first that the format has no word for, or not for the axes that it would have there.
     """
-    return list(_told(network, kinds_in(format), arranged))
+    return list(_told(network, kinds_in(format)))
 
 
-def _told(network: Network, kinds: list[Any], arranged: bool) -> Iterator[Told]:
+def _told(network: Network, kinds: list[Any]) -> Iterator[Told]:
     axes = Axes()
     for index, (layer, operation) in enumerate(zip(_layers(network, kinds), network.operations, strict=True)):
         (shape,) = operation.shapes
         try:
-            axes.enter(layer.axes if arranged else ANY, shape)
+            axes.enter(layer.axes, shape)
         except ValueError as error:
             raise ValueError(f"layer {index} is {layer!r}: {error}") from error
         yield Told(index, layer, shape, replace(axes))
@@ -82,6 +82,16 @@ def _layers(network: Network, kinds: list[Any]) -> list[Any]:
     return [*network.layers]
 
 
+class Place(NamedTuple):
+    """An end that a chain had: after so many layers and that last one, with rows of that shape, None while it was not
+    known."""
+
+    layers: int
+    last: Layer | None
+    shape: Shape | None
+    axes: Axes
+
+
 class Chain:
     """Layers in the order that data goes through them, and their parameters by name.
 
@@ -92,7 +102,7 @@ class Chain:
         self.shape = self.inputs = shape
         self.flat = flat if shape is None else len(shape) == 1
         self.axes = Axes()
-        self.layers: list[Layer] = []
+        self.layers: list[Any] = []
         self._parameters: list[Mapping[str, Array]] = []
         self._dtype: np.dtype[Any] | None = None
 
@@ -190,6 +200,39 @@ class Chain:
             self.layers[-1] = replace(last, activation=name, alpha=alpha)
         else:
             self._append(Activation(name, alpha), {})
+
+    def place(self) -> Place:
+        """Where it ends now."""
+        last = self.layers[-1] if self.layers else None
+        return Place(len(self.layers), last, self.shape, replace(self.axes))
+
+    def residual(self, begin: Place) -> None:
+        """What was added since it ended there becomes f, of x + f(x). ValueError where both are not of one shape."""
+        at, shape = begin.layers, begin.shape or self.inputs
+        first_then, first_now = begin.axes.channels_first, bool(self.axes.channels_first)
+        if first_then is None and first_now and shape is not None and len(shape) == 3:
+            shape = (*shape[1:], shape[0])  # a layer since then has shown that they were channels
+        if shape != self.shape or first_then not in (None, first_now):
+            raise ValueError(f"it adds rows {shape} to rows {self.shape}, of layers after them; expected one shape")
+        if at:
+            self._apart(at - 1, begin.last)
+        parameters = {
+            f"{index}.{name}": values
+            for index, each in enumerate(self._parameters[at:])
+            for name, values in each.items()
+        }
+        self.layers[at:] = [Residual(*self.layers[at:])]
+        self._parameters[at:] = [parameters]
+
+    def _apart(self, index: int, before: Layer | None) -> None:
+        """A layer as it was before it took the activation that came next. ValueError where it took something else."""
+        now = self.layers[index]
+        if now == before:
+            return
+        if not isinstance(now, Dense) or replace(now, activation="identity", alpha=None) != before:
+            raise ValueError("it adds a product before its bias; expected what comes after it")
+        self.layers[index : index + 1] = [before, Activation(now.activation, now.alpha)]
+        self._parameters.insert(index + 1, {})
 
     def network(self, loss: str | Loss) -> Network:
         """ValueError where there is no Dense, or the loss cannot follow."""

@@ -10,8 +10,9 @@ import numpy as np
 
 from fastnn.edge.atomic import write_atomically
 from fastnn.edge.checks import FLOAT32
-from fastnn.interchange.chain import Told, told
+from fastnn.interchange.chain import kinds_in
 from fastnn.interchange.extra import imported
+from fastnn.layers.graph import Operation
 from fastnn.layers.protocol import ANY, IMAGES
 from fastnn.learning.losses import BinaryCrossEntropyWithLogits, CrossEntropy, Loss
 from fastnn.networks.network import Network
@@ -35,19 +36,20 @@ def to_onnx(network: Network, path: str | PathLike[str], *, probabilities: bool 
     identity, step, sigmoid, tanh, relu, silu and, to 3e-8, gelu_tanh; for the others, and for AvgPool2d, it has no
     float64 code.
 
-    Dropout is left out, as nothing is trained there. Raises ValueError for layers that ONNX has no operators for, such
-    as Residual, where there are no probabilities, where a float64 network has an alpha or epsilon that float32 cannot
-    keep, or above 2 GiB; ModuleNotFoundError without onnx.
+    Dropout is left out, as nothing is trained there; parameters that layers share stand there once. Raises ValueError
+    for layers that ONNX has no operators for, where there are no probabilities, where a float64 network has an alpha or
+    epsilon that float32 cannot keep, or above 2 GiB; ModuleNotFoundError without onnx.
     """
     onnx = imported("onnx")
     last = _probabilities(network.loss_function) if probabilities else None
     if network.parameter_count * network.dtype.itemsize > MOST_BYTES:
         raise ValueError(f"the network has {network.parameter_count:,} parameters; an ONNX file holds at most 2 GiB")
     graph = _Graph(onnx, network.dtype)
-    for one in told(network, "onnx", arranged=False):
+    for operation in network.operations:
+        _require_words(operation)
         for name in ("alpha", "epsilon"):
-            _require_kept(getattr(one.layer, name, None), name, one.index, network.dtype)
-        graph.layer(network, one)
+            _require_kept(getattr(operation.layer, name, None), name, operation.name, network.dtype)
+        graph.operation(network, operation)
     graph.arrange(channels_first=False)
     if not graph.nodes:
         graph.node("Identity", name="identity")
@@ -63,10 +65,16 @@ def shortest(alpha: float) -> float:
     return float(str(np.float32(alpha)))
 
 
-def _require_kept(number: float | None, name: str, index: int, dtype: np.dtype[Any]) -> None:
+def _require_words(operation: Operation) -> None:
+    if "onnx_names" not in vars(type(operation.layer)):
+        names = ", ".join(kind.__name__ for kind in kinds_in("onnx"))
+        raise ValueError(f"layer {operation.name} is {operation.layer!r}; this format has words for {names}")
+
+
+def _require_kept(number: float | None, name: str, layer: str, dtype: np.dtype[Any]) -> None:
     if number is not None and dtype != FLOAT32 and shortest(number) != number:
         raise ValueError(
-            f"layer {index} has {name} {number!r}, which ONNX keeps as float32; round it to {shortest(number)}"
+            f"layer {layer} has {name} {number!r}, which ONNX keeps as float32; round it to {shortest(number)}"
         )
 
 
@@ -79,14 +87,18 @@ def _probabilities(loss: Loss) -> str:
 
 
 class _Graph:
-    """Nodes in a row; `end` is the tensor that the next one takes, channels_first how an image lies in it."""
+    """Nodes in a row; `end` is the tensor that the next one takes, channels_first how an image lies in it.
+
+    values: both, of each value of the network.
+    """
 
     def __init__(self, onnx: Any, dtype: np.dtype[Any]) -> None:
         self.onnx, self.dtype = onnx, dtype
         self.kind = onnx.helper.np_dtype_to_tensor_dtype(dtype)
         self.nodes: list[Any] = []
-        self.constants: list[Any] = []
+        self.constants: dict[str, Any] = {}
         self.end, self.channels_first = "input", False
+        self.values = [(self.end, self.channels_first)]
 
     def node(self, op: str, *more: str, name: str, inputs: tuple[str, ...] = (), **attributes: Any) -> None:
         """inputs: in place of the end and `more`."""
@@ -96,32 +108,47 @@ class _Graph:
 
     def constant(self, name: str, values: Any) -> str:
         array = np.ascontiguousarray(values, self.dtype).reshape(np.shape(values))
-        self.constants.append(self.onnx.numpy_helper.from_array(array, name))
+        self.constants[name] = self.onnx.numpy_helper.from_array(array, name)
         return name
 
     def arrange(self, channels_first: bool) -> None:
         """Images as the next node takes them."""
-        if channels_first != self.channels_first:
-            order = CHANNELS_FIRST if channels_first else CHANNELS_LAST
-            self.node("Transpose", name=f"{self.end}.transposed", perm=order)
-            self.channels_first = channels_first
+        if channels_first == self.channels_first:
+            return
+        name, order = f"{self.end}.transposed", CHANNELS_FIRST if channels_first else CHANNELS_LAST
+        if any(node.name == name for node in self.nodes):  # for another reader
+            self.end = name
+        else:
+            self.node("Transpose", name=name, perm=order)
+        self.channels_first = channels_first
 
-    def layer(self, network: Network, one: Told) -> None:
-        layer, views = one.layer, one.named(network.named_parameters)
-        for form in layer.onnx_forms(one.shape):
+    def operation(self, network: Network, operation: Operation) -> None:
+        layer: Any = operation.layer
+        sources = [self._taken(source, operation) for source in operation.sources]
+        views, whole = network.named_parameters, operation.parameter_names
+        for form in layer.onnx_forms(*operation.shapes):
             if layer.axes != ANY:
                 self.arrange(layer.axes == IMAGES)
-            constants = [self.constant(f"{one.index}.{name}", views[name]) for name in form.parameters]
-            self.node(form.name, *constants, name=f"{one.index}.{form.name}", **form.settings)
+            constants = [self.constant(whole[name], views[whole[name]]) for name in form.parameters]
+            inputs = tuple(sources) if len(sources) > 1 else ()
+            self.node(form.name, *constants, name=f"{operation.name}.{form.name}", inputs=inputs, **form.settings)
         if layer.activation != "identity":
-            ACTIVATIONS[layer.activation](self, f"{one.index}.{layer.activation}", layer.alpha)
+            ACTIVATIONS[layer.activation](self, f"{operation.name}.{layer.activation}", layer.alpha)
+        self.values.append((self.end, self.channels_first))
+
+    def _taken(self, value: int, operation: Operation) -> str:
+        """The tensor of a value, which is then the end; of several, each with its channels last."""
+        self.end, self.channels_first = self.values[value]
+        if len(operation.sources) > 1:
+            self.arrange(channels_first=False)
+        return self.end
 
     def model(self, network: Network) -> Any:
         helper = self.onnx.helper
         self.nodes[-1].output[0] = "output"
         x = helper.make_tensor_value_info("input", self.kind, ["batch", *network.input_shape])
         y = helper.make_tensor_value_info("output", self.kind, ["batch", *network.output_shape])
-        graph = helper.make_graph(self.nodes, "fastnn", [x], [y], self.constants)
+        graph = helper.make_graph(self.nodes, "fastnn", [x], [y], [*self.constants.values()])
         asked = (LATER.get(node.op_type, (OPSET, IR_VERSION)) for node in self.nodes)
         version, ir_version = max(asked)
         opset = helper.make_opsetid("", version)

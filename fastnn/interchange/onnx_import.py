@@ -18,13 +18,13 @@ from fastnn.networks.network import Network
 def from_onnx(path: str | PathLike[str], loss: str | Loss = "cross_entropy", *, output: str | None = None) -> Network:
     """The chain of layers that an ONNX file holds, as to_onnx, torch.onnx and others write it, in float32 or float64.
 
-    Read are Gemm, MatMul, Add of a bias, LayerNormalization, RMSNormalization, MaxPool, AveragePool, Relu,
-    LeakyRelu, PRelu, Elu, Tanh, Sigmoid, Gelu, Softplus, Swish, the nodes that make up silu, gelu, softplus and
-    step, Identity, Cast, Dropout (left out, as in inference), Transpose, Flatten and Reshape to rows. Rows that are
-    flattened before any layer asks for their axes are taken flat; images, (N, C, H, W) where their pooling comes
-    without a Transpose before it, are taken as (N, H, W, C). A Softmax or LogSoftmax at the end is left out where
-    the loss is a cross-entropy, and so is a Sigmoid before binary_cross_entropy_with_logits: the network gives
-    logits, predict_proba the rest.
+    Read are Gemm, MatMul, Add of a bias or of a way around layers (Residual), LayerNormalization, RMSNormalization,
+    MaxPool, AveragePool, Relu, LeakyRelu, PRelu, Elu, Tanh, Sigmoid, Gelu, Softplus, Swish, the nodes that make up
+    silu, gelu, softplus and step, Identity, Cast, Dropout (left out, as in inference), Transpose, Flatten and Reshape
+    to rows. Rows that are flattened before any layer asks for their axes are taken flat; images, (N, C, H, W) where
+    their pooling comes without a Transpose before it, are taken as (N, H, W, C). A Softmax or LogSoftmax at the end is
+    left out where the loss is a cross-entropy, and so is a Sigmoid before binary_cross_entropy_with_logits: the network
+    gives logits, predict_proba the rest.
 
     output: which tensor is the output, where the graph has several; nodes that it does not need are not looked at.
     Files of scikit-learn's MLPClassifier, by skl2onnx without zipmap, have "probabilities".

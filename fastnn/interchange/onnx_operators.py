@@ -63,13 +63,15 @@ def _row(values: Array, width: int) -> Array:
 
 
 def _add(walk: Walk, node: Node) -> Tree:
-    """A bias, where it follows a product and has its width; else a term of a formula."""
+    """A bias, where it follows a product and has its width; the end of a way around layers; or a term of a formula."""
     constants = [value for value in node.inputs if isinstance(value, np.ndarray)]
     trees = [value for value in node.inputs if not isinstance(value, np.ndarray)]
     if len(constants) == 1 and trees[0] is walk.end and walk.chain.width is not None and not walk.columns:
         (bias,) = constants
         if (bias.size > 1 or walk.chain.width == 1) and walk.chain.add_bias(_row(bias, walk.chain.width)):
             return walk.grown()
+    if len(trees) == 2 and (around := walk.around(node.names)) is not None:
+        return around
     return total(*node.parts())
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.interchange.chain import Chain
-from fastnn.interchange.formula import Tree, outermost
+from fastnn.interchange.chain import Chain, Place
+from fastnn.interchange.formula import Tree, outermost, parts_of
 from fastnn.kernels.activation import NAMES
 
 Array = NDArray[Any]
@@ -23,8 +23,11 @@ class Unreadable(ValueError):
     """A node that is no layer of fastnn; the message names it."""
 
 
+@dataclass(eq=False, repr=False)
 class End:
     """The data at the end of the chain, a leaf of trees. Once the chain grows, it has another end."""
+
+    place: Place
 
 
 @dataclass
@@ -38,7 +41,10 @@ class Walk:
     values: dict[str, Any]
     columns: bool = False
     nodes: dict[str, str] = field(default_factory=dict)
-    end: End = field(default_factory=End)
+    end: End = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.grown()
 
     def settle(self, name: str) -> End:
         """The tensor as the end of the chain: the activations that its tree is are appended."""
@@ -53,11 +59,23 @@ class Walk:
             raise ValueError(f"{name} is taken once more, after other layers; expected a chain")
         for activation in reversed(activations):
             self.chain.activation(*activation)
-        return self.grown()
+        before, end = self.values[name], self.grown() if activations else self.end
+        self.values |= {other: end for other, value in self.values.items() if value is before}
+        return end
 
     def grown(self) -> End:
-        self.end = End()
+        self.end = End(self.chain.place())
         return self.end
+
+    def around(self, names: list[str]) -> End | None:
+        """The sum of an earlier end and of what has become of it since, a Residual; None where it is none."""
+        for name, other in zip(names, reversed(names), strict=True):
+            begin = self.values[name]
+            if isinstance(begin, End) and begin is not self.end and self.end in parts_of(self.values[other]):
+                self.settle(other)
+                self.chain.residual(begin.place)
+                return self.grown()
+        return None
 
 
 @dataclass(frozen=True)

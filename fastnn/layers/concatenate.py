@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from fastnn import cost
+from fastnn.layers.forms import Form
 from fastnn.layers.graph import Graph
 from fastnn.layers.protocol import Places, SameShape, Shape
 from fastnn.tape.concatenate import BRANCHES, JOIN, TABLE
@@ -56,9 +57,13 @@ class Join(SameShape):
 
     kind: ClassVar[int] = JOIN
     reads_backward: ClassVar[Collection[str]] = ()
+    onnx_names: ClassVar[Collection[str]] = ()  # written, and not read
 
     def output_shape(self, *shapes: Shape) -> Shape:
         return (sum(shape[0] for shape in shapes),)
+
+    def onnx_forms(self, *shapes: Shape) -> list[Form]:
+        return [Form("Concat", {"axis": -1})]
 
     def own_columns(self, places: Places, *shapes: Shape) -> dict[int, int]:
         table: list[int] = []

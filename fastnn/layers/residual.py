@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from fastnn import cost
+from fastnn.layers.forms import Form
 from fastnn.layers.graph import Graph
 from fastnn.layers.protocol import Places, SameShape, Shape
 from fastnn.tape.residual import ADD, SIDE
@@ -58,7 +59,11 @@ class Add(SameShape):
 
     kind: ClassVar[int] = ADD
     reads_backward: ClassVar[Collection[str]] = ()
+    onnx_names: ClassVar[Collection[str]] = ()  # see fastnn.interchange.onnx_operators
     passes: ClassVar[Collection[int]] = (1,)
+
+    def onnx_forms(self, *shapes: Shape) -> list[Form]:
+        return [Form("Add")]
 
     def own_columns(self, places: Places, *shapes: Shape) -> dict[int, int]:
         return {SIDE: places.inputs[1]}
