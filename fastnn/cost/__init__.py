@@ -20,7 +20,7 @@ B batch, I inputs, O outputs, C classes. Every function refuses sizes that are n
 integers (TypeError).
 """
 
-from fastnn.cost.attention import attention_products
+from fastnn.cost.attention import attention_backward, attention_forward, attention_products, pairs
 from fastnn.cost.blocks import accumulation, addition, copy, dropout, norm_backward, norm_forward, norm_parameters
 from fastnn.cost.convolution import convolution_forward, convolution_parameters, places
 from fastnn.cost.counts import Cost, Formula, evaluate, product, put_in, whole_sizes
@@ -33,6 +33,7 @@ from fastnn.cost.dense import (
     dense_forward,
     dense_parameters,
 )
+from fastnn.cost.embedding import embedding_backward, embedding_forward, positions_backward, positions_forward
 from fastnn.cost.losses import (
     LABEL_BYTES,
     LOSSES,
@@ -74,6 +75,8 @@ __all__ = [
     "activation_forward",
     "accumulation",
     "addition",
+    "attention_backward",
+    "attention_forward",
     "attention_products",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
@@ -85,6 +88,8 @@ __all__ = [
     "dense_forward",
     "dense_parameters",
     "dropout",
+    "embedding_backward",
+    "embedding_forward",
     "evaluate",
     "hinge",
     "layer_sizes",
@@ -95,9 +100,12 @@ __all__ = [
     "norm_forward",
     "norm_parameters",
     "operation_costs",
+    "pairs",
     "parameter_count",
     "perceptron",
     "places",
+    "positions_backward",
+    "positions_forward",
     "product",
     "put_in",
     "saved_bytes",

@@ -37,6 +37,13 @@ def _exponentials(values):
 
 
 @kernel
+def exponentials_below(row, top, scale):
+    """row = exp((row - top) * scale), top its maximum: the bits that `exponentials` makes."""
+    shift_row(row, row, top, scale, type(scale)(0))
+    _exponentials(row)
+
+
+@kernel
 def exponentials(out, row, scale):
     """out = exp((row - max) * scale); returns max and the sum of out in float64. out may be row."""
     top = row_maximum(row)

@@ -46,7 +46,7 @@ class Dense:
     activation: str = "identity"
     alpha: float | None = None
     bias: bool = True
-    initializer: str = "auto"
+    initializer: str | float = "auto"
     kind: ClassVar[int] = DENSE
     positionwise: ClassVar[bool] = True
     axes: ClassVar[str] = FEATURES

@@ -2,7 +2,7 @@
 
 he: He et al. 2015, for relu and its kin. glorot (xavier): Glorot & Bengio 2010, for sigmoid and tanh. lecun: LeCun et
 al. 1998. The spread of each is sqrt(gain / fan); "uniform" names draw from +-sqrt(3) times it, "normal" ones from a
-normal distribution.
+normal distribution. A number in the place of a name is that spread itself.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
+
+from fastnn.edge.checks import as_number
 
 Shape = tuple[int, ...]
 Initializer = Callable[[np.random.Generator, Shape, int, int], NDArray[np.float64]]
@@ -53,8 +55,12 @@ INITIALIZERS: dict[str, Initializer] = {
 _RECTIFIERS = ("relu", "leaky_relu", "elu", "gelu", "gelu_tanh", "silu", "softplus")
 
 
-def initializer_for(name: str, activation: str) -> Initializer:
-    """The initializer of that name; "auto" chooses by the activation that follows. ValueError for an unknown name."""
+def initializer_for(name: str | float, activation: str) -> Initializer:
+    """The initializer of that name; "auto" chooses by the activation that follows. A number is the standard deviation
+    of a normal distribution. ValueError for an unknown name, or a number below 0."""
+    if not isinstance(name, str):
+        deviation = as_number(name, "initializer", 0.0)
+        return lambda rng, shape, inputs, outputs: rng.normal(0.0, deviation, shape)
     if name == "auto":
         name = "he_normal" if activation in _RECTIFIERS else "glorot_uniform"
     if name not in INITIALIZERS:

@@ -1,9 +1,13 @@
 """The layers that the table of operations names (fastnn.tape.table), for `from fastnn import` and for type checkers."""
 
+from fastnn.layers.attention import SelfAttention as SelfAttention
 from fastnn.layers.concatenate import Concatenate as Concatenate
 from fastnn.layers.dense import Activation as Activation
 from fastnn.layers.dense import Dense as Dense
 from fastnn.layers.dropout import Dropout as Dropout
+from fastnn.layers.embedding import Embedding as Embedding
+from fastnn.layers.embedding import PositionEmbedding as PositionEmbedding
+from fastnn.layers.head import TiedHead as TiedHead
 from fastnn.layers.norm import LayerNorm as LayerNorm
 from fastnn.layers.norm import RMSNorm as RMSNorm
 from fastnn.layers.pooling import AvgPool2d as AvgPool2d

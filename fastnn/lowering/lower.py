@@ -244,8 +244,13 @@ class _Lowering:
         self.shared = any(operation.shares for operation in self.operations)
         self.spanned = self.gradients and self.capacity > self.span
         self.rows = self.span if self.spanned else self.capacity
-        # What operations share is set aside in one place, which threads would share.
-        small = work_of(self.operations) <= CHUNKED_WORK and not self.shared
+        # What operations share is set aside in one place, which threads would share, and so is the scratch of all but
+        # dense layers.
+        scratch = any(
+            operation.layer.kind >= columns.FIRST_REGISTERED and operation.scratch(1, self.dtype.itemsize)
+            for operation in self.operations
+        )
+        small = work_of(self.operations) <= CHUNKED_WORK and not (self.shared or scratch)
         self.chunk = CHUNK_ROWS if small and self.capacity > CHUNK_ROWS else 0
 
     def make(self, loss: Objective, keep: bool) -> NDArray[np.int64]:

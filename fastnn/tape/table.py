@@ -35,6 +35,9 @@ TABLE = (
     Row("tied", {}, cases=False),
     Row("pooling", {"MaxPool2d": "max_pool2d", "AvgPool2d": "avg_pool2d", "Flatten": "flatten"}),
     Row("shared", {"Shared": "shared"}, tape=False, cases=False),
+    Row("embedding", {"Embedding": "embedding", "PositionEmbedding": "position_embedding"}),
+    Row("attention", {"SelfAttention": "self_attention"}),
+    Row("head", {"TiedHead": "tied_head"}, cases=False),
 )
 
 # Of each layer, the module that it is in.

@@ -1,0 +1,264 @@
+"""Attention: each query's mean of values, weighted by a softmax of its products with the keys.
+
+    B sequences   Q queries, K keys of each   H heads, in groups that share keys and values: G of them   S width of one
+    q, y (B, Q, H S)   k, v (B, K, G S)   kept (B, H, Q, 2)   and a gradient of the same shape beside each
+
+    scores = q . k / sqrt(S)    p = softmax of the scores that a query sees    y = sum of p v
+
+Causal queries see the keys of no later position; where there are fewer queries than keys, the last query is at the last
+key. `lengths` (B,) or (0,): keys that are there; the others are seen by none. Who sees nothing gets 0, and gradient 0.
+What is not seen is in no sum: neither forward, where a number that is not finite stays unseen, nor in another order:
+the bits of a query's output are the same whatever comes after what it sees, so that a cache of keys and values gives
+what the whole sequence gives.
+
+Scores are made for QUERY_ROWS queries at a time, and again in the backward pass: of p only the maximum and the inverse
+sum of each row are kept. Gradients are p (dp - y . dy), dp = dy . v, times k and q (Dao et al. 2022, arXiv 2205.14135).
+A thread has whole groups of a sequence. Reference: fastnn.reference.attention.
+"""
+
+from __future__ import annotations
+
+import math
+
+from numba import prange
+
+from fastnn.compiler.jit import kernel
+from fastnn.kernels.blocks import NN, VECTOR_BYTES, direct, stripe_width
+from fastnn.kernels.matmul import PARALLEL_MACS
+from fastnn.kernels.softmax import exponentials, exponentials_below
+from fastnn.simd.pack import transpose_block
+from fastnn.simd.pool import part_done, release_pool, take_pool, thread_count
+from fastnn.simd.rows import row_dot, scale_row
+from fastnn.simd.tile import stripe
+from fastnn.simd.views import vector
+
+QUERY_ROWS = 32
+
+
+@kernel(inlined=True)
+def reach(query, queries, keys, length, causal):
+    """Keys that a query sees: the first so many."""
+    return max(min(length, keys - queries + query + 1), 0) if causal else length
+
+
+@kernel(inlined=True)
+def score_rows(queries):
+    """Queries whose scores are there at a time."""
+    return min(queries, QUERY_ROWS)
+
+
+@kernel
+def attention_scratch(queries, keys, size, backward):
+    """Elements that one thread needs: keys (and values) transposed, and scores (and their gradients) of some rows."""
+    return keys * (size + score_rows(queries)) * (2 if backward else 1)
+
+
+@kernel(inlined=True)
+def _threads(units, scratch, needed, macs):
+    """Threads that units of work are worth and have scratch for."""
+    return min(thread_count(), units, scratch.size // max(needed, 1)) if macs >= PARALLEL_MACS else 1
+
+
+@kernel(inlined=True)
+def _accumulate(rows, columns, y, y_at, ldy, x, x_at, row_x, column_x, w, w_at, ldw, terms):
+    """y (rows, columns) += x (rows, terms) @ w (terms, columns)"""
+    lanes, j = VECTOR_BYTES // y.itemsize, 0 * columns
+    while j < columns:
+        wide = stripe_width(columns - j, lanes)
+        stripe(rows, wide, y, y_at + j, ldy, y, y_at + j, ldy, x, x_at, row_x, column_x, w, w_at + j, ldw, w, -1, terms)
+        j += wide
+
+
+@kernel(inlined=True)
+def _scores(scores, rows, q, ldq, transposed, keys, seen, size):
+    """scores (rows, keys) = q . k, of the keys that the last of the rows sees."""
+    none = vector(scores, 0 * rows, 0 * rows)
+    direct(NN, 0 * rows, rows, 0 * rows, seen, scores, keys, q, ldq, transposed, keys, none, size)
+
+
+@kernel(inlined=True)
+def _weighted(y, ldy, p, row_p, w, ldw, rows, size, first, queries, keys, length, causal):
+    """y (rows, size) = p @ w, each row of the keys that it sees: what all see together, then the others one by one."""
+    least = reach(first, queries, keys, length, causal)
+    none = vector(p, 0 * rows, 0 * rows)
+    direct(NN, 0 * rows, rows, 0 * rows, size, y, ldy, p, row_p, w, ldw, none, least)
+    for r in range(1, rows):
+        more = reach(first + r, queries, keys, length, causal) - least
+        if more > 0:
+            _accumulate(1 + 0 * r, size, y, r * ldy, ldy, p, r * row_p + least, row_p, 1, w, least * ldw, ldw, more)
+
+
+@kernel(inlined=True)
+def _gathered(dw, ldw, p, row_p, x, ldx, rows, size, first, queries, keys, length, causal):
+    """dw (keys, size) += p.T @ x, each key of the rows that see it."""
+    least = reach(first, queries, keys, length, causal)
+    most = reach(first + rows - 1, queries, keys, length, causal)
+    _accumulate(least, size, dw, 0 * rows, ldw, p, 0 * rows, 1, row_p, x, 0 * rows, ldx, rows)
+    for j in range(least, most):
+        r = j - (keys - queries) - first  # the first row that sees it
+        _accumulate(1 + 0 * j, size, dw, j * ldw, ldw, p, r * row_p + j, 1, row_p, x, r * ldx, ldx, rows - r)
+
+
+@kernel(late=True)
+def _head_forward(y, ldy, kept, q, ldq, transposed, v, ldv, scores, queries, keys, length, size, causal):
+    """One head of one sequence; transposed (size, keys) are its keys."""
+    number = y.dtype.type
+    scale = number(1 / math.sqrt(size))
+    for first in range(0 * queries, queries, QUERY_ROWS):
+        rows = min(QUERY_ROWS, queries - first)
+        seen = reach(first + rows - 1, queries, keys, length, causal)
+        out = vector(y, first * ldy, (rows - 1) * ldy + size)
+        source = vector(q, first * ldq, (rows - 1) * ldq + size)
+        _scores(scores, rows, source, ldq, transposed, keys, seen, size)
+        for r in range(rows):
+            row = vector(scores, r * keys, reach(first + r, queries, keys, length, causal))
+            top, total = exponentials(row, row, scale)
+            kept[2 * (first + r)] = top
+            kept[2 * (first + r) + 1] = number(1 / total) if row.size > 0 else number(0)
+        _weighted(out, ldy, scores, keys, v, ldv, rows, size, first, queries, keys, length, causal)
+        for r in range(rows):
+            scale_row(vector(out, r * ldy, size), kept[2 * (first + r) + 1])
+
+
+@kernel(late=True)
+def _head_backward(dq, lddq, dk, lddk, dv, lddv, dy, y, ldy, kept, q, ldq, k, ldk, transposed, values, scores, slopes,
+                   queries, keys, length, size, causal, wants_q, wants_kv):  # fmt: skip
+    """One head of one sequence: overwrites dq, adds to dk and dv, as far as they are wanted. values (size, keys) are
+    its values transposed."""
+    number = y.dtype.type
+    scale = number(1 / math.sqrt(size))
+    for first in range(0 * queries, queries, QUERY_ROWS):
+        rows = min(QUERY_ROWS, queries - first)
+        seen = reach(first + rows - 1, queries, keys, length, causal)
+        source = vector(q, first * ldq, (rows - 1) * ldq + size)
+        gradient = vector(dy, first * ldy, (rows - 1) * ldy + size)
+        _scores(scores, rows, source, ldq, transposed, keys, seen, size)
+        _scores(slopes, rows, gradient, ldy, values, keys, seen, size)
+        for r in range(rows):
+            n, at = reach(first + r, queries, keys, length, causal), first + r
+            p, slope = vector(scores, r * keys, n), vector(slopes, r * keys, n)
+            exponentials_below(p, kept[2 * at], scale)
+            scale_row(p, kept[2 * at + 1])
+            mean = number(row_dot(vector(dy, at * ldy, size), vector(y, at * ldy, size)))
+            for j in range(n):
+                slope[j] = p[j] * (slope[j] - mean) * scale
+        if wants_kv:
+            _gathered(dv, lddv, scores, keys, gradient, ldy, rows, size, first, queries, keys, length, causal)
+            _gathered(dk, lddk, slopes, keys, source, ldq, rows, size, first, queries, keys, length, causal)
+        if wants_q:
+            out = vector(dq, first * lddq, (rows - 1) * lddq + size)
+            _weighted(out, lddq, slopes, keys, k, ldk, rows, size, first, queries, keys, length, causal)
+
+
+@kernel(inlined=True, views=True)
+def _head(values, ld, rows, b, h, size):
+    """Where head h of sequence b lies among (B, rows, ld)."""
+    at = b * rows * ld + h * size
+    return vector(values, at, max((rows - 1) * ld + size, 0))
+
+
+@kernel(inlined=True)
+def _length(lengths, b, keys):
+    return lengths[b] if lengths.size > 0 else keys
+
+
+@kernel(late=True)
+def _forward_unit(unit, y, kept, q, ldq, k, ldk, v, ldv, lengths, scratch, queries, keys, heads, groups, size, causal):
+    """The heads of one group of one sequence."""
+    b, g, shared = unit // groups, unit % groups, heads // groups
+    transposed = vector(scratch, 0 * unit, keys * size)
+    scores = vector(scratch, keys * size, keys * score_rows(queries))
+    length = _length(lengths, b, keys)
+    transpose_block(transposed, 0, keys, _head(k, ldk, keys, b, g, size), 0, ldk, keys, size)
+    for h in range(g * shared, (g + 1) * shared):
+        _head_forward(
+            _head(y, heads * size, queries, b, h, size), heads * size,
+            vector(kept, (b * heads + h) * queries * 2, queries * 2), _head(q, ldq, queries, b, h, size), ldq,
+            transposed, _head(v, ldv, keys, b, g, size), ldv, scores, queries, keys, length, size, causal,
+        )  # fmt: skip
+
+
+@kernel(late=True)
+def _backward_unit(unit, dq, dk, dv, dy, y, kept, q, ldq, k, ldk, v, ldv, lengths, scratch, queries, keys, heads,
+                   groups, size, causal, wants_q, wants_kv):  # fmt: skip
+    """The heads of one group of one sequence, in their order."""
+    b, g, shared = unit // groups, unit % groups, heads // groups
+    room, rows = keys * size, keys * score_rows(queries)
+    transposed, values = vector(scratch, 0 * unit, room), vector(scratch, room, room)
+    scores, slopes = vector(scratch, 2 * room, rows), vector(scratch, 2 * room + rows, rows)
+    length = _length(lengths, b, keys)
+    transpose_block(transposed, 0, keys, _head(k, ldk, keys, b, g, size), 0, ldk, keys, size)
+    transpose_block(values, 0, keys, _head(v, ldv, keys, b, g, size), 0, ldv, keys, size)
+    own_dk, own_dv = _head(dk, ldk, keys, b, g, size), _head(dv, ldv, keys, b, g, size)
+    for j in range(keys if wants_kv else 0 * keys):
+        for c in range(size):
+            own_dk[j * ldk + c] = 0
+            own_dv[j * ldv + c] = 0
+    for h in range(g * shared, (g + 1) * shared):
+        _head_backward(
+            _head(dq, ldq, queries, b, h, size), ldq, own_dk, ldk, own_dv, ldv,
+            _head(dy, heads * size, queries, b, h, size), _head(y, heads * size, queries, b, h, size), heads * size,
+            vector(kept, (b * heads + h) * queries * 2, queries * 2), _head(q, ldq, queries, b, h, size), ldq,
+            _head(k, ldk, keys, b, g, size), ldk, transposed, values, scores, slopes, queries, keys, length, size,
+            causal, wants_q, wants_kv,
+        )  # fmt: skip
+
+
+@kernel(parallel=True, late=True)
+def _forward_parallel(parts, units, y, kept, q, ldq, k, ldk, v, ldv, lengths, scratch, queries, keys, heads, groups,
+                      size, causal):  # fmt: skip
+    needed = attention_scratch(queries, keys, size, False)
+    for part in prange(parts):
+        own = vector(scratch, part * needed, needed)
+        for unit in range(part * units // parts, (part + 1) * units // parts):
+            _forward_unit(unit, y, kept, q, ldq, k, ldk, v, ldv, lengths, own, queries, keys, heads, groups, size,
+                          causal)  # fmt: skip
+        part_done()
+
+
+@kernel(parallel=True, late=True)
+def _backward_parallel(parts, units, dq, dk, dv, dy, y, kept, q, ldq, k, ldk, v, ldv, lengths, scratch, queries, keys,
+                       heads, groups, size, causal, wants_q, wants_kv):  # fmt: skip
+    needed = attention_scratch(queries, keys, size, True)
+    for part in prange(parts):
+        own = vector(scratch, part * needed, needed)
+        for unit in range(part * units // parts, (part + 1) * units // parts):
+            _backward_unit(unit, dq, dk, dv, dy, y, kept, q, ldq, k, ldk, v, ldv, lengths, own, queries, keys, heads,
+                           groups, size, causal, wants_q, wants_kv)  # fmt: skip
+        part_done()
+
+
+@kernel(late=True)
+def attention_forward(y, kept, q, ldq, k, ldk, v, ldv, lengths, scratch, batch, queries, keys, heads, groups, size,
+                      causal):  # fmt: skip
+    """Overwrites y, kept and scratch (see attention_scratch; with more of it, more threads). All arrays are flat; ld*:
+    elements from one position to the next."""
+    units = batch * groups
+    macs = 2 * batch * heads * queries * keys * size
+    parts = _threads(units, scratch, attention_scratch(queries, keys, size, False), macs)
+    if parts > 1 and take_pool():
+        _forward_parallel(parts, units, y, kept, q, ldq, k, ldk, v, ldv, lengths, scratch, queries, keys, heads, groups,
+                          size, causal)  # fmt: skip
+        release_pool()
+        return
+    for unit in range(0 * units, units):
+        _forward_unit(unit, y, kept, q, ldq, k, ldk, v, ldv, lengths, scratch, queries, keys, heads, groups, size,
+                      causal)  # fmt: skip
+
+
+@kernel(late=True)
+def attention_backward(dq, dk, dv, dy, y, kept, q, ldq, k, ldk, v, ldv, lengths, scratch, batch, queries, keys, heads,
+                       groups, size, causal, wants_q, wants_kv):  # fmt: skip
+    """Overwrites dq, and dk and dv, as far as they are wanted, laid out as q, k and v, and scratch; y and kept are what
+    the forward pass left."""
+    units = batch * groups
+    macs = 5 * batch * heads * queries * keys * size
+    parts = _threads(units, scratch, attention_scratch(queries, keys, size, True), macs)
+    if parts > 1 and take_pool():
+        _backward_parallel(parts, units, dq, dk, dv, dy, y, kept, q, ldq, k, ldk, v, ldv, lengths, scratch, queries,
+                           keys, heads, groups, size, causal, wants_q, wants_kv)  # fmt: skip
+        release_pool()
+        return
+    for unit in range(0 * units, units):
+        _backward_unit(unit, dq, dk, dv, dy, y, kept, q, ldq, k, ldk, v, ldv, lengths, scratch, queries, keys, heads,
+                       groups, size, causal, wants_q, wants_kv)  # fmt: skip
