@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         AdamW,
         Cosine,
         InverseScaling,
+        Linear,
         Momentum,
         Nesterov,
         Schedule,
@@ -52,12 +53,13 @@ if TYPE_CHECKING:
     )
     from fastnn.learning.trainer import NonFiniteLoss, Trainer
     from fastnn.networks.io import FileError, save
-    from fastnn.networks.models import load, mlp
+    from fastnn.networks.models import GPT, load, mlp
     from fastnn.networks.network import Network
 
     __version__: str
 
 __all__ = [
+    "GPT",
     "MSE",
     "SGD",
     "Adam",
@@ -70,6 +72,7 @@ __all__ = [
     "Hinge",
     "History",
     "InverseScaling",
+    "Linear",
     "Momentum",
     "Nesterov",
     "Network",
@@ -118,10 +121,11 @@ _HOMES = {
     "learning.losses": (
         "MSE", "BinaryCrossEntropy", "BinaryCrossEntropyWithLogits", "CrossEntropy", "Hinge", "Perceptron",
     ),
-    "networks.models": ("load", "mlp"),
+    "networks.models": ("GPT", "load", "mlp"),
     "networks.network": ("Network",),
     "learning.optimizers": (
-        "SGD", "Adam", "AdamW", "Cosine", "InverseScaling", "Momentum", "Nesterov", "Schedule", "StepDecay",
+        "SGD", "Adam", "AdamW", "Cosine", "InverseScaling", "Linear", "Momentum", "Nesterov", "Schedule",
+        "StepDecay",
     ),
     "learning.trainer": ("NonFiniteLoss", "Trainer"),
 }  # fmt: skip

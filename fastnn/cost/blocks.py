@@ -9,35 +9,48 @@ from __future__ import annotations
 
 from fastnn.cost.counts import Cost, Formula, whole_sizes
 
-# A row of RMS norm: squares I, their mean I, epsilon, root and inverse 3, scaling and weight 2 I. Layer norm has a
-# mean, a subtraction and a bias besides.
-RMS_NORM = Formula(flops_elementwise="4·B·I + 3·B", bytes="3·s·B·I + s·B + s·I")
-LAYER_NORM = Formula(flops_elementwise="7·B·I + 3·B", bytes="3·s·B·I + s·B + 2·s·I")
+# A row of RMS norm: squares I, their mean I, epsilon, root and inverse 3, scaling I. Layer norm has a mean and a
+# subtraction besides, 2 I. A weight and a bias: I each.
+RMS_NORM = Formula(flops_elementwise="3·B·I + 3·B", bytes="3·s·B·I + s·B")
+LAYER_NORM = Formula(flops_elementwise="5·B·I + 3·B", bytes="3·s·B·I + s·B")
+PARAMETER = Formula(flops_elementwise="B·I", bytes="s·I")
 DROPOUT = Formula(flops_elementwise="2·N", bytes="2·s·N")
 ADDITION = Formula(flops_elementwise="N", bytes="3·s·N")
 COPY = Formula(bytes="2·s·N")
 ACCUMULATION = COPY + ADDITION
 
 
-def norm_forward(batch: int, inputs: int, itemsize: int = 4, *, centred: bool) -> Cost:
-    """Layer norm ("centred") or RMS norm: reads x, w and b, writes y, the normalised rows and a number a row."""
+def norm_forward(batch: int, inputs: int, itemsize: int = 4, *, centred: bool, parameters: int | None = None) -> Cost:
+    """Layer norm ("centred") or RMS norm: reads x, w and b, writes y, the normalised rows and a number a row.
+
+    parameters: a weight and a bias, 2, a weight alone, 1, or none; all that it can have, unless said.
+    """
     batch, inputs, itemsize = whole_sizes(batch=batch, inputs=inputs, itemsize=itemsize)
-    return (LAYER_NORM if centred else RMS_NORM).cost(B=batch, I=inputs, s=itemsize)
+    formula = LAYER_NORM if centred else RMS_NORM
+    for _ in range(1 + centred if parameters is None else parameters):
+        formula += PARAMETER
+    return formula.cost(B=batch, I=inputs, s=itemsize)
 
 
 def norm_backward(
-    batch: int, inputs: int, itemsize: int = 4, input_gradient: bool = True, *, centred: bool
+    batch: int, inputs: int, itemsize: int = 4, input_gradient: bool = True, *, centred: bool,
+    parameters: int | None = None,
 ) -> Cost:  # fmt: skip
     """dw = column sums of dy normal, db of dy, dx = inverse (g - mean g - normal mean(g normal)), g = dy w, if wanted.
 
-    RMS norm has no db and no mean g. Reads dy and the normalised rows, for dx also w and a number a row.
+    RMS norm has no mean g, and without a weight g = dy. Reads dy and the normalised rows, for dx also w and a number a
+    row. parameters: as of norm_forward.
     """
     batch, inputs, itemsize = whole_sizes(batch=batch, inputs=inputs, itemsize=itemsize)
-    formula = Formula(flops_elementwise="B·I + I·(B-1)", bytes="2·s·B·I + s·I")
-    if centred:
+    count = 1 + centred if parameters is None else parameters
+    formula = Formula(bytes="2·s·B·I")
+    if count > 0:
+        formula += Formula(flops_elementwise="B·I + I·(B-1)", bytes="s·I")
+    if count > 1:
         formula += Formula(flops_elementwise="I·(B-1)", bytes="s·I")
     if input_gradient:
-        formula += Formula(flops_elementwise="8·B·I" if centred else "6·B·I", bytes="s·B·I + s·B + s·I")
+        formula += Formula(flops_elementwise="7·B·I" if centred else "5·B·I", bytes="s·B·I + s·B")
+        formula += Formula(flops_elementwise="B·I", bytes="s·I") if count > 0 else Formula()
     return formula.cost(B=batch, I=inputs, s=itemsize)
 
 

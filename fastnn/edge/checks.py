@@ -108,6 +108,18 @@ def as_rows(values: ArrayLike, shape: tuple[int, ...], dtype: np.dtype[Any], nam
     return kept if kept.ndim == 2 else kept.reshape(len(array), width)
 
 
+def as_ids(values: ArrayLike, shape: tuple[int, ...], dtype: np.dtype[Any], vocabulary: int, name: str) -> Array:
+    """Rows of the network's dtype that are whole numbers from 0 to below `vocabulary`. ValueError, TypeError."""
+    ids = as_rows(values, shape, dtype, name)
+    if ids.size and not (ids.min() >= 0 and ids.max() < vocabulary and (ids == np.floor(ids)).all()):
+        place = np.argwhere(~((ids >= 0) & (ids < vocabulary) & (ids == np.floor(ids))))[0]
+        raise ValueError(
+            f"{name}[{', '.join(map(str, place))}] is {ids[tuple(place)]:g}; expected ids of a vocabulary of "
+            f"{vocabulary:,}, whole numbers from 0 to {vocabulary - 1:,}"
+        )
+    return ids
+
+
 def as_labels(
     values: ArrayLike, shape: tuple[int, ...], classes: int, ignore_index: int, name: str
 ) -> NDArray[np.int64]:  # fmt: skip

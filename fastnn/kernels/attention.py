@@ -70,10 +70,10 @@ def _accumulate(rows, columns, y, y_at, ldy, x, x_at, row_x, column_x, w, w_at, 
 
 
 @kernel(inlined=True)
-def _scores(scores, rows, q, ldq, transposed, keys, seen, size):
+def _scores(scores, rows, q, ldq, transposed, ldt, keys, seen, size):
     """scores (rows, keys) = q . k, of the keys that the last of the rows sees."""
     none = vector(scores, 0 * rows, 0 * rows)
-    direct(NN, 0 * rows, rows, 0 * rows, seen, scores, keys, q, ldq, transposed, keys, none, size)
+    direct(NN, 0 * rows, rows, 0 * rows, seen, scores, keys, q, ldq, transposed, ldt, none, size)
 
 
 @kernel(inlined=True)
@@ -100,8 +100,8 @@ def _gathered(dw, ldw, p, row_p, x, ldx, rows, size, first, queries, keys, lengt
 
 
 @kernel(late=True)
-def _head_forward(y, ldy, kept, q, ldq, transposed, v, ldv, scores, queries, keys, length, size, causal):
-    """One head of one sequence; transposed (size, keys) are its keys."""
+def _head_forward(y, ldy, kept, q, ldq, transposed, ldt, v, ldv, scores, queries, keys, length, size, causal):
+    """One head of one sequence; transposed (size, keys), ldt from row to row, are its keys."""
     number = y.dtype.type
     scale = number(1 / math.sqrt(size))
     for first in range(0 * queries, queries, QUERY_ROWS):
@@ -109,7 +109,7 @@ def _head_forward(y, ldy, kept, q, ldq, transposed, v, ldv, scores, queries, key
         seen = reach(first + rows - 1, queries, keys, length, causal)
         out = vector(y, first * ldy, (rows - 1) * ldy + size)
         source = vector(q, first * ldq, (rows - 1) * ldq + size)
-        _scores(scores, rows, source, ldq, transposed, keys, seen, size)
+        _scores(scores, rows, source, ldq, transposed, ldt, keys, seen, size)
         for r in range(rows):
             row = vector(scores, r * keys, reach(first + r, queries, keys, length, causal))
             top, total = exponentials(row, row, scale)
@@ -132,8 +132,8 @@ def _head_backward(dq, lddq, dk, lddk, dv, lddv, dy, y, ldy, kept, q, ldq, k, ld
         seen = reach(first + rows - 1, queries, keys, length, causal)
         source = vector(q, first * ldq, (rows - 1) * ldq + size)
         gradient = vector(dy, first * ldy, (rows - 1) * ldy + size)
-        _scores(scores, rows, source, ldq, transposed, keys, seen, size)
-        _scores(slopes, rows, gradient, ldy, values, keys, seen, size)
+        _scores(scores, rows, source, ldq, transposed, keys, keys, seen, size)
+        _scores(slopes, rows, gradient, ldy, values, keys, keys, seen, size)
         for r in range(rows):
             n, at = reach(first + r, queries, keys, length, causal), first + r
             p, slope = vector(scores, r * keys, n), vector(slopes, r * keys, n)
@@ -174,7 +174,7 @@ def _forward_unit(unit, y, kept, q, ldq, k, ldk, v, ldv, lengths, scratch, queri
         _head_forward(
             _head(y, heads * size, queries, b, h, size), heads * size,
             vector(kept, (b * heads + h) * queries * 2, queries * 2), _head(q, ldq, queries, b, h, size), ldq,
-            transposed, _head(v, ldv, keys, b, g, size), ldv, scores, queries, keys, length, size, causal,
+            transposed, keys, _head(v, ldv, keys, b, g, size), ldv, scores, queries, keys, length, size, causal,
         )  # fmt: skip
 
 
@@ -262,3 +262,35 @@ def attention_backward(dq, dk, dv, dy, y, kept, q, ldq, k, ldk, v, ldv, lengths,
     for unit in range(0 * units, units):
         _backward_unit(unit, dq, dk, dv, dy, y, kept, q, ldq, k, ldk, v, ldv, lengths, scratch, queries, keys, heads,
                        groups, size, causal, wants_q, wants_kv)  # fmt: skip
+
+
+@kernel
+def cache_size(capacity, groups, size):
+    """Elements that the keys and values of so many positions take."""
+    return 2 * capacity * groups * size
+
+
+@kernel
+def step_scratch(capacity):
+    """Elements of scratch for `attention_step`: the scores, and what is kept of their softmax."""
+    return capacity + 2
+
+
+@kernel(late=True)
+def attention_step(y, cache, packed, scratch, position, capacity, heads, groups, size):
+    """Of queries, keys and values of one position of one sequence, side by side: keys and values join the cache, and y
+    (heads size) is overwritten with the sums over it and all positions before it. The bits are attention_forward's."""
+    pair, shared = 2 * capacity * size, heads // groups
+    scores, kept = vector(scratch, 0 * position, capacity), vector(scratch, capacity, 2 + 0 * position)
+    seen = position + 1
+    for g in range(groups):
+        transposed = vector(cache, g * pair, capacity * size)
+        values = vector(cache, g * pair + capacity * size, capacity * size)
+        for c in range(size):
+            transposed[c * capacity + position] = packed[(heads + g) * size + c]
+            values[position * size + c] = packed[(heads + groups + g) * size + c]
+        for h in range(g * shared, (g + 1) * shared):
+            _head_forward(
+                vector(y, h * size, size), size, kept, vector(packed, h * size, size), size, transposed, capacity,
+                vector(values, 0 * g, seen * size), size, scores, 1 + 0 * g, seen, seen, size, False,
+            )  # fmt: skip

@@ -1,11 +1,11 @@
 """Layer norm and RMS norm: each row by itself brought to one scale.
 
     B batch   I features
-    x, y, normal (B, I)   inverse (B,)   w (I,)   b (I,) or (0,)   and a gradient of the same shape beside each
+    x, y, normal (B, I)   inverse (B,)   w, b (I,) or (0,)   and a gradient of the same shape beside each
 
     layer norm ("centred")   normal = (x - mean) / sqrt(variance + epsilon), the variance that of all I (not I - 1)
     RMS norm                 normal = x / sqrt(mean of x * x + epsilon)
-    y = normal * w + b
+    y = normal * w + b, of an empty w and b normal
 
 Means are summed in float64. The forward pass keeps `normal` and `inverse`, 1 / sqrt(...), for the backward pass:
 
@@ -47,9 +47,12 @@ def _scaled(y, normal, w, b):
     if b.size > 0:
         for j in range(y.size):
             y[j] = fma(normal[j], w[j], b[j])
-    else:
+    elif w.size > 0:
         for j in range(y.size):
             y[j] = normal[j] * w[j]
+    else:
+        for j in range(y.size):
+            y[j] = normal[j]
 
 
 @kernel
@@ -66,7 +69,7 @@ def norm_forward(y, normal, inverse, x, w, b, epsilon, centred):
 def _inward(dx, dy, normal, inverse, w, centred):
     number, n = dx.dtype.type, dx.size
     for j in range(n):
-        dx[j] = dy[j] * w[j]
+        dx[j] = dy[j] * w[j] if w.size > 0 else dy[j]
     mean = number(row_sum(dx) / n) if centred else number(0)
     slope = number(row_dot(dx, normal) / n)
     for j in range(n):

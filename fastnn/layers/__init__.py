@@ -1,7 +1,16 @@
 """What a network is made of. Each layer states its shapes, its parameters, its tape row and its cost."""
 
 from fastnn.layers.description import LAYERS, describe_layer, layer_of, register_layer
-from fastnn.layers.graph import Container, Graph, Operation, counted, operations_of, readers_of, wanted_gradients
+from fastnn.layers.graph import (
+    Container,
+    Graph,
+    Operation,
+    counted,
+    operations_of,
+    readers_of,
+    vocabulary_of,
+    wanted_gradients,
+)
 from fastnn.layers.names import *  # noqa: F403
 from fastnn.layers.protocol import Layer, Parameter, Shape
 from fastnn.tape import table
@@ -20,6 +29,7 @@ __all__ = [
     "operations_of",
     "readers_of",
     "register_layer",
+    "vocabulary_of",
     "wanted_gradients",
 ]
 __all__ += table.LAYERS

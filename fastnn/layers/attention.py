@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from fastnn import cost
 from fastnn.compiler.jit import most_threads
 from fastnn.edge.checks import as_count
-from fastnn.kernels.attention import attention_scratch
+from fastnn.kernels.attention import attention_scratch, cache_size, step_scratch
 from fastnn.layers.dense import Dense
 from fastnn.layers.graph import Graph
 from fastnn.layers.protocol import Places, SameShape, Shape
@@ -62,7 +62,9 @@ def _size_of(name: str, shape: Shape, heads: int) -> int:
     if len(shape) != 2:
         raise ValueError(f"layer {name} attends between positions, rows of (T, C); {shape} comes")
     if shape[1] % heads:
-        raise ValueError(f"layer {name} has {heads} heads and takes {shape[1]} features; expected a multiple of {heads}")
+        raise ValueError(
+            f"layer {name} has {heads} heads and takes {shape[1]} features; expected a multiple of {heads}"
+        )
     return shape[1] // heads
 
 
@@ -94,13 +96,39 @@ class _Attend(SameShape):
         positions = shapes[0][0]
         return min(rows * self.groups, most_threads()) * int(attention_scratch(positions, positions, self.size, True))
 
-    def _sizes(self, rows: int, shape: Shape) -> tuple[Any, ...]:
+    def stepping(self, positions: int) -> _AttendStep:
+        if not self.causal:
+            raise ValueError("its attention sees later positions, which are not there yet; expected causal=True")
+        return _AttendStep(self.heads, self.groups, self.size, self.causal, positions)
+
+    def _sizes(self, rows: int, shape: Shape) -> tuple[int, int, int, int, int, int]:
         return rows, shape[0], shape[0], self.heads, self.groups, self.size
 
     def forward_cost(self, rows: int, itemsize: int, *shapes: Shape) -> cost.Cost:
-        return cost.attention_forward(*self._sizes(rows, shapes[0]), itemsize, causal=self.causal)
+        return cost.attention_forward(*self._sizes(rows, shapes[0]), itemsize=itemsize, causal=self.causal)
 
     def backward_cost(self, rows: int, itemsize: int, input_gradient: bool, *shapes: Shape) -> cost.Cost:
         if not input_gradient:
             return cost.Cost()
-        return cost.attention_backward(*self._sizes(rows, shapes[0]), itemsize, causal=self.causal)
+        return cost.attention_backward(*self._sizes(rows, shapes[0]), itemsize=itemsize, causal=self.causal)
+
+
+@dataclass(frozen=True)
+class _AttendStep(_Attend):
+    """Of one position after the other, with the keys and values of up to `positions` kept."""
+
+    positions: int
+    kind: ClassVar[int] = attention.ATTENTION_STEP
+
+    def kept(self, *shapes: Shape) -> Mapping[str, int]:
+        return {"cache": int(cache_size(self.positions, self.groups, self.size))}
+
+    def own_columns(self, places: Places, *shapes: Shape) -> Mapping[int, int]:
+        of = attention
+        return {
+            of.HEADS: self.heads, of.GROUPS: self.groups, of.SIZE: self.size, of.KEYS: self.positions,
+            of.KEPT: places.kept("cache"),
+        }  # fmt: skip
+
+    def scratch(self, rows: int, itemsize: int, *shapes: Shape) -> int:
+        return int(step_scratch(self.positions))

@@ -22,9 +22,9 @@ MOST_TOKENS = 2**24
 
 @dataclass(frozen=True)
 class Embedding(SameShape):
-    """y[t] = weight[x[t]]: x ids (B, T), whole numbers from 0 to below `vocabulary`, weight (vocabulary, width), y (B, T,
-    width).
+    """y[t] = weight[x[t]]: x (B, T) ids, whole numbers from 0 to below V, weight (V, C), y (B, T, C).
 
+    vocabulary: V. width: C.
     The first layer of a network, whose rows are ids then: Network(T, [Embedding(...), ...]) takes whole numbers, and
     refuses others by name. initializer: as of Dense; by default N(0, 1), as in torch.
     """
@@ -38,7 +38,9 @@ class Embedding(SameShape):
 
     def __post_init__(self) -> None:
         if as_count(self.vocabulary, "vocabulary") > MOST_TOKENS:
-            raise ValueError(f"vocabulary is {self.vocabulary:,}; expected at most {MOST_TOKENS:,}, which float32 counts")
+            raise ValueError(
+                f"vocabulary is {self.vocabulary:,}; expected at most {MOST_TOKENS:,}, which float32 counts"
+            )
         as_count(self.width, "width")
         initializer_for(self.initializer, "identity")
 
@@ -55,6 +57,9 @@ class Embedding(SameShape):
     def own_columns(self, places: Places, *shapes: Shape) -> Mapping[int, int]:
         weight, _ = places.parameter("weight")
         return {embedding.WEIGHT: weight, embedding.VOCABULARY: self.vocabulary, embedding.WIDTH: self.width}
+
+    def stepping(self, positions: int) -> Embedding:
+        return self
 
     def forward_cost(self, rows: int, itemsize: int, *shapes: Shape) -> cost.Cost:
         return cost.embedding_forward(rows, prod(shapes[0]), self.width, itemsize)
@@ -80,6 +85,11 @@ class PositionEmbedding(SameShape):
         as_count(self.length, "length")
         initializer_for(self.initializer, "identity")
 
+    @staticmethod
+    def _sides(shape: Shape) -> tuple[int, int]:
+        positions, width = shape
+        return positions, width
+
     def output_shape(self, *shapes: Shape) -> Shape:
         (shape,) = shapes
         if len(shape) != 2:
@@ -99,9 +109,19 @@ class PositionEmbedding(SameShape):
         weight, _ = places.parameter("weight")
         return {embedding.WEIGHT: weight, embedding.VOCABULARY: self.length, embedding.WIDTH: shapes[0][1]}
 
+    def stepping(self, positions: int) -> PositionEmbedding:
+        return _OnePosition(self.length, self.initializer)
+
     def forward_cost(self, rows: int, itemsize: int, *shapes: Shape) -> cost.Cost:
-        return cost.positions_forward(rows, *shapes[0], itemsize)
+        return cost.positions_forward(rows, *self._sides(shapes[0]), itemsize)
 
     def backward_cost(self, rows: int, itemsize: int, input_gradient: bool, *shapes: Shape) -> cost.Cost:
-        found = cost.positions_backward(rows, *shapes[0], itemsize)
+        found = cost.positions_backward(rows, *self._sides(shapes[0]), itemsize)
         return found + cost.copy(rows * prod(shapes[0]), itemsize) if input_gradient else found
+
+
+@dataclass(frozen=True)
+class _OnePosition(PositionEmbedding):
+    """Of the one that a step is at."""
+
+    kind: ClassVar[int] = embedding.POSITIONS_STEP

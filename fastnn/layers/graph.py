@@ -213,6 +213,12 @@ def readers_of(operations: Sequence[Operation]) -> list[list[tuple[int, int]]]:
     return readers
 
 
+def vocabulary_of(operations: Sequence[Operation]) -> int | None:
+    """Of the ids that a network's rows are; None where they are other numbers."""
+    found = [operation.layer for operation in operations if 0 in operation.sources]
+    return min((layer.vocabulary for layer in found if hasattr(layer, "vocabulary")), default=None)
+
+
 def counted(operations: Sequence[Operation]) -> cost.Graph:
     """The operations as their cost is counted."""
     return cost.Graph(operations, wanted_gradients(operations), [len(reading) for reading in readers_of(operations)])

@@ -15,3 +15,4 @@ from fastnn.layers.pooling import Flatten as Flatten
 from fastnn.layers.pooling import MaxPool2d as MaxPool2d
 from fastnn.layers.residual import Residual as Residual
 from fastnn.layers.shared import Shared as Shared
+from fastnn.layers.transformer import TransformerBlock as TransformerBlock

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import ClassVar, Self
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,52 +36,73 @@ class _Norm(SameShape):
         return {"normal": shapes[0][0], "inverse": 1}
 
     def own_columns(self, places: Places, *shapes: Shape) -> Mapping[int, int]:
-        (weight, _), (bias, bias_size) = places.parameter("weight"), places.parameter("bias")
+        (weight, weight_size), (bias, bias_size) = places.parameter("weight"), places.parameter("bias")
         return {
             norm.WEIGHT: weight, norm.BIAS: bias, norm.BIAS_SIZE: bias_size, norm.NORMAL: places.kept("normal"),
             norm.INVERSE: places.kept("inverse"), norm.EPSILON: bits(self.epsilon), norm.CENTRED: self.centred,
+            norm.WEIGHT_SIZE: weight_size,
         }  # fmt: skip
 
+    @property
+    def names(self) -> Sequence[str]:
+        """Of its parameters."""
+        raise NotImplementedError
+
     def parameters(self, *shapes: Shape) -> Mapping[str, Parameter]:
-        names = ("weight", "bias") if self.centred else ("weight",)
-        return {name: Parameter(shapes[0]) for name in names}
+        return {name: Parameter(shapes[0]) for name in self.names}
 
     def initial(self, rng: np.random.Generator, *shapes: Shape) -> Mapping[str, NDArray[np.float64]]:
-        return {"weight": np.ones(shapes[0])}
+        return {name: np.ones(shapes[0]) for name in self.names if name == "weight"}
 
     def forward_cost(self, rows: int, itemsize: int, *shapes: Shape) -> cost.Cost:
-        return cost.norm_forward(rows, shapes[0][0], itemsize, centred=self.centred)
+        return cost.norm_forward(rows, shapes[0][0], itemsize, centred=self.centred, parameters=len(self.names))
 
     def backward_cost(self, rows: int, itemsize: int, input_gradient: bool, *shapes: Shape) -> cost.Cost:
-        return cost.norm_backward(rows, shapes[0][0], itemsize, input_gradient, centred=self.centred)
+        width, count = shapes[0][0], len(self.names)
+        return cost.norm_backward(rows, width, itemsize, input_gradient, centred=self.centred, parameters=count)
 
     def torch_form(self, shape: Shape) -> Form:
         return Form(type(self).__name__, {"normalized_shape": shape[-1], "eps": self.epsilon})
 
     @classmethod
-    def from_torch(cls, form: Form) -> Self:
-        """An epsilon that is None is that of the dtype there."""
-        if len(form.settings["normalized_shape"]) != 1 or not form.settings["weight"]:
-            raise ValueError("expected one dimension to normalise, with weights (elementwise_affine=True)")
+    def _epsilon_of(cls, form: Form) -> float:
+        """An epsilon that is None is that of the dtype there. ValueError."""
+        if len(form.settings["normalized_shape"]) != 1:
+            raise ValueError("expected one dimension to normalise")
         epsilon = form.settings["eps"]
-        return cls(float(np.finfo(form.dtype or np.float32).eps) if epsilon is None else epsilon)
+        return float(np.finfo(form.dtype or np.float32).eps) if epsilon is None else float(epsilon)
 
 
 @dataclass(frozen=True)
 class LayerNorm(_Norm):
     """y = (x - mean) / sqrt(variance + epsilon) * weight + bias over the features of each row, as in torch.
 
-    x, y (B, I) or (B, T, I), weight (I,), which begins at 1, bias (I,), which begins at 0. The variance divides by I,
-    not I - 1.
+    x, y (B, I) or (B, T, I), weight (I,), which begins at 1, bias (I,), which begins at 0; bias=False has none. The
+    variance divides by I, not I - 1.
     """
 
     epsilon: float = 1e-5
+    bias: bool = True
     centred: ClassVar[bool] = True
     torch_names: ClassVar[Collection[str]] = ("LayerNorm",)
     onnx_names: ClassVar[Collection[str]] = ("LayerNormalization",)
 
+    @property
+    def names(self) -> Sequence[str]:
+        return ("weight", "bias") if self.bias else ("weight",)
+
+    def torch_form(self, shape: Shape) -> Form:
+        form = super().torch_form(shape)
+        return form if self.bias else replace(form, settings={**form.settings, "bias": False})
+
     def onnx_forms(self, shape: Shape) -> list[Form]:
-        return [Form("LayerNormalization", {"axis": -1, "epsilon": self.epsilon}, ("weight", "bias"))]
+        return [Form("LayerNormalization", {"axis": -1, "epsilon": self.epsilon}, self.names)]
+
+    @classmethod
+    def from_torch(cls, form: Form) -> LayerNorm:
+        if not form.settings["weight"]:
+            raise ValueError("expected weights (elementwise_affine=True)")
+        return cls(cls._epsilon_of(form), bool(form.settings["bias"]))
 
     @classmethod
     def from_onnx(cls, form: Form) -> LayerNorm:
@@ -93,16 +114,31 @@ class LayerNorm(_Norm):
 class RMSNorm(_Norm):
     """y = x / sqrt(mean of squares + epsilon) * weight over the features of each row.
 
-    x, y (B, I) or (B, T, I), weight (I,), which begins at 1.
+    x, y (B, I) or (B, T, I), weight (I,), which begins at 1; weight=False has none.
     """
 
     epsilon: float = 1e-6
+    weight: bool = True
     centred: ClassVar[bool] = False
     torch_names: ClassVar[Collection[str]] = ("RMSNorm",)
     onnx_names: ClassVar[Collection[str]] = ("RMSNormalization",)
 
+    @property
+    def names(self) -> Sequence[str]:
+        return ("weight",) if self.weight else ()
+
+    def torch_form(self, shape: Shape) -> Form:
+        form = super().torch_form(shape)
+        return form if self.weight else replace(form, settings={**form.settings, "elementwise_affine": False})
+
+    @classmethod
+    def from_torch(cls, form: Form) -> RMSNorm:
+        return cls(cls._epsilon_of(form), bool(form.settings["weight"]))
+
     def onnx_forms(self, shape: Shape) -> list[Form]:
-        return [Form("RMSNormalization", {"axis": -1, "epsilon": self.epsilon}, ("weight",))]
+        if not self.weight:
+            raise ValueError("RMSNorm without a weight has no word in ONNX; expected one")
+        return [Form("RMSNormalization", {"axis": -1, "epsilon": self.epsilon}, self.names)]
 
     @classmethod
     def from_onnx(cls, form: Form) -> RMSNorm:

@@ -69,6 +69,9 @@ class Layer(Protocol):
     "outputs", what the backward pass reads of them. passes: an input whose gradient is that of the output itself:
     one at most, and of a layer without parameters, since what makes that input may work in it.
 
+    stepping(positions): of a layer that is not positionwise, and can compute one position after the other, the layer
+    that does so, of up to so many; see fastnn.generation.
+
     axes: of ANY, FEATURES, IMAGES, FLAT, for those who keep images in another order. What PyTorch and ONNX call a layer
     its class may say beside: torch_names, those that are read as it, and from_torch(form), torch_form(shape);
     onnx_names, from_onnx(form), onnx_forms(shape); see fastnn.layers.forms. One whose class does not say torch_names,

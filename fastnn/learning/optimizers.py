@@ -59,13 +59,12 @@ class InverseScaling(Schedule):
 
 
 @dataclass(frozen=True)
-class Cosine(Schedule):
-    """Linear warm-up over `warmup` steps, then half a cosine from the rate down to `floor` at step `total`."""
+class _Downwards(Schedule):
+    """Linear warm-up over `warmup` steps, then down to `floor` at step `total`."""
 
     total: int
     warmup: int = 0
     floor: float = 0.0
-    name: ClassVar[str] = "cosine"
 
     def __post_init__(self) -> None:
         as_count(self.total, "total")
@@ -76,6 +75,20 @@ class Cosine(Schedule):
 
     def slots(self) -> tuple[float, float, float]:
         return float(self.total), float(self.warmup), self.floor
+
+
+@dataclass(frozen=True)
+class Cosine(_Downwards):
+    """Linear warm-up over `warmup` steps, then half a cosine from the rate down to `floor` at step `total`."""
+
+    name: ClassVar[str] = "cosine"
+
+
+@dataclass(frozen=True)
+class Linear(_Downwards):
+    """Linear warm-up over `warmup` steps, then a line from the rate down to `floor` at step `total`."""
+
+    name: ClassVar[str] = "linear"
 
 
 @dataclass(frozen=True)

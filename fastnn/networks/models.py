@@ -8,12 +8,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from fastnn.edge.checks import as_choice
+from fastnn.edge.checks import as_choice, as_count
 from fastnn.kernels.activation import NAMES
-from fastnn.layers import Dense, layer_of
+from fastnn.layers import (
+    Dense,
+    Dropout,
+    Embedding,
+    LayerNorm,
+    PositionEmbedding,
+    RMSNorm,
+    TiedHead,
+    TransformerBlock,
+    layer_of,
+)
 from fastnn.learning.losses import Loss, loss_of
 from fastnn.networks.io import read
 from fastnn.networks.network import Network
+
+# Of the first weights of a GPT.
+DEVIATION = 0.02
 
 
 def _of_description(description: dict[str, Any]) -> Network:
@@ -46,3 +59,42 @@ def mlp(
     hidden = [Dense(size, activation, initializer=initializer) for size in units[:-1]]
     last = Dense(units[-1], output_activation, initializer=initializer)
     return Network(inputs, [*hidden, last], loss=loss, dtype=dtype, seed=seed, device=device, precision=precision)
+
+
+def GPT(
+    vocabulary: int,
+    length: int,
+    layers: int,
+    width: int,
+    heads: int,
+    *,
+    hidden: int | None = None,
+    activation: str = "gelu",
+    kv_heads: int | None = None,
+    norm: str = "layer",
+    bias: bool = True,
+    tied: bool = True,
+    dropout: float = 0.0,
+    loss: str | Loss = "cross_entropy",
+    dtype: DTypeLike = "float32",
+    seed: int | np.random.Generator | None = None,
+) -> Network:
+    """A language model of the kind of GPT-2: ids (N, length) in, logits of the next token (N, length, vocabulary) out.
+
+    Embeddings of tokens and learned positions, `layers` TransformerBlocks with the norm first, a last norm, and a head:
+    that of the tokens' own table where `tied`. hidden, activation, kv_heads, norm, bias, dropout: of the blocks; GPT-2
+    itself has activation="gelu_tanh". Weights begin as there: N(0, 0.02), those whose outputs are added to the way
+    around N(0, 0.02 / sqrt(2 layers)), biases 0 (Radford et al. 2019).
+
+    GPT(65, 64, 4, 128, 4, bias=False) is nanoGPT's character model on a CPU, of 804,096 parameters.
+    """
+    as_count(layers, "layers")
+    block = TransformerBlock(
+        heads, hidden, activation, True, kv_heads, True, norm, bias, dropout, DEVIATION, DEVIATION / (2 * layers) ** 0.5
+    )
+    parts = [Embedding(vocabulary, width, DEVIATION), PositionEmbedding(length, DEVIATION)]
+    dropped = [Dropout(dropout)] if dropout else []
+    head = TiedHead() if tied else Dense(vocabulary, bias=False, initializer=DEVIATION)
+    last = LayerNorm(bias=bias) if norm == "layer" else RMSNorm()
+    chain: list[Any] = [*parts, *dropped, *[block] * layers, last, head]
+    return Network(as_count(length, "length"), chain, loss=loss, dtype=dtype, seed=seed)

@@ -13,31 +13,32 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastnn import tape
-from fastnn.cost import StepCost, step_cost
 from fastnn.edge.checks import (
     aligned_zeros,
     as_choice,
     as_count,
     as_dtype,
+    as_ids,
     as_int64,
     as_number,
     as_rows,
     as_shape,
     require_memory,
 )
+from fastnn.generation.tokens import generate
 from fastnn.kernels.dropout import NO_KEY
-from fastnn.layers import Container, Layer, counted, describe_layer, operations_of
+from fastnn.layers import Container, Layer, operations_of, vocabulary_of
 from fastnn.learning.evaluation import Evaluation, evaluation_of, hits_of, loss_of, predictions_of, probabilities_of
 from fastnn.learning.fitting import fit
 from fastnn.learning.held import Held
-from fastnn.learning.losses import Loss, as_loss, describe_loss
+from fastnn.learning.losses import Loss, as_loss
 from fastnn.learning.optimizers import Optimizer
 from fastnn.learning.precision import require_precision
 from fastnn.learning.targets import AnyTarget, as_target, weighted
 from fastnn.learning.trainer import Trainer, require_gradient
 from fastnn.lowering import Plan, layout_parameters, lower, span_of
+from fastnn.networks.described import Described
 from fastnn.networks.io import save
-from fastnn.networks.summary import layer_row, operation_row, summary_table
 from fastnn.tape.losses import bind_loss
 from fastnn.tape.operations import bind
 
@@ -52,7 +53,7 @@ DEVICES = ("cpu", "cuda")
 INFERENCE_ROWS, INFERENCE_BYTES = 256, 64 << 20
 
 
-class Network:
+class Network(Described):
     """Layers on inputs of a given shape.
 
     inputs: features of a row of x, or its shape: (T, C) for T positions of C features, each of which dense layers,
@@ -88,6 +89,7 @@ class Network:
         self.operations = operations_of(self.layers, self.input_shape)
         if not self.operations:
             raise ValueError("a network needs at least one layer that computes something")
+        self._vocabulary = vocabulary_of(self.operations)
         self._loss_function = as_loss(loss)
         self.dtype = as_dtype(dtype)
         require_precision(precision, device, self.dtype)
@@ -193,10 +195,8 @@ class Network:
     def to(self, device: str, precision: str | None = None) -> Network:
         """A copy on "cpu" or "cuda", its products there of that precision; None is the dtype's, whatever this one has.
         DeviceUnavailable without a GPU."""
-        found = Network(
-            self.input_shape, self.layers, loss=self.loss_function, dtype=self.dtype, initialize=False, device=device,
-            precision=precision,
-        )  # fmt: skip
+        about: dict[str, Any] = {"loss": self.loss_function, "dtype": self.dtype, "initialize": False}
+        found = Network(self.input_shape, self.layers, device=device, precision=precision, **about)
         found.parameters = self.parameters
         return found
 
@@ -207,6 +207,8 @@ class Network:
 
         It comes as (N, *input_shape), or so already.
         """
+        if self._vocabulary is not None:
+            return as_ids(x, self.input_shape, self.dtype, self._vocabulary, "x")
         if type(x) is np.ndarray and x.dtype is self.dtype and x.flags.carray and x.shape[1:] == (self.inputs,):
             return x
         return as_rows(x, self.input_shape, self.dtype, "x")
@@ -351,46 +353,9 @@ class Network:
         return CudaTrainer(self, self._memory, optimizer, batch)
 
     fit = fit
-
-    # Describing -----------------------------------------------------------------------------------------------------
-
-    def cost(self, batch: int = 1, optimizer: str = "sgd") -> StepCost:
-        """Exact counts of one training step on a batch: forward, loss, backward, update."""
-        as_count(batch, "batch")
-        graph = counted(self.operations)
-        return step_cost(graph, self.loss_function.cost, optimizer, batch, self.dtype.itemsize)
-
-    def summary(self) -> str:
-        """A table of the layers: output shape, parameters, FLOPs of the forward pass of one row."""
-        rows = [operation_row(operation, self.dtype.itemsize) for operation in self.operations]
-        step = self.cost(1)
-        total = layer_row("total", self.input_shape, self.output_shape, self.parameter_count, step.forward.flops)
-        note = (
-            f"{self.dtype.name}, {self.loss_function.name}; a training step on one row: {step.total.flops:,} FLOPs "
-            f"({step.total.macs:,} multiply-adds), with sgd"
-        )
-        return summary_table(rows, total, note)
-
-    def _inputs(self) -> int | list[int]:
-        """As the constructor takes them."""
-        return self.inputs if len(self.input_shape) == 1 else list(self.input_shape)
-
-    def __repr__(self) -> str:
-        layers = ", ".join(repr(layer) for layer in self.layers)
-        return f"Network({self._inputs()}, [{layers}], loss={self.loss_function!r}, dtype={self.dtype.name!r})"
-
-    __str__ = summary
+    generate = generate
 
     # Keeping --------------------------------------------------------------------------------------------------------
-
-    def description(self) -> dict[str, Any]:
-        """The architecture as JSON can keep it."""
-        return {
-            "inputs": self._inputs(),
-            "layers": [describe_layer(layer) for layer in self.layers],
-            "loss": describe_loss(self.loss_function),
-            "dtype": self.dtype.name,
-        }
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write layers and parameters to a safetensors file, atomically; fastnn.load reads it."""

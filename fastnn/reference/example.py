@@ -20,7 +20,7 @@ class Example:
     """build: makes the layer with the classes of a module that has them, such as fastnn. values: of that layer.
 
     wrong: values that are wrong in a way that people get them wrong. shapes: of the rows. terms, smooth: as in
-    fastnn.testing.Case.
+    fastnn.testing.Case. ids: the vocabulary of rows that hold ids, 0 where they are other numbers.
     """
 
     build: Callable[[Any], Any]
@@ -29,6 +29,7 @@ class Example:
     shapes: Sequence[tuple[int, ...]] = SHAPES
     terms: float = 16.0
     smooth: bool = True
+    ids: int = 0
 
 
 def bare(p: Mapping[str, Array]) -> Mapping[str, Array]:

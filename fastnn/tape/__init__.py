@@ -12,6 +12,7 @@ DINPUT = -1 says that nobody wants the gradient of the input. Real constants are
 """
 
 from fastnn.tape.chunks import goes_in_chunks
+from fastnn.tape.decoding import decode, generate, next_logits
 from fastnn.tape.objective import count_hits, loss, loss_divisor, mean_weight, rows_in_penalty, targets_in_range
 from fastnn.tape.passes import (
     backward,
@@ -35,11 +36,13 @@ __all__ = [
     "backward_and_update",
     "backward_with",
     "count_hits",
+    "decode",
     "finish_spans",
     "forward",
     "forward_and_loss",
     "forward_with",
     "gather",
+    "generate",
     "goes_in_chunks",
     "gradient_by_spans",
     "infer",
@@ -48,6 +51,7 @@ __all__ = [
     "loss_and_gradient_with",
     "loss_divisor",
     "mean_weight",
+    "next_logits",
     "no_order",
     "output",
     "rows_in_penalty",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from fastnn.compiler.jit import kernel
-from fastnn.kernels.attention import attention_backward, attention_forward
+from fastnn.kernels.attention import attention_backward, attention_forward, attention_step, cache_size
 from fastnn.simd.views import flat, vector
 from fastnn.tape.columns import DINPUT, DOUTPUT, INPUT, OUTPUT, OWN, SCRATCH_AT, SCRATCH_SIZE, WIDTH_IN, WIDTH_OUT
-from fastnn.tape.operations import register, values_at
+from fastnn.tape.operations import nothing, register, values_at
 
 # Heads, groups of them that share keys and values, and the width of one; queries and keys of a row; CAUSAL 1 where
 # queries see no later key. KEPT is where the maximum and the inverse sum of each softmax are kept. Queries, keys and
@@ -47,7 +47,10 @@ def forward(tape, i, params, x, workspace, at, rows, key, begin):
     source = flat(values_at(tape[i, INPUT], tape[i, WIDTH_IN], x, workspace, at, rows))
     memory = _memory(tape, i, source, x, workspace, at, rows)
     y = vector(workspace, tape[i, OUTPUT] + at * tape[i, WIDTH_OUT], rows * tape[i, WIDTH_OUT])
-    scratch, everywhere = vector(workspace, tape[0, SCRATCH_AT], tape[0, SCRATCH_SIZE]), vector(flat(tape), 0 * i, 0 * i)
+    scratch, everywhere = (
+        vector(workspace, tape[0, SCRATCH_AT], tape[0, SCRATCH_SIZE]),
+        vector(flat(tape), 0 * i, 0 * i),
+    )
     attention_forward(
         y, _kept(tape, i, workspace, at, rows), source, ldq, _behind(memory, first), ldk,
         _behind(memory, first + tape[i, GROUPS] * tape[i, SIZE]), ldk, everywhere, scratch, rows, tape[i, QUERIES],
@@ -68,7 +71,10 @@ def inward(tape, i, params, x, workspace, at, rows, key, begin):
     memory = _memory(tape, i, source, x, workspace, at, rows)
     y = vector(workspace, tape[i, OUTPUT] + at * tape[i, WIDTH_OUT], rows * tape[i, WIDTH_OUT])
     dy = vector(workspace, tape[i, DOUTPUT] + at * tape[i, WIDTH_OUT], rows * tape[i, WIDTH_OUT])
-    scratch, everywhere = vector(workspace, tape[0, SCRATCH_AT], tape[0, SCRATCH_SIZE]), vector(flat(tape), 0 * i, 0 * i)
+    scratch, everywhere = (
+        vector(workspace, tape[0, SCRATCH_AT], tape[0, SCRATCH_SIZE]),
+        vector(flat(tape), 0 * i, 0 * i),
+    )
     place = tape[i, DINPUT] if tape[i, PACKED] > 0 else tape[i, DMEMORY]
     dq = _gradient(source, tape[i, DINPUT], tape[i, WIDTH_IN], workspace, at, rows)
     dmemory = _gradient(memory, place, tape[i, KEYS] * ldk, workspace, at, rows)
@@ -81,4 +87,18 @@ def inward(tape, i, params, x, workspace, at, rows, key, begin):
     )  # fmt: skip
 
 
+@kernel(late=True)
+def step(tape, i, params, x, workspace, at, rows, key, begin):
+    """One position of rows at..at+rows: `begin` is which. KEPT is where the keys and values of KEYS positions are."""
+    heads, groups, size, capacity = tape[i, HEADS], tape[i, GROUPS], tape[i, SIZE], tape[i, KEYS]
+    width, each = tape[i, WIDTH_IN], cache_size(capacity, groups, size)
+    source = flat(values_at(tape[i, INPUT], width, x, workspace, at, rows))
+    scratch = vector(workspace, tape[0, SCRATCH_AT], tape[0, SCRATCH_SIZE])
+    for r in range(rows):
+        y = vector(workspace, tape[i, OUTPUT] + (at + r) * heads * size, heads * size)
+        cache = vector(workspace, tape[i, KEPT] + (at + r) * each, each)
+        attention_step(y, cache, vector(source, r * width, width), scratch, begin, capacity, heads, groups, size)
+
+
 ATTENTION = register(forward, inward)
+ATTENTION_STEP = register(step, nothing)

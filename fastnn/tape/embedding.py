@@ -7,7 +7,7 @@ from fastnn.kernels.embedding import embedding_forward, embedding_gradient, posi
 from fastnn.kernels.residual import copy
 from fastnn.simd.views import flat, matrix, vector
 from fastnn.tape.columns import DINPUT, DOUTPUT, INPUT, OUTPUT, OWN, WIDTH_IN
-from fastnn.tape.operations import register, values_at
+from fastnn.tape.operations import nothing, register, values_at
 
 # Where the table begins, its rows and their width.
 WEIGHT, VOCABULARY, WIDTH = range(OWN, OWN + 3)
@@ -57,5 +57,15 @@ def gradient_of_positions(tape, i, params, grads, first, x, workspace, at, rows)
     positions_gradient(vector(grads, first + tape[i, WEIGHT], tape[i, VOCABULARY] * tape[i, WIDTH]), dy)
 
 
+@kernel(late=True)
+def step_positions(tape, i, params, x, workspace, at, rows, key, begin):
+    """One position of rows at..at+rows: `begin` is which."""
+    width = tape[i, WIDTH]
+    y = matrix(workspace, tape[i, OUTPUT] + at * width, rows, width)
+    table = vector(params, tape[i, WEIGHT] + begin * width, width)
+    positions_forward(y, values_at(tape[i, INPUT], width, x, workspace, at, rows), table)
+
+
 EMBEDDING = register(forward_tokens, inward_tokens, gradient_of_tokens)
 POSITIONS = register(forward_positions, inward_positions, gradient_of_positions)
+POSITIONS_STEP = register(step_positions, nothing)

@@ -10,7 +10,7 @@ from fastnn.tape.columns import DINPUT, DOUTPUT, INPUT, OUTPUT, OWN, WIDTH_IN
 from fastnn.tape.operations import register, values_at
 
 # NORMAL and INVERSE are where the normalised rows, and what each was multiplied by, are kept; CENTRED: a layer norm.
-WEIGHT, BIAS, BIAS_SIZE, NORMAL, INVERSE, EPSILON, CENTRED = range(OWN, OWN + 7)
+WEIGHT, BIAS, BIAS_SIZE, NORMAL, INVERSE, EPSILON, CENTRED, WEIGHT_SIZE = range(OWN, OWN + 8)
 
 
 @kernel(late=True)
@@ -20,7 +20,7 @@ def forward(tape, i, params, x, workspace, at, rows, key, begin):
     y = matrix(workspace, tape[i, OUTPUT] + at * width, rows, width)
     normal = matrix(workspace, tape[i, NORMAL] + at * width, rows, width)
     inverse = vector(workspace, tape[i, INVERSE] + at, rows)
-    w, b = vector(params, tape[i, WEIGHT], width), vector(params, tape[i, BIAS], tape[i, BIAS_SIZE])
+    w, b = vector(params, tape[i, WEIGHT], tape[i, WEIGHT_SIZE]), vector(params, tape[i, BIAS], tape[i, BIAS_SIZE])
     norm_forward(y, normal, inverse, source, w, b, as_double(tape[i, EPSILON]), tape[i, CENTRED] > 0)
 
 
@@ -31,7 +31,8 @@ def inward(tape, i, params, x, workspace, at, rows, key, begin):
     dy = matrix(workspace, tape[i, DOUTPUT] + at * width, rows, width)
     normal = matrix(workspace, tape[i, NORMAL] + at * width, rows, width)
     inverse = vector(workspace, tape[i, INVERSE] + at, rows)
-    norm_inward(dx, dy, normal, inverse, vector(params, tape[i, WEIGHT], width), tape[i, CENTRED] > 0)
+    w = vector(params, tape[i, WEIGHT], tape[i, WEIGHT_SIZE])
+    norm_inward(dx, dy, normal, inverse, w, tape[i, CENTRED] > 0)
 
 
 @kernel(late=True)

@@ -75,6 +75,11 @@ def values_at(place, width, x, workspace, at, rows):
 
 
 @kernel(late=True)
+def nothing(tape, i, params, x, workspace, at, rows, key, begin):
+    """Of a row that has no values, or no gradient."""
+
+
+@kernel(late=True)
 def backward_operation(tape, i, params, grads, state, x, workspace, rows, key, begin, update, rule):
     """All of operation i's backward pass; the gradient of its parameters to grads, or to scratch for their update."""
     at, size = 0 * rows, tape[i, PARAMETERS_SIZE]

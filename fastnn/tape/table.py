@@ -38,6 +38,7 @@ TABLE = (
     Row("embedding", {"Embedding": "embedding", "PositionEmbedding": "position_embedding"}),
     Row("attention", {"SelfAttention": "self_attention"}),
     Row("head", {"TiedHead": "tied_head"}, cases=False),
+    Row("transformer", {"TransformerBlock": "transformer_block"}, tape=False, cases=False),
 )
 
 # Of each layer, the module that it is in.

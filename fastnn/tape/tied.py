@@ -10,15 +10,10 @@ from fastnn.compiler.jit import kernel
 from fastnn.kernels.residual import add, copy
 from fastnn.simd.views import vector
 from fastnn.tape.columns import OWN
-from fastnn.tape.operations import register
+from fastnn.tape.operations import nothing, register
 
 # Where the parameters lie, how many they are, and where in the workspace their gradient waits.
 OFFSET, SIZE, ASIDE = range(OWN, OWN + 3)
-
-
-@kernel(late=True)
-def nothing(tape, i, params, x, workspace, at, rows, key, begin):
-    """Such a row has no values."""
 
 
 @kernel(late=True)

@@ -25,7 +25,8 @@ class Case:
     reference: the same in float64 and NumPy, which shares no code with the kernels. terms: how many roundings a value
     of the kernels may differ by from it, in units of the largest number of its row; 16 are enough for sums of some
     hundred terms. wrong: references that are wrong in a way that people get it wrong, each of which the check must
-    refuse. smooth: whether it has a gradient everywhere, which differences can tell.
+    refuse. smooth: whether it has a gradient everywhere, which differences can tell. ids: rows are whole numbers below
+    that, as an embedding takes them, which stands first in its network then.
     """
 
     layer: Any
@@ -35,6 +36,7 @@ class Case:
     wrong: Sequence[Reference] = field(default=())
     smooth: bool = True
     name: str = ""
+    ids: int = 0
 
     def __str__(self) -> str:
         return f"{self.name or type(self.layer).__name__} {'x'.join(map(str, self.shape))}"
@@ -49,8 +51,11 @@ class Case:
         Its neighbours are dropouts that drop nothing, and read nothing in their backward pass: what it reads in its own
         is there if it said so.
         """
-        wide = [Dense(hidden, "tanh"), Dense(self.shape[-1])] if hidden else [Dense(self.shape[-1], "tanh")]
-        layers = [*wide, Dropout(0.0), self.layer, Dropout(0.0), Dense(3)]
+        more = [Dense(hidden, "tanh")] if hidden else []
+        before = (
+            [] if self.ids else [*(more or [Dense(self.shape[-1], "tanh")]), *[Dense(self.shape[-1])] * bool(hidden)]
+        )
+        layers = [*before, Dropout(0.0), self.layer, Dropout(0.0), *(more if self.ids else []), Dense(3)]
         return self._drawn(Network(self.shape, layers, loss="mse", dtype=dtype, seed=3))
 
     def _drawn(self, net: Network) -> Network:
@@ -61,7 +66,8 @@ class Case:
         return net
 
     def rows(self, count: int, dtype: str, seed: int = 0) -> Array:
-        return np.random.default_rng(seed).normal(size=(count, *self.shape)).astype(dtype)
+        rng, shape = np.random.default_rng(seed), (count, *self.shape)
+        return (rng.integers(0, self.ids, shape) if self.ids else rng.normal(size=shape)).astype(dtype)
 
     def parameters(self, net: Network) -> dict[str, Array]:
         """Of `alone`, by the layer's own names, in float64."""

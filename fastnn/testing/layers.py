@@ -9,7 +9,9 @@ from fastnn.tape.table import TABLE
 from fastnn.testing.case import Case
 
 CASES = [
-    Case(example.build(layers), shape, example.values, example.terms, example.wrong, example.smooth)
+    Case(
+        example.build(layers), shape, example.values, example.terms, example.wrong, example.smooth, ids=example.ids
+    )  # fmt: skip
     for row in TABLE
     if row.cases
     for example in import_module(f"fastnn.reference.{row.module}").EXAMPLES

@@ -1,0 +1,106 @@
+"""A network one position at a time, from Python, and the arrays for nopython code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastnn import tape
+from fastnn.edge.checks import as_count, as_ids, as_rows
+from fastnn.layers import Layer, Operation, operations_of, vocabulary_of
+from fastnn.learning.losses import Loss
+from fastnn.lowering import ParameterLayout, Plan, lower
+from fastnn.tape.columns import OUTPUT_AT
+from fastnn.tape.operations import bind
+
+
+class Decodable(Protocol):
+    """What decoding asks of a fastnn.Network."""
+
+    layers: tuple[Layer, ...]
+    layout: ParameterLayout
+    dtype: np.dtype[Any]
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+
+    @property
+    def loss_function(self) -> Loss: ...
+
+    @property
+    def parameters(self) -> NDArray[Any]: ...
+
+
+class Decoder:
+    """A network that takes one position of each of `batch` sequences at a time.
+
+    capacity: positions, the network's own. position: how many were run. arrays: (tape, params, workspace), arguments of
+    fastnn.tape.decode for use in nopython code; params is the network's own vector. ValueError for a network one of
+    whose layers needs positions that are not there yet.
+    """
+
+    def __init__(self, network: Decodable, batch: int = 1) -> None:
+        self.capacity, *around = network.input_shape
+        self.batch, self.position = as_count(batch, "batch"), 0
+        self.params, self.dtype = network.parameters, network.dtype
+        operations = stepping(operations_of(network.layers, (1, *around)), self.capacity)
+        self.vocabulary, self.width = vocabulary_of(operations), operations[-1].outputs
+        self._shape = operations[0].shapes[0]
+        plan: Plan = lower(
+            operations, network.layout, network.loss_function, self.dtype, self.batch, gradients=False, keep=True
+        )  # fmt: skip
+        bind(plan.kinds, self.dtype.itemsize, gradients=False)
+        self.tape, self.workspace = plan.tape, plan.workspace()
+
+    @property
+    def arrays(self) -> tuple[NDArray[Any], ...]:
+        return self.tape, self.params, self.workspace
+
+    def reset(self) -> None:
+        """To the beginning of other sequences."""
+        self.position = 0
+
+    def step(self, x: ArrayLike) -> NDArray[Any]:
+        """The next position of each sequence: x (B,) ids, or (B, features). Its output (B, outputs), as a view that the
+        next call overwrites, to the bit what the network gives of the whole sequence.
+
+        ValueError past the last position.
+        """
+        if self.position >= self.capacity:
+            raise ValueError(f"{self.position} positions were run, all that the network has; reset() begins anew")
+        rows = self._rows(x)
+        if len(rows) != self.batch:
+            raise ValueError(f"x has {len(rows)} rows; this decoder has {self.batch} sequences")
+        tape.decode(self.tape, self.params, rows, self.workspace, self.position)
+        self.position += 1
+        at, size = int(self.tape[0, OUTPUT_AT]), self.batch * self.width
+        return self.workspace[at : at + size].reshape(self.batch, self.width)
+
+    def _rows(self, x: ArrayLike) -> NDArray[Any]:
+        given = np.asarray(x)
+        shaped = given[:, None] if given.ndim == len(self._shape) else given
+        if self.vocabulary is not None:
+            return as_ids(shaped, self._shape, self.dtype, self.vocabulary, "x")
+        return as_rows(shaped, self._shape, self.dtype, "x")
+
+
+def stepping(operations: Sequence[Operation], positions: int) -> list[Operation]:
+    """The operations of one position, as they run one position after the other. ValueError, which names a layer."""
+    return [replace(operation, layer=_stepping(operation, positions)) for operation in operations]
+
+
+def _stepping(operation: Operation, positions: int) -> Any:
+    layer: Any = operation.layer
+    if hasattr(layer, "stepping"):
+        try:
+            return layer.stepping(positions)
+        except ValueError as error:
+            raise ValueError(f"layer {operation.name}: {error}") from error
+    if not layer.positionwise:
+        raise ValueError(
+            f"layer {operation.name} is {operation.owner}, which does not compute one position after the other"
+        )
+    return layer

@@ -1,0 +1,76 @@
+"""Transformer blocks: attention between positions, then a dense layer at each, both with a way around."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from fastnn.edge.checks import as_choice, as_count
+from fastnn.layers.attention import SelfAttention
+from fastnn.layers.dense import Dense
+from fastnn.layers.dropout import Dropout
+from fastnn.layers.graph import Graph
+from fastnn.layers.norm import LayerNorm, RMSNorm
+from fastnn.layers.residual import Residual
+
+NORMS = ("layer", "rms")
+
+
+@dataclass(frozen=True)
+class TransformerBlock:
+    """x + attention(norm(x)), then x + dense(norm(x)): x, y (B, T, C).
+
+    heads, causal, kv_heads: of SelfAttention. bias: of all its layers. hidden: units between the two dense layers, 4 C
+    unless said; activation: of the first. norm_first: False is norm(x + f(x)), as the first transformers were. norm:
+    "layer" or "rms". dropout: share of what each way adds that a step leaves out. initializer: of all matrices;
+    residual_initializer: of those whose outputs are added, where they have another.
+
+    Parameters: "3.0.1.qkv.weight" is of the attention of a network's fourth layer, "3.1.1.weight" and "3.1.2.weight"
+    of its dense layers; without norm_first "3.0.0.qkv.weight", "3.2.0.weight" and "3.2.1.weight".
+    """
+
+    heads: int
+    hidden: int | None = None
+    activation: str = "gelu"
+    causal: bool = True
+    kv_heads: int | None = None
+    norm_first: bool = True
+    norm: str = "layer"
+    bias: bool = True
+    dropout: float = 0.0
+    initializer: str | float = "auto"
+    residual_initializer: str | float | None = None
+
+    def __post_init__(self) -> None:
+        self._attention()
+        as_choice(self.norm, NORMS, "norm")
+        if not isinstance(self.norm_first, bool):
+            raise TypeError(f"norm_first is {self.norm_first!r}; expected True or False")
+        if self.hidden is not None:
+            as_count(self.hidden, "hidden")
+        self._dense(1)
+
+    def _attention(self) -> SelfAttention:
+        return SelfAttention(
+            self.heads, self.causal, self.kv_heads, self.bias, self.initializer, self.residual_initializer
+        )
+
+    def _dense(self, width: int) -> list[Any]:
+        last = self.initializer if self.residual_initializer is None else self.residual_initializer
+        return [
+            Dense(self.hidden or 4 * width, self.activation, bias=self.bias, initializer=self.initializer),
+            Dense(width, bias=self.bias, initializer=last),
+        ]
+
+    def layers(self, width: int) -> list[Any]:
+        """What it is made of, for rows of so many features."""
+        norm = LayerNorm(bias=self.bias) if self.norm == "layer" else RMSNorm()
+        dropped = [Dropout(self.dropout)] if self.dropout else []
+        found: list[Any] = []
+        for part in ([self._attention()], self._dense(width)):
+            found += [Residual(norm, *part, *dropped)] if self.norm_first else [Residual(*part, *dropped), norm]
+        return found
+
+    def build(self, graph: Graph, name: str, source: int) -> int:
+        graph.enter()
+        return graph.chain(self.layers(graph.shape_of(source)[-1]), source, f"{name}.")
