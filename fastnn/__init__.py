@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         mse,
         softmax,
     )
+    from fastnn.generation.decoder import Decoder
     from fastnn.interchange.onnx_export import to_onnx
     from fastnn.interchange.onnx_import import from_onnx
     from fastnn.interchange.state_dict import from_state_dict, load_state_dict, save_state_dict, state_dict
@@ -68,6 +69,7 @@ __all__ = [
     "BinaryCrossEntropyWithLogits",
     "Cosine",
     "CrossEntropy",
+    "Decoder",
     "FileError",
     "Hinge",
     "History",
@@ -109,6 +111,7 @@ __all__ += _table.LAYERS
 # Where they are; the same as above, for Python.
 _HOMES = {
     "learning.fitting": ("History", "fit"),
+    "generation.decoder": ("Decoder",),
     "functional": (
         "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "hinge", "log_softmax", "matmul",
         "mse", "softmax",
@@ -132,8 +135,8 @@ _HOMES = {
 _HOME_OF = {name: f"fastnn.{home}" for home, names in _HOMES.items() for name in names} | _table.LAYERS
 # Modules that `import fastnn` makes attributes of the package, as if it had imported them.
 _MODULES = (
-    "cost", "edge", "functional", "io", "layers", "learning", "losses", "lowering", "network", "networks", "optimizers",
-    "training",
+    "cost", "edge", "functional", "generation", "io", "layers", "learning", "losses", "lowering", "network", "networks",
+    "optimizers", "training",
 )  # fmt: skip
 
 # At once: the numbers by which a tape names its operations, in this order, must be there for whoever brings a tape.

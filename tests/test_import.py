@@ -97,7 +97,12 @@ print(json.dumps({name: operator.attrgetter(name)(fastnn).__name__ for name in N
     of_others = "fastnn._HOME_OF.get(name, '').startswith('fastnn.interchange')"
     own = f"[getattr(fastnn, name) for name in fastnn.__all__ if not {of_others}]"
     imported = run_python(source.replace("USE", own).replace("NAMES", "names"))
-    rooms = ("edge.", "learning.", "networks.")  # which users reach by what they hold, and by the names below
+    rooms = (
+        "edge.",
+        "generation.",
+        "learning.",
+        "networks.",
+    )  # which users reach by what they hold, and by the names below
     public = {name: found for name, found in imported.items() if not name.startswith(rooms)}
     assert {"kernels.loss", "layers.norm", "learning", "networks"} <= set(public)
     public |= {name: f"fastnn.{name}" for name in ("training", "losses", "optimizers", "network", "io", "functional")}

@@ -254,7 +254,7 @@ BAD_FITS: list[tuple[Callable[[Any], Any], type[Exception], str]] = [
         TypeError,
         "validation is float; expected a pair",
     ),
-    (lambda net: unchecked.fit(net, X, LABELS, validation=(X, LABELS, X)), TypeError, "validation is tuple"),
+    (lambda net: unchecked.fit(net, X, LABELS, validation=(X, LABELS, X)), ValueError, "sample_weight has shape"),
     (lambda net: unchecked.fit(net, X, LABELS, validation=(X[:, :2], LABELS)), ValueError, r"x has shape \(23, 2\)"),
     (lambda net: unchecked.fit(net, X, LABELS, validation=(X, LABELS - 1)), ValueError, r"is -1; expected 0..2"),
     (lambda net: unchecked.fit(net, X, LABELS, validation=(X[:0], LABELS[:0])), ValueError, "validation has no rows"),

@@ -76,7 +76,7 @@ def values_at(place, width, x, workspace, at, rows):
 
 @kernel(late=True)
 def nothing(tape, i, params, x, workspace, at, rows, key, begin):
-    """Of a row that has no values, or no gradient."""
+    """Of a row that has no gradient."""
 
 
 @kernel(late=True)

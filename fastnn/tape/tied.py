@@ -10,7 +10,7 @@ from fastnn.compiler.jit import kernel
 from fastnn.kernels.residual import add, copy
 from fastnn.simd.views import vector
 from fastnn.tape.columns import OWN
-from fastnn.tape.operations import nothing, register
+from fastnn.tape.operations import register
 
 # Where the parameters lie, how many they are, and where in the workspace their gradient waits.
 OFFSET, SIZE, ASIDE = range(OWN, OWN + 3)
@@ -27,6 +27,11 @@ def add_again(tape, i, params, grads, first, x, workspace, at, rows):
     size = tape[i, SIZE]
     total = vector(grads, first + tape[i, OFFSET], size)
     add(total, total, vector(workspace, tape[i, ASIDE], size))
+
+
+@kernel(late=True)
+def nothing(tape, i, params, x, workspace, at, rows, key, begin):
+    """Such a row has no values."""
 
 
 SET_ASIDE = register(nothing, nothing, set_aside)
