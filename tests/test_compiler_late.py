@@ -258,6 +258,39 @@ def test_threads_of_somebody_elses_loop_find_all_kernels_bound(call: str) -> Non
     assert losses == alone
 
 
+# A user's parallel loop around a layer: while its body is compiled, all that it may reach is.
+AROUND = """
+import json
+import numba
+import numpy as np
+from fastnn.compiler.jit import DISPATCHERS
+from fastnn.kernels.dense import _forward_large
+
+@numba.njit(parallel=True)
+def layers(y, x, w, b, scratch):
+    for part in numba.prange(len(y)):
+        _forward_large(y[part], y[part], x[part], w, b, 0, 0.0, scratch[part], 40, 30, 50)
+
+x = np.ones((2, 2000), np.float32)
+layers(np.empty((2, 1200), np.float32), x, np.ones(1500, np.float32), np.zeros(30, np.float32),
+       np.empty((2, 9000), np.float32))
+made = {}
+for dispatcher in DISPATCHERS:
+    if dispatcher.targetoptions["parallel"]:
+        for result in dispatcher.overloads.values():
+            made[dispatcher.py_func.__qualname__] = "numba_parallel_for" in result.library.get_llvm_str()
+print(json.dumps(made))
+"""
+
+
+@needs.compiled_kernels
+def test_what_is_bound_while_a_parallel_loop_is_compiled_keeps_its_own_threads() -> None:
+    """Numba makes loops inside of loops serial, and what is bound then is every later caller's."""
+    made = run_python(AROUND, covered=False, FASTNN_CACHE_DIR="")
+    assert made["_forward_parallel"]
+    assert all(made.values())
+
+
 def test_ctrl_c_while_a_kernel_is_compiled_comes_after_it() -> None:
     source = """
     import json, os, signal, time

@@ -294,6 +294,19 @@ def test_the_threading_layer_counts_threads_by_its_symbol() -> None:
     assert not private.has_addresses(count.overloads[(types.intp, types.intp)])
 
 
+def test_loops_are_made_serial_while_the_body_of_one_is_compiled_unless_told() -> None:
+    from numba.parfors import parfor
+
+    before = parfor.sequential_parfor_lowering
+    parfor.sequential_parfor_lowering = True
+    try:
+        with private.loops_in_parallel():
+            assert parfor.sequential_parfor_lowering is False
+        assert parfor.sequential_parfor_lowering is True
+    finally:
+        parfor.sequential_parfor_lowering = before
+
+
 def test_the_hosts_features_are_named_as_the_compiler_names_them() -> None:
     features = private.host_features()
     assert features

@@ -21,9 +21,13 @@ from fastnn.compiler.numba_private import (
     has_addresses,
     kept_kernel,
     loaded_kernel,
+    loops_in_parallel,
     reload_steps,
 )
 from fastnn.compiler.reach import digest
+
+# What a kernel's code depends on beside its own: kept before parallel loops were always made so, it ran on one thread.
+MADE_BY = *CONVENTION, loops_in_parallel
 
 
 def require(module: str, function: str, made_of: str) -> None:
@@ -53,7 +57,7 @@ class KernelCache(NullCache):  # type: ignore[misc]
 
     @cached_property
     def _files(self) -> Any:
-        function, made_of = self.dispatcher.py_func, digest((self.dispatcher, *CONVENTION))
+        function, made_of = self.dispatcher.py_func, digest((self.dispatcher, *MADE_BY))
         name = f"{function.__module__}.{function.__qualname__}".replace("<", "").replace(">", "")
         python = f"py{sys.version_info.major}{sys.version_info.minor}"
         return cache_file(self.cache_directory, f"{name}-{made_of}.{python}", made_of)

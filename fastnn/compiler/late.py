@@ -40,6 +40,7 @@ from fastnn.compiler.numba_private import (
     compiled_kernel,
     ir,
     listen,
+    loops_in_parallel,
     pointer_to,
     reload_steps,
 )
@@ -210,7 +211,8 @@ def define(wanted: Wanted, whole: bool) -> None:
 def bind(wanted: Wanted) -> Any:
     """Compiles or loads the kernel, and writes where its code is; numba's result of compiling."""
     kernel = wanted.kernel()
-    kernel.dispatcher.compile(wanted.arguments)
+    with loops_in_parallel():
+        kernel.dispatcher.compile(wanted.arguments)
     result = kernel.dispatcher.overloads[wanted.arguments]
     if types.unliteral(result.signature.return_type) != wanted.returns:
         raise TypeError(f"{wanted.function} returns {result.signature.return_type}; declared is {wanted.returns}")

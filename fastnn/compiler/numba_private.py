@@ -10,6 +10,7 @@ hands an intrinsic that writes instructions.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -69,6 +70,7 @@ __all__ = [
     "kept_library",
     "launch_threads",
     "listen",
+    "loops_in_parallel",
     "listening",
     "loaded_kernel",
     "loaded_library",
@@ -138,6 +140,22 @@ def add_reload_step(context: Any, step: Callable[[], object]) -> None:
 def cache_file(directory: str, name: str, stamp: str) -> Any:
     """Files that keep things by key: load(key), None where there is none of this stamp; save(key, thing); flush()."""
     return IndexDataCacheFile(directory, name, stamp)
+
+
+@contextmanager
+def loops_in_parallel() -> Iterator[None]:
+    """Compiles as if no loop were being compiled around: Numba makes the parallel loops of whatever it compiles while
+    it is at the body of one run on one thread, and what is bound late is compiled for all of its callers."""
+    parfor: Any = sys.modules.get("numba.parfors.parfor")
+    if parfor is None:
+        yield
+        return
+    before = parfor.sequential_parfor_lowering
+    parfor.sequential_parfor_lowering = False
+    try:
+        yield
+    finally:
+        parfor.sequential_parfor_lowering = before
 
 
 def code_key(context: Any) -> Any:
