@@ -169,7 +169,15 @@ def test_the_tape_and_training_know_kernels_and_no_network() -> None:
     assert ours(imports("fastnn.learning.training")) <= below | tape
 
 
-PROGRAM = ("fastnn.bench", "fastnn.report", "fastnn.demo", "fastnn.train.command", "fastnn.cli", "fastnn.__main__")
+PROGRAM = (
+    "fastnn.bench",
+    "fastnn.report",
+    "fastnn.demo",
+    "fastnn.language.command",
+    "fastnn.train.command",
+    "fastnn.cli",
+    "fastnn.__main__",
+)
 CORE = [name for name in SOURCES.paths if not name.startswith(PROGRAM)]
 
 

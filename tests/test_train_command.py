@@ -18,7 +18,7 @@ from processes import ROOT
 
 import fastnn
 from fastnn.cli import main
-from fastnn.train.command import screen, training, using
+from fastnn.train.command import interruption, screen, training, using
 from fastnn.train.records import Record
 
 MAILS = ["spam", "ham"]
@@ -225,7 +225,7 @@ def test_ctrl_c_while_reading_ends_with_130(tmp_path: Path, monkeypatch: pytest.
 
 def test_the_second_ctrl_c_is_at_once(capsys: pytest.CaptureFixture[str]) -> None:
     before = signal.getsignal(signal.SIGINT)
-    with training._interruptible() as asked:
+    with interruption.interruptible("epoch") as asked:
         signal.raise_signal(signal.SIGINT)
         assert asked.is_set()
         with pytest.raises(KeyboardInterrupt):
@@ -237,7 +237,7 @@ def test_the_second_ctrl_c_is_at_once(capsys: pytest.CaptureFixture[str]) -> Non
 def test_a_signal_that_is_ignored_stays_so() -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with training._interruptible() as asked:
+        with interruption.interruptible("epoch") as asked:
             signal.raise_signal(signal.SIGINT)
             assert not asked.is_set()
     finally:

@@ -14,9 +14,9 @@ from typing import Any
 import click
 
 import fastnn
+from fastnn.cli.models import COMMANDS
 from fastnn.cli.program import Program
 from fastnn.edge.options import FileOr, Output
-from fastnn.train.command.options import COMMANDS
 
 
 class ListCommand(click.Command):

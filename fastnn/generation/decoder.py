@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastnn import tape
 from fastnn.edge.checks import as_count, as_ids, as_rows
-from fastnn.layers import Layer, Operation, operations_of, vocabulary_of
+from fastnn.layers import Container, Layer, Operation, operations_of, vocabulary_of
 from fastnn.learning.losses import Loss
 from fastnn.lowering import ParameterLayout, Plan, lower
 from fastnn.tape.columns import OUTPUT_AT
@@ -21,7 +21,7 @@ from fastnn.tape.operations import bind
 class Decodable(Protocol):
     """What decoding asks of a fastnn.Network."""
 
-    layers: tuple[Layer, ...]
+    layers: tuple[Layer | Container, ...]
     layout: ParameterLayout
     dtype: np.dtype[Any]
     input_shape: tuple[int, ...]

@@ -1,6 +1,9 @@
-"""Tokens that follow a prompt."""
+"""Tokens that follow a prompt, all at once or one after the other."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,22 +31,47 @@ def generate(
     """
     given = as_numeric(prompt, "prompt")
     known = given.reshape(1, -1) if given.ndim == 1 else given
-    decoder = Decoder(network, max(len(known), 1))
-    _require_language_model(decoder, network)
-    _require_ids(known, decoder.vocabulary or 0)
-    count, length = as_count(tokens, "tokens", least=0), known.shape[1]
-    temperature = as_number(temperature, "temperature", 0.0)
-    k = 0 if top_k is None else as_count(top_k, "top_k")
-    p = 1.0 if top_p is None else as_number(top_p, "top_p", 0.0, 1.0)
-    found = np.zeros((len(known), length + count), np.int64)
-    found[:, :length] = known
-    ids = np.empty((len(known), 1), network.dtype)
-    weights, ordered = np.empty(decoder.width), np.empty(decoder.width)
-    tape.generate(found, length, *decoder.arrays, ids, weights, ordered, decoder.capacity, temperature, k, p,
-                  as_int64(seed, "seed"))  # fmt: skip
-    if found.min() < 0:
-        raise ValueError("the network's logits are not finite; there is no token to draw")
-    return found[0] if given.ndim == 1 else found
+    running = _Running(network, known, tokens, temperature, top_k, top_p, seed)
+    running.go_on(running.found.shape[1])
+    return running.found[0] if given.ndim == 1 else running.found
+
+
+def follow(
+    network: Decodable, prompt: ArrayLike, tokens: int, *, temperature: float = 1.0, top_k: int | None = None,
+    top_p: float | None = None, seed: int = 0,
+) -> Iterator[int]:  # fmt: skip
+    """The tokens that `generate` adds to one prompt (P,), each when it is there."""
+    running = _Running(network, as_numeric(prompt, "prompt").reshape(1, -1), tokens, temperature, top_k, top_p, seed)
+    for place in range(running.known, running.found.shape[1]):
+        running.go_on(place + 1)
+        yield int(running.found[0, place])
+
+
+class _Running:
+    """Sequences on their way. found (B, P + tokens), of which `known` are the prompt."""
+
+    def __init__(
+        self, network: Decodable, prompt: NDArray[Any], tokens: int, temperature: float, top_k: int | None,
+        top_p: float | None, seed: int,
+    ) -> None:  # fmt: skip
+        decoder = Decoder(network, max(len(prompt), 1))
+        _require_language_model(decoder, network)
+        _require_ids(prompt, decoder.vocabulary or 0)
+        rows, self.known = prompt.shape
+        self.found = np.zeros((rows, self.known + as_count(tokens, "tokens", least=0)), np.int64)
+        self.found[:, : self.known] = prompt
+        self._state = np.array([max(self.known - decoder.capacity, 0), 0])
+        scratch = np.empty((rows, 1), network.dtype), np.empty(decoder.width), np.empty(decoder.width)
+        k = 0 if top_k is None else as_count(top_k, "top_k")
+        p = 1.0 if top_p is None else as_number(top_p, "top_p", 0.0, 1.0)
+        temperature = as_number(temperature, "temperature", 0.0)
+        self._told = *decoder.arrays, *scratch, decoder.capacity, temperature, k, p, as_int64(seed, "seed")
+
+    def go_on(self, until: int) -> None:
+        """To so many tokens in all. ValueError: logits that are no numbers."""
+        tape.generate(self.found, self.known, until, self._state, *self._told)
+        if self.found.min() < 0:
+            raise ValueError("the network's logits are not finite; there is no token to draw")
 
 
 def _require_language_model(decoder: Decoder, network: Decodable) -> None:
@@ -54,12 +82,12 @@ def _require_language_model(decoder: Decoder, network: Decodable) -> None:
         )
 
 
-def _require_ids(known: NDArray[np.int64], vocabulary: int) -> None:
-    if known.ndim != 2 or known.size == 0:
-        raise ValueError(f"prompt has shape {known.shape}; expected one token at least, (P,) or (B, P)")
-    wrong = ~((known >= 0) & (known < vocabulary) & (known == np.floor(known)))
+def _require_ids(prompt: NDArray[Any], vocabulary: int) -> None:
+    if prompt.ndim != 2 or prompt.size == 0:
+        raise ValueError(f"prompt has shape {prompt.shape}; expected one token at least, (P,) or (B, P)")
+    wrong = ~((prompt >= 0) & (prompt < vocabulary) & (prompt == np.floor(prompt)))
     if wrong.any():
         place = np.argwhere(wrong)[0]
         raise ValueError(
-            f"prompt holds {known[tuple(place)]} at place {place[1]}; expected ids of a vocabulary of {vocabulary:,}"
+            f"prompt holds {prompt[tuple(place)]} at place {place[1]}; expected ids of a vocabulary of {vocabulary:,}"
         )

@@ -39,23 +39,30 @@ def _run(tape, params, ids, workspace, tokens, at, position):
     decode(tape, params, ids, workspace, position)
 
 
-@kernel(late=True)
-def generate(tokens, known, tape, params, workspace, ids, weights, ordered, capacity, temperature, top_k, top_p, seed):
-    """tokens (B, N): from place `known` on, each drawn from the logits after those before it.
+# What `generate` goes on from: the place whose token is run next, and its position in what the network sees.
+AT, POSITION = range(2)
 
-    ids (B, 1), weights and ordered (V,) float64: scratch. The network sees `capacity` tokens; when they are full, the
-    last half of them is run again from the beginning, and goes on. Each token's draw is told by seed, row and place.
-    Ends early, with -1 in the place of a token, where logits are no numbers.
+
+@kernel(late=True)
+def generate(tokens, known, until, state, tape, params, workspace, ids, weights, ordered, capacity, temperature, top_k,
+             top_p, seed):  # fmt: skip
+    """tokens (B, N): from place `known` on, each drawn from the logits after those before it, up to place `until`.
+
+    state: two numbers, AT and POSITION, from which another call goes on; max(known - capacity, 0) and 0 to begin. ids
+    (B, 1), weights and ordered (V,) float64: scratch. The network sees `capacity` tokens; when they are full, the last
+    half of them is run again from the beginning, and goes on. Each token's draw is told by seed, row and place. Ends
+    early, with -1 in the place of a token, where logits are no numbers.
     """
-    rows, position = tokens.shape[0], 0 * known
-    for at in range(max(known - capacity, 0), tokens.shape[1] - 1):
-        if position == capacity:
+    rows = tokens.shape[0]
+    for at in range(state[AT], until - 1):
+        if state[POSITION] == capacity:
             kept = capacity // 2
             for position in range(kept):
                 _run(tape, params, ids, workspace, tokens, at - kept + position, position)
-            position = kept
-        _run(tape, params, ids, workspace, tokens, at, position)
-        position += 1
+            state[POSITION] = kept
+        _run(tape, params, ids, workspace, tokens, at, state[POSITION])
+        state[POSITION] += 1
+        state[AT] = at + 1
         if at + 1 < known:
             continue
         logits = next_logits(tape, workspace, rows)

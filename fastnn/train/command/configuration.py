@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -44,16 +44,16 @@ def joined(options: Mapping[str, Any], config: Path | None) -> dict[str, Any]:
     return {**(read(config) if config else {}), **given}
 
 
-def read(path: Path) -> dict[str, Any]:
-    """A TOML file of options, with - or _ in their names."""
+def read(path: Path, known: Sequence[str] = KNOWN, kinds: Mapping[str, Any] = KINDS) -> dict[str, Any]:
+    """A TOML file of options, with - or _ in their names. kinds: of those that nobody else checks."""
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
     values = {name.replace("-", "_"): value for name, value in values.items()}
-    if unknown := [name for name in values if name not in KNOWN]:
-        raise ValueError(f"{path}: {unknown[0]} is no option; expected some of {', '.join(KNOWN)}")
-    for name, (kind, expected) in KINDS.items():
+    if unknown := [name for name in values if name not in known]:
+        raise ValueError(f"{path}: {unknown[0]} is no option; expected some of {', '.join(known)}")
+    for name, (kind, expected) in kinds.items():
         if name not in values:
             continue
         fits = type(values[name]) is kind

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -122,46 +121,10 @@ FILES = [
 ]  # fmt: skip
 
 
-def _train(**options: Any) -> None:
-    """Train a network on DATA, and keep the model of the best epoch with all that it takes to use it.
-
-    DATA is a table as text, .npz (x and y) or .parquet, packed by gzip or from a pipe (- is stdin), or spam, digits or
-    mnist.
-    """
-    from fastnn.train.command.training import run_train
-
-    sys.exit(run_train(**options))
-
-
-def _evaluate(**options: Any) -> None:
-    """Score a MODEL of `fastnn train` on the rows of DATA, whose columns are found by name."""
-    from fastnn.train.command.using import run_evaluate
-
-    run_evaluate(**options)
-
-
-def _predict_on(**options: Any) -> None:
-    """Predict each row of DATA with a MODEL of `fastnn train`, some thousand at a time: csv, or JSON lines."""
-    from fastnn.train.command.using import run_predict_on
-
-    run_predict_on(**options)
-
-
-DATA = click.Argument(["data"], type=FileOr(lambda: LOADERS))
+DATA = click.Argument(["data"], type=FileOr(lambda: [*LOADERS, "topics"]))
 MODEL = click.Argument(["model_file"], metavar="MODEL", type=click.Path(path_type=Path))
 OUTPUT = click.Option(
     ["-o", "--output"], type=Output(), metavar="FILE|-", default="-", show_default=True, help="Where to write."
 )
 PROBABILITIES = click.Option(["--probabilities"], is_flag=True, help="Of each class too.")
 LINES = click.Option(["--json-lines"], is_flag=True, help="A JSON object a row, in place of csv.")
-
-COMMANDS = (
-    click.Command("train", callback=_train, params=[DATA, *READING, *SETTINGS, THREADS, *FILES], help=_train.__doc__),
-    click.Command(
-        "evaluate", callback=_evaluate, params=[MODEL, DATA, *FORMAT, THREADS, JSON], help=_evaluate.__doc__
-    ),
-    click.Command(
-        "predict-on", callback=_predict_on, help=_predict_on.__doc__,
-        params=[MODEL, DATA, *FORMAT, THREADS, PROBABILITIES, LINES, OUTPUT],
-    ),
-)  # fmt: skip

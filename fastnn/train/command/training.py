@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +20,7 @@ from fastnn.edge.options import FAILED, INTERRUPTED
 from fastnn.learning.trainer import NonFiniteLoss
 from fastnn.tables import Table, open_source, read
 from fastnn.train.command.configuration import FORMAT, READING, SETTINGS, as_options, joined
+from fastnn.train.command.interruption import interruptible
 from fastnn.train.command.screen import epochs_shown, scores_table
 from fastnn.train.run import Outcome, run
 from fastnn.train.scores import as_json
@@ -30,8 +28,6 @@ from fastnn.train.settings import Settings, describe, settings_of
 from fastnn.train.training import Training
 
 SCHEMA = "fastnn-train/1"
-# Seconds that an interrupted epoch has to come to its end.
-PATIENCE = 3
 
 
 def run_train(
@@ -46,7 +42,7 @@ def run_train(
         values = joined(options, config)
         settings = settings_of({name: value for name, value in values.items() if name in SETTINGS})
         require_apart((output, checkpoint, history, json_file), (data, config))
-        files = _places(json_file, output, checkpoint, history, resume, overwrite)
+        files = places(json_file, output, checkpoint, history, resume, overwrite)
         use_threads(values.get("threads"))
         table = read_table(data, values, settings)
         training = Training(table, settings)
@@ -56,10 +52,10 @@ def run_train(
             sweep(output)
         outcome.model.save(output)
     except KeyboardInterrupt:
-        say(f"interrupted{_standing(checkpoint)}")
+        say(f"interrupted{standing(checkpoint)}")
         return INTERRUPTED
     except NonFiniteLoss as error:
-        say(f"Error: {error}{_standing(checkpoint)}")
+        say(f"Error: {error}{standing(checkpoint)}")
         return FAILED
     except (ValueError, TypeError, OSError, ModuleNotFoundError) as error:
         raise click.UsageError(as_options(str(error))) from error
@@ -75,7 +71,7 @@ def model_file(data: str) -> Path:
     return Path(f"{path.stem if path.is_file() or data in LOADERS else 'model'}.safetensors")
 
 
-def _places(
+def places(
     json_file: str | None, output: Path, checkpoint: Path | None, history: Path | None, resume: bool, overwrite: bool
 ) -> Sequence[Path]:
     """Files for JSON. ValueError: a place where no file can be, or one that is taken."""
@@ -117,7 +113,11 @@ def about(table: Table, training: Training) -> str:
 
 def _trained(training: Training, seconds: float, kept: dict[str, Any]) -> Outcome:
     """Trains; after the first SIGINT to the end of the epoch, if that is near."""
-    with announced(say), _interruptible() as asked, epochs_shown(training.epoch, training.settings.epochs) as show:
+    with (
+        announced(say),
+        interruptible("epoch") as asked,
+        epochs_shown(training.epoch, training.settings.epochs) as show,
+    ):
 
         def after(record: Any) -> bool:
             show(record)
@@ -126,32 +126,7 @@ def _trained(training: Training, seconds: float, kept: dict[str, Any]) -> Outcom
         return run(training, after=after, checkpoint_seconds=seconds, **kept)
 
 
-@contextmanager
-def _interruptible() -> Iterator[threading.Event]:
-    """An event that the first SIGINT sets; the second, or some seconds, are a KeyboardInterrupt."""
-    asked = threading.Event()
-    patience = threading.Timer(PATIENCE, signal.raise_signal, [signal.SIGINT])
-    patience.daemon = True
-
-    def handle(number: int, frame: Any) -> None:
-        asked.set()
-        signal.signal(signal.SIGINT, before)
-        patience.start()
-        say(f"stopping after this epoch, or in {PATIENCE} s; once more: at once")
-
-    before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(before):
-        yield asked  # SIGINT is another's, or ignored, as it is behind nohup
-        return
-    signal.signal(signal.SIGINT, handle)
-    try:
-        yield asked
-    finally:
-        patience.cancel()
-        signal.signal(signal.SIGINT, before)
-
-
-def _standing(checkpoint: Path | None) -> str:
+def standing(checkpoint: Path | None) -> str:
     if checkpoint is None or not checkpoint.exists():
         return "; nothing was kept (--checkpoint FILE keeps what is done)"
     return f"; --checkpoint {checkpoint} --resume goes on"

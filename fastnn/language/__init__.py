@@ -1,0 +1,1 @@
+"""Language models: vocabularies, texts, training on them, and a network that knows its vocabulary."""

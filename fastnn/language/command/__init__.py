@@ -1,0 +1,1 @@
+"""`fastnn train --text`, `fastnn generate` and `fastnn evaluate` of a language model."""

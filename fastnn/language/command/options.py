@@ -1,0 +1,60 @@
+"""Options that are of texts. A default stands in LanguageSettings alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fastnn.language.settings import SETTINGS, LanguageSettings
+
+DEFAULTS = {each.name: each.default for each in fields(LanguageSettings)}
+FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+def _setting(flag: str, told: str, kind: Any = None, **more: Any) -> click.Option:
+    default = DEFAULTS[flag.lstrip("-").replace("-", "_")]
+    return click.Option([flag], type=kind, help=f"With --text: {told}  [default: {default}]", **more)
+
+
+TEXT = [
+    click.Option(["--text"], is_flag=True, help="Train a language model on DATA, a text, or topics."),
+    _setting("--vocabulary", "characters, bytes, or a tokenizer.json.", metavar="NAME|FILE"),
+    _setting("--length", "tokens of a sequence.", int, metavar="TOKENS"),
+    _setting("--blocks", "of the network.", int),
+    _setting("--width", "of the network.", int),
+    _setting("--heads", "of its attention.", int),
+    _setting("--steps", "sequences as many as a batch each.", int),
+    click.Option(
+        ["--from", "begin"], type=FILE, metavar="MODEL", help="With --text: go on from it, at a tenth of the rate."
+    ),
+    click.Option(
+        ["--freeze"], multiple=True, metavar="PATTERN",
+        help="With --text: parameters that stay as they are, such as '2.*'; may be repeated.",
+    ),
+]  # fmt: skip
+# Of those of tables, what a text takes too; a split has one border there.
+SHARED = ("batch", "dropout", "learning_rate", "weight_decay", "clip_norm", "seed", "dtype", "split")
+OF_TEXT = tuple(str(option.name) for option in TEXT if option.name != "text")
+KNOWN = ("begin", "threads", *SETTINGS)
+
+
+def require_text(given: Mapping[str, Any]) -> None:
+    """click.UsageError: an option of texts for a table."""
+    for name in OF_TEXT:
+        if given.get(name):
+            raise click.UsageError(f"--{_flag(name)} is for texts; give --text too, or leave it out")
+
+
+def require_no_table(given: Mapping[str, Any]) -> None:
+    """click.UsageError: an option of tables for a text."""
+    for name, value in given.items():
+        if name not in (*SHARED, *OF_TEXT, "threads", "text") and value not in (None, (), False):
+            raise click.UsageError(f"--{_flag(name)} is for tables; leave it out, or leave out --text")
+
+
+def _flag(name: str) -> str:
+    return "from" if name == "begin" else name.replace("_", "-")
