@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         log_softmax,
         matmul,
         mse,
+        scaled_dot_product_attention,
         softmax,
     )
     from fastnn.generation.decoder import Decoder
@@ -100,6 +101,7 @@ __all__ = [
     "mse",
     "save",
     "save_state_dict",
+    "scaled_dot_product_attention",
     "set_num_threads",
     "softmax",
     "state_dict",
@@ -114,7 +116,7 @@ _HOMES = {
     "generation.decoder": ("Decoder",),
     "functional": (
         "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "hinge", "log_softmax", "matmul",
-        "mse", "softmax",
+        "mse", "scaled_dot_product_attention", "softmax",
     ),
     "interchange.onnx_export": ("to_onnx",),
     "interchange.onnx_import": ("from_onnx",),

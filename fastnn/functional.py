@@ -20,6 +20,7 @@ from fastnn.kernels import activation as functions
 from fastnn.kernels import loss as losses
 from fastnn.kernels import matmul as products
 from fastnn.kernels import softmax as normalizers
+from fastnn.kernels.attention import attention_forward, attention_scratch
 from fastnn.kernels.blocks import NN, NT, TN
 from fastnn.learning.losses import MSE, BinaryCrossEntropy, BinaryCrossEntropyWithLogits, CrossEntropy, Hinge, Loss
 
@@ -287,3 +288,64 @@ def mse(prediction: ArrayLike, target: ArrayLike, *, reduction: str = "mean") ->
 def hinge(score: ArrayLike, target: ArrayLike, *, reduction: str = "mean") -> Any:
     """max(0, 1 - target * score); targets -1 and 1."""
     return _elementwise(score, target, Hinge(), reduction)
+
+
+def scaled_dot_product_attention(
+    q: ArrayLike, k: ArrayLike, v: ArrayLike, *, causal: bool = False, begins: ArrayLike | None = None,
+    lengths: ArrayLike | None = None, scale: float | None = None,
+) -> NDArray[Any]:  # fmt: skip
+    """softmax(q k^T scale) v, each query's mean of the values it sees: (B, H, Q, S_v).
+
+    q (B, H, Q, S), k (B, G, K, S), v (B, G, K, S_v), where H is a multiple of G: so many heads share keys and values.
+    scale: 1 / sqrt(S) unless said. causal: a query sees no key of a later position. begins (B,): the position of the
+    first query among the keys, K - Q unless said. lengths (B,): keys that are there; the others are seen by none. Who
+    sees nothing gets 0; what is not seen may hold anything.
+
+    ValueError, TypeError.
+    """
+    arrays = [as_numeric(values, name) for values, name in ((q, "q"), (k, "k"), (v, "v"))]
+    dtype = _dtype_of(*arrays)
+    batch, heads, queries, size, groups, keys = _attention_sizes(*(array.shape for array in arrays))
+    width = max(size, arrays[2].shape[3])  # of narrower ones the rest is 0, which changes no product
+    factor = (1 / np.sqrt(size) if scale is None else as_number(scale, "scale")) * np.sqrt(width)
+    packed = [_by_position(array, width, dtype) for array in (arrays[0] * dtype.type(factor), *arrays[1:])]
+    whole = (_as_places(values, batch, name) for values, name in ((begins, "begins"), (lengths, "lengths")))
+    first, there = whole
+    if there.size and not (there.min() >= 0 and there.max() <= keys):
+        raise ValueError(f"lengths spans {there.min()}..{there.max()}; expected 0..{keys}, keys of a sequence")
+    y, kept = np.empty_like(packed[0]), np.empty(batch * heads * queries * 2, dtype)
+    scratch = np.empty(most_threads() * attention_scratch(queries, keys, width, False), dtype)
+    steps, sizes = (heads * width, groups * width, groups * width), (batch, queries, keys, heads, groups, width)
+    attention_forward(y, kept, *packed, steps, first, there, scratch, sizes, bool(causal))
+    found = y.reshape(batch, queries, heads, width).transpose(0, 2, 1, 3)
+    return np.ascontiguousarray(found[..., : arrays[2].shape[3]])
+
+
+def _attention_sizes(q: tuple[int, ...], k: tuple[int, ...], v: tuple[int, ...]) -> tuple[int, ...]:
+    """B, H, Q, S, G, K. ValueError."""
+    if not len(q) == len(k) == len(v) == 4:
+        raise ValueError(f"q, k, v have shapes {q}, {k}, {v}; expected (B, H, Q, S), (B, G, K, S), (B, G, K, S_v)")
+    if k[:3] != v[:3] or q[0] != k[0] or q[3] != k[3] or k[1] == 0 or q[1] % k[1]:
+        raise ValueError(
+            f"q, k, v have shapes {q}, {k}, {v}, which do not fit: expected one batch, q and k of one width, k and v "
+            "of one length and as many heads, of which those of q are a multiple"
+        )
+    return (*q, k[1], k[2])
+
+
+def _by_position(values: NDArray[Any], width: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """(B, H, T, S) as flat (B, T, H width), filled up with zeros."""
+    batch, heads, positions, size = values.shape
+    found = np.zeros((batch, positions, heads, width), dtype)
+    found[..., :size] = values.transpose(0, 2, 1, 3)
+    return found.reshape(-1)
+
+
+def _as_places(values: ArrayLike | None, batch: int, name: str) -> NDArray[np.int64]:
+    """Whole numbers, one a sequence; none where they are not said. ValueError, TypeError."""
+    if values is None:
+        return np.empty(0, np.int64)
+    given = as_numeric(values, name)
+    if given.shape != (batch,) or given.dtype.kind not in "iu":
+        raise ValueError(f"{name} is {given.dtype} {given.shape}; expected whole numbers ({batch},), one a sequence")
+    return as_contiguous(given, np.dtype(np.int64))

@@ -45,8 +45,9 @@ def forward(q: Array, k: Array, v: Array, heads: int, groups: int, causal: bool,
     y, kept = np.full_like(q, np.nan), np.full(batch * heads * queries * 2, np.nan, q.dtype)
     scratch = np.full(parts * attention_scratch(queries, keys, size, False), np.nan, q.dtype)
     there = np.array([] if lengths is None else lengths, np.int64)
-    attention_forward(y.ravel(), kept, q.ravel(), width, k.ravel(), k.shape[2], v.ravel(), v.shape[2], there, scratch,
-                      batch, queries, keys, heads, groups, size, causal)  # fmt: skip
+    sizes = batch, queries, keys, heads, groups, size
+    attention_forward(y.ravel(), kept, q.ravel(), k.ravel(), v.ravel(), (width, k.shape[2], v.shape[2]), there[:0],
+                      there, scratch, sizes, causal)  # fmt: skip
     return y, kept
 
 
@@ -57,9 +58,10 @@ def backward(dy: Array, y: Array, kept: Array, q: Array, k: Array, v: Array, hea
     dq, dk, dv = (np.full_like(each, np.nan) for each in (q, k, v))
     scratch = np.full(parts * attention_scratch(queries, keys, size, True), np.nan, q.dtype)
     there = np.array([] if lengths is None else lengths, np.int64)
-    attention_backward(dq.ravel(), dk.ravel(), dv.ravel(), dy.ravel(), y.ravel(), kept, q.ravel(), width, k.ravel(),
-                       k.shape[2], v.ravel(), v.shape[2], there, scratch, batch, queries, keys, heads, groups, size,
-                       causal, True, True)  # fmt: skip
+    sizes = batch, queries, keys, heads, groups, size
+    attention_backward(dq.ravel(), dk.ravel(), dv.ravel(), dy.ravel(), y.ravel(), kept, q.ravel(), k.ravel(), v.ravel(),
+                       (width, k.shape[2], v.shape[2]), there[:0], there, scratch, sizes, causal,
+                       (True, True))  # fmt: skip
     return dq, dk, dv
 
 

@@ -22,7 +22,8 @@ FAST = [
     "spans", "testing", "train", "trainer", "training", "vecmath",
 ]  # fmt: skip
 THOROUGH = [
-    "bench_peers", "bench_peers_agree", "benchmarks_compare", "benchmarks_sklearn", "cuda_compiles", "gallery",
+    "attention_elsewhere", "bench_peers", "bench_peers_agree", "benchmarks_compare", "benchmarks_sklearn",
+    "cuda_compiles", "gallery",
     "gallery_measure", "interchange_exporters", "interchange_torch", "processors", "report_page", "train_resume",
 ]  # fmt: skip
 BY_FILE = dict.fromkeys(FAST, "fast") | dict.fromkeys(THOROUGH, "thorough")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from math import prod
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from fastnn.edge.checks import as_dtype
 from fastnn.interchange.axes import Axes, mixes
-from fastnn.layers import LAYERS, Activation, Dense, Layer, Parameter, Residual, Shape
+from fastnn.layers import LAYERS, Activation, Dense, Graph, Layer, Operation, Parameter, Residual, Shape
 from fastnn.layers.protocol import FEATURES, FLAT, IMAGES
 from fastnn.learning.losses import Loss
 from fastnn.networks.network import Network
@@ -33,7 +34,8 @@ def kinds_by_name(format: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Told:
-    """A layer as a format is told it: the shape of its rows here, and how axes stand there before it.
+    """A layer as a format is told it: the shape of its rows here, how axes stand there before it, and its own names of
+    its parameters.
 
     layer: of a class that the format has a word for, with what it says beside the protocol (see Layer).
     """
@@ -42,15 +44,21 @@ class Told:
     layer: Any
     shape: Shape
     axes: Axes
+    parameters: Sequence[str]
 
     @property
-    def parameters(self) -> list[str]:
-        """Its own names of them."""
-        return [*self.layer.parameters(self.shape[-1:] if self.layer.positionwise else self.shape)]
+    def activation(self) -> str:
+        """Of a layer that is one operation: a module of its own elsewhere."""
+        return "identity" if hasattr(self.layer, "build") else str(self.layer.activation)
 
     def named(self, views: Mapping[str, Array]) -> dict[str, Array]:
         """Of all parameters of the network, its own by its own names."""
         return {name: views[f"{self.index}.{name}"] for name in self.parameters}
+
+    def named_there(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
+        """Its parameters by torch's names."""
+        theirs = {own: other for other, own in getattr(self.layer, "torch_parameters", {}).items()}
+        return {theirs.get(name, name): values for name, values in arrays.items()}
 
 
 def told(network: Network, format: str) -> list[Told]:
@@ -62,16 +70,28 @@ def told(network: Network, format: str) -> list[Told]:
 
 
 def _told(network: Network, kinds: list[Any]) -> Iterator[Told]:
-    axes = Axes()
-    for index, (layer, operation) in enumerate(zip(_layers(network, kinds), network.operations, strict=True)):
-        (shape,) = operation.shapes
+    axes, layers = Axes(), _layers(network, kinds)
+    for index, (layer, operations) in enumerate(zip(layers, _by_layer(network), strict=True)):
+        shape, after = operations[0].shapes[0], operations[-1].shape
         try:
             axes.enter(layer.axes, shape)
         except ValueError as error:
             raise ValueError(f"layer {index} is {layer!r}: {error}") from error
-        yield Told(index, layer, shape, replace(axes))
-        axes.leave(shape, operation.shape, mixes(operation.parameters))
+        whole = {
+            name: one
+            for each in operations
+            for name, one in zip(each.parameter_names.values(), each.parameters.values(), strict=True)
+        }
+        names = [name.removeprefix(f"{index}.") for name in whole]
+        yield Told(index, layer, shape, replace(axes), names)
+        axes.leave(shape, after, mixes(whole))
     axes.require_end()
+
+
+def _by_layer(network: Network) -> list[list[Operation]]:
+    """The operations of each layer."""
+    groups = groupby(network.operations, key=lambda operation: operation.name.partition(".")[0])
+    return [list(group) for _, group in groups]
 
 
 def _layers(network: Network, kinds: list[Any]) -> list[Any]:
@@ -126,6 +146,19 @@ class Chain:
         parameters = {"weight": weight} if bias is None else {"weight": weight, "bias": bias}
         self.layer(Dense(units, bias=bias is not None), parameters)
 
+    def container(self, layer: Any, parameters: Mapping[str, Array]) -> None:
+        """Of several layers, whose output is shaped as its input. ValueError where parameters do not fit."""
+        if self.shape is None:
+            raise ValueError("the shape of a row is not known here; expected it as input_shape")
+        self._require_dtype(dict(parameters))
+        self.axes.enter(layer.axes, self.shape)
+        graph = Graph(self.shape)
+        layer.build(graph, "", 0)
+        expected = {name.removeprefix("."): one.shape for name, one in graph.parameters().items()}
+        if expected != {name: values.shape for name, values in parameters.items()}:
+            raise ValueError(f"its parameters do not fit rows of {self.shape}")
+        self._append(layer, parameters)
+
     def layer(self, layer: Layer, parameters: Mapping[str, Array] | None = None) -> None:
         """With its parameters, their axes as here and their features in the order there. A bias that is left out is 0.
 
@@ -150,9 +183,9 @@ class Chain:
         """Settles the shape of what comes, and how its axes stand."""
         if self.shape is None and (layer.axes in (IMAGES, FLAT) or (layer.axes == FEATURES and not self.flat)):
             raise ValueError("the shape of a row is not known here; expected it as input_shape, or in the file")
-        if layer.axes == FEATURES and "weight" not in parameters:
+        if layer.axes == FEATURES and "weight" not in parameters and layer.parameters((1,)):
             raise ValueError("it has no weight")
-        if self.shape is None and layer.axes == FEATURES:
+        if self.shape is None and layer.axes == FEATURES and "weight" in parameters:
             weight = parameters["weight"]
             self.shape = self.inputs = (weight.shape[-2] if weight.ndim > 1 else weight.size,)
         if self.shape is not None and self.axes.enter(layer.axes, self.shape):

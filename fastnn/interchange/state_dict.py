@@ -36,7 +36,7 @@ def state_dict(network: Network) -> dict[str, Array]:
     """
     views, tensors, place = network.named_parameters, {}, 0
     for one in told(network, "torch"):
-        for name, values in one.axes.there(one.named(views)).items():
+        for name, values in one.named_there(one.axes.there(one.named(views))).items():
             tensors[f"{place}.{name}"] = np.array(values, order="C")
         place += _modules_of(one)
     return tensors
@@ -113,7 +113,7 @@ def from_state_dict(
 def _modules_of(one: Told) -> int:
     """How many modules of a torch.nn.Sequential a layer is: its own, and its activation, where it has them."""
     own = one.layer.torch_form(one.shape) is not None
-    return own + (not own or one.layer.activation != "identity")
+    return own + (not own or one.activation != "identity")
 
 
 def _groups(source: Source, order: Sequence[str] | None) -> dict[str, dict[str, Array]]:

@@ -12,6 +12,7 @@ from fastnn.interchange.axes import as_here
 from fastnn.interchange.chain import Chain, Told, kinds_by_name, told
 from fastnn.interchange.extra import imported
 from fastnn.interchange.state_dict import state_dict
+from fastnn.layers import TransformerBlock
 from fastnn.layers.forms import Form
 from fastnn.learning.losses import Loss
 from fastnn.networks.network import Network
@@ -26,10 +27,10 @@ def from_torch(
 ) -> Network:  # fmt: skip
     """A network with the weights of a torch.nn.Sequential, copied, and its outputs up to rounding.
 
-    module: of Identity, ReLU, LeakyReLU, ELU, Tanh, Sigmoid, GELU, SiLU, Softplus, and what fastnn has layers
-    for by the same name, nested as you like; float32 or float64, on any device. Outputs are those of module.eval(): a
-    Dropout acts in training alone, with draws of its own. Softplus is exact above torch's threshold, where torch is
-    linear, 2e-9 off.
+    module: of Identity, ReLU, LeakyReLU, ELU, Tanh, Sigmoid, GELU, SiLU, Softplus, TransformerEncoderLayer (a
+    TransformerBlock, of no mask), and what fastnn has layers for by the same name, nested as you like; float32 or
+    float64, on any device. Outputs are those of module.eval(): a Dropout acts in training alone, with draws of its own.
+    Softplus is exact above torch's threshold, where torch is linear, 2e-9 off.
 
     input_shape: of a row as the module takes it; needed where no Linear is first, which says it. Where the module pools
     images, (C, H, W), the network takes and gives them as (H, W, C); else rows stay as they are, and those of several
@@ -41,9 +42,14 @@ def from_torch(
     if not isinstance(module, nn.Module):
         raise TypeError(f"module is a {type(module).__name__}; expected a torch.nn.Module")
     chain = Chain(None if input_shape is None else as_shape(input_shape, "input_shape"))
+    taken: list[str] = []  # modules that were read with their parts
     for path, part in module.named_modules(remove_duplicate=False):
+        if any(path.startswith(f"{whole}.") for whole in taken):
+            continue
         try:
             _read(chain, part, nn)
+            if type(part).__name__ in WHOLE:
+                taken.append(path)
         except (ValueError, TypeError) as error:
             raise ValueError(f"module {path or 'itself'} is {_said(part)}: {error}") from error
     return chain.network(loss)
@@ -101,7 +107,28 @@ def _read_softplus(chain: Chain, module: Any) -> None:
     chain.activation("softplus")
 
 
+def _read_encoder_layer(chain: Chain, module: Any) -> None:
+    """A TransformerEncoderLayer, without a mask, which is an argument of a call there."""
+    attention, kinds = module.self_attn, {1: "relu", 2: "gelu"}
+    if module.activation_relu_or_gelu not in kinds:
+        raise ValueError("expected the activation relu or gelu")
+    if not attention.batch_first:
+        raise ValueError("expected batch_first=True, rows of (batch, positions, features)")
+    if {module.norm1.eps, module.norm2.eps} != {1e-5}:
+        raise ValueError("expected layer_norm_eps=1e-5")
+    layer = TransformerBlock(
+        attention.num_heads, module.linear1.out_features, kinds[module.activation_relu_or_gelu], causal=False,
+        norm_first=module.norm_first, bias=module.linear1.bias is not None, dropout=module.dropout1.p,
+    )  # fmt: skip
+    tensors = dict(module.named_parameters())
+    own = {mine: _array(tensors[theirs], theirs) for theirs, mine in layer.torch_parameters.items()}
+    chain.container(layer, own)
+
+
+# Read with the modules that they are made of.
+WHOLE = ("TransformerEncoderLayer",)
 READERS: dict[str, Callable[[Chain, Any], None]] = {
+    "TransformerEncoderLayer": _read_encoder_layer,
     "Identity": lambda chain, module: None,
     "ReLU": lambda chain, module: chain.activation("relu"),
     "LeakyReLU": lambda chain, module: chain.activation("leaky_relu", module.negative_slope),
@@ -143,11 +170,12 @@ def to_torch(network: Network) -> Any:
     modules: list[Any] = []
     dtype = getattr(torch, network.dtype.name)
     for one in told(network, "torch"):
-        if one.layer.activation not in WRITERS:
-            raise ValueError(
-                f"layer {one.index} has the activation {one.layer.activation}, which torch has no module for"
-            )
-        modules += _written(one, torch, dtype)
+        if one.activation not in WRITERS:
+            raise ValueError(f"layer {one.index} has the activation {one.activation}, which torch has no module for")
+        try:
+            modules += _written(one, torch, dtype)
+        except ValueError as error:
+            raise ValueError(f"layer {one.index} is {one.layer!r}: {error}") from error
     found = torch.nn.Sequential(*modules)
     found.load_state_dict({name: torch.from_numpy(values) for name, values in state_dict(network).items()})
     return found.eval()
@@ -164,6 +192,6 @@ def _written(one: Told, torch: Any, dtype: Any) -> list[Any]:
         found.append(
             nn.utils.skip_init(kind, **form.settings, dtype=dtype) if one.parameters else kind(**form.settings)
         )
-    if form is None or layer.activation != "identity":
+    if form is None or one.activation != "identity":
         found.append(WRITERS[layer.activation](nn, layer.alpha))
     return found

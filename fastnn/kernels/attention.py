@@ -5,8 +5,9 @@
 
     scores = q . k / sqrt(S)    p = softmax of the scores that a query sees    y = sum of p v
 
-Causal queries see the keys of no later position; where there are fewer queries than keys, the last query is at the last
-key. `lengths` (B,) or (0,): keys that are there; the others are seen by none. Who sees nothing gets 0, and gradient 0.
+Causal queries see the keys of no later position. `begins` (B,) or (0,): the position of the first query among the keys;
+by itself the last query is at the last key. `lengths` (B,) or (0,): keys that are there; the others are seen by none.
+Who sees nothing gets 0, and gradient 0.
 What is not seen is in no sum: neither forward, where a number that is not finite stays unseen, nor in another order:
 the bits of a query's output are the same whatever comes after what it sees, so that a cache of keys and values gives
 what the whole sequence gives.
@@ -36,9 +37,9 @@ QUERY_ROWS = 32
 
 
 @kernel(inlined=True)
-def reach(query, queries, keys, length, causal):
+def reach(query, begin, length, causal):
     """Keys that a query sees: the first so many."""
-    return max(min(length, keys - queries + query + 1), 0) if causal else length
+    return max(min(length, begin + query + 1), 0) if causal else length
 
 
 @kernel(inlined=True)
@@ -77,65 +78,65 @@ def _scores(scores, rows, q, ldq, transposed, ldt, keys, seen, size):
 
 
 @kernel(inlined=True)
-def _weighted(y, ldy, p, row_p, w, ldw, rows, size, first, queries, keys, length, causal):
+def _weighted(y, ldy, p, row_p, w, ldw, rows, size, first, begin, length, causal):
     """y (rows, size) = p @ w, each row of the keys that it sees: what all see together, then the others one by one."""
-    least = reach(first, queries, keys, length, causal)
+    least = reach(first, begin, length, causal)
     none = vector(p, 0 * rows, 0 * rows)
     direct(NN, 0 * rows, rows, 0 * rows, size, y, ldy, p, row_p, w, ldw, none, least)
     for r in range(1, rows):
-        more = reach(first + r, queries, keys, length, causal) - least
+        more = reach(first + r, begin, length, causal) - least
         if more > 0:
             _accumulate(1 + 0 * r, size, y, r * ldy, ldy, p, r * row_p + least, row_p, 1, w, least * ldw, ldw, more)
 
 
 @kernel(inlined=True)
-def _gathered(dw, ldw, p, row_p, x, ldx, rows, size, first, queries, keys, length, causal):
+def _gathered(dw, ldw, p, row_p, x, ldx, rows, size, first, begin, length, causal):
     """dw (keys, size) += p.T @ x, each key of the rows that see it."""
-    least = reach(first, queries, keys, length, causal)
-    most = reach(first + rows - 1, queries, keys, length, causal)
+    least = reach(first, begin, length, causal)
+    most = reach(first + rows - 1, begin, length, causal)
     _accumulate(least, size, dw, 0 * rows, ldw, p, 0 * rows, 1, row_p, x, 0 * rows, ldx, rows)
     for j in range(least, most):
-        r = j - (keys - queries) - first  # the first row that sees it
+        r = j - begin - first  # the first row that sees it
         _accumulate(1 + 0 * j, size, dw, j * ldw, ldw, p, r * row_p + j, 1, row_p, x, r * ldx, ldx, rows - r)
 
 
 @kernel(late=True)
-def _head_forward(y, ldy, kept, q, ldq, transposed, ldt, v, ldv, scores, queries, keys, length, size, causal):
+def _head_forward(y, ldy, kept, q, ldq, transposed, ldt, v, ldv, scores, queries, keys, begin, length, size, causal):
     """One head of one sequence; transposed (size, keys), ldt from row to row, are its keys."""
     number = y.dtype.type
     scale = number(1 / math.sqrt(size))
     for first in range(0 * queries, queries, QUERY_ROWS):
         rows = min(QUERY_ROWS, queries - first)
-        seen = reach(first + rows - 1, queries, keys, length, causal)
+        seen = reach(first + rows - 1, begin, length, causal)
         out = vector(y, first * ldy, (rows - 1) * ldy + size)
         source = vector(q, first * ldq, (rows - 1) * ldq + size)
         _scores(scores, rows, source, ldq, transposed, ldt, keys, seen, size)
         for r in range(rows):
-            row = vector(scores, r * keys, reach(first + r, queries, keys, length, causal))
+            row = vector(scores, r * keys, reach(first + r, begin, length, causal))
             top, total = exponentials(row, row, scale)
             kept[2 * (first + r)] = top
             kept[2 * (first + r) + 1] = number(1 / total) if row.size > 0 else number(0)
-        _weighted(out, ldy, scores, keys, v, ldv, rows, size, first, queries, keys, length, causal)
+        _weighted(out, ldy, scores, keys, v, ldv, rows, size, first, begin, length, causal)
         for r in range(rows):
             scale_row(vector(out, r * ldy, size), kept[2 * (first + r) + 1])
 
 
 @kernel(late=True)
 def _head_backward(dq, lddq, dk, lddk, dv, lddv, dy, y, ldy, kept, q, ldq, k, ldk, transposed, values, scores, slopes,
-                   queries, keys, length, size, causal, wants_q, wants_kv):  # fmt: skip
+                   queries, keys, begin, length, size, causal, wants_q, wants_kv):  # fmt: skip
     """One head of one sequence: overwrites dq, adds to dk and dv, as far as they are wanted. values (size, keys) are
     its values transposed."""
     number = y.dtype.type
     scale = number(1 / math.sqrt(size))
     for first in range(0 * queries, queries, QUERY_ROWS):
         rows = min(QUERY_ROWS, queries - first)
-        seen = reach(first + rows - 1, queries, keys, length, causal)
+        seen = reach(first + rows - 1, begin, length, causal)
         source = vector(q, first * ldq, (rows - 1) * ldq + size)
         gradient = vector(dy, first * ldy, (rows - 1) * ldy + size)
         _scores(scores, rows, source, ldq, transposed, keys, keys, seen, size)
         _scores(slopes, rows, gradient, ldy, values, keys, keys, seen, size)
         for r in range(rows):
-            n, at = reach(first + r, queries, keys, length, causal), first + r
+            n, at = reach(first + r, begin, length, causal), first + r
             p, slope = vector(scores, r * keys, n), vector(slopes, r * keys, n)
             exponentials_below(p, kept[2 * at], scale)
             scale_row(p, kept[2 * at + 1])
@@ -143,11 +144,11 @@ def _head_backward(dq, lddq, dk, lddk, dv, lddv, dy, y, ldy, kept, q, ldq, k, ld
             for j in range(n):
                 slope[j] = p[j] * (slope[j] - mean) * scale
         if wants_kv:
-            _gathered(dv, lddv, scores, keys, gradient, ldy, rows, size, first, queries, keys, length, causal)
-            _gathered(dk, lddk, slopes, keys, source, ldq, rows, size, first, queries, keys, length, causal)
+            _gathered(dv, lddv, scores, keys, gradient, ldy, rows, size, first, begin, length, causal)
+            _gathered(dk, lddk, slopes, keys, source, ldq, rows, size, first, begin, length, causal)
         if wants_q:
             out = vector(dq, first * lddq, (rows - 1) * lddq + size)
-            _weighted(out, lddq, slopes, keys, k, ldk, rows, size, first, queries, keys, length, causal)
+            _weighted(out, lddq, slopes, keys, k, ldk, rows, size, first, begin, length, causal)
 
 
 @kernel(inlined=True, views=True)
@@ -158,35 +159,41 @@ def _head(values, ld, rows, b, h, size):
 
 
 @kernel(inlined=True)
-def _length(lengths, b, keys):
-    return lengths[b] if lengths.size > 0 else keys
+def _seen(begins, lengths, b, queries, keys):
+    """The position of a sequence's first query, and its keys that are there."""
+    begin = begins[b] if begins.size > 0 else keys - queries
+    return begin, lengths[b] if lengths.size > 0 else keys
 
 
 @kernel(late=True)
-def _forward_unit(unit, y, kept, q, ldq, k, ldk, v, ldv, lengths, scratch, queries, keys, heads, groups, size, causal):
+def _forward_unit(unit, y, kept, q, k, v, steps, begins, lengths, scratch, sizes, causal):
     """The heads of one group of one sequence."""
+    _, queries, keys, heads, groups, size = sizes
+    ldq, ldk, ldv = steps
     b, g, shared = unit // groups, unit % groups, heads // groups
     transposed = vector(scratch, 0 * unit, keys * size)
     scores = vector(scratch, keys * size, keys * score_rows(queries))
-    length = _length(lengths, b, keys)
+    begin, length = _seen(begins, lengths, b, queries, keys)
     transpose_block(transposed, 0, keys, _head(k, ldk, keys, b, g, size), 0, ldk, keys, size)
     for h in range(g * shared, (g + 1) * shared):
         _head_forward(
             _head(y, heads * size, queries, b, h, size), heads * size,
             vector(kept, (b * heads + h) * queries * 2, queries * 2), _head(q, ldq, queries, b, h, size), ldq,
-            transposed, keys, _head(v, ldv, keys, b, g, size), ldv, scores, queries, keys, length, size, causal,
+            transposed, keys, _head(v, ldv, keys, b, g, size), ldv, scores, queries, keys, begin, length, size, causal,
         )  # fmt: skip
 
 
 @kernel(late=True)
-def _backward_unit(unit, dq, dk, dv, dy, y, kept, q, ldq, k, ldk, v, ldv, lengths, scratch, queries, keys, heads,
-                   groups, size, causal, wants_q, wants_kv):  # fmt: skip
+def _backward_unit(unit, dq, dk, dv, dy, y, kept, q, k, v, steps, begins, lengths, scratch, sizes, causal, wanted):
     """The heads of one group of one sequence, in their order."""
+    _, queries, keys, heads, groups, size = sizes
+    ldq, ldk, ldv = steps
+    wants_q, wants_kv = wanted
     b, g, shared = unit // groups, unit % groups, heads // groups
     room, rows = keys * size, keys * score_rows(queries)
     transposed, values = vector(scratch, 0 * unit, room), vector(scratch, room, room)
     scores, slopes = vector(scratch, 2 * room, rows), vector(scratch, 2 * room + rows, rows)
-    length = _length(lengths, b, keys)
+    begin, length = _seen(begins, lengths, b, queries, keys)
     transpose_block(transposed, 0, keys, _head(k, ldk, keys, b, g, size), 0, ldk, keys, size)
     transpose_block(values, 0, keys, _head(v, ldv, keys, b, g, size), 0, ldv, keys, size)
     own_dk, own_dv = _head(dk, ldk, keys, b, g, size), _head(dv, ldv, keys, b, g, size)
@@ -199,69 +206,67 @@ def _backward_unit(unit, dq, dk, dv, dy, y, kept, q, ldq, k, ldk, v, ldv, length
             _head(dq, ldq, queries, b, h, size), ldq, own_dk, ldk, own_dv, ldv,
             _head(dy, heads * size, queries, b, h, size), _head(y, heads * size, queries, b, h, size), heads * size,
             vector(kept, (b * heads + h) * queries * 2, queries * 2), _head(q, ldq, queries, b, h, size), ldq,
-            _head(k, ldk, keys, b, g, size), ldk, transposed, values, scores, slopes, queries, keys, length, size,
-            causal, wants_q, wants_kv,
+            _head(k, ldk, keys, b, g, size), ldk, transposed, values, scores, slopes, queries, keys, begin, length,
+            size, causal, wants_q, wants_kv,
         )  # fmt: skip
 
 
 @kernel(parallel=True, late=True)
-def _forward_parallel(parts, units, y, kept, q, ldq, k, ldk, v, ldv, lengths, scratch, queries, keys, heads, groups,
-                      size, causal):  # fmt: skip
-    needed = attention_scratch(queries, keys, size, False)
+def _forward_parallel(parts, units, y, kept, q, k, v, steps, begins, lengths, scratch, sizes, causal):
+    needed = attention_scratch(sizes[1], sizes[2], sizes[5], False)
     for part in prange(parts):
         own = vector(scratch, part * needed, needed)
         for unit in range(part * units // parts, (part + 1) * units // parts):
-            _forward_unit(unit, y, kept, q, ldq, k, ldk, v, ldv, lengths, own, queries, keys, heads, groups, size,
-                          causal)  # fmt: skip
+            _forward_unit(unit, y, kept, q, k, v, steps, begins, lengths, own, sizes, causal)
         part_done()
 
 
 @kernel(parallel=True, late=True)
-def _backward_parallel(parts, units, dq, dk, dv, dy, y, kept, q, ldq, k, ldk, v, ldv, lengths, scratch, queries, keys,
-                       heads, groups, size, causal, wants_q, wants_kv):  # fmt: skip
-    needed = attention_scratch(queries, keys, size, True)
+def _backward_parallel(parts, units, dq, dk, dv, dy, y, kept, q, k, v, steps, begins, lengths, scratch, sizes, causal,
+                       wanted):  # fmt: skip
+    needed = attention_scratch(sizes[1], sizes[2], sizes[5], True)
     for part in prange(parts):
         own = vector(scratch, part * needed, needed)
         for unit in range(part * units // parts, (part + 1) * units // parts):
-            _backward_unit(unit, dq, dk, dv, dy, y, kept, q, ldq, k, ldk, v, ldv, lengths, own, queries, keys, heads,
-                           groups, size, causal, wants_q, wants_kv)  # fmt: skip
+            _backward_unit(unit, dq, dk, dv, dy, y, kept, q, k, v, steps, begins, lengths, own, sizes, causal, wanted)
         part_done()
 
 
+@kernel(inlined=True)
+def _parts(scratch, sizes, products, backward):
+    """Threads that so many products of queries with keys are worth, and have scratch for."""
+    batch, queries, keys, heads, groups, size = sizes
+    macs = products * batch * heads * queries * keys * size
+    return _threads(batch * groups, scratch, attention_scratch(queries, keys, size, backward), macs)
+
+
 @kernel(late=True)
-def attention_forward(y, kept, q, ldq, k, ldk, v, ldv, lengths, scratch, batch, queries, keys, heads, groups, size,
-                      causal):  # fmt: skip
-    """Overwrites y, kept and scratch (see attention_scratch; with more of it, more threads). All arrays are flat; ld*:
-    elements from one position to the next."""
-    units = batch * groups
-    macs = 2 * batch * heads * queries * keys * size
-    parts = _threads(units, scratch, attention_scratch(queries, keys, size, False), macs)
+def attention_forward(y, kept, q, k, v, steps, begins, lengths, scratch, sizes, causal):
+    """Overwrites y, kept and scratch (see attention_scratch; with more of it, more threads). All arrays are flat.
+
+    sizes: B, Q, K, H, G, S. steps: elements from one position to the next, of q, k and v.
+    """
+    units, parts = sizes[0] * sizes[4], _parts(scratch, sizes, 2, False)
     if parts > 1 and take_pool():
-        _forward_parallel(parts, units, y, kept, q, ldq, k, ldk, v, ldv, lengths, scratch, queries, keys, heads, groups,
-                          size, causal)  # fmt: skip
+        _forward_parallel(parts, units, y, kept, q, k, v, steps, begins, lengths, scratch, sizes, causal)
         release_pool()
         return
     for unit in range(0 * units, units):
-        _forward_unit(unit, y, kept, q, ldq, k, ldk, v, ldv, lengths, scratch, queries, keys, heads, groups, size,
-                      causal)  # fmt: skip
+        _forward_unit(unit, y, kept, q, k, v, steps, begins, lengths, scratch, sizes, causal)
 
 
 @kernel(late=True)
-def attention_backward(dq, dk, dv, dy, y, kept, q, ldq, k, ldk, v, ldv, lengths, scratch, batch, queries, keys, heads,
-                       groups, size, causal, wants_q, wants_kv):  # fmt: skip
+def attention_backward(dq, dk, dv, dy, y, kept, q, k, v, steps, begins, lengths, scratch, sizes, causal, wanted):
     """Overwrites dq, and dk and dv, as far as they are wanted, laid out as q, k and v, and scratch; y and kept are what
-    the forward pass left."""
-    units = batch * groups
-    macs = 5 * batch * heads * queries * keys * size
-    parts = _threads(units, scratch, attention_scratch(queries, keys, size, True), macs)
+    the forward pass left. wanted: dq, and both others."""
+    units, parts = sizes[0] * sizes[4], _parts(scratch, sizes, 5, True)
     if parts > 1 and take_pool():
-        _backward_parallel(parts, units, dq, dk, dv, dy, y, kept, q, ldq, k, ldk, v, ldv, lengths, scratch, queries,
-                           keys, heads, groups, size, causal, wants_q, wants_kv)  # fmt: skip
+        _backward_parallel(parts, units, dq, dk, dv, dy, y, kept, q, k, v, steps, begins, lengths, scratch, sizes,
+                           causal, wanted)  # fmt: skip
         release_pool()
         return
     for unit in range(0 * units, units):
-        _backward_unit(unit, dq, dk, dv, dy, y, kept, q, ldq, k, ldk, v, ldv, lengths, scratch, queries, keys, heads,
-                       groups, size, causal, wants_q, wants_kv)  # fmt: skip
+        _backward_unit(unit, dq, dk, dv, dy, y, kept, q, k, v, steps, begins, lengths, scratch, sizes, causal, wanted)
 
 
 @kernel
@@ -292,5 +297,5 @@ def attention_step(y, cache, packed, scratch, position, capacity, heads, groups,
         for h in range(g * shared, (g + 1) * shared):
             _head_forward(
                 vector(y, h * size, size), size, kept, vector(packed, h * size, size), size, transposed, capacity,
-                vector(values, 0 * g, seen * size), size, scores, 1 + 0 * g, seen, seen, size, False,
+                vector(values, 0 * g, seen * size), size, scores, 1 + 0 * g, seen, position, seen, size, False,
             )  # fmt: skip

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from fastnn.edge.checks import as_choice, as_count
 from fastnn.layers.attention import SelfAttention
 from fastnn.layers.dense import Dense
 from fastnn.layers.dropout import Dropout
+from fastnn.layers.forms import Form
 from fastnn.layers.graph import Graph
 from fastnn.layers.norm import LayerNorm, RMSNorm
+from fastnn.layers.protocol import FEATURES, Shape
 from fastnn.layers.residual import Residual
 
 NORMS = ("layer", "rms")
@@ -40,6 +43,8 @@ class TransformerBlock:
     dropout: float = 0.0
     initializer: str | float = "auto"
     residual_initializer: str | float | None = None
+    axes: ClassVar[str] = FEATURES
+    torch_names: ClassVar[Collection[str]] = ()  # see fastnn.interchange.torch_modules
 
     def __post_init__(self) -> None:
         self._attention()
@@ -69,6 +74,34 @@ class TransformerBlock:
         found: list[Any] = []
         for part in ([self._attention()], self._dense(width)):
             found += [Residual(norm, *part, *dropped)] if self.norm_first else [Residual(*part, *dropped), norm]
+        return found
+
+    def torch_form(self, shape: Shape) -> Form:
+        """ValueError for what torch's layer has not. Its mask is an argument of a call there, and no setting."""
+        unknown = {"causal": self.causal, "kv_heads": self.kv_heads, "norm": self.norm != "layer"}
+        if told := [name for name, value in unknown.items() if value]:
+            raise ValueError(f"torch's TransformerEncoderLayer has no setting for its {told[0]}")
+        if self.activation not in ("relu", "gelu"):
+            raise ValueError(f"torch's TransformerEncoderLayer has relu and gelu, and no {self.activation}")
+        return Form("TransformerEncoderLayer", {
+            "d_model": shape[-1], "nhead": self.heads, "dim_feedforward": self.hidden or 4 * shape[-1],
+            "dropout": self.dropout, "activation": self.activation, "norm_first": self.norm_first, "bias": self.bias,
+            "batch_first": True,
+        })  # fmt: skip
+
+    @property
+    def torch_parameters(self) -> dict[str, str]:
+        """Its own names of parameters, by torch's."""
+        before = ("0.1.", "1.1.", "1.2.", "0.0.", "1.0."), ("0.0.", "2.0.", "2.1.", "1.", "3.")
+        attention, first, second, norm1, norm2 = before[not self.norm_first]
+        found: dict[str, str] = {}
+        for kind in ("weight", "bias") if self.bias else ("weight",):
+            found |= {
+                f"self_attn.in_proj_{kind}": f"{attention}qkv.{kind}",
+                f"self_attn.out_proj.{kind}": f"{attention}out.{kind}",
+                f"linear1.{kind}": f"{first}{kind}", f"linear2.{kind}": f"{second}{kind}",
+                f"norm1.{kind}": f"{norm1}{kind}", f"norm2.{kind}": f"{norm2}{kind}",
+            }  # fmt: skip
         return found
 
     def build(self, graph: Graph, name: str, source: int) -> int:

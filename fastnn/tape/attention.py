@@ -41,20 +41,23 @@ def _kept(tape, i, workspace, at, rows):
     return vector(workspace, tape[i, KEPT] + at * each, rows * each)
 
 
+@kernel(inlined=True)
+def _sizes(tape, i, rows):
+    return rows, tape[i, QUERIES], tape[i, KEYS], tape[i, HEADS], tape[i, GROUPS], tape[i, SIZE]
+
+
 @kernel(late=True)
 def forward(tape, i, params, x, workspace, at, rows, key, begin):
     ldq, ldk, first = _widths(tape, i)
     source = flat(values_at(tape[i, INPUT], tape[i, WIDTH_IN], x, workspace, at, rows))
     memory = _memory(tape, i, source, x, workspace, at, rows)
     y = vector(workspace, tape[i, OUTPUT] + at * tape[i, WIDTH_OUT], rows * tape[i, WIDTH_OUT])
-    scratch, everywhere = (
-        vector(workspace, tape[0, SCRATCH_AT], tape[0, SCRATCH_SIZE]),
-        vector(flat(tape), 0 * i, 0 * i),
-    )
+    scratch = vector(workspace, tape[0, SCRATCH_AT], tape[0, SCRATCH_SIZE])
+    everywhere = vector(flat(tape), 0 * i, 0 * i)
     attention_forward(
-        y, _kept(tape, i, workspace, at, rows), source, ldq, _behind(memory, first), ldk,
-        _behind(memory, first + tape[i, GROUPS] * tape[i, SIZE]), ldk, everywhere, scratch, rows, tape[i, QUERIES],
-        tape[i, KEYS], tape[i, HEADS], tape[i, GROUPS], tape[i, SIZE], tape[i, CAUSAL] > 0,
+        y, _kept(tape, i, workspace, at, rows), source, _behind(memory, first),
+        _behind(memory, first + tape[i, GROUPS] * tape[i, SIZE]), (ldq, ldk, ldk), everywhere, everywhere, scratch,
+        _sizes(tape, i, rows), tape[i, CAUSAL] > 0,
     )  # fmt: skip
 
 
@@ -71,19 +74,16 @@ def inward(tape, i, params, x, workspace, at, rows, key, begin):
     memory = _memory(tape, i, source, x, workspace, at, rows)
     y = vector(workspace, tape[i, OUTPUT] + at * tape[i, WIDTH_OUT], rows * tape[i, WIDTH_OUT])
     dy = vector(workspace, tape[i, DOUTPUT] + at * tape[i, WIDTH_OUT], rows * tape[i, WIDTH_OUT])
-    scratch, everywhere = (
-        vector(workspace, tape[0, SCRATCH_AT], tape[0, SCRATCH_SIZE]),
-        vector(flat(tape), 0 * i, 0 * i),
-    )
+    scratch = vector(workspace, tape[0, SCRATCH_AT], tape[0, SCRATCH_SIZE])
+    everywhere = vector(flat(tape), 0 * i, 0 * i)
     place = tape[i, DINPUT] if tape[i, PACKED] > 0 else tape[i, DMEMORY]
     dq = _gradient(source, tape[i, DINPUT], tape[i, WIDTH_IN], workspace, at, rows)
     dmemory = _gradient(memory, place, tape[i, KEYS] * ldk, workspace, at, rows)
     values = first + tape[i, GROUPS] * tape[i, SIZE]
     attention_backward(
-        dq, _behind(dmemory, first), _behind(dmemory, values), dy, y, _kept(tape, i, workspace, at, rows), source, ldq,
-        _behind(memory, first), ldk, _behind(memory, values), ldk, everywhere, scratch, rows, tape[i, QUERIES],
-        tape[i, KEYS], tape[i, HEADS], tape[i, GROUPS], tape[i, SIZE], tape[i, CAUSAL] > 0, tape[i, DINPUT] >= 0,
-        place >= 0,
+        dq, _behind(dmemory, first), _behind(dmemory, values), dy, y, _kept(tape, i, workspace, at, rows), source,
+        _behind(memory, first), _behind(memory, values), (ldq, ldk, ldk), everywhere, everywhere, scratch,
+        _sizes(tape, i, rows), tape[i, CAUSAL] > 0, (tape[i, DINPUT] >= 0, place >= 0),
     )  # fmt: skip
 
 
