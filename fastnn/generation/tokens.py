@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,8 +13,14 @@ from fastnn.edge.checks import as_count, as_int64, as_number, as_numeric
 from fastnn.generation.decoder import Decodable, Decoder
 
 
+class Generating(Decodable, Protocol):
+    """What `generate` asks of a fastnn.Network."""
+
+    def kept_decoder(self, batch: int) -> Decoder: ...
+
+
 def generate(
-    network: Decodable, prompt: ArrayLike, tokens: int, *, temperature: float = 1.0, top_k: int | None = None,
+    network: Generating, prompt: ArrayLike, tokens: int, *, temperature: float = 1.0, top_k: int | None = None,
     top_p: float | None = None, seed: int = 0,
 ) -> NDArray[np.int64]:  # fmt: skip
     """The prompt (P,) or (B, P), and so many tokens after it: ids (P + tokens,) or (B, P + tokens).
@@ -31,7 +37,8 @@ def generate(
     """
     given = as_numeric(prompt, "prompt")
     known = given.reshape(1, -1) if given.ndim == 1 else given
-    running = _Running(network, known, tokens, temperature, top_k, top_p, seed)
+    decoder = network.kept_decoder(max(len(known), 1))
+    running = _Running(network, decoder, known, tokens, temperature, top_k, top_p, seed)
     running.go_on(running.found.shape[1])
     return running.found[0] if given.ndim == 1 else running.found
 
@@ -41,7 +48,11 @@ def follow(
     top_p: float | None = None, seed: int = 0,
 ) -> Iterator[int]:  # fmt: skip
     """The tokens that `generate` adds to one prompt (P,), each when it is there."""
-    running = _Running(network, as_numeric(prompt, "prompt").reshape(1, -1), tokens, temperature, top_k, top_p, seed)
+    known, decoder = (
+        as_numeric(prompt, "prompt").reshape(1, -1),
+        Decoder(network),
+    )  # its own: others may go on meanwhile
+    running = _Running(network, decoder, known, tokens, temperature, top_k, top_p, seed)
     for place in range(running.known, running.found.shape[1]):
         running.go_on(place + 1)
         yield int(running.found[0, place])
@@ -51,10 +62,9 @@ class _Running:
     """Sequences on their way. found (B, P + tokens), of which `known` are the prompt."""
 
     def __init__(
-        self, network: Decodable, prompt: NDArray[Any], tokens: int, temperature: float, top_k: int | None,
-        top_p: float | None, seed: int,
+        self, network: Decodable, decoder: Decoder, prompt: NDArray[Any], tokens: int, temperature: float,
+        top_k: int | None, top_p: float | None, seed: int,
     ) -> None:  # fmt: skip
-        decoder = Decoder(network, max(len(prompt), 1))
         _require_language_model(decoder, network)
         _require_ids(prompt, decoder.vocabulary or 0)
         rows, self.known = prompt.shape

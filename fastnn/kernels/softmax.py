@@ -31,16 +31,10 @@ PARALLEL_ELEMENTS = 50_000
 
 
 @kernel(inlined=True)
-def _exponentials(values):
+def exponentials_of(values):
+    """values = exp(values), none of which is above 0."""
     for j in range(values.size):
         values[j] = exp_nonpositive(values[j])
-
-
-@kernel
-def exponentials_below(row, top, scale):
-    """row = exp((row - top) * scale), top its maximum: the bits that `exponentials` makes."""
-    shift_row(row, row, top, scale, type(scale)(0))
-    _exponentials(row)
 
 
 @kernel
@@ -53,7 +47,7 @@ def exponentials(out, row, scale):
         count = min(PART_ELEMENTS, row.size - at)
         part = vector(out, at, count)
         shift_row(part, vector(row, at, count), top, scale, type(scale)(0))
-        _exponentials(part)
+        exponentials_of(part)
         # Knuth's two-sum: what 200 additions in a row round off would show in float64.
         more = row_sum(part)
         grown = total + more
@@ -88,7 +82,7 @@ def exponentials_of_rows(out, tops, logits, scale):
         if tops.size > 0:
             tops[i] = top
     if classes <= CHUNK_ELEMENTS:
-        _exponentials(flat(out))
+        exponentials_of(flat(out))
     return wide_total
 
 
@@ -153,7 +147,7 @@ def _softmax_of_wide_row(out, row, scale):
             tops[k] = top
             # Of a part that is all -inf every exponential is 0, and not NaN.
             shift_row(target, part, top if top > number(-math.inf) else number(0), scale, number(0))
-            _exponentials(target)
+            exponentials_of(target)
             sums[k] = row_sum(target)
     top = row_maximum(tops)
     for k in range(MOST_PARTS):

@@ -16,7 +16,7 @@ from fastnn import tape
 from fastnn.compiler.jit import DEBUG, DISABLED
 from fastnn.edge.checks import aligned_zeros, as_count, require_memory
 from fastnn.kernels.dropout import SEEDS
-from fastnn.layers import Operation
+from fastnn.layers import Operation, vocabulary_of
 from fastnn.learning import training
 from fastnn.learning.evaluation import Evaluation
 from fastnn.learning.held import Checks, Epoch, EpochTrainer, Held
@@ -100,7 +100,7 @@ def _as_seed(seed: int) -> int:
 
 
 # What a Trainer makes of its other attributes when it is first asked for: addresses, which copies must not share.
-DERIVED = ("_frame", "_framed_step", "_framed_forward", "_outputs")
+DERIVED = ("_frame", "_framed_step", "_framed_forward", "_lays_flat", "_of_ids", "_outputs")
 _compiling = Lock()
 
 
@@ -229,15 +229,15 @@ class Trainer(EpochTrainer):
         loss = math.nan
         if type(x) is type(y) is np.ndarray and sample_weight is None:  # numba may take a masked array for a plain one
             try:
-                loss = self._framed_step(self._frame, x, y)
+                loss = self._framed_step(self._frame, *(self._flat(x, y) if self._lays_flat else (x, y)))
             except TypeError:
                 loss = math.nan
         if loss == loss:
             return loss
         x = self._batch(x)
         y = self.network.as_target(y, len(x))
-        if self._takes_frame and y.ndim == 1 and sample_weight is None:
-            return float(self._framed_step(self._frame, x, y))
+        if self._takes_frame and y.dtype == np.int64 and sample_weight is None:
+            return float(self._framed_step(self._frame, x, y.reshape(-1)))
         target = weighted(y, sample_weight)
         return float(
             training.train_step(self.tape, self.params, self.grads, self.state, self.control, x, target, self.workspace)
@@ -245,9 +245,27 @@ class Trainer(EpochTrainer):
 
     @property
     def _takes_frame(self) -> bool:
-        """For labels (B,): those of positions have their axes, which a frame does not see."""
-        flat = len(self.network.output_shape) == 1
-        return flat and isinstance(self.network.loss_function, CrossEntropy) and not (DEBUG or DISABLED)
+        """For labels, flat."""
+        return isinstance(self.network.loss_function, CrossEntropy) and not (DEBUG or DISABLED)
+
+    @cached_property
+    def _lays_flat(self) -> bool:
+        """Whether rows or labels have axes that a frame does not see, or are ids."""
+        shapes = self.network.input_shape, self.network.output_shape
+        return max(map(len, shapes)) > 1 or self._of_ids
+
+    @cached_property
+    def _of_ids(self) -> bool:
+        return vocabulary_of(self.network.operations) is not None
+
+    def _flat(self, x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """As a frame takes them. TypeError where they are not shaped as they should be, which is told later."""
+        network = self.network
+        if y.shape[1:] != network.output_shape[:-1] or x.shape[1:] != network.input_shape or len(x) != len(y):
+            raise TypeError
+        if self._of_ids and x.dtype.kind in "iu":
+            x = x.astype(network.dtype)
+        return x.reshape(len(x), -1), y.reshape(-1)
 
     @cached_property
     def _framed_step(self) -> Any:

@@ -25,6 +25,7 @@ from fastnn.edge.checks import (
     as_shape,
     require_memory,
 )
+from fastnn.generation.decoder import Decoder
 from fastnn.generation.tokens import generate
 from fastnn.kernels.dropout import NO_KEY
 from fastnn.layers import Container, Layer, operations_of, vocabulary_of
@@ -272,6 +273,17 @@ class Network(Described):
             plan = self.plan(rows, gradients)
             kept[gradients] = plan, plan.workspace()
         return kept[gradients]
+
+    def kept_decoder(self, batch: int) -> Decoder:
+        """This thread's, at the beginning of other sequences; one that is large is not kept."""
+        kept: dict[Any, Decoder] = self._local.__dict__
+        found = kept.get("decoder")
+        if found is None or found.batch != batch:
+            found = Decoder(self, batch)
+            if found.workspace.nbytes <= INFERENCE_BYTES:
+                kept["decoder"] = found
+        found.reset()
+        return found
 
     def __call__(self, x: ArrayLike) -> NDArray[Any]:
         """The network's output (N, *output_shape) for x (N, *input_shape): logits where the loss is a cross-entropy."""
