@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         softmax,
     )
     from fastnn.generation.decoder import Decoder
+    from fastnn.interchange.huggingface import from_huggingface, save_huggingface
     from fastnn.interchange.onnx_export import to_onnx
     from fastnn.interchange.onnx_import import from_onnx
     from fastnn.interchange.state_dict import from_state_dict, load_state_dict, save_state_dict, state_dict
@@ -88,6 +89,7 @@ __all__ = [
     "binary_cross_entropy_with_logits",
     "cross_entropy",
     "fit",
+    "from_huggingface",
     "from_onnx",
     "from_state_dict",
     "from_torch",
@@ -100,6 +102,7 @@ __all__ = [
     "mlp",
     "mse",
     "save",
+    "save_huggingface",
     "save_state_dict",
     "scaled_dot_product_attention",
     "set_num_threads",
@@ -118,6 +121,7 @@ _HOMES = {
         "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "hinge", "log_softmax", "matmul",
         "mse", "scaled_dot_product_attention", "softmax",
     ),
+    "interchange.huggingface": ("from_huggingface", "save_huggingface"),
     "interchange.onnx_export": ("to_onnx",),
     "interchange.onnx_import": ("from_onnx",),
     "interchange.state_dict": ("from_state_dict", "load_state_dict", "save_state_dict", "state_dict"),

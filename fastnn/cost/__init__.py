@@ -21,7 +21,16 @@ integers (TypeError).
 """
 
 from fastnn.cost.attention import attention_backward, attention_forward, attention_products, pairs
-from fastnn.cost.blocks import accumulation, addition, copy, dropout, norm_backward, norm_forward, norm_parameters
+from fastnn.cost.blocks import (
+    accumulation,
+    addition,
+    copy,
+    dropout,
+    norm_backward,
+    norm_forward,
+    norm_parameters,
+    rotary,
+)
 from fastnn.cost.convolution import convolution_forward, convolution_parameters, places
 from fastnn.cost.counts import Cost, Formula, evaluate, product, put_in, whole_sizes
 from fastnn.cost.dense import (
@@ -32,6 +41,8 @@ from fastnn.cost.dense import (
     dense_backward,
     dense_forward,
     dense_parameters,
+    gated_backward,
+    gated_forward,
 )
 from fastnn.cost.embedding import embedding_backward, embedding_forward, positions_backward, positions_forward
 from fastnn.cost.losses import (
@@ -91,6 +102,8 @@ __all__ = [
     "embedding_backward",
     "embedding_forward",
     "evaluate",
+    "gated_backward",
+    "gated_forward",
     "hinge",
     "layer_sizes",
     "loss_cost",
@@ -108,6 +121,7 @@ __all__ = [
     "positions_forward",
     "product",
     "put_in",
+    "rotary",
     "saved_bytes",
     "saved_cost",
     "six_n_d",

@@ -16,6 +16,7 @@ LAYER_NORM = Formula(flops_elementwise="5·B·I + 3·B", bytes="3·s·B·I + s·
 PARAMETER = Formula(flops_elementwise="B·I", bytes="s·I")
 DROPOUT = Formula(flops_elementwise="2·N", bytes="2·s·N")
 ADDITION = Formula(flops_elementwise="N", bytes="3·s·N")
+ROTARY = Formula(flops_elementwise="3·P", bytes="2·s·N")
 COPY = Formula(bytes="2·s·N")
 ACCUMULATION = COPY + ADDITION
 
@@ -78,6 +79,12 @@ def copy(n: int, itemsize: int = 4) -> Cost:
 def accumulation(n: int, itemsize: int = 4) -> Cost:
     """n elements of a gradient that are set aside, and added to those that take their place."""
     return _elements(ACCUMULATION, n, itemsize)
+
+
+def rotary(turned: int, n: int, itemsize: int = 4) -> Cost:
+    """n elements, of which some are turned in pairs: four products and two sums a pair; the angles are of a call."""
+    turned, n, itemsize = whole_sizes(turned=turned, n=n, itemsize=itemsize)
+    return ROTARY.cost(P=turned, N=n, s=itemsize)
 
 
 def _elements(formula: Formula, n: int, itemsize: int) -> Cost:

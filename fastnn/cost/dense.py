@@ -69,6 +69,19 @@ def activation_backward(name: str, n: int, itemsize: int = 4) -> Cost:
     return (formula + Formula(bytes="3·s·N" if operand else "")).cost(N=n, s=itemsize)
 
 
+def gated_forward(name: str, n: int, itemsize: int = 4) -> Cost:
+    """y = act(a) b, n elements: reads a and b."""
+    n, itemsize = whole_sizes(n=n, itemsize=itemsize)
+    return (_value(name, "N") + Formula(flops_elementwise="N", bytes="3·s·N")).cost(N=n, s=itemsize)
+
+
+def gated_backward(name: str, n: int, itemsize: int = 4) -> Cost:
+    """da = dy b act'(a), db = dy act(a), which is made again: reads dy, a and b."""
+    n, itemsize = whole_sizes(n=n, itemsize=itemsize)
+    formula = _value(name, "N") + _slope(name, "N") + Formula(flops_elementwise="2·N", bytes="5·s·N")
+    return formula.cost(N=n, s=itemsize)
+
+
 def dense_forward(
     batch: int, inputs: int, outputs: int, activation: str = "identity", itemsize: int = 4, bias: bool = True
 ) -> Cost:

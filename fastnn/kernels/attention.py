@@ -35,9 +35,9 @@ from fastnn.simd.tile import stripe
 from fastnn.simd.views import vector
 
 # Queries whose scores are there at a time. Of few keys so many have sums that begin together, what is left for each is
-# then little: forward and backward of 32 sequences of 16 positions, 4 heads of 16, take 49 and 123 us with 8 on Zen 5,
+# then little: forward and backward of 32 sequences of 16 positions, 4 heads of 16, take 49 and 124 us with 4 on Zen 5,
 # 89 and 171 with 32; of 4 of 256, 6 heads of 64, 1.86 and 5.04 ms, and 1.57 and 3.78.
-QUERY_ROWS, TOGETHER, FEW_KEYS = 32, 8, 64
+QUERY_ROWS, TOGETHER, FEW_KEYS = 32, 4, 64
 # Terms that are added by a tile of one row, and not one by one.
 TILED_TERMS = 8
 

@@ -8,11 +8,12 @@ from typing import ClassVar
 
 from fastnn import cost
 from fastnn.compiler.jit import most_threads
-from fastnn.edge.checks import as_count
+from fastnn.edge.checks import as_count, as_number
 from fastnn.kernels.attention import attention_scratch, cache_size, step_scratch
 from fastnn.layers.dense import Dense
 from fastnn.layers.graph import Graph
 from fastnn.layers.protocol import Places, SameShape, Shape
+from fastnn.layers.rotary import Rotate
 from fastnn.tape import attention
 
 
@@ -22,8 +23,9 @@ class SelfAttention:
 
     Queries, keys and values are a dense layer of x, "qkv", the heads' means go through another, "out" (Vaswani et al.
     2017). heads: each of C / heads features. causal: no position sees a later one. kv_heads: heads of keys and values,
-    each for as many of the queries' (Ainslie et al. 2023); None is one each. bias, initializer, out_initializer: of the
-    dense layers.
+    each for as many of the queries' (Ainslie et al. 2023); None is one each. rotary: queries and keys are turned by
+    their position, in pairs, from one radian a position to 1 / rotary of it (Su et al. 2021), such as 10000. bias,
+    initializer, out_initializer: of the dense layers.
     """
 
     heads: int
@@ -32,6 +34,7 @@ class SelfAttention:
     bias: bool = True
     initializer: str | float = "auto"
     out_initializer: str | float | None = None
+    rotary: float | None = None
 
     def __post_init__(self) -> None:
         as_count(self.heads, "heads")
@@ -39,6 +42,8 @@ class SelfAttention:
             raise TypeError(f"causal is {self.causal!r}; expected True or False")
         if self.heads % as_count(self._groups, "kv_heads"):
             raise ValueError(f"kv_heads is {self.kv_heads}; expected a divisor of heads, {self.heads}")
+        if self.rotary is not None and as_number(self.rotary, "rotary", 0.0) == 0:
+            raise ValueError("rotary is 0; expected a base of angles, such as 10000")
 
     @property
     def _groups(self) -> int:
@@ -51,6 +56,11 @@ class SelfAttention:
         packed = Dense((self.heads + 2 * self._groups) * size, bias=self.bias, initializer=self.initializer)
         last = self.initializer if self.out_initializer is None else self.out_initializer
         qkv = graph.add(f"{name}.qkv", packed, source, owner="SelfAttention")
+        if self.rotary is not None:
+            if size % 2:
+                raise ValueError(f"layer {name} turns pairs, and a head has {size} features; expected an even number")
+            turned = Rotate(self.heads + self._groups, size, float(self.rotary))
+            qkv = graph.add(f"{name}.rotate", turned, qkv, owner="SelfAttention")
         seen = graph.add(f"{name}.attend", _Attend(self.heads, self._groups, size, self.causal), qkv,
                          owner="SelfAttention")  # fmt: skip
         out = Dense(shape[1], bias=self.bias, initializer=last)

@@ -7,6 +7,7 @@ from fastnn.layers.dense import Dense as Dense
 from fastnn.layers.dropout import Dropout as Dropout
 from fastnn.layers.embedding import Embedding as Embedding
 from fastnn.layers.embedding import PositionEmbedding as PositionEmbedding
+from fastnn.layers.gated import GatedDense as GatedDense
 from fastnn.layers.head import TiedHead as TiedHead
 from fastnn.layers.norm import LayerNorm as LayerNorm
 from fastnn.layers.norm import RMSNorm as RMSNorm

@@ -11,6 +11,7 @@ from fastnn.layers.attention import SelfAttention
 from fastnn.layers.dense import Dense
 from fastnn.layers.dropout import Dropout
 from fastnn.layers.forms import Form
+from fastnn.layers.gated import GatedDense
 from fastnn.layers.graph import Graph
 from fastnn.layers.norm import LayerNorm, RMSNorm
 from fastnn.layers.protocol import FEATURES, Shape
@@ -19,14 +20,22 @@ from fastnn.layers.residual import Residual
 NORMS = ("layer", "rms")
 
 
+def norm_of(name: str, epsilon: float | None, bias: bool) -> LayerNorm | RMSNorm:
+    """Of NORMS, with an epsilon of its own, and a bias where it may have one."""
+    if name == "layer":
+        return LayerNorm(bias=bias) if epsilon is None else LayerNorm(epsilon, bias)
+    return RMSNorm() if epsilon is None else RMSNorm(epsilon)
+
+
 @dataclass(frozen=True)
 class TransformerBlock:
     """x + attention(norm(x)), then x + dense(norm(x)): x, y (B, T, C).
 
-    heads, causal, kv_heads: of SelfAttention. bias: of all its layers. hidden: units between the two dense layers, 4 C
-    unless said; activation: of the first. norm_first: False is norm(x + f(x)), as the first transformers were. norm:
-    "layer" or "rms". dropout: share of what each way adds that a step leaves out. initializer: of all matrices;
-    residual_initializer: of those whose outputs are added, where they have another.
+    heads, causal, kv_heads, rotary: of SelfAttention. bias: of all its layers. hidden: units between the two dense
+    layers, 4 C unless said; activation: of the first, which is a GatedDense where `gated`. norm_first: False is
+    norm(x + f(x)), as the first transformers were. norm: "layer" or "rms", epsilon: its own where it is not said.
+    dropout: share of what each way adds that a step leaves out. initializer: of all matrices; residual_initializer: of
+    those whose outputs are added, where they have another.
 
     Parameters: "3.0.1.qkv.weight" is of the attention of a network's fourth layer, "3.1.1.weight" and "3.1.2.weight"
     of its dense layers; without norm_first "3.0.0.qkv.weight", "3.2.0.weight" and "3.2.1.weight".
@@ -43,12 +52,16 @@ class TransformerBlock:
     dropout: float = 0.0
     initializer: str | float = "auto"
     residual_initializer: str | float | None = None
+    rotary: float | None = None
+    gated: bool = False
+    epsilon: float | None = None
     axes: ClassVar[str] = FEATURES
     torch_names: ClassVar[Collection[str]] = ()  # see fastnn.interchange.torch_modules
 
     def __post_init__(self) -> None:
         self._attention()
         as_choice(self.norm, NORMS, "norm")
+        norm_of(self.norm, self.epsilon, self.bias)
         if not isinstance(self.norm_first, bool):
             raise TypeError(f"norm_first is {self.norm_first!r}; expected True or False")
         if self.hidden is not None:
@@ -57,19 +70,26 @@ class TransformerBlock:
 
     def _attention(self) -> SelfAttention:
         return SelfAttention(
-            self.heads, self.causal, self.kv_heads, self.bias, self.initializer, self.residual_initializer
+            self.heads,
+            self.causal,
+            self.kv_heads,
+            self.bias,
+            self.initializer,
+            self.residual_initializer,
+            self.rotary,
         )
 
     def _dense(self, width: int) -> list[Any]:
         last = self.initializer if self.residual_initializer is None else self.residual_initializer
+        kind = GatedDense if self.gated else Dense
         return [
-            Dense(self.hidden or 4 * width, self.activation, bias=self.bias, initializer=self.initializer),
+            kind(self.hidden or 4 * width, self.activation, bias=self.bias, initializer=self.initializer),
             Dense(width, bias=self.bias, initializer=last),
         ]
 
     def layers(self, width: int) -> list[Any]:
         """What it is made of, for rows of so many features."""
-        norm = LayerNorm(bias=self.bias) if self.norm == "layer" else RMSNorm()
+        norm = norm_of(self.norm, self.epsilon, self.bias)
         dropped = [Dropout(self.dropout)] if self.dropout else []
         found: list[Any] = []
         for part in ([self._attention()], self._dense(width)):
@@ -78,7 +98,10 @@ class TransformerBlock:
 
     def torch_form(self, shape: Shape) -> Form:
         """ValueError for what torch's layer has not. Its mask is an argument of a call there, and no setting."""
-        unknown = {"causal": self.causal, "kv_heads": self.kv_heads, "norm": self.norm != "layer"}
+        unknown = {
+            "causal": self.causal, "kv_heads": self.kv_heads, "norm": self.norm != "layer", "rotary": self.rotary,
+            "gated": self.gated, "epsilon": self.epsilon,
+        }  # fmt: skip
         if told := [name for name, value in unknown.items() if value]:
             raise ValueError(f"torch's TransformerEncoderLayer has no setting for its {told[0]}")
         if self.activation not in ("relu", "gelu"):

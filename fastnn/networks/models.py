@@ -14,13 +14,12 @@ from fastnn.layers import (
     Dense,
     Dropout,
     Embedding,
-    LayerNorm,
     PositionEmbedding,
-    RMSNorm,
     TiedHead,
     TransformerBlock,
     layer_of,
 )
+from fastnn.layers.transformer import norm_of
 from fastnn.learning.losses import Loss, loss_of
 from fastnn.networks.io import read
 from fastnn.networks.network import Network
@@ -75,26 +74,32 @@ def GPT(
     bias: bool = True,
     tied: bool = True,
     dropout: float = 0.0,
+    rotary: float | None = None,
+    gated: bool = False,
+    epsilon: float | None = None,
     loss: str | Loss = "cross_entropy",
     dtype: DTypeLike = "float32",
     seed: int | np.random.Generator | None = None,
 ) -> Network:
     """A language model of the kind of GPT-2: ids (N, length) in, logits of the next token (N, length, vocabulary) out.
 
-    Embeddings of tokens and learned positions, `layers` TransformerBlocks with the norm first, a last norm, and a head:
-    that of the tokens' own table where `tied`. hidden, activation, kv_heads, norm, bias, dropout: of the blocks; GPT-2
-    itself has activation="gelu_tanh". Weights begin as there: N(0, 0.02), those whose outputs are added to the way
-    around N(0, 0.02 / sqrt(2 layers)), biases 0 (Radford et al. 2019).
+    Embeddings of tokens and learned positions (none where they are `rotary`), `layers` TransformerBlocks with the norm
+    first, a last norm, and a head: that of the tokens' own table where `tied`. hidden, activation, kv_heads, norm,
+    bias, dropout, rotary, gated, epsilon: of the blocks; GPT-2 itself has activation="gelu_tanh", Llama norm="rms",
+    rotary=10000, gated=True, activation="silu", bias=False and tied=False. Weights begin as GPT-2's: N(0, 0.02), those
+    whose outputs are added to the way around N(0, 0.02 / sqrt(2 layers)), biases 0 (Radford et al. 2019).
 
     GPT(65, 64, 4, 128, 4, bias=False) is nanoGPT's character model on a CPU, of 804,096 parameters.
     """
     as_count(layers, "layers")
     block = TransformerBlock(
-        heads, hidden, activation, True, kv_heads, True, norm, bias, dropout, DEVIATION, DEVIATION / (2 * layers) ** 0.5
-    )
-    parts = [Embedding(vocabulary, width, DEVIATION), PositionEmbedding(length, DEVIATION)]
+        heads, hidden, activation, True, kv_heads, True, norm, bias, dropout, DEVIATION,
+        DEVIATION / (2 * layers) ** 0.5, rotary, gated, epsilon,
+    )  # fmt: skip
+    learned = [PositionEmbedding(length, DEVIATION)] if rotary is None else []
+    parts = [Embedding(vocabulary, width, DEVIATION), *learned]
     dropped = [Dropout(dropout)] if dropout else []
     head = TiedHead() if tied else Dense(vocabulary, bias=False, initializer=DEVIATION)
-    last = LayerNorm(bias=bias) if norm == "layer" else RMSNorm()
+    last = norm_of(norm, epsilon, bias)
     chain: list[Any] = [*parts, *dropped, *[block] * layers, last, head]
     return Network(as_count(length, "length"), chain, loss=loss, dtype=dtype, seed=seed)

@@ -38,6 +38,8 @@ TABLE = (
     Row("embedding", {"Embedding": "embedding", "PositionEmbedding": "position_embedding"}),
     Row("attention", {"SelfAttention": "self_attention"}),
     Row("head", {"TiedHead": "tied_head"}, cases=False),
+    Row("gated", {"GatedDense": "gated_dense"}),
+    Row("rotary", {}),
     Row("transformer", {"TransformerBlock": "transformer_block"}, tape=False, cases=False),
 )
 
