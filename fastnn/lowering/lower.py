@@ -207,10 +207,12 @@ def _make_rows(
     return made.rows, more
 
 
-def _scratch(operations: Sequence[Operation], layout: ParameterLayout, rows: int, itemsize: int) -> int:
-    """Room for what any operation needs, and for the gradients that wait for their update."""
+def _scratch(
+    operations: Sequence[Operation], layout: ParameterLayout, rows: int, itemsize: int, waits: bool
+) -> int:  # fmt: skip
+    """Room for what any operation needs; waits: and for the gradients that wait for their update."""
     own = max(operation.scratch(rows, itemsize) for operation in operations)
-    registered = [operation for operation in operations if operation.layer.kind >= columns.FIRST_REGISTERED]
+    registered = [each for each in operations if waits and each.layer.kind >= columns.FIRST_REGISTERED]
     return max(own, *(layout.extent(operation)[1] for operation in registered), 0)
 
 
@@ -287,10 +289,11 @@ class _Lowering:
         header, itemsize = self.header, self.dtype.itemsize
         header[columns.CHUNK] = self.chunk
         header[columns.SHARES] = shares = min(most_threads(), -(-self.rows // CHUNK_ROWS)) if self.chunk else 1
-        whole = _scratch(self.operations, self.layout, self.rows, itemsize)
+        waits = self.gradients and not self.shared  # where parameters are shared a step has their whole gradient first
+        whole = _scratch(self.operations, self.layout, self.rows, itemsize, waits)
         if not self.chunk:
             return whole
-        return max(whole, shares * _scratch(self.operations, self.layout, self.chunk, itemsize))
+        return max(whole, shares * _scratch(self.operations, self.layout, self.chunk, itemsize, waits))
 
     def _add_slots(self) -> None:
         """For threads that take spans, and the places of the tree; see fastnn.tape.spans."""
