@@ -103,6 +103,13 @@ def upscaled_digits() -> Dataset:
     return Dataset(x, small.y, "digits-upscaled", description + "pip install 'fastnn[data]' brings the real one")
 
 
+def topics() -> str:
+    """The text of Python's own help, which every Python has, and which differs between versions."""
+    from pydoc_data.topics import topics as by_name
+
+    return "\n\n".join(by_name[name] for name in sorted(by_name))
+
+
 def synthetic(inputs: int, classes: int, rows: int = 2048, seed: int = 0) -> Dataset:
     """Uniform inputs, labelled by the largest output of a random linear teacher; for any width.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,17 @@ from bench_rows import CONTEXT, row
 
 import fastnn
 from fastnn import Activation, Concatenate, Dense, Dropout, LayerNorm, Network, Residual, RMSNorm, Shared
-from fastnn.bench import architecture, perturbed, results
+from fastnn.bench import architecture, ladder, perturbed, results
 from fastnn.bench.case import Case
 from fastnn.bench.ladder import Rung, parse
 from fastnn.bench.measuring import Budget
+from fastnn.bench.perturbed import perturbed_residual
 from fastnn.bench.residual import NotChecked, is_bounded
 from fastnn.bench.rows import rows_of
 from fastnn.bench.run import Report, Settings, run
 from fastnn.cost import Cost, multilayer_perceptron
 from fastnn.data import Dataset
+from fastnn.reference import transformer
 from fastnn.report import parts
 from fastnn.report.formulas import formulas
 from fastnn.report.sources import run_of
@@ -298,3 +300,49 @@ def test_a_network_that_the_reference_has_not_is_refused_and_says_why() -> None:
     results.validate(results.document(CONTEXT, found))
     assert (found[0]["verdict"], found[0]["residual"], found[0]["times_s"]) == ("refused", None, [])
     assert found[0]["reason"].startswith("not checked, and so not timed: layer 0 is Dropout")
+
+
+# Language models ------------------------------------------------------------------------------------------------------
+
+
+def test_the_models_of_a_ladder_are_asked_for_by_name() -> None:
+    rungs = ladder.select(models="gpt", max_parameters=1e6)
+    assert [rung.name for rung in rungs] == ["gpt-1x16", "gpt-4x64", "gpt-4x128"]
+    with pytest.raises(ValueError, match="sizes are of perceptrons, and models is gpt"):
+        ladder.select(["3-4-2"], models="gpt")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_language_model_is_checked_against_the_reference(dtype: str) -> None:
+    case = Case(ladder.language_model(1, 16, 4, 16), 3, 1, dtype, "adam")
+    found = case.check()
+    assert found.worst < 0.5
+    before, after = case.train()
+    assert after < before
+    # A causal mask that lets through what comes next is seen.
+    case.restart()
+    wrong = case.network.copy()
+    wrong.layers = (*wrong.layers[:2], replace(wrong.layers[2], heads=2), *wrong.layers[3:])
+    assert perturbed_residual(wrong, case.trainer, *case.batches[0]).worst > 1
+
+
+def test_the_reference_of_a_language_model_is_in_float64_what_the_network_is() -> None:
+    network = fastnn.GPT(11, 7, 2, 12, 3, dtype="float64", seed=0)
+    rng = np.random.default_rng(0)
+    for values in network.named_parameters.values():
+        values += rng.normal(0, 0.3, values.shape)
+    ids, labels = rng.integers(0, 11, (2, 5, 7))
+    labels[0, 3:] = -100
+    logits, loss, gradients = transformer.loss_and_gradient(network.named_parameters, ids, labels, 3, 2)
+    np.testing.assert_allclose(network(ids).reshape(logits.shape), logits, atol=1e-12)
+    assert network.loss(ids, labels) == pytest.approx(loss, rel=1e-13)
+    mine = network.named(network.gradient(ids, labels))
+    assert set(gradients) == set(mine)
+    for name, gradient in gradients.items():
+        np.testing.assert_allclose(mine[name], gradient, atol=1e-12, err_msg=name)
+
+
+def test_other_language_models_are_not_checked() -> None:
+    network = fastnn.GPT(11, 7, 1, 12, 3, norm="rms", seed=0)
+    with pytest.raises(NotChecked, match="one of GPT-2's kind"):
+        perturbed_residual(network, network.trainer(batch=2), np.ones((2, 7)), np.ones((2, 7), int))

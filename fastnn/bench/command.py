@@ -65,13 +65,13 @@ def run_bench(json_file: str | None, out: Path | None, draw: Draw | None = None,
 
 def plan(
     sizes: Sequence[str], max_params: float | None, batches: Sequence[int], threads: Sequence[int], dtype: str,
-    optimizer: str, effort: str | None, peers: str, device: str = "cpu",
+    optimizer: str, effort: str | None, peers: str, device: str = "cpu", models: str = "mlp",
 ) -> Settings:  # fmt: skip
     """Settings from options. ValueError: options that cannot be, or networks that do not fit in memory."""
     if device != "cpu":
         _require(device, peers, threads)
     settings = Settings(
-        rungs=select(sizes, max_params),
+        rungs=select(sizes, max_params, models),
         batches=batches or (DEFAULT_BATCH,),
         threads=thread_counts(threads) if device == "cpu" else [1],
         dtype=dtype,

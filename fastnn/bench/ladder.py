@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache, partial
 from typing import Protocol
 
+import numpy as np
+
 from fastnn import data
 from fastnn.bench.architecture import perceptron_layers
 from fastnn.data import Dataset
 from fastnn.layers import Operation, operations_of
-from fastnn.networks.models import mlp
+from fastnn.networks.models import GPT, mlp
 from fastnn.networks.network import Network
 
 # Below this a run fits a laptop's memory and two minutes on two cores; the last rung asks for --max-params 1e8.
@@ -114,9 +116,43 @@ LADDER = tuple(
 )  # fmt: skip
 
 
-def select(sizes: Sequence[str] = (), max_parameters: float | None = None) -> list[Rung]:
-    """The rungs of those sizes, or of the ladder, that have at most so many parameters. ValueError if none is left."""
-    rungs = [parse(text) for text in sizes] or list(LADDER)
+def language_model(layers: int, width: int, heads: int, length: int) -> Rung:
+    """A GPT, as nanoGPT without biases, on the characters of a text that every Python has."""
+    vocabulary, rows = _text(length)
+    build = partial(_gpt, vocabulary, length, layers, width, heads)
+    return Rung(f"gpt-{layers}x{width}", build, lambda: rows)
+
+
+def _gpt(*sizes: int, dtype: str, seed: int, device: str, precision: str | None) -> Network:
+    return GPT(*sizes, bias=False, dtype=dtype, seed=seed)
+
+
+@lru_cache(maxsize=4)
+def _text(length: int) -> tuple[int, Dataset]:
+    """How many characters there are, and sequences of them with those that follow."""
+    points = np.frombuffer(data.topics().encode("utf-32-le"), "<u4")
+    characters, ids = np.unique(points, return_inverse=True)
+    count = (len(ids) - 1) // length
+    x, y = (ids[at : at + count * length].reshape(count, length) for at in (0, 1))
+    told = f"Python's own help, {count} sequences of {length} characters"
+    return len(characters), Dataset(x.astype(np.float32), y.astype(np.int64), "topics", told)
+
+
+# From microgpt's size to GPT-2's small one: layers, width, heads, positions.
+LANGUAGE_MODELS = ((1, 16, 4, 16), (4, 64, 4, 16), (4, 128, 4, 64), (6, 384, 6, 256), (12, 768, 12, 1024))
+MODELS: dict[str, Callable[[], list[Rung]]] = {
+    "mlp": lambda: list(LADDER), "gpt": lambda: [language_model(*sizes) for sizes in LANGUAGE_MODELS],
+}  # fmt: skip
+
+
+def select(
+    sizes: Sequence[str] = (), max_parameters: float | None = None, models: str = "mlp"
+) -> list[Rung]:  # fmt: skip
+    """The rungs of those sizes, or of the ladder of those models, that have at most so many parameters. ValueError if
+    none is left."""
+    if sizes and models != "mlp":
+        raise ValueError(f"sizes are of perceptrons, and models is {models}; give one of both")
+    rungs = [parse(text) for text in sizes] or MODELS[models]()
     if max_parameters is None:
         max_parameters = float("inf") if sizes else DEFAULT_MAX_PARAMETERS
     kept = [rung for rung in rungs if rung.params <= TOLERANCE * max_parameters]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +20,16 @@ from numpy.typing import NDArray
 
 from fastnn import reference
 from fastnn.bench.residual import LOSS_LIMIT, UNIT_ROUNDOFF, NotChecked, Residual
-from fastnn.layers import Activation, Dense, LayerNorm, RMSNorm
+from fastnn.layers import (
+    Activation,
+    Dense,
+    Embedding,
+    LayerNorm,
+    PositionEmbedding,
+    RMSNorm,
+    TiedHead,
+    TransformerBlock,
+)
 from fastnn.layers import Residual as ResidualLayer
 from fastnn.networks.network import Network
 
@@ -51,7 +60,8 @@ def perturbed_residual(
     exact = {name: block.astype(np.float64) for name, block in network.named_parameters.items()}
     rows, units = x.astype(np.float64), UNIT_ROUNDOFF[network.dtype.name]
     expected = _answer(network, exact, rows, y)
-    moved = [_answer(network, *_moved(exact, rows, units, draw), y) for draw in range(DRAWS)]
+    ids = isinstance(network.layers[0], Embedding)  # which are what they are
+    moved = [_answer(network, *_moved(exact, rows, units, draw, ids), y) for draw in range(DRAWS)]
     limits = {name: _limit(name, expected, moved, units) for name in expected}
     limits["loss"] += LOSS_LIMIT[network.dtype.name] * abs(float(expected["loss"]))
 
@@ -66,7 +76,9 @@ def perturbed_residual(
     )
 
 
-def _moved(parameters: Arrays, x: Array, units: float, draw: int) -> tuple[dict[str, Array], Array]:
+def _moved(
+    parameters: Arrays, x: Array, units: float, draw: int, ids: bool
+) -> tuple[dict[str, Array], Array]:  # fmt: skip
     """Each number up or down by what sums of so many terms are off by: rows are summed too, in gradients."""
     rng = np.random.default_rng((SEED, draw))
     terms = max(x.size // x.shape[-1], x.shape[-1], *(len(array) for array in parameters.values()))
@@ -75,7 +87,7 @@ def _moved(parameters: Arrays, x: Array, units: float, draw: int) -> tuple[dict[
     def move(array: Array) -> Array:
         return array * (1.0 + off * rng.choice((-1.0, 1.0), array.shape))
 
-    return {name: move(array) for name, array in parameters.items()}, move(x)
+    return {name: move(array) for name, array in parameters.items()}, x if ids else move(x)
 
 
 def _limit(name: str, expected: Arrays, moved: Sequence[Arrays], units: float) -> float:
@@ -91,14 +103,10 @@ def _ratio(actual: Array, expected: Array, limit: float) -> float:
 
 def _answer(network: Network, parameters: Arrays, x: Array, y: NDArray[Any]) -> dict[str, Array]:
     """What the reference gives: "output", "loss", and gradients by the names of the parameters."""
+    if isinstance(network.layers[0], Embedding):
+        return _answer_of_gpt(network, parameters, x, y)
     layers = _chain(network.layers, parameters, x.shape[-1], "")
-    loss, options = network.loss_function, asdict(network.loss_function)
-    if options.pop("ignore_missing", False):
-        raise NotChecked("a loss with ignore_missing, which the reference does not have")
-    if loss.name not in reference.network.LOSSES:
-        raise NotChecked(f"the loss {loss.name}, which the reference does not have")
-    if options.get("class_weight") is not None:
-        options["class_weight"] = np.array(options["class_weight"])
+    loss, options = network.loss_function, _options(network)
     labels = np.issubdtype(y.dtype, np.integer)
     target = y.reshape(-1) if labels else y.reshape(-1, network.outputs).astype(np.float64)
     # All layers of the reference do the same at each position.
@@ -110,6 +118,34 @@ def _answer(network: Network, parameters: Arrays, x: Array, y: NDArray[Any]) -> 
         whole = zip((f"{name}.weight", f"{name}.bias"), pair, strict=True)
         found |= {key: part for key, part in whole if key in parameters}
     return found
+
+
+def _options(network: Network) -> dict[str, Any]:
+    """Of the loss, as the reference has them. NotChecked: one that it has not."""
+    loss, options = network.loss_function, asdict(network.loss_function)
+    if options.pop("ignore_missing", False):
+        raise NotChecked("a loss with ignore_missing, which the reference does not have")
+    if loss.name not in reference.network.LOSSES:
+        raise NotChecked(f"the loss {loss.name}, which the reference does not have")
+    if options.get("class_weight") is not None:
+        options["class_weight"] = np.array(options["class_weight"])
+    return options
+
+
+def _answer_of_gpt(network: Network, parameters: Arrays, ids: Array, y: NDArray[Any]) -> dict[str, Array]:
+    """Of a language model as GPT-2. NotChecked: one that is otherwise."""
+    blocks = [layer for layer in network.layers if isinstance(layer, TransformerBlock)]
+    plain = {
+        replace(block, heads=1, hidden=1, bias=True, initializer="auto", residual_initializer=None) for block in blocks
+    }
+    kinds = [type(layer) for layer in network.layers]
+    expected = [Embedding, PositionEmbedding, *[TransformerBlock] * len(blocks), LayerNorm, TiedHead]
+    if plain != {TransformerBlock(1, 1)} or kinds != expected or network.loss_function.name != "cross_entropy":
+        raise NotChecked("a language model is checked against the reference where it is one of GPT-2's kind, with gelu")
+    output, loss, gradients = reference.transformer.loss_and_gradient(
+        parameters, ids, y, blocks[0].heads, len(blocks), **_options(network)
+    )
+    return {"output": output, "loss": np.array(loss), **gradients}
 
 
 def _chain(

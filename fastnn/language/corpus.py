@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn.data import topics
 from fastnn.language.vocabulary import Bytes, Characters, Tokenizer, Vocabulary
 
 # The text that every Python has, which differs between versions.
@@ -59,9 +60,7 @@ def read(data: str, vocabulary: str | Vocabulary = Characters.name) -> Corpus:
 def _pieces_of(data: str, errors: str) -> tuple[Pieces, str]:
     path = Path(data)
     if data == BUILT_IN and not path.exists():
-        from pydoc_data.topics import topics
-
-        text = "\n\n".join(topics[name] for name in sorted(topics))
+        text = topics()
         return lambda: iter([text]), "topics of Python's help"
     if not path.is_file():
         raise FileNotFoundError(f"{data}: no such file; expected a text, or {BUILT_IN}, which every Python has")
