@@ -1,12 +1,11 @@
 """microgpt, Karpathy's transformer of 4,192 parameters in pure Python: its losses, and the names that it makes up.
 
-gist.github.com/karpathy/8627fe009c40f57531cb18360106ce95, with random.seed(42). The data, names.txt of makemore (MIT),
-is not fastnn's: FASTNN_NAMES says where it lies, or it is looked for beside the checkout.
+gist.github.com/karpathy/8627fe009c40f57531cb18360106ce95, with random.seed(42). It shuffles the 32,033 names of
+makemore's names.txt (MIT; the US Social Security Administration's) and learns from the first 1,000: microgpt_names.txt.
 """
 
 from __future__ import annotations
 
-import os
 import random
 from pathlib import Path
 from typing import Any
@@ -26,8 +25,8 @@ from fastnn import (
     SelfAttention,
 )
 
-PLACES = [os.environ.get("FASTNN_NAMES", ""), Path(__file__).parents[3] / "shared" / "data" / "names.txt"]
-NAMES = next((Path(place) for place in PLACES if place and Path(place).is_file()), None)
+NAMES = (Path(__file__).parent / "microgpt_names.txt").read_text(encoding="utf-8").split()
+ALL_NAMES, LETTERS = 32033, "abcdefghijklmnopqrstuvwxyz"
 WIDTH, POSITIONS, HEADS = 16, 16, 4
 LOSSES = {
     1: 3.3659669475848517, 2: 3.424272783871772, 3: 3.177802125458052, 10: 3.222888240118263, 100: 3.3669309211789145,
@@ -67,27 +66,24 @@ def rows_of(tokens: list[int]) -> tuple[Any, Any]:
     return x, y
 
 
-@pytest.mark.skipif(NAMES is None, reason="needs names.txt of makemore, named by FASTNN_NAMES")
 def test_losses_and_names_are_the_published_ones() -> None:
-    assert NAMES is not None
     random.seed(42)
-    names = [line.strip() for line in NAMES.read_text().strip().split("\n") if line.strip()]
-    random.shuffle(names)
-    letters = sorted(set("".join(names)))
-    end = len(letters)
+    # The same draws as it makes, before it draws the parameters.
+    random.shuffle(list(range(ALL_NAMES)))
+    end = len(LETTERS)
     network = build(end + 1)
     assert network.parameter_count == 4192
     trainer = network.trainer(Adam(0.01, 0.85, 0.99, 1e-8, schedule=Linear(1000)), batch=1)
-    losses = [trainer.step(*rows_of([end, *map(letters.index, name), end])) for name in names[:1000]]
+    losses = [trainer.step(*rows_of([end, *map(LETTERS.index, name), end])) for name in NAMES]
     for step, loss in LOSSES.items():
         assert losses[step - 1] == pytest.approx(loss, abs=1e-9), step
     assert np.mean(losses) == pytest.approx(MEAN, abs=1e-9)
-    assert " ".join(drawn(network, letters) for _ in range(20)) == MADE_UP
+    assert " ".join(drawn(network) for _ in range(20)) == MADE_UP
 
 
-def drawn(network: Network, letters: list[str]) -> str:
+def drawn(network: Network) -> str:
     """As the recipe draws, by Python's generator."""
-    end, found = len(letters), list[int]()
+    end, found = len(LETTERS), list[int]()
     for position in range(POSITIONS):
         x = np.zeros((1, POSITIONS), np.int64)
         x[0, : position + 1] = [end, *found]
@@ -96,4 +92,4 @@ def drawn(network: Network, letters: list[str]) -> str:
         if token == end:
             break
         found.append(token)
-    return "".join(letters[token] for token in found)
+    return "".join(LETTERS[token] for token in found)
