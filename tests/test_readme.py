@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from fastnn.bench import results
+from fastnn.bench.table import si
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -42,7 +43,8 @@ def test_the_figures_are_those_of_the_kept_results(monkeypatch: pytest.MonkeyPat
     files = re.findall(r"`(bench_results/[\w.-]+\.json)`", README)
     read = {file: json.loads((ROOT / file).read_text(encoding="utf-8")) for file in files}
     with_avx2 = [document for file, document in read.items() if "zen3" in file]
-    kernels, steps, peers, predictions, gallery, estimators = (read[file] for file in files if "zen3" not in file)
+    transformers = next(read.pop(file) for file in files if "transformers" in file)
+    kernels, steps, peers, predictions, gallery, estimators = (read[file] for file in read if "zen3" not in file)
     results.validate(steps)
     results.validate(peers)
     for fit in peers["fits"]:
@@ -57,6 +59,26 @@ def test_the_figures_are_those_of_the_kept_results(monkeypatch: pytest.MonkeyPat
     for example, cells in gallery_cells(gallery).items():
         assert re.search(rf"^\| `{example}.py` \|[^|]*\| {re.escape(' | '.join(cells))} \|$", README, re.MULTILINE)
     assert estimators_sentence(estimators) in README.replace("\n", " ")
+    check_transformers([row for row in transformers["rows"] if row["threads"] == 1])
+
+
+def check_transformers(rows: list[Any]) -> None:
+    """A line of each step, and what is said of writing token by token."""
+    for row in rows:
+        ratios = {name: peer["ratio"]["median"] for name, peer in row["peers"].items()}
+        if row["phase"] == "step":
+            times = [f"{ratio:.{0 if ratio >= 10 else 1}f}" for ratio in ratios.values()]
+            cells = [si(row["ours_s"], "s"), f"{row['share']:.0%}".replace("%", " %"), *times]
+            assert re.search(
+                rf"^\|[^|]*\| {row['parameters']:,} \|[^|]*\| {re.escape(' | '.join(cells))} \|$", README, re.MULTILINE
+            )
+        else:
+            said = re.sub(r"\s+", " ", README)
+            assert (
+                f"writes {round(row['tokens_per_s'], -3):,.0f} a second on one thread, {row['share']:.0%}"[:-1] in said
+            )
+            cached, whole = ratios.values()
+            assert f"cache takes {cached:.1f} times as long, without one {whole:.0f} times" in said
 
 
 def test_what_is_said_of_steps_beside_a_busy_core_is_in_the_kept_results() -> None:
