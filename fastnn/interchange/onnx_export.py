@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import Any
 
@@ -12,6 +12,8 @@ from fastnn.edge.atomic import write_atomically
 from fastnn.edge.checks import FLOAT32
 from fastnn.interchange.chain import kinds_in
 from fastnn.interchange.extra import imported
+from fastnn.kernels.activation import DEFAULT_ALPHA
+from fastnn.layers.forms import Form
 from fastnn.layers.graph import Operation
 from fastnn.layers.protocol import ANY, IMAGES
 from fastnn.learning.losses import BinaryCrossEntropyWithLogits, CrossEntropy, Loss
@@ -20,7 +22,7 @@ from fastnn.networks.network import Network
 # The first opset with Gelu, and the file format of its time: runtimes since 2023 read them.
 OPSET, IR_VERSION = 20, 9
 # Operators that came later, and the file format of their time.
-LATER = {"RMSNormalization": (23, 11)}
+LATER = {"RMSNormalization": (23, 11), "Attention": (23, 11)}
 # What protobuf can write: larger models keep their weights in files beside them.
 MOST_BYTES = 2**31 - 2**20
 # From (N, H, W, C) to (N, C, H, W), in which operators take images, and back.
@@ -29,7 +31,7 @@ CHANNELS_FIRST, CHANNELS_LAST = (0, 3, 1, 2), (0, 2, 3, 1)
 
 def to_onnx(network: Network, path: str | PathLike[str], *, probabilities: bool = False) -> None:
     """Write the network as an ONNX model, atomically: "input" (batch, inputs) to "output" (batch, outputs), or with
-    more axes where rows have more; images are (N, H, W, C) here as there.
+    more axes where rows have more; images are (N, H, W, C) here as there, and ids are int64.
 
     The batch may be of any size. probabilities: end in what predict_proba gives, a Softmax or a Sigmoid, for networks
     trained on logits. Weights are kept to the bit, alpha as float32. ONNX Runtime (1.32) runs float64 models with
@@ -100,16 +102,27 @@ class _Graph:
         self.end, self.channels_first = "input", False
         self.values = [(self.end, self.channels_first)]
 
-    def node(self, op: str, *more: str, name: str, inputs: tuple[str, ...] = (), **attributes: Any) -> None:
-        """inputs: in place of the end and `more`."""
+    def node(
+        self, op: str, *more: str, name: str, inputs: Sequence[str] = (), outputs: Sequence[str] = (), **attributes: Any
+    ) -> None:
+        """inputs: in place of the end and `more`; outputs: in place of the name."""
         taken = inputs or (self.end, *more)
-        self.nodes.append(self.onnx.helper.make_node(op, taken, [name], name=name, **attributes))
+        self.nodes.append(self.onnx.helper.make_node(op, taken, outputs or [name], name=name, **attributes))
         self.end = name
 
     def constant(self, name: str, values: Any) -> str:
-        array = np.ascontiguousarray(values, self.dtype).reshape(np.shape(values))
+        """Whole numbers stay what they are."""
+        kind = np.int64 if np.asarray(values).dtype == np.int64 else self.dtype
+        array = np.ascontiguousarray(values, kind).reshape(np.shape(values))
         self.constants[name] = self.onnx.numpy_helper.from_array(array, name)
         return name
+
+    def transposed(self, name: str) -> str:
+        """A parameter, which others may take as it lies."""
+        found = f"{name}.transposed"
+        if not any(node.name == found for node in self.nodes):
+            self.nodes.append(self.onnx.helper.make_node("Transpose", [name], [found], name=found, perm=(1, 0)))
+        return found
 
     def arrange(self, channels_first: bool) -> None:
         """Images as the next node takes them."""
@@ -124,17 +137,28 @@ class _Graph:
 
     def operation(self, network: Network, operation: Operation) -> None:
         layer: Any = operation.layer
-        sources = [self._taken(source, operation) for source in operation.sources]
-        views, whole = network.named_parameters, operation.parameter_names
+        ends = [self._taken(source, operation) for source in operation.sources]
         for form in layer.onnx_forms(*operation.shapes):
             if layer.axes != ANY:
                 self.arrange(layer.axes == IMAGES)
-            constants = [self.constant(whole[name], views[whole[name]]) for name in form.parameters]
-            inputs = tuple(sources) if len(sources) > 1 else ()
-            self.node(form.name, *constants, name=f"{operation.name}.{form.name}", inputs=inputs, **form.settings)
+                ends = [self.end, *ends[1:]]
+            ends = self._form(network, operation, form, ends)
         if layer.activation != "identity":
             ACTIVATIONS[layer.activation](self, f"{operation.name}.{layer.activation}", layer.alpha)
         self.values.append((self.end, self.channels_first))
+
+    def _form(self, network: Network, operation: Operation, form: Form, ends: list[str]) -> list[str]:
+        """The tensors that it makes of some, the first of which is the end."""
+        name, views, whole = f"{operation.name}.{form.name}", network.named_parameters, operation.parameter_names
+        more = [self.constant(whole[own], views[whole[own]]) for own in form.parameters]
+        more = list(map(self.transposed, more)) if form.transposed else more
+        inputs = [*more, *ends] if form.first else [*ends, *more]
+        inputs += [self.constant(f"{name}.{own}", values) for own, values in form.constants.items()]
+        outputs = [name, *(f"{name}.{number}" for number in range(1, form.outputs))]
+        self.node(form.name, name=name, inputs=inputs, outputs=outputs, **form.settings)
+        if form.activation != "identity":
+            ACTIVATIONS[form.activation](self, f"{name}.{form.activation}", DEFAULT_ALPHA.get(form.activation))
+        return [self.end, *outputs[1:]]
 
     def _taken(self, value: int, operation: Operation) -> str:
         """The tensor of a value, which is then the end; of several, each with its channels last."""
@@ -146,7 +170,8 @@ class _Graph:
     def model(self, network: Network) -> Any:
         helper = self.onnx.helper
         self.nodes[-1].output[0] = "output"
-        x = helper.make_tensor_value_info("input", self.kind, ["batch", *network.input_shape])
+        ids = self.onnx.TensorProto.INT64 if network.vocabulary else self.kind
+        x = helper.make_tensor_value_info("input", ids, ["batch", *network.input_shape])
         y = helper.make_tensor_value_info("output", self.kind, ["batch", *network.output_shape])
         graph = helper.make_graph(self.nodes, "fastnn", [x], [y], [*self.constants.values()])
         asked = (LATER.get(node.op_type, (OPSET, IR_VERSION)) for node in self.nodes)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
+
+import numpy as np
 
 from fastnn import cost
 from fastnn.compiler.jit import most_threads
 from fastnn.edge.checks import as_count, as_number
 from fastnn.kernels.attention import attention_scratch, cache_size, step_scratch
 from fastnn.layers.dense import Dense
+from fastnn.layers.forms import Form
 from fastnn.layers.graph import Graph
 from fastnn.layers.protocol import Places, SameShape, Shape
 from fastnn.layers.rotary import Rotate
@@ -88,9 +91,15 @@ class _Attend(SameShape):
     causal: bool
     kind: ClassVar[int] = attention.ATTENTION
     positionwise: ClassVar[bool] = False
+    onnx_names: ClassVar[Collection[str]] = ()  # written, and not read
 
     def output_shape(self, *shapes: Shape) -> Shape:
         return (shapes[0][0], self.heads * self.size)
+
+    def onnx_forms(self, shape: Shape) -> list[Form]:
+        widths = np.array([self.heads, self.groups, self.groups], np.int64) * self.size
+        heads = {"q_num_heads": self.heads, "kv_num_heads": self.groups, "is_causal": int(self.causal)}
+        return [Form("Split", {"axis": -1}, constants={"split": widths}, outputs=3), Form("Attention", heads)]
 
     def kept(self, *shapes: Shape) -> Mapping[str, int]:
         return {"softmax": 2 * self.heads * shapes[0][0]}

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fastnn import cost
 from fastnn.edge.checks import as_count
+from fastnn.layers.forms import Form
 from fastnn.layers.initializers import initializer_for
 from fastnn.layers.protocol import Parameter, Places, SameShape, Shape
 from fastnn.tape import embedding
@@ -35,6 +36,7 @@ class Embedding(SameShape):
     kind: ClassVar[int] = embedding.EMBEDDING
     positionwise: ClassVar[bool] = False
     reads_backward: ClassVar[Collection[str]] = ("inputs",)
+    onnx_names: ClassVar[Collection[str]] = ()  # written, and not read
 
     def __post_init__(self) -> None:
         if as_count(self.vocabulary, "vocabulary") > MOST_TOKENS:
@@ -61,6 +63,9 @@ class Embedding(SameShape):
     def stepping(self, positions: int) -> Embedding:
         return self
 
+    def onnx_forms(self, shape: Shape) -> list[Form]:
+        return [Form("Gather", parameters=("weight",), first=True)]
+
     def forward_cost(self, rows: int, itemsize: int, *shapes: Shape) -> cost.Cost:
         return cost.embedding_forward(rows, prod(shapes[0]), self.width, itemsize)
 
@@ -80,6 +85,7 @@ class PositionEmbedding(SameShape):
     kind: ClassVar[int] = embedding.POSITIONS
     positionwise: ClassVar[bool] = False
     reads_backward: ClassVar[Collection[str]] = ()
+    onnx_names: ClassVar[Collection[str]] = ()
 
     def __post_init__(self) -> None:
         as_count(self.length, "length")
@@ -108,6 +114,11 @@ class PositionEmbedding(SameShape):
     def own_columns(self, places: Places, *shapes: Shape) -> Mapping[int, int]:
         weight, _ = places.parameter("weight")
         return {embedding.WEIGHT: weight, embedding.VOCABULARY: self.length, embedding.WIDTH: shapes[0][1]}
+
+    def onnx_forms(self, shape: Shape) -> list[Form]:
+        if shape[0] != self.length:
+            raise ValueError(f"{self!r} adds the first {shape[0]} of its rows; ONNX has words for all of them")
+        return [Form("Add", parameters=("weight",))]
 
     def stepping(self, positions: int) -> PositionEmbedding:
         return _OnePosition(self.length, self.initializer)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -15,12 +16,21 @@ class Form:
 
     parameters: the layer's own names of those that an ONNX operator takes, in its order. dtype: of the parameters of a
     module that is read.
+
+    Of an ONNX operator that is written: first: it takes its parameters before what comes; transposed: as their
+    transposes; constants: what it takes after them; outputs: those that it gives, of which the next one takes all;
+    activation: of the first.
     """
 
     name: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     parameters: Sequence[str] = ()
     dtype: np.dtype[Any] | None = None
+    first: bool = False
+    transposed: bool = False
+    constants: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    outputs: int = 1
+    activation: str = "identity"
 
     def require(self, **expected: Any) -> None:
         """ValueError for a setting with another value, which would be another function."""

@@ -10,6 +10,7 @@ from fastnn import cost
 from fastnn.edge.checks import as_choice, as_count
 from fastnn.kernels.activation import DEFAULT_ALPHA, NAMES
 from fastnn.layers.dense import Dense
+from fastnn.layers.forms import Form
 from fastnn.layers.graph import Graph
 from fastnn.layers.protocol import Places, SameShape, Shape
 from fastnn.tape import gated
@@ -47,9 +48,13 @@ class _Gated(SameShape):
     function: str
     kind: ClassVar[int] = gated.GATED
     reads_backward: ClassVar[Collection[str]] = ("inputs",)
+    onnx_names: ClassVar[Collection[str]] = ()  # written, and not read
 
     def output_shape(self, *shapes: Shape) -> Shape:
         return (shapes[0][0] // 2,)
+
+    def onnx_forms(self, shape: Shape) -> list[Form]:
+        return [Form("Split", {"axis": -1, "num_outputs": 2}, outputs=2, activation=self.function), Form("Mul")]
 
     def own_columns(self, places: Places, *shapes: Shape) -> Mapping[int, int]:
         constant = bits(DEFAULT_ALPHA.get(self.function))

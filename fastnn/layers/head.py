@@ -11,6 +11,7 @@ from fastnn.compiler.jit import most_threads
 from fastnn.kernels.blocks import NN, NT, TN
 from fastnn.kernels.matmul import scratch_size
 from fastnn.layers.embedding import Embedding
+from fastnn.layers.forms import Form
 from fastnn.layers.graph import Graph
 from fastnn.layers.protocol import FEATURES, Parameter, Places, SameShape, Shape
 from fastnn.tape import head
@@ -47,12 +48,16 @@ class _Head(SameShape):
     kind: ClassVar[int] = head.HEAD
     axes: ClassVar[str] = FEATURES
     reads_backward: ClassVar[Collection[str]] = ("inputs",)
+    onnx_names: ClassVar[Collection[str]] = ()  # written, and not read
 
     def output_shape(self, *shapes: Shape) -> Shape:
         return (self.vocabulary,)
 
     def parameters(self, *shapes: Shape) -> Mapping[str, Parameter]:
         return {"weight": Parameter((self.vocabulary, shapes[0][0]), decays=True, tied_to=self.tied_to)}
+
+    def onnx_forms(self, shape: Shape) -> list[Form]:
+        return [Form("MatMul", parameters=("weight",), transposed=True)]
 
     def own_columns(self, places: Places, *shapes: Shape) -> Mapping[int, int]:
         return {head.WEIGHT: places.parameter("weight")[0]}

@@ -136,9 +136,8 @@ class RMSNorm(_Norm):
         return cls(cls._epsilon_of(form), bool(form.settings["weight"]))
 
     def onnx_forms(self, shape: Shape) -> list[Form]:
-        if not self.weight:
-            raise ValueError("RMSNorm without a weight has no word in ONNX; expected one")
-        return [Form("RMSNormalization", {"axis": -1, "epsilon": self.epsilon}, self.names)]
+        scale = {} if self.weight else {"scale": np.ones(shape[-1])}
+        return [Form("RMSNormalization", {"axis": -1, "epsilon": self.epsilon}, self.names, constants=scale)]
 
     @classmethod
     def from_onnx(cls, form: Form) -> RMSNorm:

@@ -65,6 +65,7 @@ class Network(Described):
     precision: of products there: None is that of dtype, "tf32" and "bf16" are of tensor cores, which round what they
     multiply to 11 and 8 significant bits.
 
+    vocabulary: tokens, where rows of x are ids of them; None of numbers.
     parameters: the flat vector of all weights and biases, each block padded with zeros to 64 bytes; named_parameters:
     views into it. Changing either changes the network. On a GPU both are copies that cannot be written; assign to
     parameters. Calls from several threads at once are safe on the CPU as long as none changes the parameters.
@@ -90,7 +91,7 @@ class Network(Described):
         self.operations = operations_of(self.layers, self.input_shape)
         if not self.operations:
             raise ValueError("a network needs at least one layer that computes something")
-        self._vocabulary = vocabulary_of(self.operations)
+        self.vocabulary = vocabulary_of(self.operations)
         self._loss_function = as_loss(loss)
         self.dtype = as_dtype(dtype)
         require_precision(precision, device, self.dtype)
@@ -208,8 +209,8 @@ class Network(Described):
 
         It comes as (N, *input_shape), or so already.
         """
-        if self._vocabulary is not None:
-            return as_ids(x, self.input_shape, self.dtype, self._vocabulary, "x")
+        if self.vocabulary is not None:
+            return as_ids(x, self.input_shape, self.dtype, self.vocabulary, "x")
         if type(x) is np.ndarray and x.dtype is self.dtype and x.flags.carray and x.shape[1:] == (self.inputs,):
             return x
         return as_rows(x, self.input_shape, self.dtype, "x")
