@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
+import needs
 import pytest
 from demos import run, shown
+from processes import uncovered
 
 from fastnn.demo.catalogue import SUMMARIES
 from fastnn.demo.demonstration import Table, decimal
@@ -109,3 +113,16 @@ def test_one_place_for_two_files_is_refused(tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert "named twice" in result.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@needs.compiled_kernels
+def test_what_is_compiled_first_is_announced(tmp_path: Path) -> None:
+    environment = {**uncovered(), "FASTNN_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-m", "fastnn", "demo", "temperature"]
+    first, then = (
+        subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=300)
+        for _ in range(2)
+    )
+    assert "compiling kernels, once" in first.stderr
+    assert then.stderr == ""
+    assert then.stdout == first.stdout

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from fastnn.bench.command import require_apart, result_files
+from fastnn.bench.compiling import announced
 from fastnn.bench.progress import say
 from fastnn.demo.catalogue import SUMMARIES, entry
 from fastnn.demo.demonstration import Demonstration
@@ -55,7 +56,8 @@ def run_demo(name: str, json_file: str | None, html_file: Path | None, settings:
             extra.require(extra.ILLUSTRATED)
         require_apart([json_file, html_file])
         files, pages = result_files(json_file, None), result_files(str(html_file) if html_file else None, None)
-        shown = entry(name).show(**settings)
+        with announced(say):
+            shown = entry(name).show(**settings)
     except (ValueError, TypeError, ModuleNotFoundError) as error:
         raise click.UsageError(str(error)) from error
     except NonFiniteLoss as error:
