@@ -24,6 +24,8 @@ from fastnn.kernels.attention import attention_forward, attention_scratch
 from fastnn.kernels.blocks import NN, NT, TN
 from fastnn.learning.losses import MSE, BinaryCrossEntropy, BinaryCrossEntropyWithLogits, CrossEntropy, Hinge, Loss
 
+# Positions beyond it are as good as it, and can be added.
+MOST_PLACES = 2**62
 REDUCTIONS = ("mean", "sum", "none")
 _NO_SCRATCH = {dtype: np.empty(0, dtype) for dtype in (FLOAT32, FLOAT64)}
 
@@ -323,7 +325,7 @@ def scaled_dot_product_attention(
 
 def _attention_sizes(q: tuple[int, ...], k: tuple[int, ...], v: tuple[int, ...]) -> tuple[int, ...]:
     """B, H, Q, S, G, K. ValueError."""
-    if not len(q) == len(k) == len(v) == 4:
+    if not len(q) == len(k) == len(v) == 4 or q[3] == 0:
         raise ValueError(f"q, k, v have shapes {q}, {k}, {v}; expected (B, H, Q, S), (B, G, K, S), (B, G, K, S_v)")
     if k[:3] != v[:3] or q[0] != k[0] or q[3] != k[3] or k[1] == 0 or q[1] % k[1]:
         raise ValueError(
@@ -348,4 +350,4 @@ def _as_places(values: ArrayLike | None, batch: int, name: str) -> NDArray[np.in
     given = as_numeric(values, name)
     if given.shape != (batch,) or given.dtype.kind not in "iu":
         raise ValueError(f"{name} is {given.dtype} {given.shape}; expected whole numbers ({batch},), one a sequence")
-    return as_contiguous(given, np.dtype(np.int64))
+    return as_contiguous(np.clip(given, -MOST_PLACES, MOST_PLACES), np.dtype(np.int64))

@@ -12,6 +12,7 @@ from case import DTYPES
 
 import fastnn
 from fastnn import cost
+from fastnn.functional import scaled_dot_product_attention
 from fastnn.kernels.attention import QUERY_ROWS, attention_backward, attention_forward, attention_scratch
 from fastnn.reference import attention as reference
 
@@ -150,3 +151,16 @@ def test_who_sees_nothing_gets_nothing() -> None:
 def test_pairs_are_those_that_are_seen(queries: int, keys: int, causal: bool) -> None:
     counted = sum(reference.seen(t, queries, keys, keys, causal) for t in range(queries))
     assert cost.pairs(queries, keys, causal) == counted
+
+
+@pytest.mark.parametrize(("begin", "seen"), [(2**63 - 1, 3), (-(2**63), 0)])
+def test_positions_may_be_as_far_as_numbers_go(begin: int, seen: int) -> None:
+    q, v = np.ones((1, 1, 1, 4)), np.arange(12.0).reshape(1, 1, 3, 4)
+    y = scaled_dot_product_attention(q, np.ones((1, 1, 3, 4)), v, causal=True, begins=[begin])
+    np.testing.assert_allclose(y[0, 0, 0], v[0, 0, :seen].mean(axis=0) if seen else 0)
+
+
+def test_heads_without_features_are_refused() -> None:
+    q = np.ones((1, 1, 1, 0))
+    with pytest.raises(ValueError, match="shapes"):
+        scaled_dot_product_attention(q, q, np.ones((1, 1, 1, 4)))

@@ -135,6 +135,13 @@ def test_random_transformers_compute_and_learn_as_torchs_in_float64(settings: di
         np.testing.assert_allclose(mine, other, atol=1e-10)
 
 
+def test_an_approximated_gelu_is_refused() -> None:
+    torch: Any = needs.package("torch")
+    layer = torch.nn.TransformerEncoderLayer(8, 2, 9, activation=torch.nn.GELU("tanh"), batch_first=True)
+    with pytest.raises(ValueError, match="not approximated"):
+        from_torch(torch.nn.Sequential(layer), "mse", input_shape=(5, 8))
+
+
 def test_blocks_go_to_torch_and_back_to_the_bit() -> None:
     needs.package("torch")
     network = Network((5, 8), [TransformerBlock(2, 9, causal=False)], loss="mse", seed=0)

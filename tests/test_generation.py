@@ -9,7 +9,7 @@ import pytest
 from numba import njit
 
 import fastnn
-from fastnn import GPT, Dense, Embedding, Network, PositionEmbedding, TransformerBlock, tape
+from fastnn import GPT, Dense, Embedding, Network, PositionEmbedding, TransformerBlock, mlp, tape
 from fastnn.generation.decoder import Decoder
 from fastnn.kernels.sampling import sample, uniform
 
@@ -74,6 +74,11 @@ def test_top_k_and_top_p_leave_out_the_others(top_k: int, top_p: float, kept: se
     weights, ordered = np.empty(5), np.empty(5)
     draws = {sample(logits, weights, ordered, 1.0, top_k, top_p, k / 3000) for k in range(3000)}
     assert draws == kept
+
+
+def test_more_than_all_tokens_are_all_of_them() -> None:
+    net = model()
+    assert net.generate([1], 20, top_k=10**30).tolist() == net.generate([1], 20).tolist()
 
 
 def test_temperature_0_takes_the_first_largest() -> None:
@@ -144,6 +149,9 @@ def test_nopython_code_generates_the_same() -> None:
     ("call", "told"),
     [
         (lambda net: net.generate([], 3), "expected one token at least"),
+        (lambda net: net.generate(3, 3), r"shape \(\)"),
+        (lambda net: net.generate(np.ones((2, 2, 2), int), 3), r"shape \(2, 2, 2\)"),
+        (lambda net: net.generate([1], 10**15), "GiB of memory are free"),
         (lambda net: net.generate([1, V], 3), f"prompt holds {V} at place 1; expected ids of a vocabulary of {V}"),
         (lambda net: net.generate([0.5], 3), "prompt holds 0.5"),
         (lambda net: net.generate([1], -1), "tokens"),
@@ -166,6 +174,8 @@ def test_networks_that_cannot_go_on_are_refused() -> None:
         later.generate([1], 1)
     with pytest.raises(ValueError, match="gives no logits of tokens that it takes"):
         Network(T, [Embedding(V, 6), Dense(V + 1)]).generate([1], 1)
+    with pytest.raises(ValueError, match=r"rows of \(3,\) have no positions"):
+        Decoder(mlp(3, 4, 2))
     full = Decoder(model())
     for _ in range(T):
         full.step([1])

@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numba
 import numpy as np
 import pytest
 
@@ -160,6 +161,44 @@ def test_ids_are_checked_where_they_come_in(wrong: float, told: str) -> None:
                  lambda: network.trainer(batch=2).step(x, y)):  # fmt: skip
         with pytest.raises(ValueError, match=told):
             call()
+
+
+@pytest.mark.parametrize("wrong", [11, -1])
+@pytest.mark.parametrize("dtype", [np.int64, np.float32])
+def test_an_id_that_is_none_is_refused_where_its_label_is_ignored(wrong: int, dtype: Any) -> None:
+    network = fastnn.GPT(11, 8, 1, 8, 2, seed=0)
+    trainer, x, y = network.trainer(batch=2), np.ones((2, 8), dtype), np.ones((2, 8), int)
+    x[1, 3], y[1, 3] = wrong, -100
+    before = network.parameters.copy()
+    with pytest.raises(ValueError, match=r"x\[1, 3\] is"):
+        trainer.step(x, y)
+    with pytest.raises(ValueError, match=r"x\[1, 3\] is"):
+        trainer.forward(x)
+    assert network.parameters.tobytes() == before.tobytes()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_batch_that_comes_short_has_room_in_the_head(threads: int) -> None:
+    """Products of fewer rows may need more scratch than those of all."""
+    if threads > numba.config.NUMBA_NUM_THREADS:
+        pytest.skip("needs two cores")
+    rng, made = np.random.default_rng(0), list[Any]()
+    x, y = rng.integers(0, 128, (2, 112, 1))
+    before = fastnn.get_num_threads()
+    fastnn.set_num_threads(threads)
+    try:
+        for whole in (True, False):
+            network = Network(1, [Embedding(128, 1024, 0.02), TiedHead()], seed=0)
+            trainer = network.trainer(fastnn.SGD(1.0), 64)
+            if whole:
+                trainer.epoch(trainer.hold(x, y), np.arange(112))
+            else:
+                for rows in (slice(0, 64), slice(64, 112)):
+                    network.trainer(fastnn.SGD(1.0), len(x[rows])).step(x[rows], y[rows])
+            made.append(network.parameters.copy())
+    finally:
+        fastnn.set_num_threads(before)
+    assert made[0].tobytes() == made[1].tobytes()
 
 
 def test_kernels_read_nothing_outside_of_the_table() -> None:

@@ -10,7 +10,7 @@ import needs
 import numpy as np
 import pytest
 
-from fastnn import GPT, FileError, Network, from_huggingface, save_huggingface
+from fastnn import GPT, Activation, Dense, FileError, LayerNorm, Network, RMSNorm, from_huggingface, save_huggingface
 from fastnn.networks.io import read_tensors, write
 
 IDS = np.random.default_rng(0).integers(0, 31, (3, 12))
@@ -102,6 +102,9 @@ def changed(folder: Path, **settings: Any) -> None:
         (llama, {"attention_bias": True}, "attention_bias is True"),
         (llama, {"tie_word_embeddings": True}, "lm_head.weight, .*tie_word_embeddings says"),
         (llama, {"head_dim": 5}, "head_dim is 5; expected 4"),
+        (llama, {"num_attention_heads": 0}, "config.json"),
+        (llama, {"rope_parameters": [1]}, "config.json"),
+        (gpt2, {"model_type": [1]}, "model_type is"),
     ],
 )
 def test_what_fastnn_has_not_is_refused_by_name(make: Any, settings: Any, told: str, tmp_path: Path) -> None:
@@ -120,6 +123,28 @@ def test_a_head_that_is_the_tokens_table_may_stand_there_twice(tmp_path: Path) -
     write(tmp_path / "model.safetensors", tensors | {"lm_head.weight": table + 1}, {})
     with pytest.raises(FileError, match=r"lm_head.weight, .*tie_word_embeddings"):
         from_huggingface(tmp_path)
+
+
+def chain(make: Any, begin: int, end: int | None, *more: Any) -> Network:
+    """The network with other layers in place of some."""
+    layers = list(make().layers)
+    layers[begin:end] = more
+    return Network(12, layers)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"weight_map": 5}', '{"weight_map": {"a": 5}}'])
+def test_a_broken_index_is_named(content: str, tmp_path: Path) -> None:
+    save_huggingface(gpt2(), tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    (tmp_path / "model.safetensors.index.json").write_text(content)
+    with pytest.raises(FileError, match=r"index\.json"):
+        from_huggingface(tmp_path)
+
+
+def test_heads_without_a_width_of_their_own_are_read(tmp_path: Path) -> None:
+    save_huggingface(llama(), tmp_path)
+    changed(tmp_path, head_dim=None)
+    assert from_huggingface(tmp_path).parameters.tobytes() == llama().parameters.tobytes()
 
 
 def test_tensors_may_lie_in_parts_and_without_their_prefix(tmp_path: Path) -> None:
@@ -143,6 +168,17 @@ def test_tensors_may_lie_in_parts_and_without_their_prefix(tmp_path: Path) -> No
         (lambda: gpt2(bias=False), "bias of its blocks is False"),
         (lambda: llama(gated=False), "gated of its blocks is False"),
         (lambda: Network(12, gpt2().layers[:2] + gpt2().layers[4:]), "no chain of equal TransformerBlocks"),
+        (lambda: chain(gpt2, 2, 2, LayerNorm()), "as GPT makes them"),
+        (lambda: chain(gpt2, 2, 2, Activation("tanh")), "as GPT makes them"),
+        (lambda: chain(gpt2, -1, -1, LayerNorm()), "as GPT makes them"),
+        (lambda: chain(gpt2, -2, -1, LayerNorm(0.5)), "as GPT makes them"),
+        (lambda: chain(gpt2, -2, -1, RMSNorm()), "as GPT makes them"),
+        (lambda: chain(gpt2, -2, -1), "as GPT makes them"),
+        (lambda: chain(gpt2, 1, 2), "layer 1 is TransformerBlock"),
+        (lambda: chain(llama, -1, None, Dense(31)), "the last layer is"),
+        (lambda: chain(llama, -1, None, Dense(31, "tanh", bias=False)), "the last layer is"),
+        (lambda: chain(llama, -2, -1, RMSNorm(0.5)), "as GPT makes them"),
+        (lambda: chain(llama, -1, -1, Activation("tanh")), "as GPT makes them"),
     ],
 )
 def test_what_neither_has_is_not_written(network: Any, told: str, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import fastnn
 from fastnn.cli import main
 from fastnn.language import corpus
 from fastnn.language.corpus import read
-from fastnn.language.model import LanguageModel
+from fastnn.language.model import LanguageModel, Score
 from fastnn.language.settings import LanguageSettings
 from fastnn.language.training import LanguageTraining
 from fastnn.language.vocabulary import Bytes, Characters, Tokenizer, vocabulary_of
@@ -106,13 +106,23 @@ def test_marks_go_and_line_ends_stay(ends: str, tmp_path: Path) -> None:
 def test_bytes_take_any_file(tmp_path: Path) -> None:
     (tmp_path / "t").write_bytes(bytes(range(256)) * 3)
     np.testing.assert_array_equal(read(str(tmp_path / "t"), "bytes").ids, np.tile(np.arange(256), 3))
-    with pytest.raises(ValueError, match=r"t is no UTF-8 text .*expected one, or vocabulary 'bytes'"):
+    with pytest.raises(ValueError, match=r"t is no UTF-8 text .*expected one; a vocabulary of 'bytes'"):
         read(str(tmp_path / "t"))
 
 
 def test_every_python_has_a_text() -> None:
     found = read("topics")
     assert len(found) > 100_000
+
+
+def test_an_unknown_character_is_named_by_its_place_in_the_whole_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(corpus, "PIECE", 10)
+    file = tmp_path / "long.txt"
+    file.write_text("ab\n" * 20 + "z")
+    with pytest.raises(ValueError, match="character 60 of the text, 'z'"):
+        read(str(file), Characters("ab\n"))
 
 
 def test_what_is_no_text_is_refused(tmp_path: Path) -> None:
@@ -204,6 +214,37 @@ def test_text_streams_in_whole_characters() -> None:
     pieces = list(LanguageModel(network, Bytes()).stream("ä", 8, temperature=0))
     assert "".join(pieces) == "€ä€"
     assert all("\ufffd" not in piece for piece in pieces)
+
+
+def test_text_goes_on_with_the_space_of_its_first_word() -> None:
+    """Of a tokenizer that leaves out the space before the first word of what it decodes."""
+    from tokenizers import Tokenizer as Made
+    from tokenizers import decoders, models, pre_tokenizers
+
+    words = {"<unk>": 0, "\u2581the": 1, "\u2581cat": 2, "s": 3}
+    made = Made(models.WordLevel(words, unk_token="<unk>"))
+    made.pre_tokenizer, made.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
+    known = Tokenizer(made.to_str())
+    network = fastnn.GPT(4, 8, 1, 8, 1, seed=0)
+    for seed in range(8):
+        ids = network.generate(known.encode("the cat"), 7, seed=seed)
+        text = LanguageModel(network, known).generate("the cat", 7, seed=seed)
+        assert "the cat" + text == known.decode(ids.tolist())
+
+
+def test_the_time_of_a_text_grows_with_its_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tokens that are decoded for each that is written: a few, however many there are."""
+    decoded, decode = list[int](), Bytes.decode
+    monkeypatch.setattr(Bytes, "decode", lambda self, ids: decoded.append(len(ids)) or decode(self, ids))  # type: ignore[func-returns-value]
+    network = fastnn.GPT(256, 8, 1, 8, 1, seed=0)
+    LanguageModel(network, Bytes()).generate("abc", 400, top_k=1, seed=0)
+    assert max(decoded) < 100
+
+
+def test_a_perplexity_without_bounds() -> None:
+    assert Score(800.0, 3).perplexity == math.inf
+    assert Score(800.0, 3).as_dict()["perplexity"] is None
+    assert Score(2.0, 3).as_dict() == {"nats": 2.0, "tokens": 3, "bits": 2 / math.log(2), "perplexity": math.exp(2)}
 
 
 # The command line ---------------------------------------------------------------------------------------------------
@@ -302,9 +343,25 @@ def test_a_file_may_say_the_options(text: Path, tmp_path: Path) -> None:
     result = invoke("train", text, "--text", "--config", config, "--steps", 3, "-o", tmp_path / "m")
     assert result.exit_code == 0, result.output
     assert "step 3/3" in result.stderr
-    config.write_text("epochs = 3\n")
-    result = invoke("train", text, "--text", "--config", config, "-o", tmp_path / "m")
-    assert "epochs is no option" in result.stderr
+    for said, told in (
+        ("epochs = 3", "epochs is no option; expected some of from"),
+        ("vocabulary = 5", "vocabulary is 5"),
+        ("from = 5", "from is 5"),
+        ("freeze = 5", "freeze is 5"),
+        ('threads = "x"', "threads is 'x'"),
+        ("split = 2", "split"),
+        ('split = "0.8/0.1/0.1"', "a text has two parts"),
+    ):
+        config.write_text(f"{said}\n")
+        result = invoke("train", text, "--text", "--config", config, "-o", tmp_path / "other")
+        assert result.exit_code == 2
+        assert told in result.stderr
+    config.write_text(f'from = "{tmp_path / "m"}"\nfreeze = "0.*"\nsteps = 2\nsplit = "0.8"\n')
+    result = invoke("train", text, "--text", "--config", config, "-o", tmp_path / "n")
+    assert result.exit_code == 0, result.output
+    kept, gone_on = (fastnn.load(tmp_path / name).named_parameters for name in "mn")
+    assert kept["0.weight"].tobytes() == gone_on["0.weight"].tobytes()
+    assert kept["1.weight"].tobytes() != gone_on["1.weight"].tobytes()
 
 
 def test_a_training_whose_loss_is_not_finite_ends_with_a_status(text: Path, tmp_path: Path) -> None:

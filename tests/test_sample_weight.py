@@ -209,3 +209,13 @@ def test_weights_are_one_thing_only(survey: Path) -> None:
     survey.write_text("a,times,y\n" + "1,0,2.5\n2,0,3.5\n")
     with pytest.raises(DataError, match="is 0 in every row"):
         read(open_source(str(survey)), weights="times")
+
+
+def test_rows_that_are_held_have_their_weights() -> None:
+    network = fastnn.mlp(3, 4, 2, seed=0)
+    x, y = np.ones((4, 3)), np.array([0, 1, 1, 0])
+    held = network.trainer().hold(x, y, sample_weight=[1, 0, 0, 0])
+    assert network.evaluate(held).loss == pytest.approx(network.evaluate(x, y, [1, 0, 0, 0]).loss)
+    for more in ({"sample_weight": [1, 0, 0, 0]}, {"y": y}):
+        with pytest.raises(TypeError, match="expected neither"):
+            network.evaluate(held, **more)  # type: ignore[call-overload]

@@ -198,7 +198,7 @@ class LazyDemos(click.Group):
 @main.group(cls=LazyDemos, invoke_without_command=True)
 @click.pass_context
 def demo(ctx: click.Context) -> None:
-    """Show how neural networks work, from one neuron to handwritten digits, by running them."""
+    """Show how neural networks work, from one neuron to a GPT, by running them."""
     if ctx.invoked_subcommand is None:
         from fastnn.demo.command import run_list
 

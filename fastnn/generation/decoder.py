@@ -38,12 +38,14 @@ class Decoder:
     """A network that takes one position of each of `batch` sequences at a time.
 
     capacity: positions, the network's own. position: how many were run. arrays: (tape, params, workspace), arguments of
-    fastnn.tape.decode for use in nopython code; params is the network's own vector. ValueError for a network one of
-    whose layers needs positions that are not there yet.
+    fastnn.tape.decode for use in nopython code; params is the network's own vector. ValueError for a network without
+    positions, or one of whose layers needs positions that are not there yet.
     """
 
     def __init__(self, network: Decodable, batch: int = 1) -> None:
         self.capacity, *around = network.input_shape
+        if not around and vocabulary_of(operations_of(network.layers, network.input_shape)) is None:
+            raise ValueError(f"rows of {network.input_shape} have no positions; expected (T, features), or T ids")
         self.batch, self.position = as_count(batch, "batch"), 0
         self.params, self.dtype = network.parameters, network.dtype
         operations = stepping(operations_of(network.layers, (1, *around)), self.capacity)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn import tape
-from fastnn.edge.checks import as_count, as_int64, as_number, as_numeric
+from fastnn.edge.checks import as_count, as_int64, as_number, as_numeric, require_memory
 from fastnn.generation.decoder import Decodable, Decoder
 
 
@@ -37,7 +37,8 @@ def generate(
     """
     given = as_numeric(prompt, "prompt")
     known = given.reshape(1, -1) if given.ndim == 1 else given
-    decoder = network.kept_decoder(max(len(known), 1))
+    _require_tokens(known)
+    decoder = network.kept_decoder(len(known))
     running = _Running(network, decoder, known, tokens, temperature, top_k, top_p, seed)
     running.go_on(running.found.shape[1])
     return running.found[0] if given.ndim == 1 else running.found
@@ -66,13 +67,16 @@ class _Running:
         top_k: int | None, top_p: float | None, seed: int,
     ) -> None:  # fmt: skip
         _require_language_model(decoder, network)
+        _require_tokens(prompt)
         _require_ids(prompt, decoder.vocabulary or 0)
         rows, self.known = prompt.shape
-        self.found = np.zeros((rows, self.known + as_count(tokens, "tokens", least=0)), np.int64)
+        length = self.known + as_count(tokens, "tokens", least=0)
+        require_memory(rows * length, np.dtype(np.int64), f"{length:,} tokens", "ask for fewer")
+        self.found = np.zeros((rows, length), np.int64)
         self.found[:, : self.known] = prompt
         self._state = np.array([max(self.known - decoder.capacity, 0), 0])
         scratch = np.empty((rows, 1), network.dtype), np.empty(decoder.width), np.empty(decoder.width)
-        k = 0 if top_k is None else as_count(top_k, "top_k")
+        k = 0 if top_k is None else min(as_count(top_k, "top_k"), decoder.width)
         p = 1.0 if top_p is None else as_number(top_p, "top_p", 0.0, 1.0)
         temperature = as_number(temperature, "temperature", 0.0)
         self._told = *decoder.arrays, *scratch, decoder.capacity, temperature, k, p, as_int64(seed, "seed")
@@ -92,9 +96,12 @@ def _require_language_model(decoder: Decoder, network: Decodable) -> None:
         )
 
 
-def _require_ids(prompt: NDArray[Any], vocabulary: int) -> None:
+def _require_tokens(prompt: NDArray[Any]) -> None:
     if prompt.ndim != 2 or prompt.size == 0:
         raise ValueError(f"prompt has shape {prompt.shape}; expected one token at least, (P,) or (B, P)")
+
+
+def _require_ids(prompt: NDArray[Any], vocabulary: int) -> None:
     wrong = ~((prompt >= 0) & (prompt < vocabulary) & (prompt == np.floor(prompt)))
     if wrong.any():
         place = np.argwhere(wrong)[0]

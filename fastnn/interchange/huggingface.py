@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from fastnn.edge.atomic import write_atomically
-from fastnn.layers import Embedding, TiedHead, TransformerBlock
+from fastnn.layers import Dense, Dropout, Embedding, PositionEmbedding, TiedHead, TransformerBlock
+from fastnn.layers.transformer import norm_of
 from fastnn.networks.io import FileError, read_tensors
 from fastnn.networks.models import GPT
 from fastnn.networks.network import Network
@@ -51,7 +52,7 @@ def from_huggingface(
         network = kind.build(config, length, dtype)
     except KeyError as error:
         raise FileError(f"{place / CONFIG} does not say {error}") from error
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
         raise FileError(f"{place / CONFIG}: {error}") from error
     tensors = _tensors(place, kind.prefix)
     views, taken = network.named_parameters, set[str]()
@@ -102,9 +103,9 @@ def _told(network: Network) -> dict[str, Any]:
     blocks = [layer for layer in network.layers if isinstance(layer, TransformerBlock)]
     if not blocks or set(blocks) != {blocks[0]}:
         raise ValueError("the network is no chain of equal TransformerBlocks; expected one that GPT makes")
-    block, embedding = blocks[0], network.layers[0]
-    if not isinstance(embedding, Embedding) or isinstance(network.layers[-1], TransformerBlock):
-        raise ValueError("the network does not begin with an Embedding and end in a norm and a head, as GPT makes it")
+    block = blocks[0]
+    embedding: Any = network.layers[0]
+    _require_chain(network, block, len(blocks))
     functions = {ours: theirs for theirs, ours in reversed(FUNCTIONS.items())}
     common = {"vocab_size": embedding.vocabulary, "dtype": network.dtype.name}
     tied, width, length = isinstance(network.layers[-1], TiedHead), embedding.width, network.input_shape[0]
@@ -136,6 +137,23 @@ def _told(network: Network) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _require_chain(network: Network, block: TransformerBlock, count: int) -> None:
+    """ValueError: layers beside those that GPT makes, or others."""
+    first, *rest = network.layers
+    if block.rotary is None:
+        positions, *rest = rest
+        if positions != PositionEmbedding(network.input_shape[0], getattr(positions, "initializer", 0.02)):
+            raise ValueError(f"layer 1 is {positions!r}; expected PositionEmbedding({network.input_shape[0]})")
+    if isinstance(rest[0], Dropout):  # that of GPT, which does nothing where nothing is trained
+        rest = rest[1:]
+    norm = norm_of(block.norm, block.epsilon, block.bias)
+    if not isinstance(first, Embedding) or rest[:count] != [block] * count or rest[count:-1] != [norm]:
+        raise ValueError(f"expected an Embedding, {count} blocks, {norm!r} and a head, as GPT makes them")
+    head = rest[-1]
+    if head != TiedHead() and head != Dense(first.vocabulary, bias=False, initializer=getattr(head, "initializer", 0)):
+        raise ValueError(f"the last layer is {head!r}; expected a TiedHead, or a Dense without a bias")
+
+
 def _config(place: Path) -> dict[str, Any]:
     try:
         found = json.loads((place / CONFIG).read_text(encoding="utf-8-sig"))
@@ -148,19 +166,23 @@ def _config(place: Path) -> dict[str, Any]:
 
 def _kind(config: Mapping[str, Any], place: Path) -> Kind:
     name = config.get("model_type")
-    if name not in KINDS:
+    if not isinstance(name, str) or name not in KINDS:
         raise FileError(f"{place / CONFIG}: model_type is {name!r}; expected one of {', '.join(KINDS)}")
     return KINDS[name]
 
 
 def _tensors(place: Path, prefix: str) -> dict[str, Array]:
     """By their names without the prefix, which not all files have."""
-    files = [TENSORS]
+    parts = [place / TENSORS]
     if not (place / TENSORS).exists() and (place / INDEX).exists():
-        files = sorted(set(json.loads((place / INDEX).read_text(encoding="utf-8"))["weight_map"].values()))
+        try:
+            files = sorted(set(json.loads((place / INDEX).read_text(encoding="utf-8"))["weight_map"].values()))
+            parts = [place / file for file in files]
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise FileError(f"{place / INDEX}: no readable index ({error!r})") from error
     found: dict[str, Array] = {}
-    for file in files:
-        found |= {name.removeprefix(prefix): values for name, values in read_tensors(place / file)[1].items()}
+    for part in parts:
+        found |= {name.removeprefix(prefix): values for name, values in read_tensors(part)[1].items()}
     return found
 
 
@@ -202,7 +224,8 @@ def _gpt2(config: Mapping[str, Any], length: int | None, dtype: DTypeLike) -> Ne
 def _llama(config: Mapping[str, Any], length: int | None, dtype: DTypeLike) -> Network:
     _require(config, attention_bias=False, mlp_bias=False, pretraining_tp=1)
     heads, width = config["num_attention_heads"], config["hidden_size"]
-    _require(config, head_dim=width // heads)
+    if config.get("head_dim") is not None:
+        _require(config, head_dim=width // heads)
     angles = config.get("rope_parameters") or {"rope_theta": config.get("rope_theta", 10000.0), "rope_type": "default"}
     _require({"rope_type": angles.get("rope_type", "default")}, rope_type="default")
     if config.get("rope_scaling"):

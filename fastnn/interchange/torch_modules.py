@@ -110,8 +110,8 @@ def _read_softplus(chain: Chain, module: Any) -> None:
 def _read_encoder_layer(chain: Chain, module: Any) -> None:
     """A TransformerEncoderLayer, without a mask, which is an argument of a call there."""
     attention, kinds = module.self_attn, {1: "relu", 2: "gelu"}
-    if module.activation_relu_or_gelu not in kinds:
-        raise ValueError("expected the activation relu or gelu")
+    if module.activation_relu_or_gelu not in kinds or getattr(module.activation, "approximate", "none") != "none":
+        raise ValueError("expected the activation relu or gelu, not approximated")
     if not attention.batch_first:
         raise ValueError("expected batch_first=True, rows of (batch, positions, features)")
     if {module.norm1.eps, module.norm2.eps} != {1e-5}:

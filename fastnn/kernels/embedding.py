@@ -28,6 +28,15 @@ def _place(token, vocabulary):
 
 
 @kernel
+def are_ids(values, vocabulary):
+    """Whether all of a flat array are."""
+    wrong = 0
+    for i in range(values.size):
+        wrong += _place(values[i], vocabulary) < 0
+    return wrong == 0
+
+
+@kernel
 def embedding_forward(y, ids, weight):
     """Overwrites y. Rows are independent."""
     vocabulary, width = weight.shape

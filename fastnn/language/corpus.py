@@ -62,6 +62,8 @@ def _pieces_of(data: str, errors: str) -> tuple[Pieces, str]:
     if data == BUILT_IN and not path.exists():
         text = topics()
         return lambda: iter([text]), "topics of Python's help"
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{data} is no file; expected a text that can be read twice")
     if not path.is_file():
         raise FileNotFoundError(f"{data}: no such file; expected a text, or {BUILT_IN}, which every Python has")
     return lambda: _read(path, errors), str(path)
@@ -74,7 +76,9 @@ def _read(path: Path, errors: str) -> Iterator[str]:
             while lines := file.readlines(PIECE):
                 yield "".join(lines)
         except UnicodeDecodeError as error:
-            raise ValueError(f"{path} is no UTF-8 text ({error}); expected one, or vocabulary 'bytes'") from error
+            raise ValueError(
+                f"{path} is no UTF-8 text ({error}); expected one; a vocabulary of 'bytes' takes any file"
+            ) from error
 
 
 def _vocabulary(name: str, pieces: Pieces, title: str) -> Vocabulary:
@@ -85,16 +89,18 @@ def _vocabulary(name: str, pieces: Pieces, title: str) -> Vocabulary:
     found = Characters.of(pieces())
     if not found.size:
         raise ValueError(f"{title} is empty; expected a text")
+    if found.size == 1:
+        raise ValueError(f"{title} holds {found.characters!r} alone; there is nothing to learn")
     return found
 
 
 def _encoded(pieces: Pieces, vocabulary: Vocabulary, title: str) -> NDArray[Any]:
     """In memory, or, of a large text, in a file that is gone with the array."""
-    kind, at = np.min_scalar_type(vocabulary.size - 1), 0
+    kind, at, first = np.min_scalar_type(vocabulary.size - 1), 0, 0
     found = _room(LEAST, kind)
     for piece in pieces():
         try:
-            ids = vocabulary.encode(piece)
+            ids = vocabulary.encode(piece, first)
         except ValueError as error:
             raise ValueError(f"{title}: {error}") from error
         if at + len(ids) > len(found):
@@ -102,7 +108,7 @@ def _encoded(pieces: Pieces, vocabulary: Vocabulary, title: str) -> NDArray[Any]
             larger[:at] = found[:at]
             found = larger
         found[at : at + len(ids)] = ids
-        at += len(ids)
+        at, first = at + len(ids), first + len(piece)
     return found[:at]
 
 

@@ -19,8 +19,12 @@ from fastnn.networks.models import load
 from fastnn.networks.network import Network
 
 KEY = "vocabulary"
+# Of which e to the power is a number.
+MOST_NATS = 709.0
 # Sequences that are scored at a time.
 ROWS = 64
+# Tokens of a prompt with which what follows is decoded.
+CONTEXT = 16
 # What stands where bytes are no text, or not yet.
 UNFINISHED = "\ufffd"
 
@@ -40,7 +44,13 @@ class Score(NamedTuple):
 
     @property
     def perplexity(self) -> float:
-        return math.exp(self.nats)
+        """Infinite where no number is as large."""
+        return math.exp(self.nats) if self.nats < MOST_NATS else math.inf
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON can keep it: a perplexity without bounds is None."""
+        perplexity = self.perplexity if math.isfinite(self.perplexity) else None
+        return {**self._asdict(), "bits": self.bits, "perplexity": perplexity}
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,16 +88,21 @@ class LanguageModel:
 
         ValueError: a prompt that the vocabulary has not, or settings that cannot be.
         """
-        found, told = list[int](), 0
         known = self.vocabulary.encode(prompt) if prompt else self._beginning()
+        # Decoded with what comes before: a tokenizer may leave out the space before what it takes for the first word.
+        found: list[int] = known[-CONTEXT:].tolist()
+        before, told = 0, len(found)
         for token in follow(self.network, known, tokens, **how):
             found.append(token)
-            text = self.vocabulary.decode(found)
-            if not text.endswith(UNFINISHED):
-                yield text[told:]
-                told = len(text)
-        if found:
-            yield self.vocabulary.decode(found)[told:]
+            text = self._after(found, before, told)
+            if text and not text.endswith(UNFINISHED):
+                yield text
+                before, told = told, len(found)
+        yield self._after(found, before, told)
+
+    def _after(self, ids: list[int], before: int, told: int) -> str:
+        """The text of ids from `told` on, those from `before` on before it."""
+        return self.vocabulary.decode(ids[before:])[len(self.vocabulary.decode(ids[before:told])) :]
 
     def _beginning(self) -> NDArray[np.int64]:
         try:

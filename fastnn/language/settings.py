@@ -53,7 +53,9 @@ class LanguageSettings:
             raise ValueError("split is 0, which leaves nothing to train on; expected a share above 0")
         if as_number(self.dropout, "dropout", 0.0, 1.0) == 1:
             raise ValueError("dropout is 1, which leaves nothing; expected less")
-        object.__setattr__(self, "freeze", tuple(self.freeze))
+        if not isinstance(self.freeze, (str, tuple, list)):
+            raise TypeError(f"freeze is {self.freeze!r}; expected patterns of names, such as ['2.*']")
+        object.__setattr__(self, "freeze", (self.freeze,) if isinstance(self.freeze, str) else tuple(self.freeze))
         self.optimizer()
 
     def optimizer(self) -> AdamW:

@@ -28,8 +28,8 @@ class Vocabulary(Protocol):
     @property
     def size(self) -> int: ...
 
-    def encode(self, text: str) -> Ids:
-        """ValueError, which names what has no number."""
+    def encode(self, text: str, first: int = 0) -> Ids:
+        """ValueError, which names what has no number, and its place where the text begins at `first`."""
 
     def decode(self, ids: Iterable[int]) -> str: ...
 
@@ -68,14 +68,14 @@ class Characters:
         numbers[points] = np.arange(len(points))
         return numbers
 
-    def encode(self, text: str) -> Ids:
+    def encode(self, text: str, first: int = 0) -> Ids:
         points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4").astype(np.int64)
         known = points < len(self._numbers)
         ids: Ids = np.where(known, self._numbers[np.where(known, points, 0)], -1)
         if (ids < 0).any():
             at = int(np.argmax(ids < 0))
             raise ValueError(
-                f"character {at} of the text, {text[at]!r}, is none of the model's {self.size}: {self._shown}"
+                f"character {first + at} of the text, {text[at]!r}, is none of the model's {self.size}: {self._shown}"
             )
         return ids
 
@@ -98,7 +98,7 @@ class Bytes:
     name: ClassVar[str] = "bytes"
     size: ClassVar[int] = 256
 
-    def encode(self, text: str) -> Ids:
+    def encode(self, text: str, first: int = 0) -> Ids:
         return np.frombuffer(text.encode(errors="surrogateescape"), np.uint8).astype(np.int64)
 
     def decode(self, ids: Iterable[int]) -> str:
@@ -134,7 +134,7 @@ class Tokenizer:
         """One more than the largest number that there is."""
         return max(self._tokenizer.get_vocab(with_added_tokens=True).values(), default=-1) + 1
 
-    def encode(self, text: str) -> Ids:
+    def encode(self, text: str, first: int = 0) -> Ids:
         return np.array(self._tokenizer.encode(text, add_special_tokens=False).ids, np.int64)
 
     def decode(self, ids: Iterable[int]) -> str:

@@ -9,7 +9,7 @@ from typing import ClassVar
 from fastnn import cost
 from fastnn.compiler.jit import most_threads
 from fastnn.kernels.blocks import NN, NT, TN
-from fastnn.kernels.matmul import scratch_size
+from fastnn.kernels.matmul import most_panel_of, scratch_size
 from fastnn.layers.embedding import Embedding
 from fastnn.layers.forms import Form
 from fastnn.layers.graph import Graph
@@ -65,7 +65,9 @@ class _Head(SameShape):
     def scratch(self, rows: int, itemsize: int, *shapes: Shape) -> int:
         ((k,), n, threads) = shapes[0], self.vocabulary, most_threads()
         sizes = ((NT, rows, n, k), (NN, rows, k, n), (TN, n, k, rows))
-        return max(int(scratch_size(*each, itemsize, threads)) for each in sizes)
+        # A batch that comes short may need more than a full one.
+        short = threads * int(most_panel_of(NT, rows, n, k, itemsize))
+        return max(short, *(int(scratch_size(*each, itemsize, threads)) for each in sizes))
 
     def forward_cost(self, rows: int, itemsize: int, *shapes: Shape) -> cost.Cost:
         return cost.product(rows, self.vocabulary, shapes[0][0], itemsize)

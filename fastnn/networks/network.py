@@ -233,6 +233,8 @@ class Network(Described):
     ) -> tuple[NDArray[Any], AnyTarget]:
         """As the kernels read them, at least one."""
         if isinstance(x, Held):
+            if y is not None or sample_weight is not None:
+                raise TypeError("rows that are held have their y and weights; expected neither beside them")
             x, target = x.on_cpu(self)
         else:
             x = self.as_input(x)

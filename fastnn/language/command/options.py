@@ -39,7 +39,11 @@ TEXT = [
 # Of those of tables, what a text takes too; a split has one border there.
 SHARED = ("batch", "dropout", "learning_rate", "weight_decay", "clip_norm", "seed", "dtype", "split")
 OF_TEXT = tuple(str(option.name) for option in TEXT if option.name != "text")
-KNOWN = ("begin", "threads", *SETTINGS)
+KNOWN = ("from", "threads", *SETTINGS)
+# In a file of options, of those that nobody else checks; see fastnn.train.command.configuration.
+KINDS = {
+    "from": (str, "the path of a model"), "threads": (int, "a whole number"), "vocabulary": (str, "a name or a path"),
+}  # fmt: skip
 
 
 def require_text(given: Mapping[str, Any]) -> None:

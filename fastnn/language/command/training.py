@@ -17,7 +17,7 @@ from fastnn.bench.table import si
 from fastnn.edge.atomic import is_file, sweep
 from fastnn.edge.options import FAILED, INTERRUPTED
 from fastnn.language import corpus
-from fastnn.language.command.options import KNOWN, SHARED, require_no_table
+from fastnn.language.command.options import KINDS, KNOWN, SHARED, require_no_table
 from fastnn.language.model import LanguageModel
 from fastnn.language.settings import LanguageSettings, describe, settings_of
 from fastnn.language.training import LanguageTraining, Record
@@ -27,7 +27,6 @@ from fastnn.train.checkpoint import Checkpoint
 from fastnn.train.command.configuration import read
 from fastnn.train.command.interruption import interruptible
 from fastnn.train.command.training import places, standing, use_threads
-from fastnn.train.settings import as_split
 
 SCHEMA = "fastnn-train-text/1"
 # What a model says while it learns.
@@ -47,7 +46,7 @@ def run_train_text(
     output = output or Path(f"{Path(data).stem or 'model'}.safetensors")
     try:
         values = _joined(options, config)
-        require_apart((output, checkpoint, json_file), (data, config, values.get("begin")))
+        require_apart((output, checkpoint, json_file), (data, config, values.get("from")))
         files = places(json_file, output, checkpoint, None, resume, overwrite)
         use_threads(values.pop("threads", None))
         training = _training(data, values)
@@ -76,15 +75,31 @@ def run_train_text(
 
 def _joined(options: dict[str, Any], config: Path | None) -> dict[str, Any]:
     """An option wins over the file. ValueError: a file that says anything else."""
+    options = {"from" if name == "begin" else name: value for name, value in options.items()}
     given = {name: value for name, value in options.items() if name in (*KNOWN, *SHARED) and value not in (None, ())}
-    values = {**(read(config, KNOWN, {}) if config else {}), **given}
-    if "split" in values:
-        values["split"] = as_split(values["split"])[0] if isinstance(values["split"], str) else values["split"]
+    values = {**(read(config, KNOWN, KINDS) if config else {}), **given}
+    if isinstance(values.get("split"), str):
+        values["split"] = _share(values["split"])
     return values
 
 
+def _share(split: str) -> float:
+    """That is trained on: "0.9", or "0.9/0.1". ValueError."""
+    first, _, rest = split.partition("/")
+    try:
+        share = float(first)
+        fits = not rest or abs(share + float(rest) - 1) < 1e-6
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"split is {split!r}; a text has two parts: expected the share that is trained on, such as 0.9"
+        )
+    return share
+
+
 def _training(data: str, values: dict[str, Any]) -> LanguageTraining:
-    place = values.pop("begin", None)
+    place = values.pop("from", None)
     if place is None:
         settings = settings_of(values)
         return LanguageTraining(corpus.read(data, settings.vocabulary), settings)
@@ -146,7 +161,6 @@ def _told(record: Record, training: LanguageTraining, peak: float) -> str:
 
 
 def _document(training: LanguageTraining, data: str, score: Any) -> dict[str, Any]:
-    found = None if score is None else {**score._asdict(), "bits": score.bits, "perplexity": score.perplexity}
     return {
         "schema": SCHEMA,
         "data": {"source": data, **training.data},
@@ -154,5 +168,5 @@ def _document(training: LanguageTraining, data: str, score: Any) -> dict[str, An
         "network": training.network.description() | {"parameters": training.network.parameter_count},
         "flops_per_step": training.flops,
         "records": [record.as_dict() for record in training.records],
-        "held_out": found,
+        "held_out": score.as_dict() if score else None,
     }

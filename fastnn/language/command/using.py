@@ -61,7 +61,7 @@ def run_evaluate_text(model_file: Path, data: str, threads: int | None, json_fil
         score = model.score(text.ids)
     except (ValueError, TypeError, OSError, ModuleNotFoundError) as error:
         raise click.UsageError(str(error)) from error
-    found = {**score._asdict(), "bits": score.bits, "perplexity": score.perplexity}
+    found = score.as_dict()
     told = (
         f"{text.title}: {score.tokens:,} tokens, {score.nats:.4f} nats, {score.bits:.4f} bits a token, "
         f"perplexity {score.perplexity:.4g}"

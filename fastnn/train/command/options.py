@@ -90,7 +90,7 @@ SETTINGS = [
     _setting("--epochs", "At most so many.", int),
     _setting("--seed", "Of the split, the first weights and the order.", int),
     _setting("--dtype", "Of numbers.", **_choice(("float32", "float64"))),
-    _setting("--split", "Shares for training, validation and test.", metavar="A/B/C"),
+    _setting("--split", "Shares for training, validation and test; of a text the first, 0.9.", metavar="A/B/C"),
     _setting(
         "--standardise/--no-standardise", "Inputs to mean 0 and deviation 1 of the training part, or as they are."
     ),
