@@ -368,6 +368,7 @@ def test_a_training_whose_loss_is_not_finite_ends_with_a_status(text: Path, tmp_
     result = invoke("train", text, *OPTIONS, "--learning-rate", 1e30, "--clip-norm", 1e30, "-o", tmp_path / "m")
     assert result.exit_code == 1
     assert "the loss became" in result.stderr
+    assert "epoch" not in result.stderr
     assert not (tmp_path / "m").exists()
 
 

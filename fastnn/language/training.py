@@ -92,7 +92,7 @@ class LanguageTraining:
     def _record(self, losses: list[float], seconds: float) -> Record:
         held = self.model.score(self.held[:SCORED]).nats if len(self.held) > 1 else math.nan
         if len(self.held) > 1 and not math.isfinite(held):
-            raise NonFiniteLoss(held, self.steps, 0)
+            raise NonFiniteLoss(held, self.steps, None)
         tokens = len(losses) * self.settings.batch * self.model.length
         return Record(
             self.steps, float(np.mean(losses)), held, seconds, tokens / seconds,
@@ -105,8 +105,9 @@ class LanguageTraining:
         begins = rng.integers(0, len(self.train) - length, self.settings.batch)
         found = self.train[begins[:, None] + np.arange(length + 1)]
         loss = self.trainer.step(found[:, :-1], found[:, 1:].astype(np.int64))
-        if not (math.isfinite(loss) and self.trainer.is_finite()):
-            raise NonFiniteLoss(loss, self.steps, 0)
+        if not math.isfinite(loss) or not self.trainer.is_finite():
+            # Parameters that are not are those of which the next loss would be.
+            raise NonFiniteLoss(math.nan if math.isfinite(loss) else loss, self.steps, None)
         return loss
 
     # Standing -------------------------------------------------------------------------------------------------------

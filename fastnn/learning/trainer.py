@@ -71,12 +71,13 @@ class Trainable(Checks, Protocol):
 class NonFiniteLoss(ArithmeticError):
     """Training met a loss that is NaN or infinite. The network keeps the parameters of the last finite step.
 
-    step: optimizer steps that stand, counted from the first of this trainer. epoch: from 0.
+    step: optimizer steps that stand, counted from the first of this trainer. epoch: from 0; None where there are none.
     """
 
-    def __init__(self, loss: float, step: int, epoch: int) -> None:
+    def __init__(self, loss: float, step: int, epoch: int | None) -> None:
+        of_epoch = "" if epoch is None else f" (epoch {epoch})"
         super().__init__(
-            f"the loss became {loss} after {step} steps (epoch {epoch}); the parameters are those of the last step "
+            f"the loss became {loss} after {step} steps{of_epoch}; the parameters are those of the last step "
             "with a finite loss. Try a smaller learning rate, clip_norm, or look for non-finite values in x and y"
         )
         self.loss, self.step, self.epoch = loss, step, epoch

@@ -43,7 +43,9 @@ def open_source(place: str | PathLike[str], like: Format | None = None, **told: 
     if is_set:
         return of_dataset(data.load(str(place)))
     if not path.exists():
-        raise FileNotFoundError(f"there is no file {path}; built-in sets are {', '.join(data.LOADERS)}")
+        raise FileNotFoundError(
+            f"there is no file {path}; built-in sets are {', '.join(data.LOADERS)}, and of texts (--text) topics"
+        )
     if path.is_dir():
         raise DataError(f"{path} is a folder; name a file in it")
     file, title = _file_of(path), str(path)
