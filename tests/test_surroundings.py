@@ -80,8 +80,8 @@ def outputs():
 several, one = outputs()
 kept = bool((several == one).all() and (one != 0).all())
 flush_to_zero()
-after = outputs()
-print(json.dumps([kept, after[0].tobytes() == after[1].tobytes()]))
+flushed, gone = outputs()
+print(json.dumps([kept, not gone.any(), bool(((flushed == one) | (flushed == 0)).all())]))
 """
 
 LOCKED = """
@@ -126,8 +126,9 @@ def test_a_process_that_used_threads_may_fork() -> None:
 
 @needs.compiled_kernels
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="needs an x86-64 processor")
-def test_bits_do_not_depend_on_who_set_flush_to_zero_in_one_thread() -> None:
-    assert run_python(FLUSH) == [True, True]
+def test_subnormals_are_kept_but_by_threads_that_somebody_told_to_flush_them() -> None:
+    """Of the calling thread alone here: what other threads compute keeps them."""
+    assert run_python(FLUSH) == [True, True, True]
 
 
 @needs.compiled_kernels
