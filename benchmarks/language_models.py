@@ -1,4 +1,4 @@
-"""GPTs beside PyTorch and JAX: python benchmarks/transformers.py --json FILE.json
+"""GPTs beside PyTorch and JAX: python benchmarks/language_models.py --json FILE.json
 
 Training steps (forward, loss, backward, AdamW) of four sizes, from microgpt's to nanoGPT's for a GPU, and generation of
 one sequence of nanoGPT's model on a CPU, token by token. Each peer runs in a process of its own and begins with the
@@ -32,7 +32,7 @@ from fastnn.simd import machine
 from fastnn.simd.machine import thread_limit
 
 SCHEMA = "fastnn-transformers/1"
-PEER = (str(Path(__file__).parent / "transformer_peer.py"),)
+PEER = (str(Path(__file__).parent / "language_model_peer.py"),)
 PEERS = ("torch", "torch-compile", "jax")
 # Of the first loss, float32 on all sides.
 ALLOWED = 1e-4

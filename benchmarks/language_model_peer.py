@@ -1,4 +1,4 @@
-"""The process of a GPT in another library: python benchmarks/transformer_peer.py NAME THREADS
+"""The process of a GPT in another library: python benchmarks/language_model_peer.py NAME THREADS
 
     {"do": "prepare", "file": ..., "heads": n, "layers": n}  -> {"loss": of the first step}
     {"do": "time", "phase": "step" | "cached" | "whole", "calls": n}  -> {"seconds": ...}
