@@ -41,9 +41,9 @@ def test_where_heads_look_and_the_values_there_are_what_attention_adds(network: 
     # The block without its dense layers adds the attention alone.
     way: Any = network.layers[place].layers(16)[0]  # type: ignore[attr-defined]
     moved = {str(place): f"{place}.0"}
-    alone = inside_gpt._rows(inside_gpt._made_of(network, place, [way], moved, "mse"), IDS)
+    alone = inside_gpt.outputs(inside_gpt._made_of(network, place, [way], moved, "mse"), IDS)
     before = inside_gpt.vectors(network, place, IDS)
-    normal = inside_gpt._rows(
+    normal = inside_gpt.outputs(
         inside_gpt._made_of(network, place, [way.layers[0]], {str(place): f"{place}.0.0"}, "mse"), IDS
     )
     bias = {name: named.get(f"{place}.0.1.{name}.bias", 0.0) for name in ("qkv", "out")}

@@ -28,14 +28,14 @@ def is_gpt(network: Network) -> bool:
 
 def vectors(network: Network, until: int, ids: Sequence[int]) -> NDArray[Any]:
     """Of each token (n, C), after so many layers."""
-    return _rows(_made_of(network, until, [], {}, "mse"), ids)
+    return outputs(_made_of(network, until, [], {}, "mse"), ids)
 
 
 def guesses(network: Network, until: int, ids: Sequence[int]) -> NDArray[Any]:
     """Logits (n, V) that the last norm and the head make of the vectors after so many layers."""
     last = len(network.layers) - 2
     moved = {str(until + k): str(last + k) for k in range(2)}
-    return _rows(_made_of(network, until, network.layers[last:], moved, "cross_entropy"), ids)
+    return outputs(_made_of(network, until, network.layers[last:], moved, "cross_entropy"), ids)
 
 
 def attention(network: Network, place: int, ids: Sequence[int]) -> NDArray[np.float64]:
@@ -50,7 +50,7 @@ def attention(network: Network, place: int, ids: Sequence[int]) -> NDArray[np.fl
     norm = block.layers(width)[0].layers[0]
     parts = [norm, Dense(3 * width, bias=block.bias)]
     moved = {str(place): f"{place}.0.0", str(place + 1): f"{place}.0.1.qkv"}
-    rows = _rows(_made_of(network, place, parts, moved, "mse"), ids).astype(np.float64)
+    rows = outputs(_made_of(network, place, parts, moved, "mse"), ids).astype(np.float64)
     q, k = (rows[:, part * width :][:, :width].reshape(n, block.heads, -1) for part in range(2))
     scores = np.einsum("qhs,khs->hqk", q, k) / np.sqrt(q.shape[2])
     scores = np.where(np.tri(n, dtype=bool), scores, -np.inf)
@@ -68,7 +68,7 @@ def _made_of(network: Network, until: int, more: Sequence[Any], moved: dict[str,
     return found
 
 
-def _rows(network: Network, ids: Sequence[int]) -> NDArray[Any]:
+def outputs(network: Network, ids: Sequence[int]) -> NDArray[Any]:
     """The output of each of the ids; what is behind them, and does not matter to them, is 0."""
     x = np.zeros((1, *network.input_shape), np.int64)
     x[0, : len(ids)] = ids

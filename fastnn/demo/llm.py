@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 import numpy as np
-from numpy.typing import NDArray
 
 from fastnn.demo import inside_gpt
 from fastnn.demo.demonstration import Block, Demonstration, Section, Table, decimal
@@ -55,7 +54,7 @@ def show(prompt: str, temperature: float, tokens: int, model: Path | None, text:
     shown = LanguageModel.load(model) if model else trained(text, LanguageSettings(**SMALL, seed=seed))[1].model
     ids, network = known(shown, prompt), shown.network
     places = inside_gpt.blocks(network)
-    logits = np.asarray(network(_filled(ids, shown.length))[0, len(ids) - 1], np.float64)
+    logits = inside_gpt.outputs(network, ids)[-1].astype(np.float64)
     order = np.argsort(-logits, kind="stable")[:LIKELY]
     shares = {each: softmax(logits[None], temperature=each)[0] for each in (1.0, temperature)}
     written = shown.generate(prompt, tokens, temperature=temperature, seed=seed)
@@ -91,10 +90,6 @@ def show(prompt: str, temperature: float, tokens: int, model: Path | None, text:
             "text": written, "macs": {name: macs for name, (_, macs) in parts.items()}, "seed": seed,
         },
     )  # fmt: skip
-
-
-def _filled(ids: Sequence[int], length: int) -> NDArray[np.int64]:
-    return np.array([[*ids, *[0] * (length - len(ids))]])
 
 
 def tokens_of(model: LanguageModel, ids: Sequence[int]) -> tuple[Block, ...]:

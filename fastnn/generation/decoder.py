@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastnn import tape
 from fastnn.edge.checks import as_count, as_ids, as_rows
-from fastnn.layers import Container, Layer, Operation, operations_of, vocabulary_of
+from fastnn.layers import Container, Layer, Operation, operations_of
 from fastnn.learning.losses import Loss
 from fastnn.lowering import ParameterLayout, Plan, lower
 from fastnn.tape.columns import OUTPUT_AT
@@ -26,6 +26,7 @@ class Decodable(Protocol):
     dtype: np.dtype[Any]
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
+    vocabulary: int | None
 
     @property
     def loss_function(self) -> Loss: ...
@@ -44,12 +45,12 @@ class Decoder:
 
     def __init__(self, network: Decodable, batch: int = 1) -> None:
         self.capacity, *around = network.input_shape
-        if not around and vocabulary_of(operations_of(network.layers, network.input_shape)) is None:
+        if not around and network.vocabulary is None:
             raise ValueError(f"rows of {network.input_shape} have no positions; expected (T, features), or T ids")
         self.batch, self.position = as_count(batch, "batch"), 0
         self.params, self.dtype = network.parameters, network.dtype
         operations = stepping(operations_of(network.layers, (1, *around)), self.capacity)
-        self.vocabulary, self.width = vocabulary_of(operations), operations[-1].outputs
+        self.vocabulary, self.width = network.vocabulary, operations[-1].outputs
         self._shape = operations[0].shapes[0]
         plan: Plan = lower(
             operations, network.layout, network.loss_function, self.dtype, self.batch, gradients=False, keep=True

@@ -20,9 +20,10 @@ from fastnn.simd.views import vector
 def rotary_table(table, first, positions, size, base):
     """Overwrites table, of the positions from `first` on."""
     number, half = table.dtype.type, size // 2
-    for t in range(positions):
-        for i in range(half):
-            angle = (first + t) * base ** (-2.0 * i / size)
+    for i in range(half):
+        rate = base ** (-2.0 * i / size)
+        for t in range(positions):
+            angle = (first + t) * rate
             table[t * size + i] = number(math.cos(angle))
             table[t * size + half + i] = number(math.sin(angle))
 
