@@ -42,6 +42,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return LoadFileScheduling(config, log)
 
 
+@pytest.fixture(autouse=True)
+def _threads_are_all_of_them() -> Iterator[None]:
+    """At the end of each test: commands choose them for their process, which is that of the tests after it."""
+    yield
+    import numba
+
+    numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
+
+
 @pytest.fixture
 def quick_turns() -> Iterator[None]:
     """Simulated threads wait for one another all the time, each wait as long as a turn of Python's."""

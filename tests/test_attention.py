@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import needs
 import numba
 import numpy as np
 import pytest
 from case import DTYPES
 
-import fastnn
 from fastnn import cost
 from fastnn.functional import scaled_dot_product_attention
 from fastnn.kernels.attention import QUERY_ROWS, attention_backward, attention_forward, attention_scratch
@@ -124,9 +124,8 @@ def test_a_query_has_the_same_bits_alone(dtype: str) -> None:
         assert alone[:, 0].tobytes() == whole[:, t].tobytes(), t
 
 
+@needs.two_cores
 def test_threads_change_no_bit() -> None:
-    if fastnn.get_num_threads() < 2:
-        pytest.skip("needs two cores")
     q, k, v = draw(3, 60, 60, 4, 2, 16, "float32")
     dy, found = np.ones_like(q), set()
     for threads in (1, 2):
@@ -134,7 +133,6 @@ def test_threads_change_no_bit() -> None:
         y, kept = forward(q, k, v, 4, 2, True, parts=2)
         gradients = backward(dy, y, kept, q, k, v, 4, 2, True, parts=2)
         found.add(b"".join(each.tobytes() for each in (y, *gradients)))
-    numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
     assert len(found) == 1
 
 

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-import numba
+import needs
 import numpy as np
 import pytest
 
@@ -130,10 +130,8 @@ def test_it_comes_back_from_a_file(tmp_path: Path) -> None:
     assert again(x).tobytes() == network(x).tobytes()
 
 
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("threads", [1, pytest.param(2, marks=needs.two_cores)])
 def test_threads_and_batches_change_no_bit(threads: int) -> None:
-    if threads > fastnn.get_num_threads():
-        pytest.skip("needs two cores")
     x = RNG.integers(0, 65, (12, 64))
     network = GPT(65, 64, 2, 64, 4, seed=0)
     whole = network(x)
@@ -177,11 +175,9 @@ def test_an_id_that_is_none_is_refused_where_its_label_is_ignored(wrong: int, dt
     assert network.parameters.tobytes() == before.tobytes()
 
 
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("threads", [1, pytest.param(2, marks=needs.two_cores)])
 def test_a_batch_that_comes_short_has_room_in_the_head(threads: int) -> None:
     """Products of fewer rows may need more scratch than those of all."""
-    if threads > numba.config.NUMBA_NUM_THREADS:
-        pytest.skip("needs two cores")
     rng, made = np.random.default_rng(0), list[Any]()
     x, y = rng.integers(0, 128, (2, 112, 1))
     before = fastnn.get_num_threads()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import needs
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -74,10 +75,8 @@ def test_a_row_that_weighs_nothing_may_hold_anything() -> None:
     np.testing.assert_array_equal(net.gradient(x, y, TIMES), net.gradient(X, NUMBERS, TIMES))
 
 
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("threads", [1, pytest.param(2, marks=needs.two_cores)])
 def test_more_rows_than_a_span(threads: int) -> None:
-    if threads > fastnn.get_num_threads():
-        pytest.skip("needs two threads")
     before = fastnn.get_num_threads()
     fastnn.set_num_threads(threads)
     try:
