@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from numba import get_num_threads, set_num_threads
 
-from fastnn.tape import table as _table
+from fastnn.operations import table as _table
 
 if TYPE_CHECKING:
     from fastnn.functional import (
@@ -56,12 +56,13 @@ if TYPE_CHECKING:
     )
     from fastnn.learning.trainer import NonFiniteLoss, Trainer
     from fastnn.networks.io import FileError, save
-    from fastnn.networks.models import GPT, load, mlp
+    from fastnn.networks.models import BERT, GPT, load, mlp
     from fastnn.networks.network import Network
 
     __version__: str
 
 __all__ = [
+    "BERT",
     "GPT",
     "MSE",
     "SGD",
@@ -130,7 +131,7 @@ _HOMES = {
     "learning.losses": (
         "MSE", "BinaryCrossEntropy", "BinaryCrossEntropyWithLogits", "CrossEntropy", "Hinge", "Perceptron",
     ),
-    "networks.models": ("GPT", "load", "mlp"),
+    "networks.models": ("BERT", "GPT", "load", "mlp"),
     "networks.network": ("Network",),
     "learning.optimizers": (
         "SGD", "Adam", "AdamW", "Cosine", "InverseScaling", "Linear", "Momentum", "Nesterov", "Schedule",
@@ -147,7 +148,7 @@ _MODULES = (
 
 # At once: the numbers by which a tape names its operations, in this order, must be there for whoever brings a tape.
 for _module in [row.module for row in _table.TABLE if row.tape]:
-    import_module(f"fastnn.tape.{_module}")
+    import_module(f"fastnn.operations.{_module}")
 
 
 def _version() -> str:

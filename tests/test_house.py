@@ -10,7 +10,7 @@ from house import circles, module_arrows, room_arrows, room_files
 from sources import Sources, nodes
 
 import fastnn
-from fastnn.tape import table
+from fastnn.operations import table
 
 SOURCES = Sources.read(Path(fastnn.__file__).parent)
 imports, ours, modules_under = SOURCES.imports, SOURCES.ours, SOURCES.modules_under
@@ -123,7 +123,7 @@ def test_the_cuda_target_is_imported_when_it_is_asked_for(name: str) -> None:
 
 
 # Rooms and modules whose functions are compiled, and the one that hands the decorator to users.
-COMPILED = ("fastnn.kernels", "fastnn.simd", "fastnn.tape", "fastnn.learning.training")
+COMPILED = ("fastnn.kernels", "fastnn.simd", "fastnn.tape", "fastnn.operations", "fastnn.learning.training")
 MAKERS = (*COMPILED, "fastnn.compiler.jit", "fastnn.extending")
 
 
@@ -167,6 +167,9 @@ def test_the_tape_and_training_know_kernels_and_no_network() -> None:
     for name in tape:
         assert ours(imports(name)) <= below | tape
     assert ours(imports("fastnn.learning.training")) <= below | tape
+    operations = set(modules_under("operations"))
+    for name in operations:
+        assert ours(imports(name)) <= below | tape | operations
 
 
 PROGRAM = (
@@ -239,7 +242,7 @@ def test_there_are_no_circles() -> None:
 
 @pytest.mark.parametrize("row", table.TABLE, ids=lambda row: row.module)
 def test_a_row_of_the_table_of_operations_has_its_files(row: table.Row) -> None:
-    wanted = {"layers": bool(row.layers), "tape": row.tape, "reference": row.cases}
+    wanted = {"layers": bool(row.layers), "operations": row.tape, "reference": row.cases}
     assert {room for room in wanted if f"fastnn.{room}.{row.module}" in SOURCES.paths} >= {
         room for room, needed in wanted.items() if needed
     }

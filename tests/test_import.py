@@ -68,20 +68,20 @@ def test_importing_leaves_out(package: str, imported: Any) -> None:
 
 def test_importing_brings_in_kernels_and_a_tapes_operations_of_fastnn_and_no_more(imported: Any) -> None:
     added = {name for name in imported[1] if name.startswith("fastnn.")}
-    parts = {"compiler", "edge", "kernels", "simd", "tape"}
+    parts = {"compiler", "edge", "kernels", "operations", "simd", "tape"}
     assert {name.split(".")[1] for name in added} == parts
-    assert {"fastnn.tape.residual", "fastnn.tape.norm", "fastnn.kernels.loss"} <= added
+    assert {"fastnn.operations.residual", "fastnn.operations.norm", "fastnn.kernels.loss"} <= added
 
 
 def test_the_numbers_of_operations_are_those_of_every_process(imported: Any) -> None:
     """Whatever a program imports first: it may bring a tape that was kept."""
     kinds = "{number: kernel.__module__ for number, kernel in forward_operation.kernels.items()}"
-    firsts = "fastnn", "fastnn.tape.norm", "fastnn.learning.training", "fastnn.layers.norm"
+    firsts = "fastnn", "fastnn.operations.norm", "fastnn.learning.training", "fastnn.layers.norm"
     source = "import json; import FIRST; from fastnn.tape.operations import forward_operation; print(json.dumps(KINDS))"
     found = [run_python(source.replace("FIRST", first).replace("KINDS", kinds)) for first in firsts]
     assert found == [found[0]] * len(firsts)
-    files = (ROOT / "fastnn" / "tape").glob("*.py")
-    every = {f"fastnn.tape.{file.stem}" for file in files if " = register(" in file.read_text(encoding="utf-8")}
+    files = (ROOT / "fastnn" / "operations").glob("*.py")
+    every = {f"fastnn.operations.{file.stem}" for file in files if " = register(" in file.read_text(encoding="utf-8")}
     assert set(found[0].values()) == every
 
 
@@ -157,7 +157,7 @@ def imported_by(body: list[ast.stmt]) -> dict[str, set[str]]:
 def test_names_are_told_to_type_checkers_and_to_python_alike() -> None:
     import fastnn
     from fastnn.layers import names
-    from fastnn.tape import table
+    from fastnn.operations import table
 
     (told,) = (node for node in ast.parse(inspect.getsource(fastnn)).body if isinstance(node, ast.If))
     homes = imported_by(told.body)

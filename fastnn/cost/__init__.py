@@ -44,7 +44,13 @@ from fastnn.cost.dense import (
     gated_backward,
     gated_forward,
 )
-from fastnn.cost.embedding import embedding_backward, embedding_forward, positions_backward, positions_forward
+from fastnn.cost.embedding import (
+    embedding_backward,
+    embedding_forward,
+    positions_backward,
+    positions_forward,
+    sinusoids_forward,
+)
 from fastnn.cost.losses import (
     LABEL_BYTES,
     LOSSES,
@@ -125,6 +131,7 @@ __all__ = [
     "saved_bytes",
     "saved_cost",
     "six_n_d",
+    "sinusoids_forward",
     "softmax",
     "step_cost",
     "update",

@@ -12,7 +12,7 @@ from fastnn.interchange.axes import as_here
 from fastnn.interchange.chain import Chain, Told, kinds_by_name, told
 from fastnn.interchange.extra import imported
 from fastnn.interchange.state_dict import state_dict
-from fastnn.layers import TransformerBlock
+from fastnn.layers import SelfAttention, TransformerBlock
 from fastnn.layers.forms import Form
 from fastnn.learning.losses import Loss
 from fastnn.networks.network import Network
@@ -28,8 +28,9 @@ def from_torch(
     """A network with the weights of a torch.nn.Sequential, copied, and its outputs up to rounding.
 
     module: of Identity, ReLU, LeakyReLU, ELU, Tanh, Sigmoid, GELU, SiLU, Softplus, TransformerEncoderLayer (a
-    TransformerBlock, of no mask), and what fastnn has layers for by the same name, nested as you like; float32 or
-    float64, on any device. Outputs are those of module.eval(): a Dropout acts in training alone, with draws of its own.
+    TransformerBlock, of no mask), MultiheadAttention (of one tensor with itself), and what fastnn has layers for by the
+    same name, nested as you like; float32 or float64, on any device. Outputs are those of module.eval(): a Dropout acts
+    in training alone, with draws of its own.
     Softplus is exact above torch's threshold, where torch is linear, 2e-9 off.
 
     input_shape: of a row as the module takes it; needed where no Linear is first, which says it. Where the module pools
@@ -44,7 +45,7 @@ def from_torch(
     chain = Chain(None if input_shape is None else as_shape(input_shape, "input_shape"))
     taken: list[str] = []  # modules that were read with their parts
     for path, part in module.named_modules(remove_duplicate=False):
-        if any(path.startswith(f"{whole}.") for whole in taken):
+        if any(not whole or path.startswith(f"{whole}.") for whole in taken):
             continue
         try:
             _read(chain, part, nn)
@@ -125,9 +126,22 @@ def _read_encoder_layer(chain: Chain, module: Any) -> None:
     chain.container(layer, own)
 
 
+def _read_attention(chain: Chain, module: Any) -> None:
+    """A MultiheadAttention, as it is called with one tensor for queries, keys and values."""
+    settings = vars(module) | {"add_bias_kv": module.bias_k is not None}
+    width = module.embed_dim
+    Form("MultiheadAttention", settings).require(
+        batch_first=True, kdim=width, vdim=width, add_bias_kv=False, add_zero_attn=False, dropout=0.0
+    )
+    layer = SelfAttention(module.num_heads, causal=False, bias=module.in_proj_bias is not None)
+    tensors = dict(module.named_parameters())
+    chain.container(layer, {mine: _array(tensors[other], other) for other, mine in layer.torch_parameters.items()})
+
+
 # Read with the modules that they are made of.
-WHOLE = ("TransformerEncoderLayer",)
+WHOLE = ("TransformerEncoderLayer", "MultiheadAttention")
 READERS: dict[str, Callable[[Chain, Any], None]] = {
+    "MultiheadAttention": _read_attention,
     "TransformerEncoderLayer": _read_encoder_layer,
     "Identity": lambda chain, module: None,
     "ReLU": lambda chain, module: chain.activation("relu"),

@@ -6,7 +6,8 @@
     scores = q . k / sqrt(S)    p = softmax of the scores that a query sees    y = sum of p v
 
 Causal queries see the keys of no later position. `begins` (B,) or (0,): the position of the first query among the keys;
-by itself the last query is at the last key. `lengths` (B,) or (0,): keys that are there; the others are seen by none.
+by itself the last query is at the last key. `lengths` (B,) or (0,), whole numbers of any type: keys that are there; the
+others are seen by none.
 Who sees nothing gets 0, and gradient 0.
 What is not seen is in no sum: neither forward, where a number that is not finite stays unseen, nor in another order:
 the bits of a query's output are the same whatever comes after what it sees, so that a cache of keys and values gives
@@ -207,7 +208,7 @@ def _head(values, ld, rows, b, h, size):
 def _seen(begins, lengths, b, queries, keys):
     """The position of a sequence's first query, and its keys that are there."""
     begin = begins[b] if begins.size > 0 else keys - queries
-    return begin, lengths[b] if lengths.size > 0 else keys
+    return begin, int(lengths[b]) if lengths.size > 0 else keys
 
 
 @kernel(late=True)

@@ -13,7 +13,7 @@ from fastnn.layers.graph import (
 )
 from fastnn.layers.names import *  # noqa: F403
 from fastnn.layers.protocol import Layer, Parameter, Shape
-from fastnn.tape import table
+from fastnn.operations import table
 
 __all__ = [
     "LAYERS",

@@ -10,7 +10,7 @@ from fastnn import cost
 from fastnn.layers.forms import Form
 from fastnn.layers.graph import Graph
 from fastnn.layers.protocol import Places, SameShape, Shape
-from fastnn.tape.concatenate import BRANCHES, JOIN, TABLE
+from fastnn.operations.concatenate import BRANCHES, JOIN, TABLE
 
 
 @dataclass(frozen=True, init=False)

@@ -8,7 +8,7 @@ from typing import Any
 
 from fastnn.layers.graph import Container
 from fastnn.layers.protocol import Layer
-from fastnn.tape import table
+from fastnn.operations import table
 
 # Names that a file may hold.
 LAYERS: dict[str, Any] = {

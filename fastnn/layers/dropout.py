@@ -10,8 +10,8 @@ from fastnn import cost
 from fastnn.edge.checks import as_number
 from fastnn.layers.forms import Form
 from fastnn.layers.protocol import Places, SameShape, Shape
+from fastnn.operations.dropout import DROPOUT, NUMBER, RATE
 from fastnn.tape.columns import bits
-from fastnn.tape.dropout import DROPOUT, NUMBER, RATE
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from fastnn.edge.checks import as_count
 from fastnn.layers.forms import Form
 from fastnn.layers.initializers import initializer_for
 from fastnn.layers.protocol import Parameter, Places, SameShape, Shape
-from fastnn.tape import embedding
+from fastnn.operations import embedding
 
 # Ids are kept as the network's numbers, and float32 counts so far.
 MOST_TOKENS = 2**24

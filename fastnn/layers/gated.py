@@ -13,7 +13,7 @@ from fastnn.layers.dense import Dense
 from fastnn.layers.forms import Form
 from fastnn.layers.graph import Graph
 from fastnn.layers.protocol import Places, SameShape, Shape
-from fastnn.tape import gated
+from fastnn.operations import gated
 from fastnn.tape.columns import bits
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from fastnn import cost
 from fastnn.cost import Cost
@@ -103,13 +103,36 @@ class Operation:
         return self.layer.backward_cost(batch * self.positions, itemsize, input_gradient, *self.seen)
 
 
+class Mask(Protocol):
+    """Which positions of a value are there."""
+
+    def within(self, first: int, last: int) -> Mask:
+        """Of positions first..last of that value."""
+
+    def lengths(self, graph: Graph, name: str, positions: int) -> int:
+        """The value that holds how many are there of each row, for the layer `name`. ValueError: other positions."""
+
+
+class Memory(NamedTuple):
+    """What a decoder attends to: a value, and which of its positions are there, None where all are."""
+
+    value: int
+    mask: Mask | None
+
+
 @dataclass
 class Graph:
-    """Operations as they are added. shape: of a row of the network's input."""
+    """Operations as they are added. shape: of a row of the network's input.
+
+    mask: of the value that the next layer reads; see fastnn.layers.masking. memory: see
+    fastnn.layers.encoder_decoder.
+    """
 
     shape: Shape
     operations: list[Operation] = field(default_factory=list)
     number: int = 0
+    mask: Mask | None = None
+    memory: Memory | None = None
 
     def shape_of(self, value: int) -> Shape:
         return self.operations[value - 1].shape if value else self.shape

@@ -14,7 +14,7 @@ from fastnn.layers.embedding import Embedding
 from fastnn.layers.forms import Form
 from fastnn.layers.graph import Graph
 from fastnn.layers.protocol import FEATURES, Parameter, Places, SameShape, Shape
-from fastnn.tape import head
+from fastnn.operations import head
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from fastnn import cost
 from fastnn.edge.checks import as_number
 from fastnn.layers.forms import Form
 from fastnn.layers.protocol import FEATURES, Parameter, Places, SameShape, Shape
-from fastnn.tape import norm
+from fastnn.operations import norm
 from fastnn.tape.columns import bits
 
 

@@ -12,7 +12,7 @@ from fastnn.cost.convolution import places
 from fastnn.edge.checks import as_count, as_int64
 from fastnn.layers.forms import Form
 from fastnn.layers.protocol import FLAT, IMAGES, Places, SameShape, Shape
-from fastnn.tape import pooling
+from fastnn.operations import pooling
 
 # B images, C channels, Y X sides of one, H W places of a window along them, R S pixels of all windows along them that
 # are inside, s bytes of a number. A maximum compares and selects, and its gradient is added to the winner's; an average

@@ -10,7 +10,7 @@ from fastnn import cost
 from fastnn.layers.forms import Form
 from fastnn.layers.graph import Graph
 from fastnn.layers.protocol import Places, SameShape, Shape
-from fastnn.tape.residual import ADD, SIDE
+from fastnn.operations.residual import ADD, SIDE
 
 
 @dataclass(frozen=True, init=False)

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from fastnn import cost
 from fastnn.layers.protocol import Places, SameShape, Shape
-from fastnn.tape import rotary
+from fastnn.operations import rotary
 from fastnn.tape.columns import bits
 
 

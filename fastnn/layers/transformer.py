@@ -1,4 +1,4 @@
-"""Transformer blocks: attention between positions, then a dense layer at each, both with a way around."""
+"""Transformer blocks: attention between positions, then dense layers at each, both with a way around."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from fastnn.edge.checks import as_choice, as_count
-from fastnn.layers.attention import SelfAttention
+from fastnn.layers.attention import CrossAttention, SelfAttention
 from fastnn.layers.dense import Dense
 from fastnn.layers.dropout import Dropout
 from fastnn.layers.forms import Form
@@ -35,10 +35,12 @@ class TransformerBlock:
     layers, 4 C unless said; activation: of the first, which is a GatedDense where `gated`. norm_first: False is
     norm(x + f(x)), as the first transformers were. norm: "layer" or "rms", epsilon: its own where it is not said.
     dropout: share of what each way adds that a step leaves out. initializer: of all matrices; residual_initializer: of
-    those whose outputs are added, where they have another.
+    those whose outputs are added, where they have another. cross: between both, the block attends to what an
+    EncoderDecoder, in whose decoder it stands, encodes.
 
     Parameters: "3.0.1.qkv.weight" is of the attention of a network's fourth layer, "3.1.1.weight" and "3.1.2.weight"
-    of its dense layers; without norm_first "3.0.0.qkv.weight", "3.2.0.weight" and "3.2.1.weight".
+    of its dense layers; without norm_first "3.0.0.qkv.weight", "3.2.0.weight" and "3.2.1.weight". Behind attention to
+    another sequence they are one higher, without norm_first two.
     """
 
     heads: int
@@ -55,6 +57,7 @@ class TransformerBlock:
     rotary: float | None = None
     gated: bool = False
     epsilon: float | None = None
+    cross: bool = False
     axes: ClassVar[str] = FEATURES
     torch_names: ClassVar[Collection[str]] = ()  # see fastnn.interchange.torch_modules
 
@@ -62,8 +65,9 @@ class TransformerBlock:
         self._attention()
         as_choice(self.norm, NORMS, "norm")
         norm_of(self.norm, self.epsilon, self.bias)
-        if not isinstance(self.norm_first, bool):
-            raise TypeError(f"norm_first is {self.norm_first!r}; expected True or False")
+        for name in ("norm_first", "cross"):
+            if not isinstance(getattr(self, name), bool):
+                raise TypeError(f"{name} is {getattr(self, name)!r}; expected True or False")
         if self.hidden is not None:
             as_count(self.hidden, "hidden")
         self._dense(1)
@@ -79,6 +83,9 @@ class TransformerBlock:
             self.rotary,
         )
 
+    def _cross(self) -> list[Any]:
+        return [CrossAttention(self.heads, self.kv_heads, self.bias, self.initializer, self.residual_initializer)]
+
     def _dense(self, width: int) -> list[Any]:
         last = self.initializer if self.residual_initializer is None else self.residual_initializer
         kind = GatedDense if self.gated else Dense
@@ -92,7 +99,8 @@ class TransformerBlock:
         norm = norm_of(self.norm, self.epsilon, self.bias)
         dropped = [Dropout(self.dropout)] if self.dropout else []
         found: list[Any] = []
-        for part in ([self._attention()], self._dense(width)):
+        cross = [self._cross()] if self.cross else []
+        for part in ([self._attention()], *cross, self._dense(width)):
             found += [Residual(norm, *part, *dropped)] if self.norm_first else [Residual(*part, *dropped), norm]
         return found
 
@@ -100,7 +108,7 @@ class TransformerBlock:
         """ValueError for what torch's layer has not. Its mask is an argument of a call there, and no setting."""
         unknown = {
             "causal": self.causal, "kv_heads": self.kv_heads, "norm": self.norm != "layer", "rotary": self.rotary,
-            "gated": self.gated, "epsilon": self.epsilon,
+            "gated": self.gated, "epsilon": self.epsilon, "cross": self.cross,
         }  # fmt: skip
         if told := [name for name, value in unknown.items() if value]:
             raise ValueError(f"torch's TransformerEncoderLayer has no setting for its {told[0]}")
@@ -118,10 +126,10 @@ class TransformerBlock:
         before = ("0.1.", "1.1.", "1.2.", "0.0.", "1.0."), ("0.0.", "2.0.", "2.1.", "1.", "3.")
         attention, first, second, norm1, norm2 = before[not self.norm_first]
         found: dict[str, str] = {}
+        for name, own in self._attention().torch_parameters.items():
+            found[f"self_attn.{name}"] = f"{attention}{own}"
         for kind in ("weight", "bias") if self.bias else ("weight",):
             found |= {
-                f"self_attn.in_proj_{kind}": f"{attention}qkv.{kind}",
-                f"self_attn.out_proj.{kind}": f"{attention}out.{kind}",
                 f"linear1.{kind}": f"{first}{kind}", f"linear2.{kind}": f"{second}{kind}",
                 f"norm1.{kind}": f"{norm1}{kind}", f"norm2.{kind}": f"{norm2}{kind}",
             }  # fmt: skip

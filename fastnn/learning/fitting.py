@@ -19,7 +19,7 @@ from fastnn.learning.losses import CrossEntropy
 from fastnn.learning.optimizers import Optimizer
 from fastnn.learning.progress import epoch_bar
 from fastnn.learning.trainer import Trainable
-from fastnn.tape.dropout import DROPOUT
+from fastnn.operations.dropout import DROPOUT
 
 
 class Fittable(Trainable, Protocol):

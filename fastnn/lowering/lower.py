@@ -15,7 +15,8 @@ from fastnn.layers import Operation
 from fastnn.lowering.blocks import Allocator, Lifetime
 from fastnn.lowering.parameters import ParameterLayout, constants
 from fastnn.lowering.values import Values, offset
-from fastnn.tape import columns, fan_out, tied
+from fastnn.operations import fan_out, tied
+from fastnn.tape import columns
 
 # Batches of more than CHUNK_ROWS go through networks of at most so much work a row a chunk at a time. A step of 10,000
 # rows of 4-32-16-4 on one thread, without partial sums: 64 rows 765 us, 128 730, 256 718, 512 708.

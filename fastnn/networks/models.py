@@ -14,7 +14,11 @@ from fastnn.layers import (
     Dense,
     Dropout,
     Embedding,
+    Flatten,
+    LayerNorm,
+    Masking,
     PositionEmbedding,
+    Slice,
     TiedHead,
     TransformerBlock,
     layer_of,
@@ -24,7 +28,7 @@ from fastnn.learning.losses import Loss, loss_of
 from fastnn.networks.io import read
 from fastnn.networks.network import Network
 
-# Of the first weights of a GPT.
+# Of the first weights of a GPT and a BERT.
 DEVIATION = 0.02
 
 
@@ -102,4 +106,54 @@ def GPT(
     head = TiedHead() if tied else Dense(vocabulary, bias=False, initializer=DEVIATION)
     last = norm_of(norm, epsilon, bias)
     chain: list[Any] = [*parts, *dropped, *[block] * layers, last, head]
+    return Network(as_count(length, "length"), chain, loss=loss, dtype=dtype, seed=seed)
+
+
+def BERT(
+    vocabulary: int,
+    length: int,
+    layers: int,
+    width: int,
+    heads: int,
+    *,
+    classes: int | None = None,
+    filler: int = 0,
+    hidden: int | None = None,
+    activation: str = "gelu",
+    norm_first: bool = False,
+    dropout: float = 0.0,
+    epsilon: float = 1e-12,
+    loss: str | Loss = "cross_entropy",
+    dtype: DTypeLike = "float32",
+    seed: int | np.random.Generator | None = None,
+) -> Network:
+    """An encoder of the kind of BERT (Devlin et al. 2018): ids (N, length) in, and out the logits of each position's
+    token (N, length, vocabulary), or with `classes` those of the row's class (N, classes).
+
+    Shorter texts are filled up with the id `filler`, to which nobody attends; such positions, and all whose token is
+    not asked for, have the label -100. Embeddings of tokens and learned positions, a norm, `layers` TransformerBlocks
+    that see both ways, with the norm last unless norm_first. Tokens: a dense layer, a norm, and the tokens' own table;
+    classes: tanh of a dense layer at the first position, and a dense layer. hidden, activation, dropout, epsilon: of
+    the blocks. Weights begin as N(0, 0.02), biases as 0.
+
+    BERT itself has two kinds of segments and a bias of each token beside: BERT(30522, 512, 12, 768, 12, classes=2) has
+    the 109,482,240 parameters of its base, less 1,536 of segments, and 1,538 of the classes.
+    """
+    as_count(layers, "layers")
+    if classes is not None:
+        as_count(classes, "classes")
+    block = TransformerBlock(
+        heads, hidden, activation, False, norm_first=norm_first, dropout=dropout, initializer=DEVIATION, epsilon=epsilon
+    )
+    tokens = [Embedding(vocabulary, width, DEVIATION), PositionEmbedding(length, DEVIATION), LayerNorm(epsilon)]
+    dropped = [Dropout(dropout)] if dropout else []
+
+    def dense(units: int, function: str = "identity") -> Dense:
+        return Dense(units, function, initializer=DEVIATION)
+
+    if classes is None:
+        head = [dense(width, activation), LayerNorm(epsilon), TiedHead("1")]
+    else:
+        head = [Slice(0, 1), Flatten(), dense(width, "tanh"), dense(classes)]
+    chain: list[Any] = [Masking(filler), *tokens, *dropped, *[block] * layers, *head]
     return Network(as_count(length, "length"), chain, loss=loss, dtype=dtype, seed=seed)

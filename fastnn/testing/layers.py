@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 
 from fastnn import layers
-from fastnn.tape.table import TABLE
+from fastnn.operations.table import TABLE
 from fastnn.testing.case import Case
 
 CASES = [

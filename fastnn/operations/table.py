@@ -1,6 +1,6 @@
 """The table of operations: a row for each, which says in which files its parts are and what is built of it.
 
-`norm` is fastnn/kernels/norm.py, the arithmetic on plain arrays; tape/norm.py, which finds those arrays for it;
+`norm` is fastnn/kernels/norm.py, the arithmetic on plain arrays; operations/norm.py, which finds those arrays for it;
 layers/norm.py, its layers with their cost and what PyTorch and ONNX call them; reference/norm.py, the same in NumPy and
 the cases that it is checked and timed by. All else asks here: what fastnn exports, the names of layers in files, the
 numbers of operations on tapes, the formats of others, the checks.
@@ -36,11 +36,15 @@ TABLE = (
     Row("pooling", {"MaxPool2d": "max_pool2d", "AvgPool2d": "avg_pool2d", "Flatten": "flatten"}),
     Row("shared", {"Shared": "shared"}, tape=False, cases=False),
     Row("embedding", {"Embedding": "embedding", "PositionEmbedding": "position_embedding"}),
-    Row("attention", {"SelfAttention": "self_attention"}),
+    Row("attention", {"SelfAttention": "self_attention", "CrossAttention": "cross_attention"}),
     Row("head", {"TiedHead": "tied_head"}, cases=False),
     Row("gated", {"GatedDense": "gated_dense"}),
     Row("rotary", {}),
     Row("transformer", {"TransformerBlock": "transformer_block"}, tape=False, cases=False),
+    Row("slices", {"Slice": "slice"}),
+    Row("masking", {"Masking": "masking"}, cases=False),
+    Row("encoder_decoder", {"EncoderDecoder": "encoder_decoder"}, tape=False),
+    Row("sinusoids", {"SinusoidalPositions": "sinusoidal_positions"}),
 )
 
 # Of each layer, the module that it is in.

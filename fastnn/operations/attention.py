@@ -11,8 +11,9 @@ from fastnn.tape.operations import nothing, register, values_at
 # Heads, groups of them that share keys and values, and the width of one; queries and keys of a row; CAUSAL 1 where
 # queries see no later key. KEPT is where the maximum and the inverse sum of each softmax are kept. Queries, keys and
 # values lie side by side in the first input, or keys and values in one of their own, at MEMORY, whose gradient goes to
-# DMEMORY; PACKED is 1 where they lie side by side.
-HEADS, GROUPS, SIZE, QUERIES, KEYS, CAUSAL, KEPT, PACKED, MEMORY, DMEMORY = range(OWN, OWN + 10)
+# DMEMORY; PACKED is 1 where they lie side by side. LENGTHS is where a number of each row says how many keys are there,
+# and -1 where all are.
+HEADS, GROUPS, SIZE, QUERIES, KEYS, CAUSAL, KEPT, PACKED, MEMORY, DMEMORY, LENGTHS = range(OWN, OWN + 11)
 
 
 @kernel(inlined=True)
@@ -41,6 +42,11 @@ def _kept(tape, i, workspace, at, rows):
     return vector(workspace, tape[i, KEPT] + at * each, rows * each)
 
 
+@kernel(inlined=True, views=True)
+def _lengths(tape, i, workspace, at, rows):
+    return vector(workspace, max(tape[i, LENGTHS], 0) + at, rows if tape[i, LENGTHS] >= 0 else 0 * rows)
+
+
 @kernel(inlined=True)
 def _sizes(tape, i, rows):
     return rows, tape[i, QUERIES], tape[i, KEYS], tape[i, HEADS], tape[i, GROUPS], tape[i, SIZE]
@@ -53,11 +59,11 @@ def forward(tape, i, params, x, workspace, at, rows, key, begin):
     memory = _memory(tape, i, source, x, workspace, at, rows)
     y = vector(workspace, tape[i, OUTPUT] + at * tape[i, WIDTH_OUT], rows * tape[i, WIDTH_OUT])
     scratch = vector(workspace, tape[0, SCRATCH_AT], tape[0, SCRATCH_SIZE])
-    everywhere = vector(flat(tape), 0 * i, 0 * i)
+    alike = vector(flat(tape), 0 * i, 0 * i)  # positions of the first queries
     attention_forward(
         y, _kept(tape, i, workspace, at, rows), source, _behind(memory, first),
-        _behind(memory, first + tape[i, GROUPS] * tape[i, SIZE]), (ldq, ldk, ldk), everywhere, everywhere, scratch,
-        _sizes(tape, i, rows), tape[i, CAUSAL] > 0,
+        _behind(memory, first + tape[i, GROUPS] * tape[i, SIZE]), (ldq, ldk, ldk), alike,
+        _lengths(tape, i, workspace, at, rows), scratch, _sizes(tape, i, rows), tape[i, CAUSAL] > 0,
     )  # fmt: skip
 
 
@@ -75,15 +81,16 @@ def inward(tape, i, params, x, workspace, at, rows, key, begin):
     y = vector(workspace, tape[i, OUTPUT] + at * tape[i, WIDTH_OUT], rows * tape[i, WIDTH_OUT])
     dy = vector(workspace, tape[i, DOUTPUT] + at * tape[i, WIDTH_OUT], rows * tape[i, WIDTH_OUT])
     scratch = vector(workspace, tape[0, SCRATCH_AT], tape[0, SCRATCH_SIZE])
-    everywhere = vector(flat(tape), 0 * i, 0 * i)
+    alike = vector(flat(tape), 0 * i, 0 * i)  # positions of the first queries
     place = tape[i, DINPUT] if tape[i, PACKED] > 0 else tape[i, DMEMORY]
     dq = _gradient(source, tape[i, DINPUT], tape[i, WIDTH_IN], workspace, at, rows)
     dmemory = _gradient(memory, place, tape[i, KEYS] * ldk, workspace, at, rows)
     values = first + tape[i, GROUPS] * tape[i, SIZE]
     attention_backward(
         dq, _behind(dmemory, first), _behind(dmemory, values), dy, y, _kept(tape, i, workspace, at, rows), source,
-        _behind(memory, first), _behind(memory, values), (ldq, ldk, ldk), everywhere, everywhere, scratch,
-        _sizes(tape, i, rows), tape[i, CAUSAL] > 0, (tape[i, DINPUT] >= 0, place >= 0),
+        _behind(memory, first), _behind(memory, values), (ldq, ldk, ldk), alike,
+        _lengths(tape, i, workspace, at, rows), scratch, _sizes(tape, i, rows), tape[i, CAUSAL] > 0,
+        (tape[i, DINPUT] >= 0, place >= 0),
     )  # fmt: skip
 
 

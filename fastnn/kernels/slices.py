@@ -1,0 +1,30 @@
+"""Some positions of rows, and back: y (B, M) = x[:, first:first + M], x (B, N), flat positions of so many features.
+
+Reference: fastnn.reference.slices.
+"""
+
+from __future__ import annotations
+
+from fastnn.compiler.jit import kernel
+
+
+@kernel
+def slice_forward(y, x, first):
+    """Overwrites y. Rows are independent."""
+    rows, width = y.shape
+    for r in range(rows):
+        for c in range(width):
+            y[r, c] = x[r, first + c]
+
+
+@kernel
+def slice_backward(dx, dy, first):
+    """Overwrites dx: 0 where nothing was taken."""
+    rows, width = dy.shape
+    for r in range(rows):
+        for c in range(first):
+            dx[r, c] = 0
+        for c in range(width):
+            dx[r, first + c] = dy[r, c]
+        for c in range(first + width, dx.shape[1]):
+            dx[r, c] = 0

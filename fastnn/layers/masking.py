@@ -1,0 +1,84 @@
+"""Rows that were filled up to one length."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from fastnn import cost
+from fastnn.edge.checks import as_count
+from fastnn.layers.graph import Graph
+from fastnn.layers.protocol import Places, SameShape, Shape
+from fastnn.operations import masking
+
+
+@dataclass(frozen=True)
+class Masking:
+    """Ids (B, T) as they are; behind the last of a row that is no `filler` nothing is there for the layers that follow.
+
+    Attention sees none of those positions. Their own outputs mean nothing: the label -100 leaves them out of a loss.
+    Rows may be full, or hold fillers alone; a filler before another id is an id. The first layer of a network.
+    """
+
+    filler: int = 0
+
+    def __post_init__(self) -> None:
+        as_count(self.filler, "filler", 0)
+
+    def build(self, graph: Graph, name: str, source: int) -> int:
+        if source or len(graph.shape_of(source)) != 1:
+            raise ValueError(f"layer {name} is Masking, which reads the ids of a network; expected it to stand first")
+        graph.enter()
+        graph.mask = _Filled(name, self.filler, 0, graph.shape_of(source)[0])
+        return source
+
+
+@dataclass(frozen=True)
+class _Filled:
+    """A fastnn.layers.graph.Mask: positions first..last of the rows of the network. name: of the layer that says so."""
+
+    name: str
+    filler: int
+    first: int
+    last: int
+
+    def within(self, first: int, last: int) -> _Filled:
+        return _Filled(self.name, self.filler, self.first + first, self.first + last)
+
+    def lengths(self, graph: Graph, name: str, positions: int) -> int:
+        if positions != self.last - self.first:
+            raise ValueError(
+                f"layer {name} attends to {positions} positions, and layer {self.name} says which of "
+                f"{self.last - self.first} are there; expected as many"
+            )
+        own = f"{self.name}.{self.first}-{self.last}"
+        for number, operation in enumerate(graph.operations, 1):
+            if operation.name == own:
+                return number
+        return graph.add(own, Lengths(self.filler, self.first, self.last), 0, owner="Masking")
+
+
+@dataclass(frozen=True)
+class Lengths(SameShape):
+    """Positions up to the last that is no filler, of positions first..last: ids (B, T) to (B, 1)."""
+
+    filler: int
+    first: int
+    last: int
+    kind: ClassVar[int] = masking.LENGTHS
+    positionwise: ClassVar[bool] = False
+    reads_backward: ClassVar[Collection[str]] = ()
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        return (1,)
+
+    def own_columns(self, places: Places, *shapes: Shape) -> Mapping[int, int]:
+        return {masking.FIRST: self.first, masking.LAST: self.last, masking.FILLER: self.filler}
+
+    def forward_cost(self, rows: int, itemsize: int, *shapes: Shape) -> cost.Cost:
+        """Comparisons alone, of as many as are fillers, at most all."""
+        return cost.Cost(0, 0, 0, rows * (self.last - self.first + 1) * itemsize)
+
+    def backward_cost(self, rows: int, itemsize: int, input_gradient: bool, *shapes: Shape) -> cost.Cost:
+        return cost.Cost()
