@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     )
     from fastnn.generation.decoder import Decoder
     from fastnn.interchange.huggingface import from_huggingface, save_huggingface
+    from fastnn.interchange.nanogpt import from_nanogpt, save_nanogpt
     from fastnn.interchange.onnx_export import to_onnx
     from fastnn.interchange.onnx_import import from_onnx
     from fastnn.interchange.state_dict import from_state_dict, load_state_dict, save_state_dict, state_dict
@@ -91,6 +92,7 @@ __all__ = [
     "cross_entropy",
     "fit",
     "from_huggingface",
+    "from_nanogpt",
     "from_onnx",
     "from_state_dict",
     "from_torch",
@@ -104,6 +106,7 @@ __all__ = [
     "mse",
     "save",
     "save_huggingface",
+    "save_nanogpt",
     "save_state_dict",
     "scaled_dot_product_attention",
     "set_num_threads",
@@ -123,6 +126,7 @@ _HOMES = {
         "mse", "scaled_dot_product_attention", "softmax",
     ),
     "interchange.huggingface": ("from_huggingface", "save_huggingface"),
+    "interchange.nanogpt": ("from_nanogpt", "save_nanogpt"),
     "interchange.onnx_export": ("to_onnx",),
     "interchange.onnx_import": ("from_onnx",),
     "interchange.state_dict": ("from_state_dict", "load_state_dict", "save_state_dict", "state_dict"),

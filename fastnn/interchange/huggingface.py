@@ -20,6 +20,8 @@ from fastnn.networks.models import GPT
 from fastnn.networks.network import Network
 
 Array = NDArray[Any]
+# Of parameters here, the tensors that each is made of, side by side, and whether they are (out, in) there.
+Names = Iterator[tuple[str, tuple[str, ...], bool]]
 CONFIG, TENSORS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 # GPT-2's functions by their names there.
 FUNCTIONS = {"gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "gelu": "gelu", "relu": "relu", "silu": "silu"}
@@ -27,11 +29,11 @@ FUNCTIONS = {"gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "gelu": 
 
 @dataclass(frozen=True)
 class Kind:
-    """build: a network, its first weights 0, of a configuration; names: of its parameters, by how many blocks, the
-    tensors that each is made of, side by side, and whether they are (out, in) there. prefix: that names may have."""
+    """build: a network, its first weights 0, of a configuration. names: of its parameters. prefix: that names may
+    have there."""
 
     build: Callable[[Mapping[str, Any], int | None, DTypeLike], Network]
-    names: Callable[[Network], Iterator[tuple[str, tuple[str, ...], bool]]]
+    names: Callable[[Network], Names]
     prefix: str
 
 
@@ -55,8 +57,14 @@ def from_huggingface(
     except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
         raise FileError(f"{place / CONFIG}: {error}") from error
     tensors = _tensors(place, kind.prefix)
+    require_taken(tensors, fill(network, tensors, kind.names(network), place), place, config["model_type"])
+    return network
+
+
+def fill(network: Network, tensors: Mapping[str, Array], names: Names, place: object) -> set[str]:
+    """Gives a network the parameters of a file at that place; the names of those that were taken. FileError."""
     views, taken = network.named_parameters, set[str]()
-    for name, parts, turned in kind.names(network):
+    for name, parts, turned in names:
         missing = [part for part in parts if part not in tensors]
         if missing:
             raise FileError(f"{place} has no tensor {missing[0]}")
@@ -68,8 +76,7 @@ def from_huggingface(
         if values.shape != view.shape:
             raise FileError(f"{place}: {' and '.join(parts)} make {values.shape}; expected {view.shape}")
         view[...] = values
-    _require_tied(tensors, taken, place, config)
-    return network
+    return taken
 
 
 def save_huggingface(network: Network, folder: str | PathLike[str]) -> None:
@@ -100,12 +107,8 @@ def _borders(parts: tuple[str, ...], values: Array, config: Mapping[str, Any]) -
 
 def _told(network: Network) -> dict[str, Any]:
     """The configuration. ValueError, which says what neither kind has."""
-    blocks = [layer for layer in network.layers if isinstance(layer, TransformerBlock)]
-    if not blocks or set(blocks) != {blocks[0]}:
-        raise ValueError("the network is no chain of equal TransformerBlocks; expected one that GPT makes")
-    block = blocks[0]
+    block, count = block_of(network)
     embedding: Any = network.layers[0]
-    _require_chain(network, block, len(blocks))
     functions = {ours: theirs for theirs, ours in reversed(FUNCTIONS.items())}
     common = {"vocab_size": embedding.vocabulary, "dtype": network.dtype.name}
     tied, width, length = isinstance(network.layers[-1], TiedHead), embedding.width, network.input_shape[0]
@@ -123,18 +126,27 @@ def _told(network: Network) -> dict[str, Any]:
             raise ValueError("its head is not tied to the tokens' table, as GPT-2's is")
         return common | {
             "model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], "n_positions": length, "n_embd": width,
-            "n_layer": len(blocks), "n_head": block.heads, "n_inner": hidden, "tie_word_embeddings": True,
+            "n_layer": count, "n_head": block.heads, "n_inner": hidden, "tie_word_embeddings": True,
             "activation_function": functions[block.activation], "layer_norm_epsilon": block.epsilon or 1e-5,
             "bos_token_id": None, "eos_token_id": None,
         }  # fmt: skip
     return common | {
         "model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": width,
-        "intermediate_size": hidden, "num_hidden_layers": len(blocks), "num_attention_heads": block.heads,
+        "intermediate_size": hidden, "num_hidden_layers": count, "num_attention_heads": block.heads,
         "num_key_value_heads": groups, "head_dim": width // block.heads, "max_position_embeddings": length,
         "hidden_act": functions[block.activation], "rms_norm_eps": block.epsilon or 1e-6, "attention_bias": False,
         "mlp_bias": False, "rope_parameters": {"rope_theta": block.rotary, "rope_type": "default"},
         "tie_word_embeddings": tied, "bos_token_id": None, "eos_token_id": None,
     }  # fmt: skip
+
+
+def block_of(network: Network) -> tuple[TransformerBlock, int]:
+    """The block of a network that GPT makes, and how many it has. ValueError for any other network."""
+    blocks = [layer for layer in network.layers if isinstance(layer, TransformerBlock)]
+    if not blocks or set(blocks) != {blocks[0]}:
+        raise ValueError("the network is no chain of equal TransformerBlocks; expected one that GPT makes")
+    _require_chain(network, blocks[0], len(blocks))
+    return blocks[0], len(blocks)
 
 
 def _require_chain(network: Network, block: TransformerBlock, count: int) -> None:
@@ -186,7 +198,7 @@ def _tensors(place: Path, prefix: str) -> dict[str, Array]:
     return found
 
 
-def _require_tied(tensors: Mapping[str, Array], taken: set[str], place: Path, config: Mapping[str, Any]) -> None:
+def require_taken(tensors: Mapping[str, Array], taken: set[str], place: object, kind: str) -> None:
     """FileError: tensors that nobody took, but buffers, and a head that is that of the tokens, to the bit."""
     for name in sorted(set(tensors) - taken):
         if name.endswith((".attn.bias", ".attn.masked_bias", "rotary_emb.inv_freq")):
@@ -195,7 +207,7 @@ def _require_tied(tensors: Mapping[str, Array], taken: set[str], place: Path, co
         if name == "lm_head.weight" and np.array_equal(tensors[name], embedding):  # type: ignore[arg-type]
             continue
         tied = " (tie_word_embeddings says that it is the tokens' table)" if name == "lm_head.weight" else ""
-        raise FileError(f"{place} holds {name}, which a {config['model_type']} of its configuration has not{tied}")
+        raise FileError(f"{place} holds {name}, which a {kind} of its configuration has not{tied}")
 
 
 def _require(config: Mapping[str, Any], **expected: Any) -> None:
@@ -245,7 +257,8 @@ def _blocks(network: Network) -> Iterator[tuple[int, str]]:
     return ((number, name) for number, name in enumerate(names))
 
 
-def _of_gpt2(network: Network) -> Iterator[tuple[str, tuple[str, ...], bool]]:
+def names_of_gpt2(network: Network, turned: bool = False) -> Names:
+    """turned: whether its matrices are (out, in), where GPT-2's own are as here."""
     yield "0.weight", ("wte.weight",), False
     yield "1.weight", ("wpe.weight",), False
     own = {"0.0": "ln_1", "0.1.qkv": "attn.c_attn", "0.1.out": "attn.c_proj", "1.0": "ln_2", "1.1": "mlp.c_fc",
@@ -254,13 +267,17 @@ def _of_gpt2(network: Network) -> Iterator[tuple[str, tuple[str, ...], bool]]:
     for number, name in _blocks(network):
         last = int(name)
         for mine, theirs in own.items():
-            for kind in ("weight", "bias"):
-                yield f"{name}.{mine}.{kind}", (f"h.{number}.{theirs}.{kind}",), False
-    for kind in ("weight", "bias"):
+            for kind in _kinds(network, f"{name}.{mine}"):
+                yield f"{name}.{mine}.{kind}", (f"h.{number}.{theirs}.{kind}",), turned
+    for kind in _kinds(network, f"{last + 1}"):
         yield f"{last + 1}.{kind}", (f"ln_f.{kind}",), False
 
 
-def _of_llama(network: Network) -> Iterator[tuple[str, tuple[str, ...], bool]]:
+def _kinds(network: Network, layer: str) -> list[str]:
+    return [kind for kind in ("weight", "bias") if f"{layer}.{kind}" in network.named_parameters]
+
+
+def _of_llama(network: Network) -> Names:
     yield "0.weight", ("embed_tokens.weight",), False
     last = 0
     for number, name in _blocks(network):
@@ -276,4 +293,4 @@ def _of_llama(network: Network) -> Iterator[tuple[str, tuple[str, ...], bool]]:
         yield f"{last + 2}.weight", ("lm_head.weight",), True
 
 
-KINDS = {"gpt2": Kind(_gpt2, _of_gpt2, "transformer."), "llama": Kind(_llama, _of_llama, "model.")}
+KINDS = {"gpt2": Kind(_gpt2, names_of_gpt2, "transformer."), "llama": Kind(_llama, _of_llama, "model.")}
