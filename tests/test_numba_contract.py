@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import pickle
+import platform
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,31 @@ def written(returns: Any, write: Any) -> Any:
 
 
 # Options of compiling, compile results
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="needs an x86-64 processor")
+def test_a_loop_takes_whole_vectors_where_the_compiler_would_take_half() -> None:
+    """As for most of Intel's processors: here the compiler is told to generate code for one."""
+    source = """
+        import json
+        import numba
+        from numba import types
+        from fastnn.compiler.numba_private import whole_vectors
+        X = types.Array(types.float32, 1, "C")
+        def double(y, x):
+            for i in range(y.size):
+                y[i] = x[i] * x[i]
+        found = []
+        for parallel in (False, True):
+            for options in ({}, whole_vectors()):
+                dispatcher = numba.njit(parallel=parallel, **options)(double)
+                dispatcher.compile((X, X))
+                found.append("%zmm" in next(iter(dispatcher.inspect_asm().values())))
+        print(json.dumps(found))
+    """
+    features = "+avx,+avx2,+fma,+avx512f,+avx512bw,+avx512dq,+avx512vl,+avx512cd"
+    told = {"NUMBA_CPU_NAME": "skylake-avx512", "NUMBA_CPU_FEATURES": features}
+    assert run_python(textwrap.dedent(source), **told) == [False, True] * 2
 
 
 def test_a_function_may_do_without_numbas_run_time() -> None:
@@ -308,7 +334,7 @@ def test_loops_are_made_serial_while_the_body_of_one_is_compiled_unless_told() -
 
 
 def test_the_hosts_features_are_named_as_the_compiler_names_them() -> None:
-    features = private.host_features()
+    features = private.features()
     assert features
     told = set(private.host_key()[2].split(","))
     assert {feature for feature in features if f"+{feature}" in told or f"-{feature}" in told}

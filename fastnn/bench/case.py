@@ -71,7 +71,7 @@ class Case:
         self.optimizer_name = optimizer
         self.data = rung.data()
         self.network = rung.build(dtype=dtype, seed=SEED, device=device, precision=precision)
-        self.trainer = self.network.trainer(optimizer_for(optimizer, batch), batch)
+        self.trainer = self.network.trainer(optimizer_for(optimizer, batch), batch, keep_output=True)
         self.initial = self.network.parameters.copy()
         rows = max(len(self.data.x) // batch, 1) * batch
         order = np.resize(np.random.default_rng(SEED).permutation(len(self.data.x)), rows)

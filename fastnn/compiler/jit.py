@@ -29,7 +29,7 @@ from numba.extending import intrinsic, overload
 
 from fastnn.compiler.cache import KernelCache
 from fastnn.compiler.late import LateKernel
-from fastnn.compiler.numba_private import Listener, compiler_versions, listening, run_time, set_cache
+from fastnn.compiler.numba_private import Listener, compiler_versions, listening, run_time, set_cache, whole_vectors
 
 DEBUG = os.environ.get("FASTNN_DEBUG", "") not in ("", "0")
 DISABLED = bool(numba.config.DISABLE_JIT)
@@ -156,6 +156,7 @@ def kernel(
         "fastmath": REASSOCIATE if reassociate and not DEBUG else False,
         "forceinline": inlined and not DEBUG,
         **run_time(parallel or views or DEBUG),
+        **whole_vectors(),
     }
     KERNELS.append((function, options))
     dispatcher = partial(_dispatcher, function, options)

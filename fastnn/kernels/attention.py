@@ -81,7 +81,7 @@ def _accumulate(rows, columns, y, y_at, ldy, x, x_at, row_x, column_x, w, w_at, 
 def _scores(scores, rows, q, ldq, transposed, ldt, keys, seen, size):
     """scores (rows, keys) = q . k, of the keys that the last of the rows sees."""
     none = vector(scores, 0 * rows, 0 * rows)
-    direct(NN, 0 * rows, rows, 0 * rows, seen, scores, keys, q, ldq, transposed, ldt, none, size)
+    direct(NN, 0 * rows, rows, 0 * rows, seen, scores, keys, q, ldq, transposed, ldt, none, size, False)
 
 
 @kernel(inlined=True)
@@ -114,7 +114,7 @@ def _weighted(y, ldy, p, row_p, w, ldw, rows, size, first, begin, length, causal
     for r0 in range(0 * rows, rows, together):
         r1 = min(r0 + together, rows)
         least = reach(first + r0, begin, length, causal)
-        direct(NN, r0, r1, 0 * rows, size, y, ldy, p, row_p, w, ldw, none, least)
+        direct(NN, r0, r1, 0 * rows, size, y, ldy, p, row_p, w, ldw, none, least, False)
         for r in range(r0 + 1, r1):
             more = reach(first + r, begin, length, causal) - least
             _add_terms(y, r * ldy, size, p, r * row_p + least, 1, w, least * ldw, ldw, more)

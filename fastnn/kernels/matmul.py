@@ -161,9 +161,9 @@ def rectangle(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, panel, m, n, 
         hold_swapped(panel, x, ldx, m, k)
         swapped(j0, j1, y, ldy, w, ldw, panel, m, k)
     elif panel.size == 0 and form != NT:
-        direct(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, k)
+        direct(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, k, False)
     else:
-        block(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, panel, m, n, k)
+        block(form, i0, i1, j0, j1, y, ldy, x, ldx, w, ldw, start, panel, m, n, k, False)
 
 
 @kernel(inlined=True)

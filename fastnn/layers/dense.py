@@ -76,6 +76,11 @@ class Dense:
         return {"weight": draw(rng, (inputs, self.units), inputs, self.units)}
 
     @property
+    def is_product(self) -> bool:
+        """Whether its outputs are a product, and a bias, alone: see fastnn.tape.pieces."""
+        return self.activation == "identity"
+
+    @property
     def _keeps_z(self) -> bool:
         return NAMES.index(self.activation) in NEEDS_Z
 

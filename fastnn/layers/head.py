@@ -49,6 +49,7 @@ class _Head(SameShape):
     axes: ClassVar[str] = FEATURES
     reads_backward: ClassVar[Collection[str]] = ("inputs",)
     onnx_names: ClassVar[Collection[str]] = ()  # written, and not read
+    is_product: ClassVar[bool] = True
 
     def output_shape(self, *shapes: Shape) -> Shape:
         return (self.vocabulary,)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,14 +32,32 @@ class Evaluation(NamedTuple):
         return math.nan if self.hits is None or self.rows == 0 else self.hits / self.rows
 
 
-def evaluation_of(loss: Loss, settings: NDArray[np.int64], prediction: NDArray[Any], y: AnyTarget) -> Evaluation:
-    """Of outputs (N, O) and targets that are checked. settings: a tape of the network."""
-    hits, rows = hits_of(settings, prediction, y) if loss.has_classes else (None, len(prediction))
-    return Evaluation(loss_of(settings, prediction, y), hits, rows)
+# Outputs (N, O) and targets that are checked, of some rows after the others.
+Parts = Iterable[tuple[NDArray[Any], AnyTarget]]
+
+
+def evaluation_of(loss: Loss, settings: NDArray[np.int64], parts: Parts) -> Evaluation:
+    """Of all parts together. settings: a tape of the network."""
+    losses, hits, rows = [], 0, 0
+    for prediction, y in parts:
+        losses.append((loss_of(settings, prediction, y), tape.loss_divisor(settings, y)))
+        right, counted = hits_of(settings, prediction, y) if loss.has_classes else (0, len(prediction))
+        hits, rows = hits + right, rows + counted
+    return Evaluation(_joined(losses, loss), hits if loss.has_classes else None, rows)
+
+
+def _joined(losses: Sequence[tuple[float, float]], loss: Loss) -> float:
+    """Of the losses of parts, and what each was divided by, that of all."""
+    if len(losses) == 1:
+        return losses[0][0]
+    total, weight = math.fsum(each * by for each, by in losses if by), math.fsum(by for _, by in losses)
+    if loss.reduction != "mean":
+        return total
+    return total / weight if weight else math.nan
 
 
 def loss_of(settings: NDArray[np.int64], prediction: NDArray[Any], y: AnyTarget) -> float:
-    """The loss alone; see evaluation_of."""
+    """The loss of outputs as one batch."""
     # The kernel leaves the gradient beside it, and sums the losses of all rows in float64 one after the other: block
     # by block the gradient would take less room, and the sum have other bits.
     losses, gradient = np.empty(len(prediction), prediction.dtype), np.empty_like(prediction)

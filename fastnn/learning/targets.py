@@ -37,6 +37,13 @@ def as_target(
     return target
 
 
+def part_of(target: AnyTarget, first: int, last: int) -> AnyTarget:
+    """Rows first..last."""
+    if isinstance(target, tuple):
+        return target[0][first:last], target[1][first:last]
+    return target[first:last]
+
+
 def weighted(target: NDArray[Any], sample_weight: ArrayLike | None) -> AnyTarget:
     """A target that is checked, or a pair of it and a copy of the weights of its rows. ValueError, TypeError."""
     if sample_weight is None:

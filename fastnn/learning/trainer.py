@@ -63,7 +63,8 @@ class Trainable(Checks, Protocol):
     def named(self, vector: NDArray[Any]) -> Mapping[str, NDArray[Any]]: ...
 
     def plan(
-        self, capacity: int, gradients: bool = True, keep: bool = False, span: int | None = None
+        self, capacity: int, gradients: bool = True, keep: bool = False, span: int | None = None,
+        keep_output: bool | None = None,
     ) -> Plan: ...  # fmt: skip
 
     def evaluate(self, held: Held, /) -> Evaluation: ...
@@ -136,19 +137,25 @@ class Trainer(EpochTrainer):
     below 2**31; what a step drops follows from it and from the number of the step, both of which control holds. span:
     rows of a batch whose gradient is summed as one, 1,024 or as many as have 1,024 positions; what a larger batch adds
     up depends on it, and on nothing else, and its values take the room of one span for each thread.
+
+    keep_output: whether the outputs of a batch, and their gradients, are there when a step is done, for `forward` and
+    nopython code; False makes the loss some positions at a time, and keeps the most likely class of each (the bits of
+    biases' gradients are then others). None keeps them unless those of a batch take more than 256 MB and the network
+    ends in logits for a cross-entropy.
     """
 
     network: Trainable
 
     def __init__(
         self, network: Trainable, optimizer: str | Optimizer = "adam", batch: int = 32, seed: int = 0,
-        span: int | None = None,
+        span: int | None = None, keep_output: bool | None = None,
     ) -> None:  # fmt: skip
         require_gradient(network.operations, network.loss_function)
         self.network = network
         self.optimizer = as_optimizer(optimizer)
         self.batch = as_count(batch, "batch")
-        plan = network.plan(self.batch, span=span)
+        plan = network.plan(self.batch, span=span, keep_output=keep_output)
+        self.keeps_output = plan.keeps_output
         self.span = plan.span
         size, dtype = network.layout.size, network.dtype
         state_size = self.optimizer.state_size(size)
@@ -170,7 +177,7 @@ class Trainer(EpochTrainer):
         operations by other numbers, and have other threads."""
         self.__dict__.update(state)
         self.params = self.network.parameters
-        self._take(self.network.plan(self.batch, span=self.span))
+        self._take(self.network.plan(self.batch, span=self.span, keep_output=self.keeps_output))
 
     @property
     def arrays(self) -> tuple[NDArray[Any], ...]:
@@ -345,6 +352,8 @@ class Trainer(EpochTrainer):
 
     def forward(self, x: ArrayLike) -> NDArray[Any]:
         """The output (B, outputs) of one batch, as a view of the workspace that the next call overwrites."""
+        if not self.keeps_output:
+            raise ValueError("this trainer keeps no outputs; call the network, or make a trainer with keep_output=True")
         # As in step: 0.5 us for 26 parameters, 1.2 with the checks in Python and an argument an array.
         if type(x) is np.ndarray and self.network.vocabulary is None:
             try:

@@ -32,6 +32,7 @@ from fastnn.tape import (
     forward_and_loss,
     forward_with,
     gather,
+    goes_by_spans,
     goes_in_chunks,
     gradient_by_spans,
     mean_weight,
@@ -144,7 +145,7 @@ def train_step(tape, params, grads, state, control, x, y, workspace):
     gradient only where it must be clipped as a whole or joined by a penalty, which the loss is without; else weights
     may be updated while their gradient is in cache.
     """
-    if x.shape[0] > tape[0, SPAN_ROWS]:
+    if goes_by_spans(tape, x.shape[0]):
         return _step_by_spans(tape, params, grads, state, control, x, y, no_order(tape), workspace)
     key = key_of_step(control)
     value = forward_and_loss(tape, params, x, y, workspace, key)

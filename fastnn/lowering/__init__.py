@@ -1,11 +1,22 @@
 """From a graph of operations to a tape: where each parameter, value and gradient lies."""
 
-from fastnn.lowering.lower import CHUNK_ROWS, CHUNKED_WORK, SPAN_ROWS, WORK_OF_VALUE, Plan, lower, span_of, work_of
+from fastnn.lowering.lower import (
+    CHUNK_ROWS,
+    CHUNKED_WORK,
+    KEPT_BYTES,
+    SPAN_ROWS,
+    WORK_OF_VALUE,
+    Plan,
+    lower,
+    span_of,
+    work_of,
+)
 from fastnn.lowering.parameters import Block, ParameterLayout, layout_parameters, take_rates
 
 __all__ = [
     "CHUNKED_WORK",
     "CHUNK_ROWS",
+    "KEPT_BYTES",
     "SPAN_ROWS",
     "WORK_OF_VALUE",
     "Block",

@@ -11,18 +11,23 @@ from numpy.typing import NDArray
 
 from fastnn.compiler.jit import most_threads
 from fastnn.edge.checks import aligned_zeros, require_memory
+from fastnn.kernels.loss import CROSS_ENTROPY
 from fastnn.layers import Operation
 from fastnn.lowering.blocks import Allocator, Lifetime
 from fastnn.lowering.parameters import ParameterLayout, constants
 from fastnn.lowering.values import Values, offset
 from fastnn.operations import fan_out, tied
 from fastnn.tape import columns
+from fastnn.tape.pieces import scratch_of_pieces
 
 # Batches of more than CHUNK_ROWS go through networks of at most so much work a row a chunk at a time. A step of 10,000
 # rows of 4-32-16-4 on one thread, without partial sums: 64 rows 765 us, 128 730, 256 718, 512 708.
 CHUNK_ROWS, CHUNKED_WORK = 256, 4_096
 # Rows whose gradient is summed as one, and how many such sums of a small network threads make before they are added.
 SPAN_ROWS, SPANS_AT_ONCE = 1_024, 32
+# Outputs that a tape keeps beside their gradients unless it is told otherwise, and those that are there at a time where
+# it does not.
+KEPT_BYTES, PIECE_BYTES = 256 << 20, 64 << 20
 # What a value costs beside its multiply-adds, in multiply-adds: a row of 3-4-2 takes as long as 60 of them.
 WORK_OF_VALUE = 8
 
@@ -43,6 +48,11 @@ class Plan:
     def span(self) -> int:
         """Rows whose gradient is summed as one; see fastnn.tape.spans."""
         return int(self.tape[0, columns.SPAN_ROWS])
+
+    @property
+    def keeps_output(self) -> bool:
+        """Whether the outputs of a batch are there when a step is done; see fastnn.tape.pieces."""
+        return int(self.tape[0, columns.PIECE]) == 0
 
     @property
     def kinds(self) -> list[int]:
@@ -72,6 +82,26 @@ def work_of(operations: Sequence[Operation]) -> int:
 def span_of(operations: Sequence[Operation]) -> int:
     """Rows of a span unless one is asked for: as many as have SPAN_ROWS positions, the terms of a weight's gradient."""
     return max(1, SPAN_ROWS // max(operation.positions for operation in operations))
+
+
+def piece_of(
+    operations: Sequence[Operation], loss: Objective, dtype: np.dtype[Any], capacity: int, must: bool
+) -> int:  # fmt: skip
+    """Rows of a loss that are made at a time; 0 where all outputs are kept, since they are few or nothing else can be.
+
+    ValueError where it must be done, and cannot.
+    """
+    last = operations[-1]
+    given = capacity * last.outputs * dtype.itemsize
+    can = loss.header[columns.LOSS] == CROSS_ENTROPY and getattr(last.layer, "is_product", False)
+    if must and not can:
+        raise ValueError(
+            "keep_output=False is for a cross-entropy with a TiedHead or a Dense without an activation as the last layer"
+        )
+    if not can or not (must or given > KEPT_BYTES):
+        return 0
+    row = last.shape[-1] * dtype.itemsize
+    return max(1, min(PIECE_BYTES // row, capacity * last.outputs // last.shape[-1]))
 
 
 @dataclass
@@ -212,7 +242,7 @@ def _scratch(
     operations: Sequence[Operation], layout: ParameterLayout, rows: int, itemsize: int, waits: bool
 ) -> int:  # fmt: skip
     """Room for what any operation needs; waits: and for the gradients that wait for their update."""
-    own = max(operation.scratch(rows, itemsize) for operation in operations)
+    own = max((operation.scratch(rows, itemsize) for operation in operations), default=0)
     registered = [each for each in operations if waits and each.layer.kind >= columns.FIRST_REGISTERED]
     return max(own, *(layout.extent(operation)[1] for operation in registered), 0)
 
@@ -240,13 +270,14 @@ class _Lowering:
     capacity: int
     gradients: bool
     span: int
+    piece: int
 
     def __post_init__(self) -> None:
         self.header = np.zeros(columns.COLUMNS, np.int64)
         self.allocator = Allocator(self.dtype.itemsize)
         self.shared = any(operation.shares for operation in self.operations)
-        self.spanned = self.gradients and self.capacity > self.span
-        self.rows = self.span if self.spanned else self.capacity
+        self.spanned = self.gradients and (self.capacity > self.span or self.piece > 0)
+        self.rows = min(self.span, self.capacity) if self.spanned else self.capacity
         # What operations share is set aside in one place, which threads would share, and so is the scratch of all but
         # dense layers.
         scratch = any(
@@ -260,7 +291,8 @@ class _Lowering:
         header = self.header
         rows, more = self._make_slot(keep)
         header[columns.OPERATIONS], header[columns.CAPACITY] = len(rows), self.capacity
-        header[columns.WORK], header[columns.TIED] = work_of(self.operations), self.shared
+        header[columns.WORK] = work_of(self.operations)
+        header[columns.TIED] = self.shared or self.piece > 0  # no update before the gradient is whole
         _describe_loss(header, loss, more)
         _describe_parameters(header, self.layout, more)
         # Without gradients nothing is summed, and any batch goes as one.
@@ -275,7 +307,7 @@ class _Lowering:
     def _make_slot(self, keep: bool) -> tuple[list[NDArray[np.int64]], _Constants]:
         """What a batch of at most a span needs, from the beginning of the workspace on."""
         header, take = self.header, self.allocator.take
-        values = Values(self.operations, self.rows, self.gradients)
+        values = Values(self.operations, self.rows, self.gradients, self.piece)
         values.place(self.allocator, keep or self.chunk > 0)  # chunks are at different operations at one time
         waits = self.gradients and self.shared
         aside = take(_most_tied(self.operations, self.layout)) if waits else -1
@@ -291,7 +323,12 @@ class _Lowering:
         header[columns.CHUNK] = self.chunk
         header[columns.SHARES] = shares = min(most_threads(), -(-self.rows // CHUNK_ROWS)) if self.chunk else 1
         waits = self.gradients and not self.shared  # where parameters are shared a step has their whole gradient first
-        whole = _scratch(self.operations, self.layout, self.rows, itemsize, waits)
+        whole = _scratch(self.operations[: -1 if self.piece else None], self.layout, self.rows, itemsize, waits)
+        if self.piece:
+            (inputs,), last = self.operations[-1].seen[0], self.operations[-1]
+            is_dense = last.layer.kind == columns.DENSE
+            more = scratch_of_pieces(is_dense, self.piece, last.shape[-1], inputs, itemsize, most_threads())
+            whole = max(whole, more, self.layout.extent(last)[1] if waits else 0)
         if not self.chunk:
             return whole
         return max(whole, shares * _scratch(self.operations, self.layout, self.chunk, itemsize, waits))
@@ -315,22 +352,29 @@ class _Lowering:
         header, take, whole = self.header, self.allocator.take, self.operations[-1]
         width = whole.shape[-1]
         header[columns.OUTPUT_WIDTH], header[columns.OUTPUT_ROWS] = width, whole.outputs // width
+        header[columns.PIECE], header[columns.KEPT_WIDTH] = self.piece, 1 if self.piece else width
         header[columns.LOSSES_AT] = take(self.capacity * (whole.outputs // width))
         header[columns.OUTPUT_AT], header[columns.DOUTPUT_AT] = last[columns.OUTPUT], last[columns.DOUTPUT]
-        if self.spanned:
+        if self.piece:
+            header[columns.OUTPUT_AT] = header[columns.DOUTPUT_AT] = take(self.capacity * (whole.outputs // width))
+        elif self.spanned:
             header[columns.OUTPUT_AT] = take(self.capacity * whole.outputs)
             header[columns.DOUTPUT_AT] = take(self.capacity * whole.outputs)
 
 
 def lower(
     operations: Sequence[Operation], layout: ParameterLayout, loss: Objective, dtype: np.dtype[Any], capacity: int,
-    gradients: bool = True, keep: bool = False, span: int = SPAN_ROWS,
+    gradients: bool = True, keep: bool = False, span: int = SPAN_ROWS, keep_output: bool | None = True,
 ) -> Plan:  # fmt: skip
     """The tape of operations; without gradients its workspace has room for the forward pass only.
 
     keep: every value and gradient has a place of its own, so that all can be looked at. span: see fastnn.tape.spans.
+    keep_output: False makes a loss piece by piece, see fastnn.tape.pieces; None where the outputs are many and it can.
     """
-    made = _Lowering(operations, layout, dtype, capacity, gradients, span)
+    piece = 0
+    if gradients and not keep and keep_output is not True:
+        piece = piece_of(operations, loss, dtype, capacity, must=keep_output is False)
+    made = _Lowering(operations, layout, dtype, capacity, gradients, span, piece)
     return Plan(made.make(loss, keep), capacity, dtype)
 
 

@@ -16,7 +16,8 @@ from fastnn.lowering.blocks import Allocator, Lifetime
 
 @dataclass
 class Values:
-    """The places of a plan for batches of `capacity` rows, lists by the number of the operation, from 0.
+    """The places of a plan for batches of `capacity` rows, lists by the number of the operation, from 0. piece: rows of
+    the loss whose outputs and gradients are there at a time, 0 for all; see fastnn.tape.pieces.
 
     outputs: of its value. kept: of what it keeps. contributions: of each of its inputs, the gradient that it has of it,
     None where none is wanted. gradients: that of its value, None where nobody has any.
@@ -26,6 +27,7 @@ class Values:
     operations: Sequence[Operation]
     capacity: int
     trains: bool
+    piece: int = 0
     blocks: list[Lifetime] = field(default_factory=list)
     outputs: list[Lifetime] = field(default_factory=list)
     kept: list[dict[str, Lifetime]] = field(default_factory=list)
@@ -53,10 +55,19 @@ class Values:
         self.blocks.append(block)
         return block
 
+    def _output(self, number: int, first: int) -> Lifetime:
+        """Of an operation, or of its gradient."""
+        operation = self.operations[number]
+        if not self.piece or number < len(self.operations) - 1:
+            return self._block(operation.outputs, first, first)
+        block = Lifetime(self.piece * operation.shape[-1], first, first)
+        self.blocks.append(block)
+        return block
+
     def _make_values(self) -> None:
         for number, operation in enumerate(self.operations):
             now, then = self._forward(number), self._backward(number) if self.trains else self._forward(number)
-            self.outputs.append(self._block(operation.outputs, now, now))
+            self.outputs.append(self._output(number, now))
             self.kept.append({name: self._block(width, now, then) for name, width in operation.kept().items()})
             if "outputs" in operation.layer.reads_backward:
                 self.outputs[number].until(then)
@@ -70,7 +81,8 @@ class Values:
         wanted, readers = wanted_gradients(self.operations), readers_of(self.operations)
         count = len(self.operations)
         self.gradients, self.contributions = [None] * count, [[] for _ in range(count)]
-        self.gradients[-1] = self._block(self.operations[-1].outputs, count + 1, self.end)
+        last = self.gradients[-1] = self._output(count - 1, count + 1)
+        last.until(self.end)
         for number in range(count - 1, -1, -1):
             own = self.gradients[number]
             if own is None and wanted[number + 1]:
@@ -83,6 +95,8 @@ class Values:
         now, operation = self._backward(number), self.operations[number]
         if slot in operation.layer.passes and own is not None:
             return own
+        if self.piece and number == len(self.operations) - 1:  # it is made with the loss
+            now -= 1
         return self._block(self.operations[operation.sources[slot] - 1].outputs, now, now)
 
     def _gradient_of(self, number: int, readers: list[tuple[int, int]]) -> Lifetime:

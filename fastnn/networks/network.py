@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from os import PathLike
 from typing import TYPE_CHECKING, Any, overload
@@ -29,15 +29,15 @@ from fastnn.generation.decoder import Decoder
 from fastnn.generation.tokens import generate
 from fastnn.kernels.dropout import NO_KEY
 from fastnn.layers import Container, Layer, operations_of, vocabulary_of
-from fastnn.learning.evaluation import Evaluation, evaluation_of, hits_of, loss_of, predictions_of, probabilities_of
+from fastnn.learning.evaluation import Evaluation, evaluation_of, predictions_of, probabilities_of
 from fastnn.learning.fitting import fit
 from fastnn.learning.held import Held
 from fastnn.learning.losses import Loss, as_loss
 from fastnn.learning.optimizers import Optimizer
 from fastnn.learning.precision import require_precision
-from fastnn.learning.targets import AnyTarget, as_target, weighted
+from fastnn.learning.targets import AnyTarget, as_target, part_of, weighted
 from fastnn.learning.trainer import Trainer, require_gradient
-from fastnn.lowering import Plan, layout_parameters, lower, span_of
+from fastnn.lowering import KEPT_BYTES, Plan, layout_parameters, lower, span_of
 from fastnn.networks.described import Described
 from fastnn.networks.io import save
 from fastnn.tape.losses import bind_loss
@@ -245,12 +245,16 @@ class Network(Described):
 
     # Running --------------------------------------------------------------------------------------------------------
 
-    def plan(self, capacity: int, gradients: bool = True, keep: bool = False, span: int | None = None) -> Plan:
+    def plan(
+        self, capacity: int, gradients: bool = True, keep: bool = False, span: int | None = None,
+        keep_output: bool | None = None,
+    ) -> Plan:  # fmt: skip
         """The tape for batches of up to `capacity` rows; a workspace for it comes from Plan.workspace().
 
         keep: every value and gradient keeps its place, to be looked at; else those that are done with make room. span:
         rows whose gradient is summed as one, 1,024 or as many as have 1,024 positions. A larger batch goes a span at a
-        time, and the sums are added in a fixed tree: its bits depend on the span, and on nothing else.
+        time, and the sums are added in a fixed tree: its bits depend on the span, and on nothing else. keep_output:
+        see fastnn.Trainer; without gradients all outputs are kept.
         """
         capacity = as_count(capacity, "batch")
         span = span_of(self.operations) if span is None else as_int64(as_count(span, "span"), "span")
@@ -258,13 +262,17 @@ class Network(Described):
         rows, width = min(capacity, span) if gradients else capacity, sum(each.outputs for each in self.operations)
         given = capacity * math.prod(self.output_shape)
         require_memory(rows * (self.inputs + width) + given, self.dtype, f"a batch of {capacity:,}")
-        plan = self._lower(capacity, gradients, keep, span)
+        plan = self._lower(capacity, gradients, keep, span, keep_output)
         bind(plan.kinds, self.dtype.itemsize, gradients)
         bind_loss(self.loss_function.kind, self.dtype.itemsize)
         return plan
 
-    def _lower(self, capacity: int, gradients: bool, keep: bool = False, span: int = 1) -> Plan:
-        return lower(self.operations, self.layout, self.loss_function, self.dtype, capacity, gradients, keep, span)
+    def _lower(
+        self, capacity: int, gradients: bool, keep: bool = False, span: int = 1, keep_output: bool | None = True
+    ) -> Plan:
+        return lower(
+            self.operations, self.layout, self.loss_function, self.dtype, capacity, gradients, keep, span, keep_output
+        )
 
     def _workspace(self, rows: int, gradients: bool) -> tuple[Plan, NDArray[Any]]:
         """This thread's plan and workspace, made larger when a call needs it; one for many rows is not kept."""
@@ -298,9 +306,11 @@ class Network(Described):
         tape.infer(out.reshape(len(x), math.prod(self.output_shape)), plan.tape, self.parameters, x, workspace)
         return out
 
-    def _scores(self, x: NDArray[Any]) -> NDArray[Any]:
-        """The output as rows of the loss."""
-        return self(x).reshape(-1, self.outputs)
+    def _parts(self, x: NDArray[Any], y: AnyTarget) -> Iterator[tuple[NDArray[Any], AnyTarget]]:
+        """Outputs as rows of the loss, and targets: of all rows, or of as many at a time as KEPT_BYTES hold."""
+        rows = max(1, KEPT_BYTES // (math.prod(self.output_shape) * self.dtype.itemsize))
+        for at in range(0, len(x), rows):
+            yield self(x[at : at + rows]).reshape(-1, self.outputs), part_of(y, at, at + rows)
 
     def predict_proba(self, x: ArrayLike, temperature: float = 1.0) -> NDArray[Any]:
         """Probabilities, of the output's shape. temperature, for cross-entropy: below 1 sharpens, 0 is argmax."""
@@ -324,20 +334,17 @@ class Network(Described):
         (N,): how often the loss of a row counts. ValueError, TypeError.
         """
         x, target = self._rows(x, y, sample_weight)
-        return evaluation_of(self.loss_function, self._settings, self._scores(x), target)
+        return evaluation_of(self.loss_function, self._settings, self._parts(x, target))
 
     def loss(self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """The loss on x (N, inputs) and y, all rows as one batch."""
-        x, target = self._rows(x, y, sample_weight)
-        return loss_of(self._settings, self._scores(x), target)
+        return self.evaluate(x, y, sample_weight).loss
 
     def accuracy(self, x: ArrayLike, y: ArrayLike) -> float:
         """Share of the rows of x (N, inputs) whose prediction is right in every output; ignored labels do not count."""
-        x, target = self._rows(x, y)
         if not self.loss_function.has_classes:
             raise ValueError("accuracy is of classes, and mse has none; look at loss")
-        hits, counted = hits_of(self._settings, self._scores(x), target)
-        return hits / counted if counted else float("nan")
+        return self.evaluate(x, y).accuracy
 
     def gradient(self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> NDArray[Any]:
         """The gradient of loss(x, y, sample_weight) as a flat vector; named(gradient) gives it by parameter.
@@ -356,13 +363,16 @@ class Network(Described):
     # Training -------------------------------------------------------------------------------------------------------
 
     def trainer(
-        self, optimizer: str | Optimizer = "adam", batch: int = 32, seed: int = 0, span: int | None = None
+        self, optimizer: str | Optimizer = "adam", batch: int = 32, seed: int = 0, span: int | None = None,
+        keep_output: bool | None = None,
     ) -> Trainer | CudaTrainer:  # fmt: skip
-        """All that a training loop needs, allocated once; see fastnn.Trainer. seed: of dropout. span: of sums, CPU."""
+        """All that a training loop needs, allocated once; see fastnn.Trainer. seed: of dropout. span, keep_output: of
+        the CPU alone."""
         if self._memory is None:
-            return Trainer(self, optimizer, batch, seed, span)
-        if span is not None:
-            raise ValueError("span is of training on the CPU; leave it out, or use device='cpu'")
+            return Trainer(self, optimizer, batch, seed, span, keep_output)
+        for name, given in (("span", span is not None), ("keep_output=False", keep_output is False)):
+            if given:
+                raise ValueError(f"{name} is of training on the CPU; leave it out, or use device='cpu'")
         from fastnn.cuda.trainer import CudaTrainer
 
         return CudaTrainer(self, self._memory, optimizer, batch)

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import platform
 
-import numba
-
-from fastnn.compiler.numba_private import host_features
+from fastnn.compiler.numba_private import features
 from fastnn.simd.caches import sane_caches
 from fastnn.simd.config.avx2 import AVX2
 from fastnn.simd.config.avx512 import AVX512
@@ -20,19 +18,12 @@ from fastnn.simd.config.neon import NEON
 FAMILIES = (AVX512, AVX2, NEON, BASELINE)
 
 
-def _host_features() -> set[str]:
-    told = getattr(numba.config, "CPU_FEATURES", None)
-    if told is not None:
-        return {f[1:] for f in told.split(",") if f.startswith("+")}
-    return host_features()
-
-
 def family() -> Family:
     """That with the widest vectors with fused multiply-add that the compiler will be told of."""
-    features = _host_features()
-    if "avx512f" in features:
+    known = features()
+    if "avx512f" in known:
         return AVX512
-    if {"avx2", "fma"} <= features:
+    if {"avx2", "fma"} <= known:
         return AVX2
     return NEON if platform.machine() in ("arm64", "aarch64") else BASELINE
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-COLUMNS = 32
+COLUMNS = 40
 
 # Columns of the header. OUTPUT_WIDTH is that of a row of the loss, of which a row of the batch has OUTPUT_ROWS. WORK:
 # see lowering.work_of. IGNORE_INDEX is the label that costs nothing, and of a loss of numbers 1 where NaN does.
@@ -18,10 +18,13 @@ COLUMNS = 32
 # more than SPAN_ROWS goes a span at a time, see fastnn.tape.spans: SPANNED is 1 where one may come. Then a workspace
 # begins with SLOTS slots of SLOT_SIZE, in the first of which all but the output, its gradient and the losses lie; GROUP
 # spans go at once, to PARTIALS_AT and TOTALS_AT, and LEVELS_AT is where their tree is added up.
+#
+# The output of a tape is KEPT_WIDTH numbers of each row of the loss: OUTPUT_WIDTH, or, where PIECE is not 0, its most
+# likely class alone, see fastnn.tape.pieces; the walker leaves the last operation to it then.
 (OPERATIONS, CAPACITY, WORKSPACE_SIZE, SCRATCH_AT, SCRATCH_SIZE, OUTPUT_AT, DOUTPUT_AT, OUTPUT_WIDTH, OUTPUT_ROWS, LOSS,
  LOSS_MEAN, IGNORE_INDEX, LABEL_SMOOTHING, LOSS_CONSTANTS, LOSSES_AT, BATCH_AT, DBIAS_AT, WORK, BLOCKS, BLOCKS_AT, TIED,
  CHUNK, SHARES, SPAN_ROWS, SPANNED, SLOTS, SLOT_SIZE, GROUP, PARTIALS_AT, TOTALS_AT, LEVELS_AT,
- GROUPED) = range(32)  # fmt: skip
+ GROUPED, KEPT_WIDTH, PIECE) = range(34)  # fmt: skip
 
 # Columns of an operation. DINPUT is -1 where nobody wants the gradient of the first input, INWARD 1 where somebody
 # wants that of any. A row of the batch is POSITIONS rows of WIDTH_IN numbers to it, and of WIDTH_OUT. PARAMETERS is

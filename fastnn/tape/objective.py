@@ -5,6 +5,8 @@ The loss of a row counts as often as the row weighs, in sums, means and gradient
 
 from __future__ import annotations
 
+import numpy as np
+
 from fastnn.compiler.jit import by_type, kernel
 from fastnn.kernels.loss import (
     BINARY_CROSS_ENTROPY_WITH_LOGITS,
@@ -31,6 +33,7 @@ from fastnn.tape.columns import (
     LOSS_MEAN,
     OUTPUT_ROWS,
     OUTPUT_WIDTH,
+    PIECE,
 )
 from fastnn.tape.losses import FIRST_REGISTERED_LOSS, sum_of_registered
 from fastnn.tape.targets import by_target, is_weighted, part_of_alone
@@ -91,6 +94,44 @@ def _loss_of_weighted(tape, losses, gradient, prediction, target, divisor):
 # loss_sum(tape, losses, gradient, prediction, target, divisor): the sum of the losses of all rows; overwrites gradient
 # (B, O) with that of the sum over divisor, and for a cross-entropy losses (B,), whose weights count in the sum alone.
 loss_sum = by_target(_loss_of_labels, _loss_of_rows, _loss_of_weighted, place=-2)
+
+
+def _part_of_labels(tape, losses, gradient, prediction, target, at, divisor):
+    own = vector(flat(target), at, prediction.shape[0])
+    return _loss_sum_alone(tape, losses, gradient, prediction, own, divisor)
+
+
+def _part_of_rows(tape, losses, gradient, prediction, target, at, divisor):
+    rows, width = prediction.shape
+    own = matrix(flat(target), at * width, rows, width)
+    return _loss_sum_alone(tape, losses, gradient, prediction, own, divisor)
+
+
+_part_alone = by_target(_part_of_labels, _part_of_rows, place=-3)
+
+
+def _part_of_weighted(tape, losses, gradient, prediction, target, at, divisor):
+    alone, weights = target
+    each, (rows, width) = tape[0, OUTPUT_ROWS], prediction.shape
+    total, done = 0.0, 0 * at
+    while done < rows:
+        row = (at + done) // each
+        count = min(rows - done, (row + 1) * each - at - done)
+        own, own_losses = matrix(flat(gradient), done * width, count, width), vector(losses, done, count)
+        if weights[row] == 0:
+            flat(own)[:] = 0
+            own_losses[:] = 0
+        else:
+            part = matrix(flat(prediction), done * width, count, width)
+            weight = weights[row]
+            total += weight * _part_alone(tape, own_losses, own, part, alone, at + done, divisor / weight)
+        done += count
+    return total
+
+
+# loss_of_part(tape, losses, gradient, prediction, target, at, divisor): loss_sum of the rows of the loss from `at` on,
+# as many as prediction has.
+loss_of_part = by_target(_part_of_labels, _part_of_rows, _part_of_weighted, place=-3)
 
 
 def _weight_of_labels(tape, target):
@@ -180,14 +221,21 @@ def loss(tape, losses, gradient, prediction, target):
     return mean_of(total, divisor)
 
 
-def _hits_of_labels(tape, prediction, target):
+@kernel(inlined=True)
+def _guess(tape, prediction, i):
+    """The most likely class of a row of the loss."""
     width = prediction.shape[1]
+    row = vector(flat(prediction), i * width, width)
+    return np.int64(row[0]) if tape[0, PIECE] > 0 else first_largest(row)
+
+
+def _hits_of_labels(tape, prediction, target):
     hits = counted = 0
     labels = flat(target)
     for i in range(labels.size):
         if labels[i] != tape[0, IGNORE_INDEX]:
             counted += 1
-            hits += first_largest(vector(flat(prediction), i * width, width)) == labels[i]
+            hits += _guess(tape, prediction, i) == labels[i]
     return hits, counted
 
 
@@ -197,8 +245,7 @@ def _hits_of_rows(tape, prediction, target):
     hits = 0
     if tape[0, LOSS] == CROSS_ENTROPY:
         for i in range(rows):
-            at = i * width
-            hits += first_largest(vector(flat(prediction), at, width)) == first_largest(vector(flat(target), at, width))
+            hits += _guess(tape, prediction, i) == first_largest(vector(flat(target), i * width, width))
     elif tape[0, LOSS] != MSE and tape[0, LOSS] < FIRST_REGISTERED_LOSS:
         # Scores of hinge and logits part at 0, probabilities at 1/2; targets are -1 and 1, or between 0 and 1.
         border = 0.0 if tape[0, LOSS] in SIGNED_SCORES else 0.5

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from fastnn.compiler.jit import kernel
 from fastnn.kernels.dropout import NO_KEY
 from fastnn.kernels.loss import mean_of
@@ -15,25 +17,26 @@ from fastnn.tape.columns import (
     CAPACITY,
     DOUTPUT,
     DOUTPUT_AT,
+    KEPT_WIDTH,
     LOSSES_AT,
-    OUTPUT,
     OUTPUT_AT,
     OUTPUT_ROWS,
     OUTPUT_WIDTH,
+    PIECE,
     SCRATCH_AT,
     SCRATCH_SIZE,
     SPAN_ROWS,
     SPANNED,
 )
 from fastnn.tape.objective import loss, loss_divisor
-from fastnn.tape.spans import add_spans, backward_spans, finish_spans, forward_spans, output_in, output_of
+from fastnn.tape.spans import add_spans, backward_spans, finish_spans, forward_spans, keep_output, output_in, output_of
 from fastnn.tape.walk import forward_rows, gradient_by_layers, update_by_layers
 
 
 @kernel(inlined=True, views=True)
 def output(tape, workspace, rows):
-    """(rows * OUTPUT_ROWS, OUTPUT_WIDTH): what the last forward pass on so many rows left in the workspace."""
-    return matrix(workspace, tape[0, OUTPUT_AT], rows * tape[0, OUTPUT_ROWS], tape[0, OUTPUT_WIDTH])
+    """(rows * OUTPUT_ROWS, KEPT_WIDTH): what the last forward pass on so many rows left in the workspace."""
+    return matrix(workspace, tape[0, OUTPUT_AT], rows * tape[0, OUTPUT_ROWS], tape[0, KEPT_WIDTH])
 
 
 @kernel(late=True)
@@ -44,7 +47,7 @@ def _forward_spanned(tape, params, x, workspace, key):
         forward_spans(tape, params, x, workspace, key)
         return
     _forward_within(tape, params, x, workspace, key)
-    copy(flat(output(tape, workspace, rows)), flat(output_in(tape, workspace, OUTPUT, rows)))
+    keep_output(tape, params, x, workspace, workspace, 0 * rows)
 
 
 @kernel(inlined=True)
@@ -83,6 +86,9 @@ def take_output_gradient(tape, workspace, rows):
 @kernel(late=True)
 def _backward_spanned(tape, params, grads, x, workspace, key):
     rows = x.shape[0]
+    if tape[0, PIECE] > 0:  # where is the gradient of an output that is not kept
+        grads[:] = np.nan
+        return
     if rows > tape[0, SPAN_ROWS]:
         backward_spans(tape, params, grads, x, workspace, key)
         return
@@ -126,6 +132,12 @@ def backward_and_update(tape, params, state, x, workspace, key, update, rule):
 
 
 @kernel(inlined=True)
+def goes_by_spans(tape, rows):
+    """Whether the loss of so many rows and its gradient are made together, a span at a time."""
+    return rows > tape[0, SPAN_ROWS] or tape[0, PIECE] > 0
+
+
+@kernel(inlined=True)
 def forward_and_loss(tape, params, x, y, workspace, key):
     """Forward and loss on one batch; leaves the gradient of the output at DOUTPUT_AT. Returns the loss in float64."""
     rows = x.shape[0]
@@ -148,7 +160,7 @@ def gradient_by_spans(tape, params, grads, x, y, order, workspace, key):
 @kernel(inlined=True)
 def loss_and_gradient_with(tape, params, grads, x, y, workspace, key):
     """`loss_and_gradient` in a step of training, and what Python calls: each such function takes 2 s to compile."""
-    if x.shape[0] > tape[0, SPAN_ROWS]:
+    if goes_by_spans(tape, x.shape[0]):
         return gradient_by_spans(tape, params, grads, x, y, no_order(tape), workspace, key)
     value = forward_and_loss(tape, params, x, y, workspace, key)
     backward_with(tape, params, grads, x, workspace, key)

@@ -24,6 +24,7 @@ from fastnn.tape.columns import (
     DOUTPUT,
     DOUTPUT_AT,
     GROUP,
+    KEPT_WIDTH,
     LEVELS_AT,
     LOSSES_AT,
     OPERATIONS,
@@ -32,6 +33,7 @@ from fastnn.tape.columns import (
     OUTPUT_ROWS,
     OUTPUT_WIDTH,
     PARTIALS_AT,
+    PIECE,
     SCRATCH_AT,
     SCRATCH_SIZE,
     SLOT_SIZE,
@@ -41,6 +43,7 @@ from fastnn.tape.columns import (
 )
 from fastnn.tape.objective import loss_sum
 from fastnn.tape.parameters import block_of
+from fastnn.tape.pieces import guess_in_pieces, loss_in_pieces
 from fastnn.tape.targets import part_of_target
 from fastnn.tape.walk import forward_rows, gradient_by_layers
 
@@ -52,10 +55,10 @@ def _slot(tape, workspace, slot):
 
 @kernel(inlined=True, views=True)
 def output_of(tape, workspace, column, begin, rows):
-    """(rows * OUTPUT_ROWS, OUTPUT_WIDTH): the output of the batch, or its gradient, from row `begin` on."""
+    """(rows * OUTPUT_ROWS, KEPT_WIDTH): the output of the batch, or its gradient, from row `begin` on."""
     each = tape[0, OUTPUT_ROWS]
-    at = tape[0, column] + begin * each * tape[0, OUTPUT_WIDTH]
-    return matrix(workspace, at, rows * each, tape[0, OUTPUT_WIDTH])
+    at = tape[0, column] + begin * each * tape[0, KEPT_WIDTH]
+    return matrix(workspace, at, rows * each, tape[0, KEPT_WIDTH])
 
 
 @kernel(inlined=True, views=True)
@@ -86,15 +89,24 @@ def _taken(tape, slot, x, order, at, rows):
 
 
 @kernel(late=True)
-def _forward_span(tape, params, x, workspace, slot, key, begin):
-    """The rows of a span, whose output is kept with that of the batch."""
+def _forward_span(tape, params, x, slot, key, begin):
+    """The rows of a span."""
     rows = x.shape[0]
     part = 0 * rows
     if tape[0, CHUNK] > 0:
         forward_chunks(tape, params, x, slot, key, begin, part, 1 + part)
     else:
         forward_rows(tape, params, x, slot, key, begin, part, rows, tape[0, SCRATCH_AT], tape[0, SCRATCH_SIZE])
-    copy(flat(output_of(tape, workspace, OUTPUT_AT, begin, rows)), flat(output_in(tape, slot, OUTPUT, rows)))
+
+
+@kernel(late=True)
+def keep_output(tape, params, x, workspace, slot, begin):
+    """Of rows that were run in a slot, to that of the batch."""
+    kept = flat(output_of(tape, workspace, OUTPUT_AT, begin, x.shape[0]))
+    if tape[0, PIECE] > 0:
+        guess_in_pieces(tape, params, x, slot, kept)
+    else:
+        copy(kept, flat(output_in(tape, slot, OUTPUT, x.shape[0])))
 
 
 @kernel(late=True)
@@ -115,11 +127,16 @@ def _gradient_span(tape, params, grads, x, slot, key, begin):
 def _loss_span(tape, params, grads, x, y, workspace, slot, key, begin, divisor):
     """Forward, loss and gradient of the rows of a span; their losses' sum."""
     rows = x.shape[0]
-    _forward_span(tape, params, x, workspace, slot, key, begin)
+    _forward_span(tape, params, x, slot, key, begin)
     each = tape[0, OUTPUT_ROWS]
     losses = vector(workspace, tape[0, LOSSES_AT] + begin * each, rows * each)
-    prediction = output_in(tape, slot, OUTPUT, rows)
-    total = loss_sum(tape, losses, output_in(tape, slot, DOUTPUT, rows), prediction, y, divisor)
+    if tape[0, PIECE] > 0:
+        guesses = flat(output_of(tape, workspace, OUTPUT_AT, begin, rows))
+        total = loss_in_pieces(tape, params, grads, x, y, slot, guesses, losses, divisor)
+    else:
+        keep_output(tape, params, x, workspace, slot, begin)
+        prediction = output_in(tape, slot, OUTPUT, rows)
+        total = loss_sum(tape, losses, output_in(tape, slot, DOUTPUT, rows), prediction, y, divisor)
     _gradient_span(tape, params, grads, x, slot, key, begin)
     return total
 
@@ -232,7 +249,9 @@ def _forward_share(part, parts, tape, params, x, workspace, key):
     first, last = share(part, parts, rows, tape[0, SPAN_ROWS])
     for at in range(first, last, tape[0, SPAN_ROWS]):
         taken = matrix(flat(x), at * width, min(tape[0, SPAN_ROWS], last - at), width)
-        _forward_span(tape, params, taken, workspace, _slot(tape, workspace, part), key, at)
+        slot = _slot(tape, workspace, part)
+        _forward_span(tape, params, taken, slot, key, at)
+        keep_output(tape, params, taken, workspace, slot, at)
 
 
 @kernel(parallel=True, late=True)
@@ -260,7 +279,7 @@ def backward_spans(tape, params, grads, x, workspace, key):
     slot = _slot(tape, workspace, 0 * rows)
     for at in range(0 * rows, rows, tape[0, SPAN_ROWS]):
         taken = matrix(flat(x), at * width, min(tape[0, SPAN_ROWS], rows - at), width)
-        _forward_span(tape, params, taken, workspace, slot, key, at)
+        _forward_span(tape, params, taken, slot, key, at)
         given = output_of(tape, workspace, DOUTPUT_AT, at, taken.shape[0])
         copy(flat(output_in(tape, slot, DOUTPUT, taken.shape[0])), flat(given))
         done = at // tape[0, SPAN_ROWS]

@@ -28,6 +28,7 @@ from fastnn.tape.columns import (
     OPERATIONS,
     OUTPUT,
     PARAMETERS_SIZE,
+    PIECE,
     POSITIONS,
     PRE,
     SCRATCH_AT,
@@ -45,10 +46,16 @@ from fastnn.tape.operations import (
 )
 
 
+@kernel(inlined=True)
+def last_of(tape):
+    """The last row that is walked."""
+    return tape[0, OPERATIONS] - (1 if tape[0, PIECE] > 0 else 0)
+
+
 @kernel(late=True)
 def forward_rows(tape, params, x, workspace, key, begin, batch_at, batch_rows, scratch_at, scratch_size):
     """Runs rows batch_at..batch_at+batch_rows of x through the network, with a share of the scratch."""
-    for i in range(1, tape[0, OPERATIONS] + 1):
+    for i in range(1, last_of(tape) + 1):
         at, rows = batch_at * tape[i, POSITIONS], batch_rows * tape[i, POSITIONS]
         inputs, outputs = tape[i, WIDTH_IN], tape[i, WIDTH_OUT]
         source = values_at(tape[i, INPUT], inputs, x, workspace, at, rows)
@@ -69,7 +76,7 @@ def forward_rows(tape, params, x, workspace, key, begin, batch_at, batch_rows, s
 def _backward(tape, params, grads, state, x, workspace, key, begin, update, rule):
     """Layer by layer, see `passes.backward_with` and `passes.backward_and_update`."""
     batch = x.shape[0]
-    for i in range(tape[0, OPERATIONS], 0, -1):
+    for i in range(last_of(tape), 0, -1):
         rows = batch * tape[i, POSITIONS]
         inputs, outputs = tape[i, WIDTH_IN], tape[i, WIDTH_OUT]
         source = values_at(tape[i, INPUT], inputs, x, workspace, 0 * rows, rows)
@@ -111,7 +118,7 @@ def update_by_layers(tape, params, state, x, workspace, key, update, rule):
 def inward_rows(tape, params, x, workspace, key, begin, batch_at, batch_rows, scratch_at, scratch_size):
     """Gradients of all values in rows batch_at..batch_at+batch_rows, from that of the output: a dense layer's DOUTPUT
     becomes its dz."""
-    for i in range(tape[0, OPERATIONS], 0, -1):
+    for i in range(last_of(tape), 0, -1):
         at, rows = batch_at * tape[i, POSITIONS], batch_rows * tape[i, POSITIONS]
         inputs, outputs = tape[i, WIDTH_IN], tape[i, WIDTH_OUT]
         wants_dx = tape[i, DINPUT] >= 0
@@ -135,7 +142,7 @@ def inward_rows(tape, params, x, workspace, key, begin, batch_at, batch_rows, sc
 @kernel(late=True)
 def gradient_of_rows(tape, params, grads, first, x, workspace, batch_at, batch_rows):
     """The gradients of all parameters, summed over rows batch_at..batch_at+batch_rows, to grads[first:]."""
-    for i in range(tape[0, OPERATIONS], 0, -1):
+    for i in range(last_of(tape), 0, -1):
         at, rows = batch_at * tape[i, POSITIONS], batch_rows * tape[i, POSITIONS]
         if tape[i, KIND] == DENSE:
             inputs, outputs = tape[i, WIDTH_IN], tape[i, WIDTH_OUT]
