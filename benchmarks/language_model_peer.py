@@ -1,11 +1,12 @@
 """The process of a GPT in another library: python benchmarks/language_model_peer.py NAME THREADS
 
-    {"do": "prepare", "file": ..., "heads": n, "layers": n}  -> {"loss": of the first step}
+    {"do": "prepare", "file": ..., "heads": n}  -> {"loss": of the first step}
     {"do": "time", "phase": "step" | "cached" | "whole", "calls": n}  -> {"seconds": ...}
 
 The file, of numpy.savez, holds the parameters by fastnn's names, and x and y, one batch. A call of `cached` is a
 sequence of as many tokens as there are positions, each the most probable, with keys and values kept; of `whole` the
-same without, the window filled up. See fastnn.bench.peers.worker.
+same without, the window filled up. See fastnn.bench.peers.worker. The step is that of nanoGPT: AdamW that lets
+matrices alone decay.
 """
 
 from __future__ import annotations
@@ -23,52 +24,30 @@ RATE, BETAS, DECAY, EPSILON = 3e-4, (0.9, 0.999), 0.1, 1e-8
 
 
 class Torch:
-    """PyTorch, eager, as nanoGPT writes it: its attention is scaled_dot_product_attention."""
+    """PyTorch, eager."""
 
     compiles = False
 
-    def __init__(self, arrays: dict[str, Any], heads: int, layers: int, threads: int) -> None:
+    def __init__(self, arrays: dict[str, Any], heads: int, threads: int) -> None:
         import torch
-        from torch.nn import functional
+
+        from fastnn.bench.peers.torch_language_model import LanguageModel
 
         torch.set_num_threads(threads)
-        self.torch, self.of, self.heads, self.layers = torch, functional, heads, layers
-        names = [name for name in arrays if name not in "xy"]
-        self.p = {name: torch.tensor(arrays[name]).requires_grad_() for name in names}
+        parameters = {name: values for name, values in arrays.items() if name not in "xy"}
+        self.torch, self.model = torch, LanguageModel(parameters, heads)
         self.x, self.y = torch.tensor(arrays["x"]), torch.tensor(arrays["y"])
-        matrices, others = ([v for v in self.p.values() if (v.ndim > 1) == wide] for wide in (True, False))
+        every = list(self.model.parameters())
+        matrices, others = ([v for v in every if (v.ndim > 1) == wide] for wide in (True, False))
         groups = [{"params": matrices, "weight_decay": DECAY}, {"params": others, "weight_decay": 0.0}]
         self.optimizer = torch.optim.AdamW(groups, lr=RATE, betas=BETAS, eps=EPSILON, fused=not self.compiles)
         self.loss_of: Any = self.loss
         if self.compiles:
             self.loss_of, self.optimizer.step = torch.compile(self.loss), torch.compile(self.optimizer.step)
 
-    def norm(self, h: Any, name: str) -> Any:
-        return self.of.layer_norm(h, h.shape[-1:], self.p[name])
-
-    def heads_of(self, h: Any) -> Any:
-        return h.view(*h.shape[:2], self.heads, -1).transpose(1, 2)
-
-    def block(self, h: Any, i: int, cache: list[Any] | None = None) -> Any:
-        parts = (self.norm(h, f"{i}.0.0.weight") @ self.p[f"{i}.0.1.qkv.weight"]).split(h.shape[-1], dim=2)
-        q, k, v = map(self.heads_of, parts)
-        if cache is not None:
-            k, v = (self.torch.cat(pair, 2) for pair in zip(cache[i], (k, v), strict=True)) if cache[i] else (k, v)
-            cache[i] = (k, v)
-        y = self.of.scaled_dot_product_attention(q, k, v, is_causal=q.shape[2] > 1)
-        h = h + y.transpose(1, 2).reshape(h.shape) @ self.p[f"{i}.0.1.out.weight"]
-        inner = self.of.gelu(self.norm(h, f"{i}.1.0.weight") @ self.p[f"{i}.1.1.weight"])
-        return h + inner @ self.p[f"{i}.1.2.weight"]
-
-    def logits(self, ids: Any, first: int = 0, cache: list[Any] | None = None) -> Any:
-        h = self.p["0.weight"][ids] + self.p["1.weight"][first : first + ids.shape[1]]
-        for i in range(2, 2 + self.layers):
-            h = self.block(h, i, cache)
-        return self.norm(h, f"{2 + self.layers}.weight") @ self.p["0.weight"].T
-
     def loss(self, x: Any, y: Any) -> Any:
-        found = self.logits(x)
-        return self.of.cross_entropy(found.view(-1, found.shape[-1]), y.view(-1))
+        found = self.model(x)
+        return self.torch.nn.functional.cross_entropy(found.view(-1, found.shape[-1]), y.view(-1))
 
     def step(self) -> float:
         self.optimizer.zero_grad()
@@ -78,18 +57,10 @@ class Torch:
         return float(loss.detach())
 
     def cached(self) -> None:
-        with self.torch.inference_mode():
-            cache: list[Any] = [None] * (2 + self.layers)
-            token = self.x[:1, :1]
-            for t in range(self.x.shape[1]):
-                token = self.logits(token, t, cache)[:, -1:].argmax(2)
+        self.model.generate(self.x[:1])
 
     def whole(self) -> None:
-        with self.torch.inference_mode():
-            tokens = self.x[:1, :1]
-            for _ in range(self.x.shape[1] - 1):
-                tokens = self.torch.cat([tokens, self.logits(tokens)[:, -1:].argmax(2)], 1)
-            self.logits(tokens)
+        self.model.generate_whole(self.x[:1])
 
 
 class TorchCompile(Torch):
@@ -101,34 +72,19 @@ class TorchCompile(Torch):
 class Jax:
     """JAX: the whole step as one jitted function."""
 
-    def __init__(self, arrays: dict[str, Any], heads: int, layers: int, threads: int) -> None:
+    def __init__(self, arrays: dict[str, Any], heads: int, threads: int) -> None:
         import jax
         import jax.numpy as jnp
 
-        self.jax, self.jnp, self.heads, self.layers = jax, jnp, heads, layers
+        from fastnn.bench.peers import jax_language_model
+
+        self.jax, self.jnp = jax, jnp
+        self._loss = partial(jax_language_model.loss, heads=heads)
         p = {name: jnp.asarray(values) for name, values in arrays.items() if name not in "xy"}
         self.held = p, jax.tree.map(jnp.zeros_like, p), jax.tree.map(jnp.zeros_like, p)
         self.made = jnp.zeros(())
         self.x, self.y = jnp.asarray(arrays["x"]), jnp.asarray(arrays["y"])
         self._step = jax.jit(self._whole_step, donate_argnums=(0, 1))
-
-    def _norm(self, h: Any, weight: Any) -> Any:
-        centred = h - h.mean(-1, keepdims=True)
-        return centred / self.jnp.sqrt((centred**2).mean(-1, keepdims=True) + 1e-5) * weight
-
-    def _heads(self, h: Any) -> Any:
-        return h.reshape(*h.shape[:2], self.heads, -1)
-
-    def _loss(self, p: Any, x: Any, y: Any) -> Any:
-        h = p["0.weight"][x] + p["1.weight"][: x.shape[1]]
-        for i in range(2, 2 + self.layers):
-            parts = self.jnp.split(self._norm(h, p[f"{i}.0.0.weight"]) @ p[f"{i}.0.1.qkv.weight"], 3, axis=2)
-            seen = self.jax.nn.dot_product_attention(*map(self._heads, parts), is_causal=True)
-            h = h + seen.reshape(h.shape) @ p[f"{i}.0.1.out.weight"]
-            inner = self.jax.nn.gelu(self._norm(h, p[f"{i}.1.0.weight"]) @ p[f"{i}.1.1.weight"], approximate=False)
-            h = h + inner @ p[f"{i}.1.2.weight"]
-        log_p = self.jax.nn.log_softmax(self._norm(h, p[f"{2 + self.layers}.weight"]) @ p["0.weight"].T)
-        return -self.jnp.mean(self.jnp.take_along_axis(log_p, y[..., None], axis=2))
 
     def _whole_step(self, held: Any, made: Any, x: Any, y: Any) -> Any:
         p, m, v = held
@@ -157,9 +113,9 @@ class Worker:
     def __init__(self, name: str, threads: int) -> None:
         self.kind, self.threads = MODELS[name], threads
 
-    def prepare(self, file: str, heads: int, layers: int) -> dict[str, float]:
+    def prepare(self, file: str, heads: int) -> dict[str, float]:
         with np.load(file) as arrays:
-            self.model = self.kind(dict(arrays), heads, layers, self.threads)
+            self.model = self.kind(dict(arrays), heads, self.threads)
         return {"loss": self.model.step()}
 
     def time(self, phase: str, calls: int) -> dict[str, float]:

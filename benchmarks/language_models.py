@@ -28,6 +28,7 @@ from fastnn.bench.peers.process import PeerFailed, Process
 from fastnn.bench.progress import say
 from fastnn.bench.table import console, si
 from fastnn.bench.turns import in_turn, ratio, settling
+from fastnn.generation.cost import generation_cost
 from fastnn.simd import machine
 from fastnn.simd.machine import thread_limit
 
@@ -79,7 +80,7 @@ class Beside:
         self.threads, self.peers = threads, {name: Process(name, threads, PEER) for name in peers}
         with tempfile.TemporaryDirectory() as folder:
             np.savez(f"{folder}/begin.npz", x=self.x, y=self.y, **self.network.named_parameters)
-            request = {"file": f"{folder}/begin.npz", "heads": size.heads, "layers": size.layers}
+            request = {"file": f"{folder}/begin.npz", "heads": size.heads}
             self.losses = {name: peer.ask(do="prepare", **request)["loss"] for name, peer in self.peers.items()}
         rule = AdamW(3e-4, weight_decay=0.1, decay="matrices")
         self.trainer = self.network.trainer(rule, batch=size.batch)
@@ -114,12 +115,10 @@ def compare(name: str, phase: str, peers: Sequence[str], threads: int, seconds: 
             phases = {f"{peer}, {kind}": (peer, kind) for peer in beside.peers for kind in ("cached", "whole")}
             call = partial(beside.network.generate, beside.x[0, :1], size.length, temperature=0)
             ours, theirs = beside.measure(call, phases, seconds)
-            # Every matrix but the positions' is read for each token.
-            moved = 4 * (beside.network.parameter_count - size.length * size.width) * size.length
-            flops = 0
+            moved, flops = generation_cost(beside.network).bytes, 0
     finally:
         beside.close()
-    level = ceilings.level_of(moved / size.length) if moved else None
+    level = ceilings.level_of(beside.network.parameters.nbytes) if moved else None
     floor = flops / ceilings.flops_per_s if level is None else moved / level.bandwidth["read"]
     return {
         "network": name, "parameters": beside.network.parameter_count, "phase": phase, "threads": threads,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.bench.case import Case
-from fastnn.bench.ladder import parse
+from fastnn.bench.ladder import language_model, parse
 from fastnn.bench.peers.registry import PEERS
 from fastnn.bench.peers.task import Task
 
@@ -16,19 +16,19 @@ OPTIMIZERS = ("sgd", "momentum", "adam", "adamw")
 STEPS = 8
 
 
+GPT = "gpt-2x16"
+
+
 def case(name: str = "3-4-2", optimizer: str = "sgd", dtype: str = "float32") -> Case:
-    return Case(parse(name), 32, 1, dtype, optimizer)
+    rung = language_model(2, 16, 4, 12) if name == GPT else parse(name)
+    return Case(rung, 32 if name != GPT else 4, 1, dtype, optimizer)
 
 
 def model(name: str, of: Case) -> Any:
     """The peer with the case's initial weights."""
-    parameters = of.network.named(of.initial)
-    weights, biases = (
-        [parameters[f"{i}.{kind}"] for i in range(len(of.network.layers))] for kind in ("weight", "bias")
-    )
     kind = import_module(f"fastnn.bench.peers.{PEERS[name].module}").Model
-    task = Task(weights, biases, of.batch, of.optimizer_name, of.trainer.optimizer.learning_rate, of.threads)
-    return kind(task)
+    rate = of.trainer.optimizer.learning_rate
+    return kind(Task(of.network.named(of.initial), of.rung.heads, of.batch, of.optimizer_name, rate, of.threads))
 
 
 def difference(name: str, network: str, optimizer: str, dtype: str) -> dict[str, Any]:
@@ -48,13 +48,13 @@ def difference(name: str, network: str, optimizer: str, dtype: str) -> dict[str,
         errors.append(abs(float(peer.step(peer.prepare(x, y))) / ours - 1))
     x, y = of.batches[STEPS]
     theirs = np.array(peer.logits(peer.forward(peer.prepare(x, y))))
-    centered = [z - z.mean(axis=1, keepdims=True) for z in (theirs, of.trainer.forward(x))]
+    centered = [z - z.mean(axis=-1, keepdims=True) for z in (theirs, of.trainer.forward(x))]
     error = np.abs(centered[0] - centered[1]).max() / np.abs(centered[1]).max()
     return {"losses": max(errors), "logits": float(error), "dtype": theirs.dtype.name}
 
 
-def differences(name: str, dtype: str) -> dict[str, dict[str, Any]]:
+def differences(name: str, dtype: str, network: str = "64-16-10") -> dict[str, dict[str, Any]]:
     """For each optimizer that the peer has; without a step they are alike."""
     trains = "step" in PEERS[name].phases
     optimizers = [optimizer for optimizer in OPTIMIZERS if optimizer not in PEERS[name].lacks]
-    return {each: difference(name, "64-16-10", each, dtype) for each in optimizers[: None if trains else 1]}
+    return {each: difference(name, network, each, dtype) for each in optimizers[: None if trains else 1]}

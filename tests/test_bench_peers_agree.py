@@ -7,7 +7,7 @@ from pathlib import Path
 import needs
 import numpy as np
 import pytest
-from peer_steps import OPTIMIZERS, case, differences, model
+from peer_steps import GPT, OPTIMIZERS, case, differences, model
 from processes import run_python
 
 from fastnn.bench.peers.process import PeerFailed, Process
@@ -19,27 +19,37 @@ IN_ROUNDINGS = 64
 LIMITS = {("sklearn", "adam"): 2e-5, ("torch-compile", "adam"): 4e-6, ("torch-compile", "adamw"): 4e-6}
 
 
-def limit(name: str, optimizer: str, dtype: str) -> float:
-    return max(IN_ROUNDINGS * float(np.finfo(dtype).eps) / 2, LIMITS.get((name, optimizer), 0.0))
+# JAX computes the scores of attention in float32 whatever it is given.
+IN_FLOAT32 = {("jax", GPT): 1e-8}
+
+
+def limit(name: str, optimizer: str, dtype: str, network: str = "") -> float:
+    others = LIMITS.get((name, optimizer), 0.0), IN_FLOAT32.get((name, network), 0.0)
+    return max(IN_ROUNDINGS * float(np.finfo(dtype).eps) / 2, *others)
+
+
+NETWORKS = [(name, "64-16-10") for name in NAMES] + [(name, GPT) for name in NAMES if PEERS[name].language_models]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", NAMES)
-def test_a_peer_has_our_losses_and_logits_with_each_of_its_optimizers(name: str, dtype: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "network"), NETWORKS)
+def test_a_peer_has_our_losses_and_logits_with_each_of_its_optimizers(
+    name: str, network: str, dtype: str, tmp_path: Path
+) -> None:
     needs.peer(name)
     # In a process of its own: libraries bring their threads, and warnings that are theirs to heed.
     source = f"""
 import json, warnings
 from peer_steps import differences
 warnings.simplefilter("ignore")
-print(json.dumps(differences({name!r}, {dtype!r})))
+print(json.dumps(differences({name!r}, {dtype!r}, {network!r})))
 """
     found = run_python(source, TORCHINDUCTOR_CACHE_DIR=str(tmp_path))
     expected = [each for each in OPTIMIZERS if each not in PEERS[name].lacks]
     assert list(found) == (expected if "step" in PEERS[name].phases else ["sgd"])
     for optimizer, differs in found.items():
         assert differs["dtype"] == dtype
-        assert max(differs["losses"], differs["logits"]) <= limit(name, optimizer, dtype), (optimizer, differs)
+        assert max(differs["losses"], differs["logits"]) <= limit(name, optimizer, dtype, network), (optimizer, differs)
 
 
 def test_a_wrong_optimizer_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,12 +108,12 @@ def test_scikit_learn_gives_finite_logits_where_a_probability_is_zero() -> None:
 def test_without_a_compiler_torch_compile_says_so(tmp_path: Path) -> None:
     needs.package("torch")
     file = str(tmp_path / "case.npz")
-    arrays = {"w0": np.ones((3, 2)), "b0": np.ones(2), "x": np.ones((4, 5, 3)), "y": np.zeros((4, 5), int)}
+    arrays = {"0.weight": np.ones((3, 2)), "0.bias": np.ones(2), "x": np.ones((4, 5, 3)), "y": np.zeros((4, 5), int)}
     np.savez(file, allow_pickle=False, **arrays)
     variables = {"CXX": "no-such-compiler", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "inductor")}
     process = Process("torch-compile", 1, variables=variables)
     try:
         with pytest.raises(PeerFailed, match=r"^torch-compile: [^\n]*compiler[^\n]*$"):
-            process.ask(do="prepare", file=file, layers=1, optimizer="sgd", learning_rate=0.1)
+            process.ask(do="prepare", file=file, heads=0, phases=["step"], optimizer="sgd", learning_rate=0.1)
     finally:
         process.close()

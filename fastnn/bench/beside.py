@@ -13,7 +13,7 @@ import numpy as np
 from fastnn.bench.case import Case
 from fastnn.bench.measuring import Budget, Measurement, seconds_of
 from fastnn.bench.peers.process import PeerFailed, Process
-from fastnn.bench.peers.registry import PEERS
+from fastnn.bench.peers.registry import GENERATE, PEERS
 from fastnn.bench.rows import Row, describe, times, under
 from fastnn.bench.turns import in_turn, ratio, settling
 from fastnn.simd.machine import Ceilings, thread_limit
@@ -65,15 +65,13 @@ def _caches(folder: str) -> dict[str, str]:
 
 def _prepare(process: Process, file: Path, case: Case) -> Mapping[str, Mapping[str, float]]:
     """The peer's answer to the initial weights and the batches, which go through the file."""
-    parameters = case.network.named(case.initial)
-    layers = range(len(case.network.layers))
-    arrays = {f"w{i}": parameters[f"{i}.weight"] for i in layers}
-    arrays |= {f"b{i}": parameters[f"{i}.bias"] for i in layers}
+    arrays = dict(case.network.named(case.initial))
     arrays |= {"x": np.stack([x for x, _ in case.batches]), "y": np.stack([y for _, y in case.batches])}
     np.savez(file, allow_pickle=False, **arrays)
-    optimizer = case.trainer.optimizer
+    optimizer, heads = case.trainer.optimizer, case.rung.heads
+    phases = [phase for phase in PEERS[process.name].phases if heads or phase != GENERATE]
     answer = process.ask(
-        do="prepare", file=str(file), layers=len(layers), optimizer=optimizer.name,
+        do="prepare", file=str(file), heads=heads, phases=phases, optimizer=optimizer.name,
         learning_rate=optimizer.learning_rate,
     )  # fmt: skip
     file.unlink()

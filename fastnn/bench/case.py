@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fastnn.bench.ladder import Rung
 from fastnn.bench.measuring import Run
+from fastnn.bench.peers.registry import GENERATE
 from fastnn.bench.perturbed import perturbed_residual
 from fastnn.bench.residual import Residual, is_bounded, residual
 from fastnn.compiler.jit import compile_clock
@@ -100,7 +101,21 @@ class Case:
 
     def run(self, phase: str) -> Run:
         """A Run of that phase: calls from Python, or for the epoch steps inside as few nopython calls as can be."""
+        if phase == GENERATE:
+            return self._run_generate
         return self._run_epoch if phase == "epoch" else calls_of(self.trainer, phase, self.batches)
+
+    def tokens(self, phase: str) -> int | None:
+        """Of one call, of a language model."""
+        if not self.rung.heads:
+            return None
+        return self.network.input_shape[0] * (1 if phase == GENERATE else self.batch)
+
+    def _run_generate(self, calls: int) -> None:
+        """A sequence of as many tokens as there are positions, each the most probable, with keys and values kept."""
+        prompt, length = self.x[0, :1].astype(np.int64), self.network.input_shape[0]
+        for _ in range(calls):
+            self.network.generate(prompt, length, temperature=0.0)
 
     @cached_property
     def _held(self) -> Held:

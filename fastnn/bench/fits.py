@@ -26,8 +26,8 @@ GROUP = ("phase", "batch", "threads", "dtype", "optimizer", "peer")
 CURVE_POINTS = 60
 # Parameters beyond these stand with an exponent in sentences.
 MOST_WRITTEN_OUT = 1e13
-# FLOPs a parameter and sample (Kaplan et al. 2020, arXiv 2001.08361): 2 forward, 4 backward.
-SIMPLE = {"forward": ("2 N D", 2), "step": ("6 N D", 6), "epoch": ("6 N D", 6)}
+# FLOPs a parameter and sample, or token (Kaplan et al. 2020, arXiv 2001.08361): 2 forward, 4 backward.
+SIMPLE = {"forward": ("2 N D", 2), "step": ("6 N D", 6), "epoch": ("6 N D", 6), "generate": ("2 N D", 2)}
 
 
 def fits(rows: Sequence[Row], ceilings: Mapping[int, Ceilings], device: str = "cpu") -> list[dict[str, Any]]:
@@ -149,7 +149,7 @@ def _simple_model(group: Group, field: str) -> dict[str, Any] | None:
     if field == "bytes_min":
         return None
     name, factor = SIMPLE[group[0]["phase"]]
-    flops = [factor * row["params"] * row["batch"] for row in group]
+    flops = [factor * row["params"] * row.get("tokens", row["batch"]) for row in group]
     largest = max(range(len(group)), key=lambda index: group[index]["params"])
     rate = 1.0 if field == "flops" else flops[largest] / group[largest][field]
     return {

@@ -37,13 +37,14 @@ class Rung:
     """A network that can be timed, known by its name.
 
     build: makes it. data: what it trains on: x (N, I) or (N, T, C), y as its loss takes it. sizes: of the layers,
-    inputs first, where it is a multilayer perceptron of relu; peers build no other.
+    inputs first, where it is a multilayer perceptron of relu; heads: of a language model. Peers build no others.
     """
 
     name: str
     build: Build = field(compare=False, repr=False)
     data: Callable[[], Dataset] = field(compare=False, repr=False)
     sizes: tuple[int, ...] = field(default=(), compare=False)
+    heads: int = field(default=0, compare=False)
 
     @cached_property
     def _operations(self) -> Sequence[Operation]:
@@ -120,7 +121,7 @@ def language_model(layers: int, width: int, heads: int, length: int) -> Rung:
     """A GPT, as nanoGPT without biases, on the characters of a text that every Python has."""
     vocabulary, rows = _text(length)
     build = partial(_gpt, vocabulary, length, layers, width, heads)
-    return Rung(f"gpt-{layers}x{width}", build, lambda: rows)
+    return Rung(f"gpt-{layers}x{width}", build, lambda: rows, heads=heads)
 
 
 def _gpt(*sizes: int, dtype: str, seed: int, device: str, precision: str | None) -> Network:

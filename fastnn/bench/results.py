@@ -20,11 +20,14 @@ import numpy as np
 
 import fastnn
 from fastnn.bench.architecture import COUNTS, STEP_PHASES
+from fastnn.bench.peers.registry import GENERATE
 from fastnn.edge.atomic import write_atomically
 from fastnn.simd import machine
 
 SCHEMA = "fastnn-bench/1"
+# Of every network, and of all.
 PHASES = ("forward", "step", "epoch")
+ALL_PHASES = (*PHASES, GENERATE)
 VERDICTS = ("ok", "noisy", "very noisy", "refused")
 
 _REAL = (int, float)
@@ -47,9 +50,9 @@ ROW_FIELDS: dict[str, tuple[type, ...]] = {
     "loss_last": _OPTIONAL_REAL, "verdict": (str,),
 }  # fmt: skip
 # The network, by the first that is there: files from before `architecture` have layer sizes alone. counts: by phase of
-# a step and by what is counted.
+# a step and by what is counted. tokens: of one call, of a language model.
 NETWORK_FIELDS: dict[str, tuple[type, ...]] = {"architecture": (dict, type(None)), "sizes": (list,)}
-MORE_FIELDS: dict[str, tuple[type, ...]] = NETWORK_FIELDS | {"counts": (dict,)}
+MORE_FIELDS: dict[str, tuple[type, ...]] = NETWORK_FIELDS | {"counts": (dict,), "tokens": (int,)}
 # What a row without times leaves empty.
 TIMED_FIELDS = ("median_s", "iqr_s", "min_s", "samples_per_s", "gflops", "peak_fraction")
 
@@ -140,7 +143,7 @@ def _check_row(place: str, row: Mapping[str, Any]) -> None:
         _check_fields(f"{place}.counts", row["counts"], dict.fromkeys(STEP_PHASES, (dict,)))
         for phase in STEP_PHASES:
             _check_fields(f"{place}.counts.{phase}", row["counts"][phase], dict.fromkeys(COUNTS, (int,)))
-    for name, choices in (("phase", PHASES), ("verdict", VERDICTS)):
+    for name, choices in (("phase", ALL_PHASES), ("verdict", VERDICTS)):
         if row[name] not in choices:
             raise ValueError(f"{place}.{name} is {row[name]!r}; expected one of {', '.join(choices)}")
     timed = row["verdict"] != "refused"

@@ -10,8 +10,10 @@ from typing import Any, TypeVar
 from fastnn.bench.architecture import counts, described
 from fastnn.bench.case import Case
 from fastnn.bench.measuring import Budget, Measurement, measure
+from fastnn.bench.peers.registry import GENERATE
 from fastnn.bench.residual import NotChecked, Residual
 from fastnn.cost import Cost
+from fastnn.generation.cost import generation_cost
 from fastnn.learning.trainer import NonFiniteLoss
 from fastnn.simd import machine
 from fastnn.simd.machine import Ceilings, thread_limit
@@ -81,7 +83,9 @@ def finite(value: float) -> float | None:
 
 
 def cost_of(case: Case, phase: str) -> Cost:
-    """Of one call: the forward pass, or a whole step."""
+    """Of one call: the forward pass, a sequence that is generated, or a whole step."""
+    if phase == GENERATE:
+        return generation_cost(case.network)
     step = case.network.cost(case.batch, case.optimizer_name)
     return step.forward if phase == "forward" else step.total
 
@@ -89,7 +93,7 @@ def cost_of(case: Case, phase: str) -> Cost:
 def working_set(case: Case, phase: str) -> int:
     """Bytes that every call touches, at the least: parameters, one batch, for a step the optimizer's state."""
     held = case.network.parameters.nbytes + case.batches[0][0].nbytes
-    return held if phase == "forward" else held + case.trainer.state_bytes
+    return held if phase in ("forward", GENERATE) else held + case.trainer.state_bytes
 
 
 def describe(case: Case, phase: str) -> Row:
@@ -105,6 +109,7 @@ def describe(case: Case, phase: str) -> Row:
         "dtype": case.dtype,
         "optimizer": case.optimizer_name,
         "phase": phase,
+        **({"tokens": tokens} if (tokens := case.tokens(phase)) else {}),
         "data": case.data.name,
         "macs": cost.macs,
         "flops": cost.flops,
@@ -128,7 +133,7 @@ def times(case: Case, phase: str, measured: Measurement | None) -> Row:
         "median_s": measured.median,
         "iqr_s": measured.iqr,
         "min_s": measured.min,
-        "samples_per_s": case.batch / measured.median,
+        "samples_per_s": (1 if phase == GENERATE else case.batch) / measured.median,
         "gflops": cost_of(case, phase).flops / measured.median / 1e9,
     }
 

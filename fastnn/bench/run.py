@@ -14,7 +14,7 @@ from fastnn.bench.case import Case
 from fastnn.bench.ladder import Rung
 from fastnn.bench.measuring import FAST, NORMAL, RIGOROUS, Budget
 from fastnn.bench.peers.process import PeerFailed
-from fastnn.bench.peers.registry import PEERS, cannot, versions
+from fastnn.bench.peers.registry import GENERATE, PEERS, cannot, versions
 from fastnn.bench.rows import Row, beats_floor, rows_of, under
 from fastnn.compiler.jit import threading_layer
 from fastnn.learning.trainer import NonFiniteLoss
@@ -40,24 +40,31 @@ class Settings:
     effort: str = "normal"
     peers: Sequence[str] = ()
     device: str = "cpu"
-    phases: Sequence[str] = results.PHASES
+    phases: Sequence[str] = results.ALL_PHASES
 
     @property
     def row_count(self) -> int:
         """Rows of a run in which nothing is refused."""
-        compared = {peer: sum(phase in PEERS[peer].phases for phase in self.phases) for peer in self.peers}
-        return sum(len(self.phases) + sum(compared[peer] for peer in self.peers_of(rung)) for rung, _, _ in self.cases)
+        return sum(
+            len(phases := self.phases_of(rung))
+            + sum(phase in PEERS[peer].phases for peer in self.peers_of(rung) for phase in phases)
+            for rung, _, _ in self.cases
+        )
+
+    def phases_of(self, rung: Rung) -> list[str]:
+        """Those that it has: language models alone generate."""
+        return [phase for phase in self.phases if phase != GENERATE or rung.heads]
 
     def peers_of(self, rung: Rung) -> list[str]:
         """Those that can train it."""
-        return [peer for peer in self.peers if not cannot(peer, rung.sizes, self.optimizer)]
+        return [peer for peer in self.peers if not cannot(peer, rung.sizes, rung.heads, self.optimizer)]
 
     @property
     def left_out(self) -> list[str]:
         """A sentence for each peer and reason why it does not run some of the networks."""
         reasons: dict[tuple[str, str], list[str]] = {}
         for peer, rung in product(self.peers, dict.fromkeys(self.rungs)):
-            if reason := cannot(peer, rung.sizes, self.optimizer):
+            if reason := cannot(peer, rung.sizes, rung.heads, self.optimizer):
                 reasons.setdefault((peer, reason), []).append(rung.name)
         return [f"{peer} is left out of {', '.join(names)}: {reason}" for (peer, reason), names in reasons.items()]
 
@@ -153,7 +160,7 @@ def run(report: Report, begin_case: Say, after_row: Callable[[], object], say: S
         begin_case(f"{rung.name}, batch {batch}, {threads} thread{'s' if threads > 1 else ''}")
         case = Case(rung, batch, threads, settings.dtype, settings.optimizer, settings.device)
         ours = []
-        for row in rows_of(case, settings.phases, report.ceilings[threads], budget):
+        for row in rows_of(case, settings.phases_of(rung), report.ceilings[threads], budget):
             report.add(row)
             ours.append(row)
             after_row()

@@ -65,6 +65,10 @@ def interval(ratio: dict[str, float]) -> str:
     return f"{ratio['median']:.3g} [{ratio['low']:.3g}, {ratio['high']:.3g}]"
 
 
+def _tokens(row: Row) -> str:
+    return si(row["tokens"] / row["median_s"]) if row.get("tokens") and row["median_s"] else ""
+
+
 def _compile(row: Row) -> str:
     return _time(row["compile_s"]) if row["compile_s"] != 0 else "0"
 
@@ -94,6 +98,7 @@ COLUMNS: tuple[tuple[str, Cell, Callable[[Sequence[str]], bool]], ...] = (
     ("FLOPs", lambda row: si(row["flops"]), _always),
     ("time", lambda row: _time(row["median_s"]), _always),
     ("GFLOP/s", lambda row: "-" if row["gflops"] is None else f"{row['gflops']:.3g}", _always),
+    ("tokens/s", _tokens, any),
     ("% peak", lambda row: _percent(row["peak_fraction"]), _always),
     ("spread", _spread, _always),
     ("compile", _compile, _always),

@@ -110,8 +110,8 @@ def features() -> set[str]:
 
 
 # For Intel's processors LLVM prefers half of the widest vectors, as for the first that had them. On an Emerald Rapids
-# tanh, gelu, silu and softplus of 64 x 1024 take 28, 48, 31 and 50 us so, and 25, 33, 25 and 35 with whole ones; a step of
-# a GPT of 4 x 128 at batch 12 41.6 and 39.3 ms, of 784-512-512-10 with gelu at batch 32 1.34 and 1.27.
+# tanh, gelu, silu and softplus of 64 x 1024 take 28, 48, 31 and 50 us so, and 25, 33, 25 and 35 with whole ones; a step
+# of a GPT of 4 x 128 at batch 12 41.6 and 39.3 ms, of 784-512-512-10 with gelu at batch 32 1.34 and 1.27.
 WHOLE_VECTORS = '"prefer-vector-width"="512"'
 
 

@@ -20,7 +20,7 @@ B batch, I inputs, O outputs, C classes. Every function refuses sizes that are n
 integers (TypeError).
 """
 
-from fastnn.cost.attention import attention_backward, attention_forward, attention_products, pairs
+from fastnn.cost.attention import attention_backward, attention_forward, attention_products, attention_steps, pairs
 from fastnn.cost.blocks import (
     accumulation,
     addition,
@@ -95,6 +95,7 @@ __all__ = [
     "attention_backward",
     "attention_forward",
     "attention_products",
+    "attention_steps",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "convolution_forward",

@@ -39,6 +39,25 @@ ATTENTION_BACKWARD = Formula(
 )
 
 
+# One position after the other, with the keys and values before it kept: P of both are read in all.
+ATTENTION_STEPS = Formula(
+    macs="H·P·S + H·P·S",
+    flops_elementwise="4·H·P + H·Q·S - H·Q",
+    transcendentals="H·P",
+    bytes="2·s·Q·H·S + 2·s·Q·G·S + 2·s·P·G·S",
+)
+
+
+def attention_steps(positions: int, heads: int, groups: int, size: int, itemsize: int = 4) -> Cost:
+    """Of one sequence, from its first position to its last: each reads its queries, keys and values, keeps two of them,
+    reads all that are kept and writes its sums."""
+    positions, heads, groups, size, itemsize = whole_sizes(
+        positions=positions, heads=heads, groups=groups, size=size, itemsize=itemsize
+    )
+    seen = pairs(positions, positions, causal=True)
+    return ATTENTION_STEPS.cost(Q=positions, P=seen, H=heads, G=groups, S=size, s=itemsize)
+
+
 def pairs(queries: int, keys: int, causal: bool) -> int:
     """Of a query and a key that it sees: all, or, where the last query is at the last key, those of no later key."""
     queries, keys = whole_sizes(queries=queries, keys=keys)

@@ -227,3 +227,7 @@ class _AttendStep(_Attend):
 
     def scratch(self, rows: int, itemsize: int, *shapes: Shape) -> int:
         return int(step_scratch(self.positions))
+
+    def steps_cost(self, itemsize: int) -> cost.Cost:
+        """Of one sequence of all positions."""
+        return cost.attention_steps(self.positions, self.heads, self.groups, self.size, itemsize)

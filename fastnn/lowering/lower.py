@@ -96,7 +96,7 @@ def piece_of(
     can = loss.header[columns.LOSS] == CROSS_ENTROPY and getattr(last.layer, "is_product", False)
     if must and not can:
         raise ValueError(
-            "keep_output=False is for a cross-entropy with a TiedHead or a Dense without an activation as the last layer"
+            "keep_output=False is for a cross-entropy of what a TiedHead, or a Dense without an activation, gives last"
         )
     if not can or not (must or given > KEPT_BYTES):
         return 0

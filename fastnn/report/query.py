@@ -9,7 +9,12 @@ from fastnn.bench.table import si
 from fastnn.report.sources import Row, Run
 
 # The one that most is said of stands first.
-PHASE_NAMES = {"step": "training step", "forward": "forward pass", "epoch": "step inside an epoch"}
+PHASE_NAMES = {
+    "step": "training step",
+    "forward": "forward pass",
+    "epoch": "step inside an epoch",
+    "generate": "generated sequence",
+}
 OURS = "fastnn"
 
 

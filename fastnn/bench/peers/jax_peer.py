@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn.bench.peers import jax_language_model
 from fastnn.bench.peers.task import Task
 
 BETA1, BETA2, EPSILON, MOMENTUM, WEIGHT_DECAY = 0.9, 0.999, 1e-8, 0.9, 0.01
@@ -56,24 +57,29 @@ class Model:
     """See fastnn.bench.peers.worker.Peer."""
 
     def __init__(self, task: Task) -> None:
-        jax.config.update("jax_enable_x64", task.weights[0].dtype == np.float64)
-        parameters = [(jnp.asarray(w), jnp.asarray(b)) for w, b in zip(task.weights, task.biases, strict=True)]
+        jax.config.update("jax_enable_x64", next(iter(task.parameters.values())).dtype == np.float64)
+        parameters: Any = {name: jnp.asarray(values) for name, values in task.parameters.items()}
+        if not task.heads:
+            parameters = [(jnp.asarray(w), jnp.asarray(b)) for w, b in zip(task.weights, task.biases, strict=True)]
+        self.takes_ids = task.heads > 0
+        loss = partial(jax_language_model.loss, heads=task.heads) if self.takes_ids else _loss
+        forward = partial(jax_language_model.logits, heads=task.heads) if self.takes_ids else _forward
         moments = [jax.tree.map(jnp.zeros_like, parameters) for _ in range(MOMENTS[task.optimizer])]
         self.held = (parameters, *moments)
         self.made = jnp.zeros(())
         update = partial(UPDATES[task.optimizer], task.learning_rate)
 
         def step(held: Any, made: Any, x: Any, y: Any) -> Any:
-            value, gradients = jax.value_and_grad(_loss)(held[0], x, y)
+            value, gradients = jax.value_and_grad(loss)(held[0], x, y)
             flat, tree = zip(*(jax.tree.flatten(part) for part in (held[0], gradients, *held[1:])), strict=True)
             updated = [update(made + 1, *leaves) for leaves in zip(*flat, strict=True)]
             return value, tuple(jax.tree.unflatten(tree[0], part) for part in zip(*updated, strict=True)), made + 1
 
-        self._forward, self._step = jax.jit(_forward), jax.jit(step, donate_argnums=(0, 1))
+        self._forward, self._step = jax.jit(forward), jax.jit(step, donate_argnums=(0, 1))
         self.last: Any = self.made
 
     def prepare(self, x: NDArray[Any], y: NDArray[Any]) -> Any:
-        return jnp.asarray(x), jnp.asarray(y)
+        return jnp.asarray(x.astype(np.int32) if self.takes_ids else x), jnp.asarray(y)
 
     def wait(self) -> None:
         jax.block_until_ready(self.last)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
 
-# A peer is called from Python, once a call.
+# A peer is called from Python, once a call. GENERATE is of language models.
+GENERATE = "generate"
 PHASES = ("forward", "step")
 
 
@@ -16,6 +17,7 @@ class Known:
     """module: holds a class Model that is a fastnn.bench.peers.worker.Peer. packages: what it imports.
 
     phases: what it can be timed at. lacks: optimizers that it does not have. two_outputs: whether it can have so few.
+    language_models: whether it builds those.
     """
 
     module: str
@@ -23,13 +25,14 @@ class Known:
     phases: tuple[str, ...] = PHASES
     lacks: tuple[str, ...] = ()
     two_outputs: bool = True
+    language_models: bool = False
 
 
 PEERS = {
     "numpy": Known("numpy_peer", ("numpy",)),
-    "torch": Known("torch_peer", ("torch",)),
-    "torch-compile": Known("torch_compile_peer", ("torch",)),
-    "jax": Known("jax_peer", ("jax",)),
+    "torch": Known("torch_peer", ("torch",), (*PHASES, GENERATE), language_models=True),
+    "torch-compile": Known("torch_compile_peer", ("torch",), language_models=True),
+    "jax": Known("jax_peer", ("jax",), language_models=True),
     "sklearn": Known("sklearn_peer", ("sklearn",), lacks=("adamw",), two_outputs=False),
     "onnxruntime": Known("onnxruntime_peer", ("onnxruntime", "onnx"), phases=("forward",)),
 }
@@ -58,16 +61,17 @@ def versions(names: Sequence[str]) -> dict[str, str]:
     return {package: version(DISTRIBUTIONS.get(package, package)) for package in packages}
 
 
-def cannot(name: str, sizes: Sequence[int], optimizer: str) -> str | None:
-    """Why the peer cannot train a network of these layer sizes with that optimizer; None where it can.
+def cannot(name: str, sizes: Sequence[int], heads: int, optimizer: str) -> str | None:
+    """Why the peer cannot train a network with that optimizer; None where it can.
 
-    sizes: none where the network is no multilayer perceptron.
+    sizes: of the layers of a multilayer perceptron; heads: of a language model; none of both of another network.
     """
     peer = PEERS[name]
-    if not sizes:
-        return "it builds multilayer perceptrons alone"
+    if not sizes and not (heads and peer.language_models):
+        also = " and language models" if peer.language_models else ""
+        return f"it builds multilayer perceptrons{also} alone"
     if optimizer in peer.lacks:
         return f"it has no {optimizer}"
-    if sizes[-1] == 2 and not peer.two_outputs:
+    if sizes and sizes[-1] == 2 and not peer.two_outputs:
         return "for two classes it has one logistic output, which is another network"
     return None

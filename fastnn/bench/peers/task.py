@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +11,22 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """weights: (I, O) of each layer; biases: (O,). batch: its rows. optimizer: by name."""
+    """parameters: of our network, by its names; weights are (I, O). heads: of a language model, as
+    fastnn.bench.ladder.language_model makes it; 0 is a multilayer perceptron of relu. batch: its rows. optimizer: by
+    name."""
 
-    weights: list[NDArray[Any]]
-    biases: list[NDArray[Any]]
+    parameters: Mapping[str, NDArray[Any]]
+    heads: int
     batch: int
     optimizer: str
     learning_rate: float
     threads: int
+
+    @property
+    def weights(self) -> list[NDArray[Any]]:
+        """Of each layer of a perceptron."""
+        return [values for name, values in self.parameters.items() if name.endswith(".weight")]
+
+    @property
+    def biases(self) -> list[NDArray[Any]]:
+        return [values for name, values in self.parameters.items() if name.endswith(".bias")]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from fastnn.bench.peers.task import Task
+from fastnn.bench.peers.torch_language_model import LanguageModel
 
 # Of parameters and a rate; what else torch.optim takes, such as fused=True, says how.
 OPTIMIZERS: dict[str, Any] = {
@@ -19,26 +20,42 @@ OPTIMIZERS: dict[str, Any] = {
 }
 
 
+def perceptron(task: Task) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for weight, bias in zip(task.weights, task.biases, strict=True):
+        linear = nn.Linear(*weight.shape, dtype=torch.from_numpy(weight).dtype)
+        with torch.no_grad():
+            linear.weight.copy_(torch.from_numpy(weight.T.copy()))
+            linear.bias.copy_(torch.from_numpy(bias))
+        layers += [linear, nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
 class Model:
     """See fastnn.bench.peers.worker.Peer."""
 
     def __init__(self, task: Task) -> None:
         torch.set_num_threads(task.threads)
-        layers: list[nn.Module] = []
-        for weight, bias in zip(task.weights, task.biases, strict=True):
-            linear = nn.Linear(*weight.shape, dtype=torch.from_numpy(weight).dtype)
-            with torch.no_grad():
-                linear.weight.copy_(torch.from_numpy(weight.T.copy()))
-                linear.bias.copy_(torch.from_numpy(bias))
-            layers += [linear, nn.ReLU()]
-        self.network = nn.Sequential(*layers[:-1])
+        self.takes_ids = task.heads > 0
+        model: Any = LanguageModel(task.parameters, task.heads) if self.takes_ids else perceptron(task)
+        self.network: Any = model.__call__ if self.takes_ids else model
+        self.generated: Any = getattr(model, "generate", None)
         self.loss = nn.CrossEntropyLoss()
-        optimizer_of = OPTIMIZERS[task.optimizer](self.network.parameters(), task.learning_rate)
+        optimizer_of = OPTIMIZERS[task.optimizer](model.parameters(), task.learning_rate)
         self.zero_gradients, self.update = optimizer_of.zero_grad, optimizer_of.step
-        self.loss_of: Any = lambda x, y: self.loss(self.network(x), y)
+        self.loss_of: Any = self._positions_loss if self.takes_ids else lambda x, y: self.loss(self.network(x), y)
+
+    def _positions_loss(self, x: Any, y: Any) -> Any:
+        logits = self.network(x)
+        return self.loss(logits.view(-1, logits.shape[-1]), y.view(-1))
 
     def prepare(self, x: NDArray[Any], y: NDArray[Any]) -> Any:
-        return torch.from_numpy(x.copy()), torch.from_numpy(y.copy())
+        given = torch.from_numpy(x.copy())
+        return given.long() if self.takes_ids else given, torch.from_numpy(y.copy())
+
+    def generate(self, batch: Any) -> Any:
+        """Of the first row."""
+        return self.generated(batch[0][:1])
 
     def wait(self) -> None:
         """On a CPU every call has ended when it returns."""

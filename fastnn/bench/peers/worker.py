@@ -1,12 +1,13 @@
 """The process that a peer runs in: python -m fastnn.bench.peers.worker NAME THREADS, told what to do by JSON lines.
 
-    {"do": "prepare", "file": ..., "layers": n, "optimizer": ..., "learning_rate": ...}
+    {"do": "prepare", "file": ..., "heads": n, "phases": [...], "optimizer": ..., "learning_rate": ...}
         -> {"losses": {phase: first loss}, "seconds": {phase: what its first call took, compilation and all}}
-    {"do": "time", "phase": "forward" | "step", "calls": n}
+    {"do": "time", "phase": "forward" | "step" | "generate", "calls": n}
         -> {"seconds": ...}
 
-The file, made by numpy.savez, holds w0, b0, w1, ..., and x (N, B, I), y (N, B), the batches in turn. An answer
-{"error": ...} ends the process. Between requests the process sleeps in a read.
+The file, made by numpy.savez, holds the parameters of a fastnn.bench.peers.task.Task by their names, and x (N, B, ...)
+and y, the batches in turn. Losses are those of phases that have one. An answer {"error": ...} ends the process. Between
+requests the process sleeps in a read.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
 from itertools import cycle, islice
@@ -30,9 +31,9 @@ from fastnn.compiler.jit import environment_as_found
 
 
 class Peer(Protocol):
-    """A network of relu layers with softmax cross-entropy, in another library; weights (I, O).
+    """The network of a task with softmax cross-entropy, in another library.
 
-    A peer that is timed at the forward pass only has no step.
+    A peer that is timed at the forward pass only has no step, and not all generate.
     """
 
     def __init__(self, task: Task) -> None:
@@ -49,6 +50,9 @@ class Peer(Protocol):
     def step(self, batch: Any) -> Any:
         """One training step; the loss before it, as something that float() takes."""
 
+    def generate(self, batch: Any) -> Any:
+        """As many tokens as a sequence has positions, after the first of the batch's first."""
+
     def wait(self) -> None:
         """Returns when all work is done."""
 
@@ -57,26 +61,28 @@ class Worker:
     """Answers requests about one peer."""
 
     def __init__(self, name: str, threads: int) -> None:
-        self.phases = PEERS[name].phases
         self.kind: type[Peer] = import_module(f"fastnn.bench.peers.{PEERS[name].module}").Model
         self.threads = threads
 
-    def prepare(self, file: str, layers: int, optimizer: str, learning_rate: float) -> dict[str, dict[str, float]]:
+    def prepare(
+        self, file: str, heads: int, phases: Sequence[str], optimizer: str, learning_rate: float
+    ) -> dict[str, dict[str, float]]:
         with np.load(file) as arrays:
-            weights, biases = ([arrays[f"{kind}{i}"] for i in range(layers)] for kind in "wb")
+            parameters = {name: arrays[name] for name in arrays if name not in "xy"}
             x, y = arrays["x"], arrays["y"]
-        self.peer = self.kind(Task(weights, biases, x.shape[1], optimizer, learning_rate, self.threads))
+        self.peer = self.kind(Task(parameters, heads, x.shape[1], optimizer, learning_rate, self.threads))
         batches = [self.peer.prepare(*batch) for batch in zip(x, y, strict=True)]
         self.batches = cycle(batches)
         losses, seconds = {}, {}
         # The forward pass comes first, on the initial weights as the step.
-        for phase in self.phases:
+        for phase in phases:
             start = time.perf_counter()
             answer = getattr(self.peer, phase)(batches[0])
             self.peer.wait()
             seconds[phase] = time.perf_counter() - start
-            loss = answer if phase == "step" else cross_entropy(self.peer.logits(answer), y[0])
-            losses[phase] = float(loss)
+            if phase != "generate":
+                loss = answer if phase == "step" else cross_entropy(self.peer.logits(answer), y[0])
+                losses[phase] = float(loss)
         return {"losses": losses, "seconds": seconds}
 
     def time(self, phase: str, calls: int) -> dict[str, float]:
@@ -89,7 +95,8 @@ class Worker:
 
 
 def cross_entropy(logits: NDArray[Any], labels: NDArray[np.int64]) -> float:
-    """Mean over the batch, in float64."""
+    """Mean over the batch, and its positions, in float64."""
+    logits, labels = logits.reshape(-1, logits.shape[-1]), labels.reshape(-1)
     shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
     of_label = shifted[np.arange(len(labels)), labels]
     return float((np.log(np.exp(shifted).sum(axis=1)) - of_label).mean())
