@@ -299,7 +299,7 @@ def measurements(cache: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_machine_shows_what_was_measured(measurements: list[str]) -> None:
     result = invoke("machine", "--fast")
     assert result.exit_code == 0, result.output
-    assert "measuring this machine and 44 networks on it, once" in result.stderr
+    assert "measuring this machine and 60 networks on it, once" in result.stderr
     for words in ("cpu:", "L1d", "multiply-adds", "triad in DRAM", "float32, 1 thread", "reading the clock",
                   "predicting a training step on 1 thread:", "44 calls, each left out", "--anew",
                   "the same call timed again, within minutes: 10.0% off in the median"):  # fmt: skip
@@ -314,7 +314,7 @@ def test_machine_measures_once_for_each_dtype_until_it_is_told_to_again(measurem
     assert measurements == ["float32"]
     invoke("machine", "--fast", "--dtype", "float64")
     assert measurements == ["float32", "float64"]
-    assert "measuring this machine and 54 networks" in invoke("machine", "--anew").stderr
+    assert "measuring this machine and 78 networks" in invoke("machine", "--anew").stderr
     assert measurements == ["float32", "float64", "float32"]
     invoke("machine")
     assert len(measurements) == 3

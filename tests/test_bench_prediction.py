@@ -15,6 +15,7 @@ import fastnn
 from fastnn import cli, cost
 from fastnn.bench.calibration import command, kept, prediction
 from fastnn.bench.calibration.networks import MOST_BATCH, MOST_PARAMETERS
+from fastnn.bench.ladder import parse
 from fastnn.simd.host import FAMILIES, UNIT
 from fastnn.study.machine_model import DRIFT
 
@@ -206,6 +207,7 @@ OTHER_UNIT = next(family.name for family in FAMILIES if family != UNIT)
         ({"schema": "fastnn-bench/1"}, (), "expected fastnn-machine/1"),
         (machine_document() | {"machine": None}, (), "lacks machine"),
         (machine_document() | {"model": {}}, (), "it holds no model of a machine"),
+        (machine_document() | {"transformers": {}}, (), "it holds no model of language models"),
         (machine_document(vector_unit=OTHER_UNIT), (), f"measured with {OTHER_UNIT} vectors"),
         (machine_document() | {"identity": {"counting": "0"}}, (), "another version of fastnn"),
         (machine_document(threads=(1, 64)), ("--threads", "2"), "forward with threads 2 was not measured"),
@@ -245,3 +247,27 @@ def test_cores_that_moved_apart_since_are_told() -> None:
     assert told is not None
     assert "takes 400 ns there and back, and took 100 ns" in told
     assert prediction.cores_moved({"ceilings": []}, 1e-7) is None
+
+
+def test_a_language_model_is_predicted_by_its_own_model(tmp_path: Path) -> None:
+    """Its counts are those of the network that it never was."""
+    told = ("--sizes", "gpt-2x32-4-16", "--batch", "3", "--threads", "1", "--json", "-")
+    answer = json.loads(predict(*told, "--machine", machine_file(tmp_path)).stdout)
+    (found,) = answer["networks"]
+    network = parse("gpt-2x32-4-16").build(dtype="float32", seed=0, device="cpu", precision=None)
+    step = network.cost(3, "adamw")
+    assert found["params"] == network.parameter_count
+    assert (found["macs"], found["step_flops"], found["step_bytes"]) == (
+        step.forward.macs, step.total.flops, step.total.bytes,
+    )  # fmt: skip
+    assert found["forward_s"]["median"] == pytest.approx(1e-3)
+    assert found["step_s"]["median"] == pytest.approx(3e-3)
+    people = predict("--sizes", "gpt-2x32-4-16", "--machine", machine_file(tmp_path)).stdout
+    assert "language models with adamw" in people
+    assert "sgd" not in people
+
+
+@pytest.mark.parametrize("text", ["gpt-2x32-5-16", "gpt-2x32", "gpt-2x32-4-0", "gpt"])
+def test_language_models_that_cannot_be_are_refused(text: str, tmp_path: Path) -> None:
+    result = predict("--sizes", text, "--machine", machine_file(tmp_path))
+    assert result.exit_code == 2

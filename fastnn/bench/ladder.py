@@ -17,12 +17,14 @@ from fastnn.data import Dataset
 from fastnn.layers import Operation, operations_of
 from fastnn.networks.models import GPT, mlp
 from fastnn.networks.network import Network
+from fastnn.study.transformer_model import Shape
 
 # Below this a run fits a laptop's memory and two minutes on two cores; the last rung asks for --max-params 1e8.
 DEFAULT_MAX_PARAMETERS = 1.1e7
 # 102 M parameters count as 1e8.
 TOLERANCE = 1.05
 
+MODEL = re.compile(r"gpt-([1-9]\d*)x([1-9]\d*)-([1-9]\d*)-([1-9]\d*)")
 LAYER = re.compile(r"([1-9]\d*)(?:x([1-9]\d*))?")
 
 
@@ -37,21 +39,28 @@ class Rung:
     """A network that can be timed, known by its name.
 
     build: makes it. data: what it trains on: x (N, I) or (N, T, C), y as its loss takes it. sizes: of the layers,
-    inputs first, where it is a multilayer perceptron of relu; heads: of a language model. Peers build no others.
+    inputs first, where it is a multilayer perceptron of relu; shape: of a language model. Peers build no others.
     """
 
     name: str
     build: Build = field(compare=False, repr=False)
     data: Callable[[], Dataset] = field(compare=False, repr=False)
     sizes: tuple[int, ...] = field(default=(), compare=False)
-    heads: int = field(default=0, compare=False)
+    shape: Shape | None = field(default=None, compare=False)
 
     @cached_property
     def _operations(self) -> Sequence[Operation]:
         """Of a perceptron without making its parameters, which may not fit."""
+        if self.shape:
+            return self.shape.operations
         if self.sizes:
             return operations_of(perceptron_layers(self.sizes), self.sizes[:1])
         return self.build(dtype="float32", seed=0, device="cpu", precision=None).operations
+
+    @property
+    def heads(self) -> int:
+        """Of a language model, or 0."""
+        return self.shape.heads if self.shape else 0
 
     @property
     def params(self) -> int:
@@ -101,7 +110,10 @@ def _load(inputs: int, classes: int) -> Dataset:
 
 
 def parse(text: str) -> Rung:
-    """The rung that "784-1024x3-10" names: inputs, units of each layer, AxB for B layers of A. ValueError if none."""
+    """The rung that "784-1024x3-10" names: inputs, units of each layer, AxB for B layers of A; or "gpt-4x128-4-64": a
+    language model's layers, width, heads and positions. ValueError if none."""
+    if found := MODEL.fullmatch(text):
+        return language_model(*map(int, found.groups()))
     matches = [LAYER.fullmatch(part) for part in text.split("-")]
     if len(matches) < 2 or None in matches:
         raise ValueError(f"sizes are {text!r}; expected at least two whole numbers, such as 3-4-2 or 784-1024x3-10")
@@ -117,11 +129,20 @@ LADDER = tuple(
 )  # fmt: skip
 
 
+# From microgpt's size to GPT-2's small one: layers, width, heads, positions.
+LANGUAGE_MODELS = ((1, 16, 4, 16), (4, 64, 4, 16), (4, 128, 4, 64), (6, 384, 6, 256), (12, 768, 12, 1024))
+
+
 def language_model(layers: int, width: int, heads: int, length: int) -> Rung:
     """A GPT, as nanoGPT without biases, on the characters of a text that every Python has."""
-    vocabulary, rows = _text(length)
-    build = partial(_gpt, vocabulary, length, layers, width, heads)
-    return Rung(f"gpt-{layers}x{width}", build, lambda: rows, heads=heads)
+    if width % heads:
+        raise ValueError(f"{heads} heads do not share {width} features; let the width be a multiple of them")
+    vocabulary, _ = _text(length)
+    shape = Shape(vocabulary, length, layers, width, heads)
+    name = f"gpt-{layers}x{width}"
+    if (layers, width, heads, length) not in LANGUAGE_MODELS:
+        name = f"{name}-{heads}-{length}"
+    return Rung(name, partial(_gpt, *shape), lambda: _text(length)[1], shape=shape)
 
 
 def _gpt(*sizes: int, dtype: str, seed: int, device: str, precision: str | None) -> Network:
@@ -139,8 +160,6 @@ def _text(length: int) -> tuple[int, Dataset]:
     return len(characters), Dataset(x.astype(np.float32), y.astype(np.int64), "topics", told)
 
 
-# From microgpt's size to GPT-2's small one: layers, width, heads, positions.
-LANGUAGE_MODELS = ((1, 16, 4, 16), (4, 64, 4, 16), (4, 128, 4, 64), (6, 384, 6, 256), (12, 768, 12, 1024))
 MODELS: dict[str, Callable[[], list[Rung]]] = {
     "mlp": lambda: list(LADDER), "gpt": lambda: [language_model(*sizes) for sizes in LANGUAGE_MODELS],
 }  # fmt: skip

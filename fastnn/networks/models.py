@@ -95,6 +95,19 @@ def GPT(
 
     GPT(65, 64, 4, 128, 4, bias=False) is nanoGPT's character model on a CPU, of 804,096 parameters.
     """
+    chain = gpt_layers(
+        vocabulary, length, layers, width, heads, hidden, activation, kv_heads, norm, bias, tied, dropout, rotary,
+        gated, epsilon,
+    )  # fmt: skip
+    return Network(as_count(length, "length"), chain, loss=loss, dtype=dtype, seed=seed)
+
+
+def gpt_layers(
+    vocabulary: int, length: int, layers: int, width: int, heads: int, hidden: int | None = None,
+    activation: str = "gelu", kv_heads: int | None = None, norm: str = "layer", bias: bool = True, tied: bool = True,
+    dropout: float = 0.0, rotary: float | None = None, gated: bool = False, epsilon: float | None = None,
+) -> list[Any]:  # fmt: skip
+    """What GPT makes its network of."""
     as_count(layers, "layers")
     block = TransformerBlock(
         heads, hidden, activation, True, kv_heads, True, norm, bias, dropout, DEVIATION,
@@ -105,8 +118,7 @@ def GPT(
     dropped = [Dropout(dropout)] if dropout else []
     head = TiedHead() if tied else Dense(vocabulary, bias=False, initializer=DEVIATION)
     last = norm_of(norm, epsilon, bias)
-    chain: list[Any] = [*parts, *dropped, *[block] * layers, last, head]
-    return Network(as_count(length, "length"), chain, loss=loss, dtype=dtype, seed=seed)
+    return [*parts, *dropped, *[block] * layers, last, head]
 
 
 def BERT(

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
+from fastnn.study.products import Terms
 from fastnn.study.work import Call, work
 
 # Errors in the logarithm count linearly beyond this.
@@ -81,10 +82,13 @@ class MachineModel:
         if (call.phase, call.threads) not in self.errors:
             known = ", ".join(f"{phase} with {threads}" for phase, threads in sorted(self.errors))
             raise ValueError(f"{call.phase} with threads {call.threads} was not measured on the machine; {known} were")
-        terms = work(call, self.caches)
-        seconds = sum(self.costs.get(name, 0.0) * amount for name, amount in terms.items()) / self.pace
+        seconds = self.cycles(work(call, self.caches)) / self.pace
         low, high = self.interval(call.phase, call.threads)
         return Prediction(seconds, seconds * math.exp(low), seconds * math.exp(high))
+
+    def cycles(self, terms: Terms) -> float:
+        """What terms take, in FLOPs of registers."""
+        return sum(self.costs.get(name, 0.0) * amount for name, amount in terms.items())
 
     def interval(self, phase: str, threads: int) -> tuple[float, float]:
         """Errors of a later measurement, low and high: those of networks left out, and DRIFT."""
@@ -131,7 +135,7 @@ def _require_numbers(model: MachineModel) -> None:
 def fit(observations: Sequence[Observation], caches: Sequence[int], dtype: str) -> MachineModel:
     """ValueError: too few networks."""
     names, counts, cycles = _equations(observations, caches)
-    costs = _costs(counts / cycles[:, None], ROUNDS)
+    costs = costs_of(counts / cycles[:, None], ROUNDS)
     errors: dict[tuple[str, int], list[float]] = {}
     for each, error in zip(observations, errors_left_out(observations, caches), strict=True):
         errors.setdefault((each.call.phase, each.call.threads), []).append(error)
@@ -149,7 +153,7 @@ def errors_left_out(observations: Sequence[Observation], caches: Sequence[int]) 
     errors = np.empty(len(observations))
     for left_out in set(sizes):
         out = np.array([each == left_out for each in sizes])
-        share = counts[out] @ _costs(counts[~out] / cycles[~out, None], ROUNDS_LEFT_OUT) / cycles[out]
+        share = counts[out] @ costs_of(counts[~out] / cycles[~out, None], ROUNDS_LEFT_OUT) / cycles[out]
         errors[out] = -np.log(np.maximum(share, LEAST_SHARE))
     return [float(error) for error in errors]
 
@@ -162,7 +166,7 @@ def _equations(observations: Sequence[Observation], caches: Sequence[int]) -> tu
     return names, counts, np.array([each.seconds * each.pace for each in observations])
 
 
-def _costs(shares: Vector, rounds: int) -> Vector:
+def costs_of(shares: Vector, rounds: int) -> Vector:
     """Non-negative costs c that bring shares @ c, predicted over measured, near 1."""
     weights = np.ones(len(shares))
     scale = np.linalg.norm(shares, axis=0)

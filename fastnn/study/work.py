@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol
 
 from fastnn import cost
 from fastnn.kernels import dense, matmul
@@ -31,6 +32,19 @@ from fastnn.study.products import (
 )
 
 _pays_threads, _is_narrow = map(uncompiled, (matmul.pays_threads, dense.is_narrow))
+
+
+class Costed(Protocol):
+    """What the terms of a layer are told of the call that it is a part of; see Call."""
+
+    @property
+    def itemsize(self) -> int: ...
+
+    @property
+    def in_chunks(self) -> bool: ...
+
+    @property
+    def working_set(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +123,13 @@ def _whole(n: int, itemsize: int) -> int:
 
 
 def _forward_layers(call: Call, rows: int, threads: int, caches: Sequence[int]) -> Terms:
-    return summed(_forward(call, rows, *layer, threads, caches) for layer in call.layers)
+    return summed(forward_of_layer(call, rows, *layer, threads, caches) for layer in call.layers)
 
 
 def _backward_layers(call: Call, rows: int, threads: int, caches: Sequence[int]) -> Terms:
     return summed(
-        _backward(call, rows, *layer, threads, caches, wants_dx=index > 0) for index, layer in enumerate(call.layers)
+        backward_of_layer(call, rows, *layer, threads, caches, wants_dx=index > 0)
+        for index, layer in enumerate(call.layers)
     )
 
 
@@ -132,7 +147,7 @@ PASSES: dict[str, tuple[tuple[Layers, int], ...]] = {
 }
 
 
-def _forward(call: Call, rows: int, inputs: int, outputs: int, threads: int, caches: Sequence[int]) -> Terms:
+def forward_of_layer(call: Costed, rows: int, inputs: int, outputs: int, threads: int, caches: Sequence[int]) -> Terms:
     macs = rows * inputs * outputs
     share = _share(rows, outputs, macs, threads, by_columns=rows <= outputs)
     shared: list[Terms] = [
@@ -144,8 +159,8 @@ def _forward(call: Call, rows: int, inputs: int, outputs: int, threads: int, cac
     return summed([{_layer("forward", macs): 1}, alone, times(share, summed(shared))])
 
 
-def _backward(
-    call: Call, rows: int, inputs: int, outputs: int, threads: int, caches: Sequence[int], wants_dx: bool
+def backward_of_layer(
+    call: Costed, rows: int, inputs: int, outputs: int, threads: int, caches: Sequence[int], wants_dx: bool
 ) -> Terms:
     weights, macs = inputs * outputs, rows * inputs * outputs
     share = _share(rows, outputs, macs * (2 if wants_dx else 1), threads, by_columns=not wants_dx)
@@ -167,7 +182,7 @@ def _backward(
     return summed([{_layer("backward", macs): 1}, alone, times(share, summed(shared))])
 
 
-def _gradients(call: Call, rows: int, inputs: int, outputs: int, wants_dx: bool) -> Iterator[Terms]:
+def _gradients(call: Costed, rows: int, inputs: int, outputs: int, wants_dx: bool) -> Iterator[Terms]:
     """Of the products that make them."""
     yield (weight_gradient_of_rows if call.in_chunks else weight_gradient)(inputs, outputs, rows, call.itemsize)
     if wants_dx and call.in_chunks:
@@ -187,7 +202,7 @@ def _share(rows: int, outputs: int, macs: int, threads: int, by_columns: bool) -
     return 1 / threads if pays else 1.0
 
 
-def _beyond(pass_name: str, call: Call, weights: int, caches: Sequence[int]) -> Terms:
+def _beyond(pass_name: str, call: Costed, weights: int, caches: Sequence[int]) -> Terms:
     """Bytes of weights that come from beyond each cache: none where half of it holds the working set, all where it
     does not hold it: what is read in a circle is gone before it is read again."""
     return {

@@ -13,6 +13,7 @@ import numpy as np
 
 from fastnn.bench.calibration import kept
 from fastnn.bench.calibration.networks import EFFORTS, networks, observe
+from fastnn.bench.calibration.transformers import COUNTS, models, observe_models
 from fastnn.bench.command import hand_out, result_files, thread_counts
 from fastnn.bench.compiling import announced
 from fastnn.bench.progress import progress, say
@@ -23,6 +24,7 @@ from fastnn.edge.options import INTERRUPTED
 from fastnn.simd import machine
 from fastnn.simd.caches import sane_caches
 from fastnn.study.machine_model import fit, restlessness
+from fastnn.study.transformer_model import fit_transformers
 
 PHASES = {"forward": "forward pass", "step": "training step"}
 
@@ -62,12 +64,15 @@ def measured(dtype: str, effort: str = "normal", anew: bool = False) -> dict[str
 def _measure(dtype: str, effort: str) -> dict[str, Any]:
     threads = thread_counts(())
     count, seconds = EFFORTS[effort]
-    cases = networks(count)
+    cases, language = networks(count), models(COUNTS[effort])
     once = "once" if kept.file_for(dtype) else "and no cache directory keeps that for the next time"
-    say(f"measuring this machine and {len(cases)} networks on it, {once} ...")
-    with announced(say), progress(len(cases)) as (_, advance):
+    whole = len(cases) + len(language)
+    say(f"measuring this machine and {whole} networks on it, {once} ...")
+    with announced(say), progress(whole) as (_, advance):
         ceilings = machine.measure_each(threads, dtype, CEILING_SECONDS[effort])
         observations = observe(cases, threads, dtype, seconds, advance)
+        observed = observe_models(language, threads, dtype, seconds, advance)
+    model = fit(observations, list(sane_caches().values()), dtype)
     return {
         "schema": kept.SCHEMA,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -75,9 +80,11 @@ def _measure(dtype: str, effort: str) -> dict[str, Any]:
         "identity": kept.identity(),
         "machine": machine.description() | {"threading_layer": threading_layer()},
         "ceilings": [each.as_dict() for each in ceilings.values()],
-        "model": fit(observations, list(sane_caches().values()), dtype).as_dict(),
+        "model": model.as_dict(),
+        "transformers": fit_transformers(observed, model).as_dict(),
         "restless": restlessness(observations),
         "observations": [asdict(each) for each in observations],
+        "observations_of_transformers": [asdict(each) for each in observed],
     }
 
 
@@ -88,18 +95,21 @@ def _show(document: Mapping[str, Any]) -> None:
     people.print()
     people.print(ceilings_table(document["ceilings"]))
     people.print()
-    for line in _about_model(kept.model(document).errors):
+    for line in _about_model(kept.model(document).errors, "networks"):
+        people.print(line)
+    for line in _about_model(kept.transformers(document).errors, "language models"):
         people.print(line)
     if again := document.get("restless"):
         people.print(restless_in_words(again))
     people.print(f"measured {document['date']}; `fastnn machine --anew` measures again")
 
 
-def _about_model(errors: Mapping[tuple[str, int], Any]) -> list[str]:
+def _about_model(errors: Mapping[tuple[str, int], Any], of_what: str) -> list[str]:
     """How far its predictions were off, of networks that the fit had not seen."""
     return [
-        f"predicting a {PHASES[phase]} on {threads} thread{'s' * (threads > 1)}: {np.median(np.abs(each)):.1%} off in "
-        f"the median, {np.quantile(np.abs(each), 0.9):.0%} or less nine times in ten; {len(each)} calls, each left out"
+        f"predicting a {PHASES[phase]} of {of_what} on {threads} thread{'s' * (threads > 1)}: "
+        f"{np.median(np.abs(each)):.1%} off in the median, {np.quantile(np.abs(each), 0.9):.0%} or less nine times in "
+        f"ten; {len(each)} calls, each left out"
         for (phase, threads), each in errors.items()
     ]
 

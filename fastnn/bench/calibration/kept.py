@@ -17,8 +17,9 @@ from fastnn.compiler.jit import CACHE_DIRECTORY, KERNELS
 from fastnn.compiler.reach import digest
 from fastnn.kernels import blocks, dense, matmul
 from fastnn.simd import few_rows, host, linkage, machine, tile
-from fastnn.study import products, work
+from fastnn.study import products, transformer_model, work
 from fastnn.study.machine_model import MachineModel, model_of
+from fastnn.study.transformer_model import TransformerModel, transformer_model_of
 from fastnn.tape import columns, walk
 
 # The modules whose kernels a training step consists of.
@@ -27,10 +28,13 @@ SCHEMA = "fastnn-machine/1"
 # Of a machine's description, what times depend on.
 IDENTITY = ("cpu", "arch", "vector_unit", "cores_physical", "cores_logical", "threads_max", "caches")
 # What work is counted by: rules and sizes of tiles are the kernels' own.
-COUNTED_BY = work, products, lowering, columns, walk, dense, matmul, blocks, few_rows, host, tile
+COUNTED_BY = transformer_model, work, products, lowering, columns, walk, dense, matmul, blocks, few_rows, host, tile
 # Of a document that does not say how far the same call was off when it was timed again.
 CALM = {"median": 0.0, "nine_in_ten": 0.0}
-FIELDS: Mapping[str, type] = {"date": str, "identity": dict, "machine": dict, "ceilings": list, "model": dict}
+FIELDS: Mapping[str, type] = {
+    "date": str, "identity": dict, "machine": dict, "ceilings": list, "model": dict,
+    "transformers": dict,
+}  # fmt: skip
 
 
 def identity() -> dict[str, Any]:
@@ -110,3 +114,8 @@ def _require_restlessness(again: Any, file: Path) -> None:
 def model(document: Mapping[str, Any]) -> MachineModel:
     """ValueError: it holds none."""
     return model_of(document["model"])
+
+
+def transformers(document: Mapping[str, Any]) -> TransformerModel:
+    """ValueError: it holds none."""
+    return transformer_model_of(document["transformers"])

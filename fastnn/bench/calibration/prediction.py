@@ -17,12 +17,14 @@ from fastnn import cost
 from fastnn.bench.calibration import kept
 from fastnn.bench.calibration.command import measured
 from fastnn.bench.calibration.networks import MOST_BATCH, MOST_PARAMETERS
+from fastnn.bench.calibration.transformers import MOST_MACS
 from fastnn.bench.command import DEFAULT_BATCH, hand_out, result_files, thread_counts
 from fastnn.bench.ladder import Rung, parse
 from fastnn.bench.table import console, si
 from fastnn.simd import machine
 from fastnn.simd.host import UNIT
 from fastnn.study.machine_model import MachineModel, Prediction
+from fastnn.study.transformer_model import OPTIMIZER, ModelCall, TransformerModel
 from fastnn.study.work import Call
 
 SCHEMA = "fastnn-predict/1"
@@ -33,7 +35,8 @@ RESTLESS = 0.25
 
 @dataclass(frozen=True)
 class Predicted:
-    """A network of relu layers with cross-entropy, at a batch, on so many threads: sgd, called from Python.
+    """A network at a batch, on so many threads, called from Python: of relu layers, trained with sgd, or a language
+    model, with adamw.
 
     macs, flops, bytes: of a forward pass; step_: of a training step. memory: bytes of parameters, gradient and the
     values and gradients of a batch. beyond: larger than what the machine was measured with.
@@ -67,9 +70,10 @@ def run_predict_sizes(
         rungs = [parse(text) for text in sizes]
         document = kept.read(machine_file) if machine_file else _measured_here(dtype or DEFAULT_DTYPE, threads)
         model = _model(document, dtype)
+        transformers = kept.transformers(document)
         most = max(count for _, count in model.errors)
         cases = product(rungs, batches or [DEFAULT_BATCH], threads or sorted({1, most}))
-        found = [predict(model, *case) for case in cases]
+        found = [predict(model, transformers, *case) for case in cases]
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     about = {"cpu": document["machine"].get("cpu"), "date": document["date"], "dtype": model.dtype}
@@ -79,7 +83,9 @@ def run_predict_sizes(
     people = console(sys.stdout)
     people.print(_table(found))
     where = f"{about['cpu'] or 'a machine'} at {about['date']}"
-    people.print(f"by what networks of all shapes took on {where} ({model.dtype}, sgd, relu)")
+    perceptrons, language = (any(bool(each.sizes) == kind for each in found) for kind in (True, False))
+    told = " and ".join(["sgd, relu"] * perceptrons + [f"language models with {OPTIMIZER}"] * language)
+    people.print(f"by what networks of all shapes took on {where} ({model.dtype}, {told})")
     people.print("in brackets where nine in ten of the networks were that the model had not seen")
     if (again := document.get("restless", kept.CALM)["nine_in_ten"]) > RESTLESS:
         people.print(f"a restless machine: the same call timed again, within minutes, was {again:.0%} or more off one "
@@ -113,20 +119,27 @@ def _model(document: Mapping[str, Any], dtype: str | None) -> MachineModel:
     return model
 
 
-def predict(model: MachineModel, rung: Rung, batch: int, threads: int) -> Predicted:
+def predict(
+    model: MachineModel, transformers: TransformerModel, rung: Rung, batch: int, threads: int
+) -> Predicted:  # fmt: skip
     """ValueError: a number of threads that was not measured."""
-    itemsize = np.dtype(model.dtype).itemsize
-    step = cost.multilayer_perceptron(rung.sizes, batch, itemsize=itemsize)
+    itemsize, phases = np.dtype(model.dtype).itemsize, ("forward", "step")
+    if rung.shape:
+        step = cost.step_cost(rung.shape.graph, "cross_entropy", OPTIMIZER, batch, itemsize)
+        calls = (ModelCall(rung.shape, batch, threads, phase, itemsize) for phase in phases)
+        forward_s, step_s = (transformers.predict(call, model) for call in calls)
+        beyond = 3 * step.forward.macs > MOST_MACS
+    else:
+        step = cost.multilayer_perceptron(rung.sizes, batch, itemsize=itemsize)
+        forward_s, step_s = (model.predict(Call(rung.sizes, batch, threads, phase, itemsize)) for phase in phases)
+        beyond = rung.params > MOST_PARAMETERS or batch > MOST_BATCH
     forward, total = step.forward, step.total
-    forward_s, step_s = (
-        model.predict(Call(rung.sizes, batch, threads, phase, itemsize)) for phase in ("forward", "step")
-    )
     return Predicted(
         name=rung.name, sizes=rung.sizes, batch=batch, threads=threads, dtype=model.dtype, params=rung.params,
         macs=forward.macs, flops=forward.flops, bytes=forward.bytes,
         step_macs=total.macs, step_flops=total.flops, step_bytes=total.bytes,
         memory=2 * itemsize * (rung.params + batch * rung.numbers),
-        beyond=rung.params > MOST_PARAMETERS or batch > MOST_BATCH, forward_s=forward_s, step_s=step_s,
+        beyond=beyond, forward_s=forward_s, step_s=step_s,
     )  # fmt: skip
 
 
