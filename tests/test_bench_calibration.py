@@ -301,7 +301,7 @@ def test_machine_shows_what_was_measured(measurements: list[str]) -> None:
     assert result.exit_code == 0, result.output
     assert "measuring this machine and 60 networks on it, once" in result.stderr
     for words in ("cpu:", "L1d", "multiply-adds", "triad in DRAM", "float32, 1 thread", "reading the clock",
-                  "predicting a training step on 1 thread:", "44 calls, each left out", "--anew",
+                  "predicting a training step of networks on 1 thread:", "44 calls, each left out", "--anew",
                   "the same call timed again, within minutes: 10.0% off in the median"):  # fmt: skip
         assert words in result.stdout
 

@@ -162,7 +162,7 @@ REFUSED: list[tuple[Any, Any, str]] = [
     (6, [Embedding(7, 8), TransformerBlock(2, cross=True)], "layer 1.1.1 attends to another sequence"),
     (6, [Embedding(7, 8), Slice(4, 2)], "layer 1 is Slice(start=4, stop=2) of 6 positions; expected one of them"),
     (6, [Embedding(7, 8), EncoderDecoder(6, [], [])], "layer 1 reads 6 positions of features and writes those behind"),
-    (6, [Embedding(7, 8), EncoderDecoder(3, [Slice(1)], [])], "layer 1 has an encoder that gives (2, 8)"),
+    (6, [Embedding(7, 8), EncoderDecoder(3, [Flatten()], [])], "layer 1 has an encoder that gives (24,)"),
     ((6, 8, 3), [Slice(1)], "layer 0 takes positions of features (T, C), or of ids (T,); (6, 8, 3) comes"),
 ]  # fmt: skip
 

@@ -18,6 +18,7 @@ from fastnn import (
     PositionEmbedding,
     RMSNorm,
     SelfAttention,
+    TiedHead,
     TransformerBlock,
     from_onnx,
     to_onnx,
@@ -89,7 +90,79 @@ def test_what_is_not_written_is_named(network: Network, told: str, tmp_path: Pat
     assert not (tmp_path / "x.onnx").exists()
 
 
-def test_they_are_written_and_not_read(tmp_path: Path) -> None:
-    to_onnx(NETWORKS["{}"], tmp_path / "x.onnx")
-    with pytest.raises(FileError, match="Gather"):
+@pytest.mark.parametrize("name", NETWORKS)
+def test_what_is_written_is_read_and_computes_the_same_to_the_bit(name: str, tmp_path: Path) -> None:
+    network, rng = NETWORKS[name].copy(), np.random.default_rng(0)
+    for values in network.named_parameters.values():
+        values += rng.normal(0, 0.3, values.shape)
+    to_onnx(network, tmp_path / "x.onnx")
+    found = from_onnx(tmp_path / "x.onnx", network.loss_function)
+    x: Any = rng.normal(size=(3, *network.input_shape)).astype(np.float32)
+    if network.vocabulary:
+        x = rng.integers(0, network.vocabulary, (3, *network.input_shape))
+    assert found(x).tobytes() == network(x).tobytes()
+    assert found.vocabulary == network.vocabulary
+    to_onnx(found, tmp_path / "again.onnx")
+    again = from_onnx(tmp_path / "again.onnx", network.loss_function)
+    assert again.layers == found.layers
+    assert again.parameters.tobytes() == found.parameters.tobytes()
+
+
+def test_what_was_read_generates_and_learns(tmp_path: Path) -> None:
+    network = NETWORKS["{}"]
+    to_onnx(network, tmp_path / "x.onnx")
+    found = from_onnx(tmp_path / "x.onnx")
+    assert found.generate([1, 2], 6, seed=3).tolist() == network.generate([1, 2], 6, seed=3).tolist()
+    assert isinstance(found.layers[-1], TiedHead)
+    ids = np.random.default_rng(0).integers(0, VOCABULARY, (4, LENGTH))
+    np.testing.assert_allclose(found.gradient(ids, ids), network.gradient(ids, ids), rtol=0, atol=1e-7)
+
+
+def changed(path: Path, change: Any) -> Path:
+    model = onnx.load(path)
+    change(model.graph)
+    onnx.save(model, path)
+    return path
+
+
+def node_of(graph: Any, op: str) -> Any:
+    return next(node for node in graph.node if node.op_type == op)
+
+
+def set_attribute(op: str, name: str, value: Any) -> Any:
+    def change(graph: Any) -> None:
+        node = node_of(graph, op)
+        kept = [attribute for attribute in node.attribute if attribute.name != name]
+        del node.attribute[:]
+        node.attribute.extend([*kept, onnx.helper.make_attribute(name, value)])
+
+    return change
+
+
+def swap(graph: Any) -> None:
+    node = node_of(graph, "Attention")
+    node.input[0], node.input[1] = node.input[1], node.input[0]
+
+
+def mask(graph: Any) -> None:
+    graph.initializer.append(onnx.numpy_helper.from_array(np.ones((5, 5), bool), "mask"))
+    node_of(graph, "Attention").input.append("mask")
+
+
+REFUSED: dict[str, tuple[Any, str]] = {
+    "queries and keys change places": (swap, "to be split from one product"),
+    "a mask": (mask, "it has a mask"),
+    "a scale": (set_attribute("Attention", "scale", 0.5), "its scale is 0.5"),
+    "a softcap": (set_attribute("Attention", "softcap", 2.0), "its softcap is 2.0"),
+    "heads that do not fit": (set_attribute("Attention", "kv_num_heads", 1), "2 heads of queries and 1 of keys"),
+    "another axis": (set_attribute("Split", "axis", 1), "it splits axis 1"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_attention_of_other_kinds_is_named(name: str, tmp_path: Path) -> None:
+    change, said = REFUSED[name]
+    to_onnx(NETWORKS["heads that see all"], tmp_path / "x.onnx")
+    changed(tmp_path / "x.onnx", change)
+    with pytest.raises(FileError, match=said):
         from_onnx(tmp_path / "x.onnx")

@@ -115,7 +115,8 @@ class Place(NamedTuple):
 class Chain:
     """Layers in the order that data goes through them, and their parameters by name.
 
-    shape: of a row at its end, None while nothing has said it. flat: whether it has one axis then.
+    shape: of a row at its end, None while nothing has said it. flat: whether it has one axis then. layers, parameters:
+    of each, by its own names.
     """
 
     def __init__(self, shape: Shape | None = None, flat: bool = True) -> None:
@@ -123,7 +124,7 @@ class Chain:
         self.flat = flat if shape is None else len(shape) == 1
         self.axes = Axes()
         self.layers: list[Any] = []
-        self._parameters: list[Mapping[str, Array]] = []
+        self.parameters: list[Mapping[str, Array]] = []
         self._dtype: np.dtype[Any] | None = None
 
     @property
@@ -150,14 +151,14 @@ class Chain:
         """Of several layers, whose output is shaped as its input. ValueError where parameters do not fit."""
         if self.shape is None:
             raise ValueError("the shape of a row is not known here; expected it as input_shape")
-        self._require_dtype(dict(parameters))
+        self.require_dtype(dict(parameters))
         self.axes.enter(layer.axes, self.shape)
         graph = Graph(self.shape)
         layer.build(graph, "", 0)
         expected = {name.removeprefix("."): one.shape for name, one in graph.parameters().items()}
         if expected != {name: values.shape for name, values in parameters.items()}:
             raise ValueError(f"its parameters do not fit rows of {self.shape}")
-        self._append(layer, parameters)
+        self.append(layer, parameters)
 
     def layer(self, layer: Layer, parameters: Mapping[str, Array] | None = None) -> None:
         """With its parameters, their axes as here and their features in the order there. A bias that is left out is 0.
@@ -167,7 +168,7 @@ class Chain:
         if layer.axes == FLAT and self._flattened():
             return
         parameters = dict(parameters or {})
-        self._require_dtype(parameters)
+        self.require_dtype(parameters)
         self._enter(layer, parameters)
         if self.shape is not None:
             seen = self.shape[-1:] if layer.positionwise else self.shape
@@ -177,7 +178,7 @@ class Chain:
             self.flat = len(self.shape) == 1
             parameters = self.axes.here(fitting)
             self.axes.leave(before, self.shape, mixes(parameters))
-        self._append(layer, parameters)
+        self.append(layer, parameters)
 
     def _enter(self, layer: Layer, parameters: Mapping[str, Array]) -> None:
         """Settles the shape of what comes, and how its axes stand."""
@@ -219,9 +220,9 @@ class Chain:
         last = self.layers[-1] if self.layers else None
         if not isinstance(last, Dense) or last.bias or last.activation != "identity" or bias.shape != (last.units,):
             return False
-        self._require_dtype({"bias": bias})
+        self.require_dtype({"bias": bias})
         self.layers[-1] = replace(last, bias=True)
-        self._parameters[-1] = {**self._parameters[-1], "bias": bias}
+        self.parameters[-1] = {**self.parameters[-1], "bias": bias}
         return True
 
     def activation(self, name: str, alpha: float | None = None) -> None:
@@ -232,7 +233,7 @@ class Chain:
         if isinstance(last, Dense) and last.activation == "identity":
             self.layers[-1] = replace(last, activation=name, alpha=alpha)
         else:
-            self._append(Activation(name, alpha), {})
+            self.append(Activation(name, alpha), {})
 
     def place(self) -> Place:
         """Where it ends now."""
@@ -251,11 +252,11 @@ class Chain:
             self._apart(at - 1, begin.last)
         parameters = {
             f"{index}.{name}": values
-            for index, each in enumerate(self._parameters[at:])
+            for index, each in enumerate(self.parameters[at:])
             for name, values in each.items()
         }
         self.layers[at:] = [Residual(*self.layers[at:])]
-        self._parameters[at:] = [parameters]
+        self.parameters[at:] = [parameters]
 
     def _apart(self, index: int, before: Layer | None) -> None:
         """A layer as it was before it took the activation that came next. ValueError where it took something else."""
@@ -265,7 +266,7 @@ class Chain:
         if not isinstance(now, Dense) or replace(now, activation="identity", alpha=None) != before:
             raise ValueError("it adds a product before its bias; expected what comes after it")
         self.layers[index : index + 1] = [before, Activation(now.activation, now.alpha)]
-        self._parameters.insert(index + 1, {})
+        self.parameters.insert(index + 1, {})
 
     def network(self, loss: str | Loss) -> Network:
         """ValueError where there is no Dense, or the loss cannot follow."""
@@ -274,16 +275,17 @@ class Chain:
         self.axes.require_end()
         found = Network(self.inputs, self.layers, loss=loss, dtype=self._dtype, initialize=False)
         views = found.named_parameters
-        for index, parameters in enumerate(self._parameters):
+        for index, parameters in enumerate(self.parameters):
             for name, values in parameters.items():
                 views[f"{index}.{name}"][...] = values
         return found
 
-    def _append(self, layer: Layer, parameters: Mapping[str, Array]) -> None:
+    def append(self, layer: Any, parameters: Mapping[str, Array]) -> None:
+        """As they are; the shape at the end is for who calls."""
         self.layers.append(layer)
-        self._parameters.append(parameters)
+        self.parameters.append(parameters)
 
-    def _require_dtype(self, parameters: Mapping[str, Array]) -> None:
+    def require_dtype(self, parameters: Mapping[str, Array]) -> None:
         for name, values in parameters.items():
             dtype = as_dtype(values.dtype)
             if self._dtype is not None and self._dtype != dtype:  # NumPy's float64 equals None
@@ -293,8 +295,9 @@ class Chain:
 
 def _fitting(expected: Mapping[str, Parameter], parameters: Mapping[str, Array], seen: Shape) -> dict[str, Array]:
     """The parameters as a layer has them, a bias that is left out as zeros."""
-    weight = parameters.get("weight")
-    if weight is not None and weight.ndim > 1 and weight.shape[-2] != seen[-1]:
+    weight, wanted = parameters.get("weight"), expected.get("weight")
+    of_features = wanted is not None and len(wanted.shape) > 1 and wanted.shape[-2] == seen[-1]
+    if of_features and weight is not None and weight.ndim > 1 and weight.shape[-2] != seen[-1]:
         raise ValueError(f"the weight takes {weight.shape[-2]} inputs and {seen[-1]} features come")
     left_out = {name: np.zeros(one.shape) for name, one in expected.items() if name == "bias"}
     found = {**left_out, **parameters}

@@ -8,6 +8,7 @@ from typing import Any
 
 from fastnn.interchange.chain import Chain, kinds_by_name
 from fastnn.interchange.extra import imported
+from fastnn.interchange.onnx_attention import is_pending
 from fastnn.interchange.onnx_operators import OPERATORS, read_layer
 from fastnn.interchange.onnx_walk import Node, Unreadable, Walk
 from fastnn.learning.losses import BinaryCrossEntropyWithLogits, CrossEntropy, Loss, as_loss
@@ -18,13 +19,14 @@ from fastnn.networks.network import Network
 def from_onnx(path: str | PathLike[str], loss: str | Loss = "cross_entropy", *, output: str | None = None) -> Network:
     """The chain of layers that an ONNX file holds, as to_onnx, torch.onnx and others write it, in float32 or float64.
 
-    Read are Gemm, MatMul, Add of a bias or of a way around layers (Residual), LayerNormalization, RMSNormalization,
-    MaxPool, AveragePool, Relu, LeakyRelu, PRelu, Elu, Tanh, Sigmoid, Gelu, Softplus, Swish, the nodes that make up
-    silu, gelu, softplus and step, Identity, Cast, Dropout (left out, as in inference), Transpose, Flatten and Reshape
-    to rows. Rows that are flattened before any layer asks for their axes are taken flat; images, (N, C, H, W) where
-    their pooling comes without a Transpose before it, are taken as (N, H, W, C). A Softmax or LogSoftmax at the end is
-    left out where the loss is a cross-entropy, and so is a Sigmoid before binary_cross_entropy_with_logits: the network
-    gives logits, predict_proba the rest.
+    Read are Gemm, MatMul, Add of a bias or of a way around layers (Residual), Gather of a table's rows (Embedding), Add
+    of a table (PositionEmbedding), Split and Attention of queries, keys and values that lie side by side, and a product
+    after it (SelfAttention), LayerNormalization, RMSNormalization, MaxPool, AveragePool, Relu, LeakyRelu, PRelu, Elu,
+    Tanh, Sigmoid, Gelu, Softplus, Swish, the nodes that make up silu, gelu, softplus, step and GatedDense, Identity,
+    Cast, Dropout (left out, as in inference), Transpose, Flatten, Reshape to rows. Rows that are flattened before any
+    layer asks for their axes are taken flat; images, (N, C, H, W) where their pooling comes without a Transpose before
+    it, are taken as (N, H, W, C). A Softmax or LogSoftmax at the end is left out where the loss is a cross-entropy, and
+    so is a Sigmoid before binary_cross_entropy_with_logits: the network gives logits, predict_proba the rest.
 
     output: which tensor is the output, where the graph has several; nodes that it does not need are not looked at.
     Files of scikit-learn's MLPClassifier, by skl2onnx without zipmap, have "probabilities".
@@ -113,7 +115,7 @@ def _value(onnx: Any, walk: Walk, node: Any) -> Any:
     if node.op_type == "Constant" and "value" in attributes:
         attributes["value"] = onnx.numpy_helper.to_array(attributes["value"])
     inputs = [walk.values[name] if name else None for name in node.input]
-    read = Node(node.op_type, list(node.input), inputs, attributes)
+    read = Node(node.op_type, list(node.input), inputs, attributes, list(node.output))
     if node.op_type in layers:
         return read_layer(walk, read, layers[node.op_type])
     return OPERATORS[node.op_type](walk, read)
@@ -132,5 +134,7 @@ def _finish(walk: Walk, output: str, loss: Loss) -> None:
     if last == "sigmoid" and isinstance(loss, BinaryCrossEntropyWithLogits):
         walk.values[output] = tree[2]
     walk.settle(output)
+    if is_pending(walk.chain):
+        raise ValueError("the output is that of attention; expected a product after it")
     if walk.columns:
         raise ValueError("the output is transposed; expected rows")

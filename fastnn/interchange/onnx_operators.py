@@ -13,6 +13,18 @@ from numpy.typing import NDArray
 
 from fastnn.edge.checks import FLOAT32, FLOAT64
 from fastnn.interchange.formula import Tree, call, product, total
+from fastnn.interchange.onnx_attention import (
+    add_table,
+    attention,
+    end_attention,
+    gated,
+    gather,
+    is_pending,
+    is_table,
+    is_tied,
+    split,
+    takes_bias,
+)
 from fastnn.interchange.onnx_export import CHANNELS_FIRST, CHANNELS_LAST, shortest
 from fastnn.interchange.onnx_walk import End, Node, Walk
 from fastnn.layers import Flatten
@@ -32,7 +44,12 @@ def _dense(walk: Walk, node: Node, weight: Array, bias: Array | None, columns: b
     if not (walk.chain.flat or of_positions) or walk.columns != columns:
         raise ValueError("it takes no rows (N, features); expected a Flatten(axis=1) before it, or no Transpose")
     walk.columns = False
-    walk.chain.dense(weight, bias)
+    if is_pending(walk.chain):
+        end_attention(walk.chain, weight)
+        if bias is not None:
+            takes_bias(walk.chain, bias)
+    elif not is_tied(walk.chain, weight):
+        walk.chain.dense(weight, bias)
     return walk.grown()
 
 
@@ -66,10 +83,14 @@ def _add(walk: Walk, node: Node) -> Tree:
     """A bias, where it follows a product and has its width; the end of a way around layers; or a term of a formula."""
     constants = [value for value in node.inputs if isinstance(value, np.ndarray)]
     trees = [value for value in node.inputs if not isinstance(value, np.ndarray)]
+    if len(constants) == 1 and is_table(walk, constants[0]):
+        return add_table(walk, node, constants[0])
     if len(constants) == 1 and trees[0] is walk.end and walk.chain.width is not None and not walk.columns:
         (bias,) = constants
-        if (bias.size > 1 or walk.chain.width == 1) and walk.chain.add_bias(_row(bias, walk.chain.width)):
-            return walk.grown()
+        if bias.size > 1 or walk.chain.width == 1:
+            row = _row(bias, walk.chain.width)
+            if takes_bias(walk.chain, row) or walk.chain.add_bias(row):
+                return walk.grown()
     if len(trees) == 2 and (around := walk.around(node.names)) is not None:
         return around
     return total(*node.parts())
@@ -255,7 +276,7 @@ OPERATORS: dict[str, Operator] = {
     "Exp": _function("exp"),
     "Log": _function("log"),
     "GreaterOrEqual": _greater_or_equal,
-    "Mul": lambda walk, node: product(*node.parts()),
+    "Mul": lambda walk, node: gated(walk, node) or product(*node.parts()),
     "Greater": _greater,
     "Where": _where,
     "Sub": _subtract,
@@ -270,4 +291,7 @@ OPERATORS: dict[str, Operator] = {
     "Reshape": _reshape,
     "Transpose": _transpose,
     "Constant": _constant,
+    "Gather": gather,
+    "Split": split,
+    "Attention": attention,
 }

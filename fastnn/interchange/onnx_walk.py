@@ -30,6 +30,15 @@ class End:
     place: Place
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class Part:
+    """Some of the features of the end of the chain, a leaf of trees; index: which of the parts, of `sizes` features."""
+
+    end: End
+    index: int
+    sizes: tuple[int, ...]
+
+
 @dataclass
 class Walk:
     """The chain so far, and what each tensor is.
@@ -80,12 +89,14 @@ class Walk:
 
 @dataclass(frozen=True)
 class Node:
-    """op: its operator. names: of its input tensors, "" for one that is left out. inputs: what they are."""
+    """op: its operator. names: of its input tensors, "" for one that is left out. inputs: what they are. outputs: the
+    names of what it gives."""
 
     op: str
     names: list[str]
     inputs: list[Any]
     attributes: dict[str, Any]
+    outputs: list[str] = field(default_factory=list)
 
     def optional(self, index: int) -> Array | None:
         """A constant input; None where it is left out."""

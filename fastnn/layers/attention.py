@@ -155,7 +155,7 @@ class _Attend(SameShape):
     packed: bool = True
     kind: ClassVar[int] = attention.ATTENTION
     positionwise: ClassVar[bool] = False
-    onnx_names: ClassVar[Collection[str]] = ()  # written, and not read
+    onnx_names: ClassVar[Collection[str]] = ()  # see fastnn.interchange.onnx_attention
 
     def _keys(self, shapes: Sequence[Shape]) -> int:
         return shapes[0 if self.packed else 1][0]

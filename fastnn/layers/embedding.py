@@ -36,7 +36,7 @@ class Embedding(SameShape):
     kind: ClassVar[int] = embedding.EMBEDDING
     positionwise: ClassVar[bool] = False
     reads_backward: ClassVar[Collection[str]] = ("inputs",)
-    onnx_names: ClassVar[Collection[str]] = ()  # written, and not read
+    onnx_names: ClassVar[Collection[str]] = ()  # see fastnn.interchange.onnx_attention
 
     def __post_init__(self) -> None:
         if as_count(self.vocabulary, "vocabulary") > MOST_TOKENS:

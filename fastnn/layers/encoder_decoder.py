@@ -16,7 +16,8 @@ class EncoderDecoder:
     """y = decoder(x[:, source:], encoder(x[:, :source])): x (B, T, C), y as the decoder gives the last T - source.
 
     source: positions of the sequence that is read; behind them stands the one that is written. encoder, decoder: lists
-    of layers; in the decoder CrossAttention, and TransformerBlock with cross=True, attend to the encoder's output.
+    of layers, of which the encoder may give fewer positions; in the decoder CrossAttention, and TransformerBlock with
+    cross=True, attend to the encoder's output.
 
     Parameters: "2.encoder.0.0.1.qkv.weight" of the encoder's first block where this is the network's third layer.
     """
@@ -43,9 +44,9 @@ class EncoderDecoder:
         mask, outer = graph.mask, graph.memory
         end = Slice(0, self.source).build(graph, f"{name}.read", source)
         end = graph.chain(self.encoder, end, f"{name}.encoder.")
-        if len(graph.shape_of(end)) != 2 or graph.shape_of(end)[0] != self.source:
+        if len(graph.shape_of(end)) != 2:
             raise ValueError(
-                f"layer {name} has an encoder that gives {graph.shape_of(end)}; expected ({self.source}, features)"
+                f"layer {name} has an encoder that gives {graph.shape_of(end)}; expected positions of features (T, C)"
             )
         graph.memory, graph.mask = Memory(end, graph.mask), mask
         end = Slice(self.source).build(graph, f"{name}.write", source)

@@ -48,7 +48,7 @@ class _Head(SameShape):
     kind: ClassVar[int] = head.HEAD
     axes: ClassVar[str] = FEATURES
     reads_backward: ClassVar[Collection[str]] = ("inputs",)
-    onnx_names: ClassVar[Collection[str]] = ()  # written, and not read
+    onnx_names: ClassVar[Collection[str]] = ()  # see fastnn.interchange.onnx_attention
     is_product: ClassVar[bool] = True
 
     def output_shape(self, *shapes: Shape) -> Shape:
