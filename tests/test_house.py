@@ -251,7 +251,7 @@ def test_a_row_of_the_table_of_operations_has_its_files(row: table.Row) -> None:
 # Who asks which class a layer is, beside the layers themselves; what it does of each belongs to the layer.
 ASKS = {
     "fastnn.interchange.chain", "fastnn.interchange.huggingface", "fastnn.interchange.nanogpt",
-    "fastnn.bench.perturbed", "fastnn.bench.residual", "fastnn.demo.inside_gpt",
+    "fastnn.interchange.onnx_attention",    "fastnn.bench.perturbed", "fastnn.bench.residual", "fastnn.demo.inside_gpt",
 }  # fmt: skip
 
 

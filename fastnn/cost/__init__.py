@@ -31,7 +31,13 @@ from fastnn.cost.blocks import (
     norm_parameters,
     rotary,
 )
-from fastnn.cost.convolution import convolution_forward, convolution_parameters, places
+from fastnn.cost.convolution import (
+    convolution,
+    convolution_backward,
+    convolution_forward,
+    convolution_parameters,
+    places,
+)
 from fastnn.cost.counts import Cost, Formula, evaluate, product, put_in, whole_sizes
 from fastnn.cost.dense import (
     ACTIVATION_DERIVATIVE,
@@ -98,6 +104,8 @@ __all__ = [
     "attention_steps",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
+    "convolution",
+    "convolution_backward",
     "convolution_forward",
     "convolution_parameters",
     "copy",

@@ -10,6 +10,7 @@ import numpy as np
 
 from fastnn.edge.atomic import write_atomically
 from fastnn.edge.checks import FLOAT32
+from fastnn.interchange.axes import as_there
 from fastnn.interchange.chain import kinds_in
 from fastnn.interchange.extra import imported
 from fastnn.kernels.activation import DEFAULT_ALPHA
@@ -150,7 +151,8 @@ class _Graph:
     def _form(self, network: Network, operation: Operation, form: Form, ends: list[str]) -> list[str]:
         """The tensors that it makes of some, the first of which is the end."""
         name, views, whole = f"{operation.name}.{form.name}", network.named_parameters, operation.parameter_names
-        more = [self.constant(whole[own], views[whole[own]]) for own in form.parameters]
+        values = (as_there(views[whole[own]]) if form.moved else views[whole[own]] for own in form.parameters)
+        more = [self.constant(whole[own], each) for own, each in zip(form.parameters, values, strict=True)]
         more = list(map(self.transposed, more)) if form.transposed else more
         inputs = [*more, *ends] if form.first else [*ends, *more]
         inputs += [self.constant(f"{name}.{own}", values) for own, values in form.constants.items()]

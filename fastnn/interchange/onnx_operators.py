@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.edge.checks import FLOAT32, FLOAT64
+from fastnn.interchange.axes import as_here
 from fastnn.interchange.formula import Tree, call, product, total
 from fastnn.interchange.onnx_attention import (
     add_table,
@@ -102,10 +103,13 @@ def read_layer(walk: Walk, node: Node, kind: Any) -> End:
     walk.settle(node.names[0])
     if walk.columns:
         raise ValueError("it takes rows; expected no Transpose before it")
-    layer = kind.from_onnx(Form(node.op, {key: _setting(value) for key, value in node.attributes.items()}))
     constants = [node.optional(index) for index in range(1, len(node.names))]
+    settings = {key: _setting(value) for key, value in node.attributes.items()}
+    shapes = [values.shape for values in constants if values is not None]
+    layer = kind.from_onnx(Form(node.op, settings, shapes=shapes))
     names = layer.parameters((1,)) if constants else ()
-    walk.chain.layer(layer, {key: values for key, values in zip(names, constants, strict=False) if values is not None})
+    arrays = zip(names, constants, strict=False)
+    walk.chain.layer(layer, {key: as_here(values) for key, values in arrays if values is not None})
     return walk.grown()
 
 

@@ -19,7 +19,9 @@ class Form:
 
     Of an ONNX operator that is written: first: it takes its parameters before what comes; transposed: as their
     transposes; constants: what it takes after them; outputs: those that it gives, of which the next one takes all;
-    activation: of the first.
+    activation: of the first; moved: its parameters have their axes as elsewhere, (out, in, ...).
+
+    shapes: as they are there, of the parameters of an operator that is read.
     """
 
     name: str
@@ -31,6 +33,8 @@ class Form:
     constants: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     outputs: int = 1
     activation: str = "identity"
+    moved: bool = False
+    shapes: Sequence[tuple[int, ...]] = ()
 
     def require(self, **expected: Any) -> None:
         """ValueError for a setting with another value, which would be another function."""

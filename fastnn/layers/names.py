@@ -3,6 +3,7 @@
 from fastnn.layers.attention import CrossAttention as CrossAttention
 from fastnn.layers.attention import SelfAttention as SelfAttention
 from fastnn.layers.concatenate import Concatenate as Concatenate
+from fastnn.layers.convolution import Conv2d as Conv2d
 from fastnn.layers.dense import Activation as Activation
 from fastnn.layers.dense import Dense as Dense
 from fastnn.layers.dropout import Dropout as Dropout

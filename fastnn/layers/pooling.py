@@ -27,7 +27,7 @@ Pair = tuple[int, int]
 MOST_PIXELS = 2**24
 
 
-def _pair(value: Any, name: str, minimum: int) -> Pair:
+def pair_of(value: Any, name: str, minimum: int) -> Pair:
     """Of one number, or of two: down and across."""
     sides = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
     if len(sides) != 2:
@@ -49,10 +49,10 @@ class _Pool2d(SameShape):
     onnx_names: ClassVar[Sequence[str]]
 
     def __post_init__(self) -> None:
-        window = _pair(self.kernel_size, "kernel_size", 1)
+        window = pair_of(self.kernel_size, "kernel_size", 1)
         stride, padding = (
-            _pair(window if self.stride is None else self.stride, "stride", 1),
-            _pair(self.padding, "padding", 0),
+            pair_of(window if self.stride is None else self.stride, "stride", 1),
+            pair_of(self.padding, "padding", 0),
         )
         if any(2 * border > side for border, side in zip(padding, window, strict=True)):
             raise ValueError(f"padding is {self.padding}; expected at most half of kernel_size {self.kernel_size}")

@@ -45,6 +45,7 @@ TABLE = (
     Row("masking", {"Masking": "masking"}, cases=False),
     Row("encoder_decoder", {"EncoderDecoder": "encoder_decoder"}, tape=False),
     Row("sinusoids", {"SinusoidalPositions": "sinusoidal_positions"}),
+    Row("convolution", {"Conv2d": "conv2d"}),
 )
 
 # Of each layer, the module that it is in.

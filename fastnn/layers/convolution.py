@@ -1,0 +1,192 @@
+"""Convolution of images. Formulas: fastnn.kernels.convolution."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import ClassVar, NamedTuple, Self, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn import cost
+from fastnn.compiler.jit import most_threads
+from fastnn.edge.checks import as_count
+from fastnn.kernels.convolution import gradient_scratch, inward_scratch
+from fastnn.layers.forms import Form
+from fastnn.layers.initializers import initializer_for
+from fastnn.layers.pooling import Pair, pair_of
+from fastnn.layers.protocol import IMAGES, Parameter, Places, SameShape, Shape
+from fastnn.operations import convolution
+
+VALID, SAME = "valid", "same"
+# Parameters begin on 64 bytes.
+LINE = 64
+
+
+class _Side(NamedTuple):
+    """Along a side of an image: pixels with the border, where the image begins in it, and places of the window."""
+
+    outer: int
+    first: int
+    places: int
+
+
+@dataclass(frozen=True)
+class Conv2d(SameShape):
+    """y = windows of x times weight, and bias: x (B, H, W, C), weight (KH, KW, C, filters), y (B, P, Q, filters).
+
+    kernel_size, stride: a number, or two, down and across. padding: pixels of zeros on each side, a number or two; or
+    "valid", none; or "same", so that there are ceil(H / stride) places, the odd pixel below and to the right, as in
+    TensorFlow. bias (filters,). initializer: of the weight, see fastnn.layers.initializers; "auto" is that of relu.
+
+    A cross-correlation, as in PyTorch, TensorFlow and ONNX: the weight is not turned round.
+    """
+
+    filters: int
+    kernel_size: int | Pair
+    stride: int | Pair = 1
+    padding: int | Pair | str = 0
+    bias: bool = True
+    initializer: str | float = "auto"
+    kind: ClassVar[int] = convolution.CONVOLUTION
+    positionwise: ClassVar[bool] = False
+    axes: ClassVar[str] = IMAGES
+    reads_backward: ClassVar[Collection[str]] = ("inputs",)
+    torch_names: ClassVar[Collection[str]] = ("Conv2d",)
+    onnx_names: ClassVar[Collection[str]] = ("Conv",)
+
+    def __post_init__(self) -> None:
+        as_count(self.filters, "filters")
+        for name in ("kernel_size", "stride"):
+            object.__setattr__(self, name, pair_of(getattr(self, name), name, 1))
+        if not isinstance(self.padding, str):
+            object.__setattr__(self, "padding", pair_of(self.padding, "padding", 0))
+        elif self.padding not in (VALID, SAME):
+            raise ValueError(f"padding is {self.padding!r}; expected pixels, or one of {VALID}, {SAME}")
+        if not isinstance(self.bias, bool):
+            raise TypeError(f"bias is {self.bias!r}; expected True or False")
+        initializer_for(self.initializer, "relu")
+
+    @property
+    def _window(self) -> Pair:
+        return cast(Pair, self.kernel_size)
+
+    @property
+    def _stride(self) -> Pair:
+        return cast(Pair, self.stride)
+
+    def _sides(self, shape: Shape) -> tuple[_Side, _Side]:
+        """Down and across. ValueError: a window that does not fit."""
+        down, across = (self._side(shape, axis) for axis in (0, 1))
+        return down, across
+
+    def _side(self, shape: Shape, axis: int) -> _Side:
+        side, window, stride = shape[axis], self._window[axis], self._stride[axis]
+        if self.padding == SAME:
+            places = -(-side // stride)
+            more = max((places - 1) * stride + window - side, 0)
+            return _Side(side + more, more // 2, places)
+        first = 0 if isinstance(self.padding, str) else cast(Pair, self.padding)[axis]
+        return _Side(side + 2 * first, first, cost.places(side, window, stride, first))
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (shape,) = shapes
+        if len(shape) != 3:
+            raise ValueError(f"Conv2d takes images (H, W, C); {shape} comes")
+        down, across = self._sides(shape)
+        return down.places, across.places, self.filters
+
+    def parameters(self, *shapes: Shape) -> Mapping[str, Parameter]:
+        weight = Parameter((*self._window, shapes[0][-1], self.filters), decays=True)
+        return {"weight": weight} | ({"bias": Parameter((self.filters,))} if self.bias else {})
+
+    def initial(self, rng: np.random.Generator, *shapes: Shape) -> Mapping[str, NDArray[np.float64]]:
+        draw, pixels, channels = initializer_for(self.initializer, "relu"), prod(self._window), shapes[0][2]
+        shape = (*self._window, channels, self.filters)
+        return {"weight": draw(rng, shape, pixels * channels, pixels * self.filters)}
+
+    def _outer(self, shape: Shape) -> tuple[int, int]:
+        """Sides of an image with its border."""
+        down, across = self._sides(shape)
+        return down.outer, across.outer
+
+    def kept(self, *shapes: Shape) -> Mapping[str, int]:
+        (shape,), outer = shapes, self._outer(shapes[0])
+        return {"bordered": prod(outer) * shape[2]} if outer != shape[:2] else {}
+
+    def own_columns(self, places: Places, *shapes: Shape) -> Mapping[int, int]:
+        (shape,), of = shapes, convolution
+        down, across = self._sides(shape)
+        (weight, _), (bias, bias_size) = places.parameter("weight"), places.parameter("bias")
+        return {
+            of.HEIGHT: shape[0], of.WIDTH: shape[1], of.CHANNELS: shape[2], of.DOWN: down.places,
+            of.ACROSS: across.places, of.FILTERS: self.filters, of.WINDOW_HEIGHT: self._window[0],
+            of.WINDOW_WIDTH: self._window[1], of.STRIDE_DOWN: self._stride[0], of.STRIDE_ACROSS: self._stride[1],
+            of.TOP: down.first, of.LEFT: across.first, of.OUTER_HEIGHT: down.outer, of.OUTER_WIDTH: across.outer,
+            of.BORDERED: places.kept("bordered") if self.kept(shape) else -1, of.WEIGHT: weight, of.BIAS: bias,
+            of.BIAS_SIZE: bias_size,
+        }  # fmt: skip
+
+    def scratch(self, rows: int, itemsize: int, *shapes: Shape) -> int:
+        (shape,) = shapes
+        down, across = self._sides(shape)
+        sizes = (rows, down.outer, across.outer, shape[2], *self._window, self.filters, down.places, across.places,
+                 *self._stride)  # fmt: skip
+        line = LINE // itemsize
+        waiting = sum(-(-prod(one.shape) // line) * line for one in self.parameters(shape).values())
+        more = max(int(inward_scratch(sizes, shape[:2], most_threads())), int(gradient_scratch(sizes)))
+        return waiting + more
+
+    def _letters(self, rows: int, itemsize: int, shape: Shape) -> dict[str, int]:
+        down, across, filters = self.output_shape(shape)
+        window, columns = self._window
+        return {
+            "B": rows, "Y": shape[0], "X": shape[1], "C": shape[2], "H": down, "W": across, "O": filters, "K": window,
+            "L": columns, "s": itemsize,
+        }  # fmt: skip
+
+    def forward_cost(self, rows: int, itemsize: int, *shapes: Shape) -> cost.Cost:
+        return cost.convolution(self._letters(rows, itemsize, shapes[0]), bias=self.bias)
+
+    def backward_cost(self, rows: int, itemsize: int, input_gradient: bool, *shapes: Shape) -> cost.Cost:
+        letters = self._letters(rows, itemsize, shapes[0])
+        return cost.convolution_backward(letters, bias=self.bias, input_gradient=input_gradient)
+
+    def torch_form(self, shape: Shape) -> Form:
+        if self.padding == SAME and max(self._stride) > 1:
+            raise ValueError("torch has padding='same' for a stride of 1 alone")
+        return Form("Conv2d", {
+            "in_channels": shape[2], "out_channels": self.filters, "kernel_size": self._window, "stride": self._stride,
+            "padding": self.padding, "bias": self.bias,
+        })  # fmt: skip
+
+    @classmethod
+    def from_torch(cls, form: Form) -> Self:
+        form.require(dilation=1, groups=1, padding_mode="zeros")
+        of = form.settings
+        return cls(of["out_channels"], of["kernel_size"], of["stride"], of["padding"], bias=of["bias"])
+
+    def onnx_forms(self, shape: Shape) -> list[Form]:
+        sides = self._sides(shape)
+        before = [side.first for side in sides]
+        after = [side.outer - side.first - pixels for side, pixels in zip(sides, shape, strict=False)]
+        settings = {"kernel_shape": self._window, "strides": self._stride, "pads": [*before, *after]}
+        return [Form("Conv", settings, ("weight", "bias") if self.bias else ("weight",), moved=True)]
+
+    @classmethod
+    def from_onnx(cls, form: Form) -> Self:
+        form.require(dilations=1, group=1)
+        (filters, _, *window), *more = form.shapes
+        strides: Sequence[int] = form.settings.get("strides", (1, 1))
+        if len(window) != 2:
+            raise ValueError(f"its windows have {len(window)} sides; expected two")
+        padding: str | Pair = {"VALID": VALID, "SAME_UPPER": SAME}.get(form.settings.get("auto_pad", ""), (0, 0))
+        form.require(**({"auto_pad": "NOTSET"} if padding == (0, 0) else {}))
+        pads = [*form.settings.get("pads", (0, 0, 0, 0))]
+        if padding == (0, 0) and pads[:2] != pads[2:]:
+            raise ValueError(f"its pads are {pads}; expected as many pixels on both sides")
+        if padding == (0, 0):
+            padding = (pads[0], pads[1])
+        return cls(filters, (window[0], window[1]), (strides[0], strides[1]), padding, bias=bool(more))

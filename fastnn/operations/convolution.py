@@ -1,0 +1,101 @@
+"""Convolution on a tape; fastnn.kernels.convolution."""
+
+from __future__ import annotations
+
+from fastnn.compiler.jit import kernel
+from fastnn.kernels.convolution import (
+    convolution_forward,
+    convolution_gradient,
+    convolution_inward,
+    place_in_border,
+)
+from fastnn.simd.views import flat, vector
+from fastnn.tape.columns import (
+    DINPUT,
+    DOUTPUT,
+    INPUT,
+    OUTPUT,
+    OWN,
+    PARAMETERS_SIZE,
+    SCRATCH_AT,
+    SCRATCH_SIZE,
+    WIDTH_IN,
+    WIDTH_OUT,
+)
+from fastnn.tape.operations import register, values_at
+
+# The sides of the images and of what comes out, in pixels; of the window, its step, and the border above and left of an
+# image; its sides with the border. BORDERED is where images are kept with it, -1 where there is none.
+(HEIGHT, WIDTH, CHANNELS, DOWN, ACROSS, FILTERS, WINDOW_HEIGHT, WINDOW_WIDTH, STRIDE_DOWN, STRIDE_ACROSS, TOP, LEFT,
+ OUTER_HEIGHT, OUTER_WIDTH, BORDERED, WEIGHT, BIAS, BIAS_SIZE) = range(OWN, OWN + 18)  # fmt: skip
+
+
+@kernel(inlined=True)
+def _sizes(tape, i, rows):
+    """As the kernels take them: sides of images with their border."""
+    sides, window = (tape[i, OUTER_HEIGHT], tape[i, OUTER_WIDTH]), (tape[i, WINDOW_HEIGHT], tape[i, WINDOW_WIDTH])
+    places, stride = (tape[i, DOWN], tape[i, ACROSS]), (tape[i, STRIDE_DOWN], tape[i, STRIDE_ACROSS])
+    return (rows, sides[0], sides[1], tape[i, CHANNELS], window[0], window[1], tape[i, FILTERS], places[0], places[1],
+            stride[0], stride[1])  # fmt: skip
+
+
+@kernel(inlined=True)
+def _frame(tape, i):
+    """The sides of images, and where they begin in their border."""
+    return (tape[i, HEIGHT], tape[i, WIDTH]), (tape[i, TOP], tape[i, LEFT])
+
+
+@kernel(inlined=True, views=True)
+def _images(tape, i, x, workspace, at, rows):
+    """Images with their border, flat: those that are kept, or, where there is none, what comes in."""
+    if tape[i, BORDERED] < 0:
+        return flat(values_at(tape[i, INPUT], tape[i, WIDTH_IN], x, workspace, at, rows))
+    sizes = _sizes(tape, i, rows)
+    each = sizes[1] * sizes[2] * sizes[3]
+    return vector(workspace, tape[i, BORDERED] + at * each, rows * each)
+
+
+@kernel(inlined=True, views=True)
+def _weight(values, first, tape, i):
+    size = tape[i, WINDOW_HEIGHT] * tape[i, WINDOW_WIDTH] * tape[i, CHANNELS] * tape[i, FILTERS]
+    return vector(values, first + tape[i, WEIGHT], size)
+
+
+@kernel(inlined=True, views=True)
+def _scratch(tape, i, workspace):
+    """Behind the gradient of the parameters, which may wait there for its update."""
+    used = tape[i, PARAMETERS_SIZE]
+    return vector(workspace, tape[0, SCRATCH_AT] + used, tape[0, SCRATCH_SIZE] - used)
+
+
+@kernel(late=True)
+def forward(tape, i, params, x, workspace, at, rows, key, begin):
+    sizes, (sides, padding) = _sizes(tape, i, rows), _frame(tape, i)
+    images = _images(tape, i, x, workspace, at, rows)
+    if tape[i, BORDERED] >= 0:
+        source = flat(values_at(tape[i, INPUT], tape[i, WIDTH_IN], x, workspace, at, rows))
+        place_in_border(images, source, rows, (sizes[1], sizes[2]), sides, padding, tape[i, CHANNELS])
+    y = vector(workspace, tape[i, OUTPUT] + at * tape[i, WIDTH_OUT], rows * tape[i, WIDTH_OUT])
+    bias = vector(params, tape[i, BIAS], tape[i, BIAS_SIZE])
+    convolution_forward(y, images, _weight(params, 0 * i, tape, i), bias, sizes)
+
+
+@kernel(late=True)
+def inward(tape, i, params, x, workspace, at, rows, key, begin):
+    sides, padding = _frame(tape, i)
+    dx = vector(workspace, tape[i, DINPUT] + at * tape[i, WIDTH_IN], rows * tape[i, WIDTH_IN])
+    dy = vector(workspace, tape[i, DOUTPUT] + at * tape[i, WIDTH_OUT], rows * tape[i, WIDTH_OUT])
+    weight, scratch = _weight(params, 0 * i, tape, i), _scratch(tape, i, workspace)
+    convolution_inward(dx, dy, weight, scratch, _sizes(tape, i, rows), sides, padding)
+
+
+@kernel(late=True)
+def gradient(tape, i, params, grads, first, x, workspace, at, rows):
+    dy = vector(workspace, tape[i, DOUTPUT] + at * tape[i, WIDTH_OUT], rows * tape[i, WIDTH_OUT])
+    db = vector(grads, first + tape[i, BIAS], tape[i, BIAS_SIZE])
+    images = _images(tape, i, x, workspace, at, rows)
+    dw, scratch = _weight(grads, first, tape, i), _scratch(tape, i, workspace)
+    convolution_gradient(dw, db, dy, images, scratch, _sizes(tape, i, rows))
+
+
+CONVOLUTION = register(forward, inward, gradient)

@@ -1,0 +1,62 @@
+"""Convolution of images: a window of x times the weight at each place.
+
+x (B, H, W, C), w (KH, KW, C, O), y (B, P, Q, O). padding: pixels above, below, left and right.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .example import Example
+
+Array = npt.NDArray[Any]
+Pair = tuple[int, int]
+
+
+def conv2d(
+    x: Array, w: Array, b: Any = 0.0, stride: Pair = (1, 1), padding: tuple[Pair, Pair] = ((0, 0), (0, 0))
+) -> Array:
+    """Place by place."""
+    x = np.pad(x, ((0, 0), *padding, (0, 0)))
+    down, across = ((x.shape[axis + 1] - w.shape[axis]) // stride[axis] + 1 for axis in (0, 1))
+    y = np.zeros((len(x), down, across, w.shape[3]), x.dtype)
+    for p, q in np.ndindex(down, across):
+        top, left = p * stride[0], q * stride[1]
+        window = x[:, top : top + w.shape[0], left : left + w.shape[1]]
+        y[:, p, q] = np.tensordot(window, w, 3) + b
+    return y
+
+
+def layer(stride: Pair = (1, 1), padding: tuple[Pair, Pair] = ((0, 0), (0, 0))) -> Any:
+    return lambda p, x: conv2d(x, p["weight"], p.get("bias", 0.0), stride, padding)
+
+
+def turned(p: Mapping[str, Array], x: Array) -> Array:
+    """A true convolution, whose windows are turned round."""
+    return conv2d(x, p["weight"][::-1, ::-1], p["bias"])
+
+
+SAME = ((1, 1), (1, 1))
+EXAMPLES = (
+    Example(lambda of: of.Conv2d(5, (2, 3)), layer(), [turned], ((5, 6, 3), (2, 3, 1))),
+    Example(
+        lambda of: of.Conv2d(4, 3, padding=1, bias=False),
+        layer(padding=SAME),
+        [lambda p, x: conv2d(np.roll(x, 1, axis=1), p["weight"], padding=SAME)],
+        ((5, 4, 2),),
+    ),
+    Example(
+        lambda of: of.Conv2d(3, (3, 2), stride=(2, 1), padding=(0, 1)),
+        layer((2, 1), ((0, 0), (1, 1))),
+        [lambda p, x: layer((2, 1), ((0, 0), (1, 1)))(p, x[:, ::-1])],
+        ((7, 5, 2),),
+    ),
+    Example(
+        lambda of: of.Conv2d(2, (3, 1), padding="same"),
+        layer(padding=((1, 1), (0, 0))),
+        [lambda p, x: conv2d(x, np.swapaxes(p["weight"], 0, 1), p["bias"], padding=((0, 0), (1, 1)))],
+        ((5, 4, 3),),
+    ),
+)
