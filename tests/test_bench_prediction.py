@@ -198,7 +198,7 @@ def test_bad_usage_exits_2_before_anything_is_measured(here: list[str], argument
     assert here == []
 
 
-OTHER_UNIT = next(family.name for family in FAMILIES if family != UNIT)
+OTHER_UNIT = next(family.name for family in FAMILIES if family.name != UNIT.name)
 
 
 @pytest.mark.parametrize(

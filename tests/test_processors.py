@@ -70,3 +70,16 @@ def test_tiles_keep_their_sums_in_registers_where_a_mask_takes_one(cpu: str) -> 
     run = subprocess.run(command, env=os.environ | for_another, capture_output=True, text=True, timeout=300)
     assert run.returncode == 0, run.stdout
     assert f"{len(UNIT.tiles) * 2 + 1} passed" in run.stdout
+
+
+@pytest.mark.parametrize(
+    ("cpu", "module"), [("znver5", "avx512"), ("sapphirerapids", "avx512_intel"), ("icelake-server", "avx512_intel")]
+)
+def test_the_family_of_avx_512_is_that_of_who_made_it(cpu: str, module: str) -> None:
+    source = f"""
+import json
+from fastnn.simd import host
+from fastnn.simd.config import {module}
+print(json.dumps(host.UNIT == {module}.{module.upper()}))
+"""
+    assert run_python(source, NUMBA_CPU_NAME=cpu, NUMBA_CPU_FEATURES="+avx512f,+avx2,+fma", NUMBA_DISABLE_JIT="1")

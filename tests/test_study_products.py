@@ -237,14 +237,17 @@ def in_plain_python() -> None:
     print(json.dumps({"unit": UNIT.name, "packs rows": blocks.PACKS_X, "compared": compared}))
 
 
-# Features that a family is chosen by; it need not run here.
-OTHERS = {"avx512": "+avx512f", "avx2": "+avx2,+fma", "": "+none"}
+# A processor's name and features that a family is chosen by; it need not run here. Of this one, none.
+PROCESSORS = [
+    ("", "", UNIT.name), ("znver4", "+avx512f", "avx512"), ("sapphirerapids", "+avx512f", "avx512"),
+    ("generic", "+avx2,+fma", "avx2"), ("generic", "+none", ""),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize("unit", [UNIT.name, *(unit for unit in OTHERS if unit != UNIT.name)])
-def test_what_is_counted_is_what_the_kernels_do(unit: str) -> None:
+@pytest.mark.parametrize(("cpu", "features", "unit"), PROCESSORS)
+def test_what_is_counted_is_what_the_kernels_do(cpu: str, features: str, unit: str) -> None:
     """Their own way through blocks, panels and stripes, in plain Python, where each of their calls can be seen."""
-    other = {} if unit == UNIT.name else {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": OTHERS[unit]}
+    other = {"NUMBA_CPU_NAME": cpu, "NUMBA_CPU_FEATURES": features} if cpu else {}
     source = "import test_study_products; test_study_products.in_plain_python()"
     found = run_python(source, NUMBA_DISABLE_JIT="1", **other)
     assert not unit or found["unit"] == unit

@@ -79,6 +79,7 @@ __all__ = [
     "pack_array",
     "pointee",
     "pointer_to",
+    "processor",
     "reload_steps",
     "run_time",
     "set_cache",
@@ -107,6 +108,11 @@ def features() -> set[str]:
     if told is not None:
         return {name[1:] for name in told.split(",") if name.startswith("+")}
     return {name for name, present in llvm.get_host_cpu_features().items() if present}
+
+
+def processor() -> str:
+    """Its name by LLVM, such as znver5: this machine's, or NUMBA_CPU_NAME."""
+    return str(getattr(numba.config, "CPU_NAME", None) or llvm.get_host_cpu_name())
 
 
 # For Intel's processors LLVM prefers half of the widest vectors, as for the first that had them. On an Emerald Rapids

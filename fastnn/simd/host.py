@@ -7,22 +7,23 @@ from __future__ import annotations
 
 import platform
 
-from fastnn.compiler.numba_private import features
+from fastnn.compiler.numba_private import features, processor
 from fastnn.simd.caches import sane_caches
 from fastnn.simd.config.avx2 import AVX2
 from fastnn.simd.config.avx512 import AVX512
+from fastnn.simd.config.avx512_intel import AVX512_INTEL
 from fastnn.simd.config.baseline import BASELINE
 from fastnn.simd.config.family import Family
 from fastnn.simd.config.neon import NEON
 
-FAMILIES = (AVX512, AVX2, NEON, BASELINE)
+FAMILIES = (AVX512, AVX512_INTEL, AVX2, NEON, BASELINE)
 
 
 def family() -> Family:
     """That with the widest vectors with fused multiply-add that the compiler will be told of."""
     known = features()
     if "avx512f" in known:
-        return AVX512
+        return AVX512 if processor().startswith("znver") else AVX512_INTEL
     if {"avx2", "fma"} <= known:
         return AVX2
     return NEON if platform.machine() in ("arm64", "aarch64") else BASELINE
