@@ -188,3 +188,16 @@ def test_terms_that_come_in_parts_make_the_bits_of_all(dtype: str, form: int, pa
                 at += terms
             if room or np.isfinite(whole).all():
                 assert joined.tobytes() == whole.tobytes(), (m, n, room)
+
+
+@pytest.mark.parametrize("layers", [[Dense(8, "tanh"), Dense(5)], [Dense(5, bias=False)]])
+def test_a_small_network_that_goes_in_chunks_may_do_without_outputs_too(layers: Any) -> None:
+    rng, found = np.random.default_rng(0), []
+    x, y = rng.normal(size=(3_000, 4)), rng.integers(0, 5, 3_000)
+    for kept in (True, False):
+        net = Network(4, layers, dtype="float64", seed=0)
+        trainer = net.trainer("adam", 3_000, keep_output=kept)
+        found.append([trainer.gradient(x, y), trainer.grads.copy(), [trainer.step(x, y) for _ in range(3)]])
+    assert found[1][0] == pytest.approx(found[0][0], rel=1e-13)
+    np.testing.assert_allclose(found[1][1], found[0][1], rtol=0, atol=1e-15)
+    assert found[1][2] == pytest.approx(found[0][2], rel=1e-12)
