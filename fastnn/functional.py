@@ -22,6 +22,7 @@ from fastnn.kernels import matmul as products
 from fastnn.kernels import softmax as normalizers
 from fastnn.kernels.attention import attention_forward, attention_scratch
 from fastnn.kernels.blocks import NN, NT, TN
+from fastnn.kernels.embedding import embedding_forward
 from fastnn.learning.losses import MSE, BinaryCrossEntropy, BinaryCrossEntropyWithLogits, CrossEntropy, Hinge, Loss
 
 # Positions beyond it are as good as it, and can be added.
@@ -290,6 +291,21 @@ def mse(prediction: ArrayLike, target: ArrayLike, *, reduction: str = "mean") ->
 def hinge(score: ArrayLike, target: ArrayLike, *, reduction: str = "mean") -> Any:
     """max(0, 1 - target * score); targets -1 and 1."""
     return _elementwise(score, target, Hinge(), reduction)
+
+
+def embedding(ids: ArrayLike, weight: ArrayLike) -> NDArray[Any]:
+    """weight[ids]: ids of any shape, whole numbers from 0 to below V, weight (V, C); (*ids.shape, C).
+
+    ValueError, TypeError.
+    """
+    table, given = _as_matrix(weight, "weight"), as_numeric(ids, "ids")
+    if given.dtype.kind not in "iu":
+        raise TypeError(f"ids has dtype {given.dtype}; expected whole numbers")
+    if given.size and not (given.min() >= 0 and given.max() < len(table)):
+        raise ValueError(f"ids spans {given.min()}..{given.max()}; expected 0..{len(table) - 1}, rows of weight")
+    y = np.empty((given.size, table.shape[1]), table.dtype)
+    embedding_forward(y, as_contiguous(given.reshape(-1), np.dtype(np.int64)), table)
+    return y.reshape(*given.shape, table.shape[1])
 
 
 def scaled_dot_product_attention(

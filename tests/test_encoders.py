@@ -16,6 +16,7 @@ from case import DTYPES
 from fastnn import (
     BERT,
     Adam,
+    Concatenate,
     CrossAttention,
     Dense,
     Embedding,
@@ -155,6 +156,19 @@ def test_the_counts_of_bert_are_those_of_its_paper() -> None:
     assert BERT(30522, 512, 12, 768, 12, classes=2, seed=0).parameter_count == 109_482_240 - 2 * 768 + 2 * 768 + 2
 
 
+def test_branches_begin_with_one_mask_and_must_end_with_one() -> None:
+    """What a slice in one branch takes is no business of the next."""
+
+    def net(*branches: Any) -> Network:
+        return Network(4, [Masking(0), Embedding(7, 8), Concatenate(*branches), Flatten(), Dense(3)], seed=0)
+
+    attend = SelfAttention(2, causal=False)
+    both = net([attend], [TransformerBlock(2, causal=False)])
+    assert len([each for each in both.operations if each.owner == "Masking"]) == 1
+    with pytest.raises(ValueError, match="of other positions in each branch"):
+        net([Slice(2, 4), attend], [Slice(0, 2), attend])
+
+
 REFUSED: list[tuple[Any, Any, str]] = [
     (6, [Embedding(7, 8), Masking(0)], "layer 1 is Masking, which reads the ids of a network; expected it to stand"),
     ((6, 4), [Masking(0)], "layer 0 is Masking"),
@@ -192,6 +206,13 @@ def test_settings_are_checked(make: Any, said: str) -> None:
 def test_generation_says_which_layer_it_cannot_run() -> None:
     with pytest.raises(ValueError, match="Masking, which does not compute one position after the other"):
         encoder(6, "float32", causal=True).generate([1, 2], 2)
+
+
+@pytest.mark.parametrize("layers", [[Slice(1)], [EncoderDecoder(2, [], [CrossAttention(2)])]])
+def test_generation_says_that_several_positions_are_needed(layers: Any) -> None:
+    net = Network(4, [Embedding(7, 8), *layers, Dense(7)], seed=0)
+    with pytest.raises(ValueError, match="does not compute one position after the other"):
+        net.generate([1, 2], 1)
 
 
 def test_positions_of_a_slice_are_those_that_are_there() -> None:

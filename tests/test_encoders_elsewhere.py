@@ -8,7 +8,18 @@ import needs
 import numpy as np
 import pytest
 
-from fastnn import BERT, Dense, Embedding, EncoderDecoder, Masking, Network, TransformerBlock, from_torch, to_torch
+from fastnn import (
+    BERT,
+    Dense,
+    Embedding,
+    EncoderDecoder,
+    Masking,
+    Network,
+    SelfAttention,
+    TransformerBlock,
+    from_torch,
+    to_torch,
+)
 
 Array = Any
 LENGTHS = [7, 4, 1, 6]
@@ -172,3 +183,8 @@ def test_what_attention_here_has_not_is_named(torch: Any, name: str, value: Any)
     module = torch.nn.MultiheadAttention(WIDTH, HEADS, **({"batch_first": True} | {name: value}))
     with pytest.raises(ValueError, match=name):
         from_torch(module, "mse", input_shape=(READ, WIDTH))
+
+
+def test_attention_among_others_has_no_sequential(torch: Any) -> None:
+    with pytest.raises(ValueError, match="no Sequential gives it"):
+        to_torch(Network((3, 4), [SelfAttention(2, causal=False), Dense(5)]))

@@ -351,3 +351,26 @@ def test_matmul_refuses_masked_values_whatever_came_before() -> None:
     fastnn.matmul(x, x, out=out)
     with pytest.raises(TypeError, match="masked"):
         fastnn.matmul(np.ma.masked_less(x, 2.0), x, out=out)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(), (0,), (5,), (2, 3)])
+def test_embeddings_are_rows_of_the_table(shape: tuple[int, ...], dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    ids, weight = rng.integers(0, 7, shape), rng.normal(size=(7, 4)).astype(dtype)
+    found = functional.embedding(ids, weight)
+    assert found.dtype == dtype
+    np.testing.assert_array_equal(found, weight[ids])
+
+
+@pytest.mark.parametrize(
+    ("ids", "error", "said"),
+    [
+        ([7], ValueError, r"ids spans 7\.\.7; expected 0\.\.6"),
+        ([-1], ValueError, "spans -1"),
+        ([0.5], TypeError, "whole"),
+    ],
+)
+def test_ids_that_are_none_are_refused(ids: list[float], error: type[Exception], said: str) -> None:
+    with pytest.raises(error, match=said):
+        functional.embedding(ids, np.ones((7, 2)))

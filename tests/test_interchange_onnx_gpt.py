@@ -14,6 +14,7 @@ from fastnn import (
     Dense,
     Embedding,
     FileError,
+    Flatten,
     Network,
     PositionEmbedding,
     RMSNorm,
@@ -166,3 +167,106 @@ def test_attention_of_other_kinds_is_named(name: str, tmp_path: Path) -> None:
     changed(tmp_path / "x.onnx", change)
     with pytest.raises(FileError, match=said):
         from_onnx(tmp_path / "x.onnx")
+
+
+def graph_file(path: Path, nodes: Any, shape: Any, kind: Any, axes: int = 3, **constants: Any) -> Path:
+    """A model of nodes from x to y, of so many axes."""
+    helper = onnx.helper
+    x = helper.make_tensor_value_info("x", kind, ["batch", *shape])
+    y = helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [f"side{at}" for at in range(axes)])
+    held = [onnx.numpy_helper.from_array(values, name) for name, values in constants.items()]
+    made = [helper.make_node(op, taken, given.split(), **more) for op, taken, given, more in nodes]
+    graph = helper.make_graph(made, "g", [x], [y], held)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 23)], ir_version=11), path)
+    return path
+
+
+def table(*shape: int) -> Any:
+    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
+
+
+def require_the_same(path: Path, x: Any) -> Network:
+    """What was read computes what ONNX's own reference does."""
+    evaluator: Any = needs.package("onnx.reference").ReferenceEvaluator(str(path))
+    found = from_onnx(path, "mse")
+    right = evaluator.run(None, {"x": x})[0]
+    np.testing.assert_allclose(found(x).reshape(right.shape), right, rtol=1e-4, atol=1e-5)
+    return found
+
+
+GATHER = ("Gather", ["t", "x"], "e", {"axis": 0})
+TURNED = ("Transpose", ["t"], "w", {"perm": [1, 0]})
+
+
+@pytest.mark.parametrize(
+    ("before", "sides", "is_tied"),
+    [
+        (TURNED, (6, 4), True),
+        (("Identity", ["t"], "w", {}), (6, 6), False),
+        (("Reshape", ["t", "s"], "w", {}), (6, 4), False),
+    ],
+)
+def test_a_head_is_tied_where_it_is_the_table_turned_round_alone(
+    before: Any, sides: Any, is_tied: bool, tmp_path: Path
+) -> None:
+    nodes = [GATHER, before, ("MatMul", ["e", "w"], "y", {})]
+    held = {"t": table(*sides), "s": np.array([4, 6], np.int64)}
+    path = graph_file(tmp_path / "x.onnx", nodes, [3], onnx.TensorProto.INT64, **held)
+    found = require_the_same(path, np.array([[0, 5, 2], [1, 1, 3]]))
+    assert isinstance(found.layers[-1], TiedHead) == is_tied
+
+
+def test_a_tied_head_with_a_bias_is_a_layer_of_its_own(tmp_path: Path) -> None:
+    nodes = [GATHER, TURNED, ("MatMul", ["e", "w"], "z", {}), ("Add", ["z", "b"], "y", {})]
+    path = graph_file(tmp_path / "x.onnx", nodes, [3], onnx.TensorProto.INT64, t=table(6, 4), b=table(6))
+    assert require_the_same(path, np.array([[0, 5, 2]])).layers[-1] == Dense(6)
+    nodes = [
+        GATHER, ("MatMul", ["e", "q"], "h", {}), ("Flatten", ["h"], "f", {"axis": 1}),
+        ("Gemm", ["f", "t", "b"], "y", {"transB": 1}),
+    ]  # fmt: skip
+    square = {"t": table(4, 4), "q": table(4, 4) + 1, "b": table(4)}
+    path = graph_file(tmp_path / "x.onnx", nodes, [1], onnx.TensorProto.INT64, axes=2, **square)
+    require_the_same(path, np.array([[0], [3], [2]]))
+
+
+def attention_file(path: Path, after: Any, k: str = "k") -> Path:
+    """Attention of two heads to a product with a bias, and what follows; k: what its keys are."""
+    nodes = [
+        ("MatMul", ["x", "qkv"], "p", {}), ("Add", ["p", "c"], "pc", {}), ("Split", ["pc", "s"], "q k v", {"axis": -1}),
+        ("Split", ["pc", "r"], "i j l", {"axis": -1}),
+        ("Attention", ["q", k, "v"], "a", {"q_num_heads": 2, "kv_num_heads": 2}), *after,
+    ]  # fmt: skip
+    held = {"qkv": table(4, 12), "c": table(12), "o": table(4, 4), "b": table(4)}
+    held |= {"s": np.array([4, 4, 4], np.int64), "r": np.array([2, 4, 6], np.int64)}
+    return graph_file(path, nodes, [5, 4], onnx.TensorProto.FLOAT, **held)
+
+
+def test_what_is_added_before_the_bias_of_attention_is_refused(tmp_path: Path) -> None:
+    product = ("MatMul", ["a", "o"], "z", {})
+    after = [product, ("Add", ["z", "b"], "zb", {}), ("Relu", ["zb"], "ramp", {}), ("Add", ["z", "ramp"], "y", {})]
+    with pytest.raises(FileError, match="adds a product before its bias"):
+        from_onnx(attention_file(tmp_path / "x.onnx", after), "mse")
+    after[-1] = ("Add", ["zb", "ramp"], "y", {})
+    x = np.random.default_rng(1).normal(size=(2, 5, 4)).astype(np.float32)
+    require_the_same(attention_file(tmp_path / "x.onnx", after), x)
+
+
+def test_parts_of_two_splits_are_no_attention_here(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match="to be split from one product"):
+        from_onnx(attention_file(tmp_path / "x.onnx", [("MatMul", ["a", "o"], "y", {})], k="j"), "mse")
+
+
+@pytest.mark.parametrize("op", ["Relu", "Identity"])
+def test_attention_without_a_product_after_it_is_refused(op: str, tmp_path: Path) -> None:
+    with pytest.raises(FileError, match="no product follows attention"):
+        from_onnx(attention_file(tmp_path / "x.onnx", [(op, ["a"], "y", {})]), "mse")
+
+
+@pytest.mark.parametrize("positions", [1, 3])
+def test_embeddings_that_are_flattened_come_back(positions: int, tmp_path: Path) -> None:
+    layers = [Embedding(7, 4), PositionEmbedding(positions), Flatten(), Dense(5)]
+    network = Network(positions, layers, seed=0)
+    to_onnx(network, tmp_path / "x.onnx")
+    found, ids = from_onnx(tmp_path / "x.onnx"), np.random.default_rng(0).integers(0, 7, (3, positions))
+    assert found.layers == network.layers
+    assert found(ids).tobytes() == network(ids).tobytes()

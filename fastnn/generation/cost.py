@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastnn.cost import Cost
-from fastnn.generation.decoder import Decodable, stepping
-from fastnn.layers import operations_of
+from fastnn.generation.decoder import Decodable, operations_of_one, stepping
 
 
 def generation_cost(network: Decodable) -> Cost:
@@ -17,7 +16,7 @@ def generation_cost(network: Decodable) -> Cost:
     """
     positions, *around = network.input_shape
     itemsize, total = np.dtype(network.dtype).itemsize, Cost()
-    for operation in stepping(operations_of(network.layers, (1, *around)), positions):
+    for operation in stepping(operations_of_one(network.layers, around), positions):
         layer = operation.layer
         if hasattr(layer, "steps_cost"):
             total += layer.steps_cost(itemsize)

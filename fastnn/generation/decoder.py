@@ -49,7 +49,7 @@ class Decoder:
             raise ValueError(f"rows of {network.input_shape} have no positions; expected (T, features), or T ids")
         self.batch, self.position = as_count(batch, "batch"), 0
         self.params, self.dtype = network.parameters, network.dtype
-        operations = stepping(operations_of(network.layers, (1, *around)), self.capacity)
+        operations = stepping(operations_of_one(network.layers, around), self.capacity)
         self.vocabulary, self.width = network.vocabulary, operations[-1].outputs
         self._shape = operations[0].shapes[0]
         plan: Plan = lower(
@@ -88,6 +88,14 @@ class Decoder:
         if self.vocabulary is not None:
             return as_ids(shaped, self._shape, self.dtype, self.vocabulary, "x")
         return as_rows(shaped, self._shape, self.dtype, "x")
+
+
+def operations_of_one(layers: Sequence[Layer | Container], around: Sequence[int]) -> Sequence[Operation]:
+    """The operations on one position. ValueError where there is none of several."""
+    try:
+        return operations_of(layers, (1, *around))
+    except ValueError as error:
+        raise ValueError(f"the network does not compute one position after the other: {error}") from error
 
 
 def stepping(operations: Sequence[Operation], positions: int) -> list[Operation]:

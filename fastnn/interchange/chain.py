@@ -103,11 +103,12 @@ def _layers(network: Network, kinds: list[Any]) -> list[Any]:
 
 
 class Place(NamedTuple):
-    """An end that a chain had: after so many layers and that last one, with rows of that shape, None while it was not
-    known."""
+    """An end that a chain had: after so many layers, that last one and its parameters, with rows of that shape, None
+    while it was not known."""
 
     layers: int
     last: Layer | None
+    parameters: Mapping[str, Array] | None
     shape: Shape | None
     axes: Axes
 
@@ -237,8 +238,8 @@ class Chain:
 
     def place(self) -> Place:
         """Where it ends now."""
-        last = self.layers[-1] if self.layers else None
-        return Place(len(self.layers), last, self.shape, replace(self.axes))
+        last, parameters = (self.layers[-1], self.parameters[-1]) if self.layers else (None, None)
+        return Place(len(self.layers), last, parameters, self.shape, replace(self.axes))
 
     def residual(self, begin: Place) -> None:
         """What was added since it ended there becomes f, of x + f(x). ValueError where both are not of one shape."""
@@ -249,6 +250,8 @@ class Chain:
         if shape != self.shape or first_then not in (None, first_now):
             raise ValueError(f"it adds rows {shape} to rows {self.shape}, of layers after them; expected one shape")
         if at:
+            if self.parameters[at - 1] is not begin.parameters:
+                raise ValueError("it adds a product before its bias; expected what comes after it")
             self._apart(at - 1, begin.last)
         parameters = {
             f"{index}.{name}": values

@@ -24,6 +24,7 @@ def gather(walk: Walk, node: Node) -> End:
         raise ValueError("it takes no rows of a table by the input of the graph; expected that")
     if walk.chain.shape is None:
         raise ValueError("the shape of a row of ids is not known; expected it in the file")
+    walk.chain.axes.channels_first = False  # positions of features, and no image
     walk.chain.layer(Embedding(*table.shape), {"weight": table})
     return walk.grown()
 
@@ -61,7 +62,9 @@ def split(walk: Walk, node: Node) -> Part:
 def _are_parts(walk: Walk, values: list[Any]) -> bool:
     """Whether they are all parts of the end of the chain, in order."""
     parts = [value for value in values if isinstance(value, Part) and value.end is walk.end]
-    return len(parts) == len(values) and [part.index for part in parts] == list(range(len(parts[0].sizes)))
+    if len(parts) != len(values) or any(part.sizes != parts[0].sizes for part in parts):
+        return False
+    return [part.index for part in parts] == list(range(len(parts[0].sizes)))
 
 
 def attention(walk: Walk, node: Node) -> End:
@@ -108,7 +111,14 @@ class Attended(NamedTuple):
 
 
 def is_pending(chain: Chain) -> bool:
+    """Whether attention at the end waits for its last product."""
     return bool(chain.layers) and isinstance(chain.layers[-1], Attended)
+
+
+def require_ended(chain: Chain) -> None:
+    """ValueError: attention that something else than a product followed, or nothing."""
+    if any(isinstance(layer, Attended) for layer in chain.layers):
+        raise ValueError("no product follows attention; expected one, of all its heads")
 
 
 def _product_at_the_end(chain: Chain) -> Dense:
@@ -142,8 +152,13 @@ def end_attention(chain: Chain, weight: Array) -> None:
 
 
 def takes_bias(chain: Chain, bias: Array) -> bool:
-    """Whether attention at the end took it: that of its last product. A bias that the first lacks is 0."""
+    """Whether attention at the end took it: that of its last product; a bias that the first lacks is 0. Or a tied head,
+    which becomes a layer of its own."""
     last = chain.layers[-1] if chain.layers else None
+    if isinstance(last, TiedHead) and bias.shape == (chain.width,):  # which has none: a head of its own, then
+        chain.layers[-1] = Dense(len(bias))
+        chain.parameters[-1] = {"weight": chain.parameters[0]["weight"].T, "bias": bias}
+        return True
     if not isinstance(last, SelfAttention) or bias.shape != (chain.width,):
         return False
     own = dict(chain.parameters[-1])
@@ -159,7 +174,11 @@ def is_tied(chain: Chain, weight: Array) -> bool:
     """Whether a weight is the table of the first layer, turned round: then a TiedHead was appended."""
     if not chain.layers or not isinstance(chain.layers[0], Embedding) or chain.shape is None:
         return False
-    if not np.shares_memory(weight, chain.parameters[0]["weight"]) or weight.shape[0] != chain.width:
+    table = chain.parameters[0]["weight"].T
+    begins = [values.__array_interface__["data"] for values in (weight, table)]
+    if (weight.shape, weight.strides) != (table.shape, table.strides) or begins[0] != begins[1]:
+        return False
+    if weight.shape[0] != chain.width:
         return False
     chain.append(TiedHead(), {})
     chain.shape = (*chain.shape[:-1], weight.shape[1])

@@ -8,7 +8,7 @@ from typing import Any
 
 from fastnn.interchange.chain import Chain, kinds_by_name
 from fastnn.interchange.extra import imported
-from fastnn.interchange.onnx_attention import is_pending
+from fastnn.interchange.onnx_attention import require_ended
 from fastnn.interchange.onnx_operators import OPERATORS, read_layer
 from fastnn.interchange.onnx_walk import Node, Unreadable, Walk
 from fastnn.learning.losses import BinaryCrossEntropyWithLogits, CrossEntropy, Loss, as_loss
@@ -134,7 +134,6 @@ def _finish(walk: Walk, output: str, loss: Loss) -> None:
     if last == "sigmoid" and isinstance(loss, BinaryCrossEntropyWithLogits):
         walk.values[output] = tree[2]
     walk.settle(output)
-    if is_pending(walk.chain):
-        raise ValueError("the output is that of attention; expected a product after it")
+    require_ended(walk.chain)
     if walk.columns:
         raise ValueError("the output is transposed; expected rows")

@@ -49,7 +49,7 @@ def _dense(walk: Walk, node: Node, weight: Array, bias: Array | None, columns: b
         end_attention(walk.chain, weight)
         if bias is not None:
             takes_bias(walk.chain, bias)
-    elif not is_tied(walk.chain, weight):
+    elif bias is not None or not is_tied(walk.chain, weight):
         walk.chain.dense(weight, bias)
     return walk.grown()
 

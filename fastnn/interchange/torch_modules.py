@@ -175,7 +175,8 @@ def to_torch(network: Network) -> Any:
 
     A Dense becomes a Linear and, where it has one, its activation after it; state_dict(network) has the same names. It
     comes as eval() leaves it, without dropout: call train() to go on training. With layers of images it takes and gives
-    images as torch does, (N, C, H, W).
+    images as torch does, (N, C, H, W). Of a SelfAttention alone it holds a MultiheadAttention, to be called with three
+    tensors.
 
     Raises ValueError for the activation step and for layers that torch has no modules for; ModuleNotFoundError without
     torch.
@@ -190,6 +191,8 @@ def to_torch(network: Network) -> Any:
             modules += _written(one, torch, dtype)
         except ValueError as error:
             raise ValueError(f"layer {one.index} is {one.layer!r}: {error}") from error
+    if len(modules) > 1 and any(isinstance(module, torch.nn.MultiheadAttention) for module in modules):
+        raise ValueError("torch's MultiheadAttention takes three tensors, and no Sequential gives it those")
     found = torch.nn.Sequential(*modules)
     found.load_state_dict({name: torch.from_numpy(values) for name, values in state_dict(network).items()})
     return found.eval()

@@ -41,7 +41,13 @@ class Concatenate:
 
     def build(self, graph: Graph, name: str, source: int) -> int:
         graph.enter()
-        ends = [graph.chain(branch, source, f"{name}.{index}.") for index, branch in enumerate(self.branches)]
+        mask, masks, ends = graph.mask, [], []
+        for index, branch in enumerate(self.branches):
+            graph.mask = mask
+            ends.append(graph.chain(branch, source, f"{name}.{index}."))
+            masks.append(graph.mask)
+        if any(each != masks[0] for each in masks):
+            raise ValueError(f"layer {name} is a Concatenate of other positions in each branch; expected the same")
         around = {graph.shape_of(end)[:-1] for end in ends}
         if len(around) > 1:
             shapes = ", ".join(str(graph.shape_of(end)) for end in ends)

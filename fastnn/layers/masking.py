@@ -18,7 +18,8 @@ class Masking:
     """Ids (B, T) as they are; behind the last of a row that is no `filler` nothing is there for the layers that follow.
 
     Attention sees none of those positions. Their own outputs mean nothing: the label -100 leaves them out of a loss.
-    Rows may be full, or hold fillers alone; a filler before another id is an id. The first layer of a network.
+    Rows may be full, or hold fillers alone; a filler before another id is an id. What a Slice takes, or an
+    EncoderDecoder reads and writes, is asked by itself. The first layer of a network.
     """
 
     filler: int = 0

@@ -38,7 +38,9 @@ class Residual:
 
     def build(self, graph: Graph, name: str, source: int) -> int:
         graph.enter()
+        mask = graph.mask
         last = graph.chain(self.layers, source, f"{name}.")
+        graph.mask = mask
         taken, given = graph.shape_of(source), graph.shape_of(last)
         if taken != given:
             raise ValueError(

@@ -16,6 +16,11 @@ from fastnn.simd.config.baseline import BASELINE
 from fastnn.simd.config.family import Family
 from fastnn.simd.config.neon import NEON
 
+# Intel's processors with AVX-512, by what their names begin with.
+INTEL = (
+    "skylake", "cascadelake", "cooperlake", "cannonlake", "icelake", "tigerlake", "rocketlake", "sapphirerapids",
+    "emeraldrapids", "graniterapids", "diamondrapids",
+)  # fmt: skip
 FAMILIES = (AVX512, AVX512_INTEL, AVX2, NEON, BASELINE)
 
 
@@ -23,7 +28,7 @@ def family() -> Family:
     """That with the widest vectors with fused multiply-add that the compiler will be told of."""
     known = features()
     if "avx512f" in known:
-        return AVX512 if processor().startswith("znver") else AVX512_INTEL
+        return AVX512_INTEL if processor().startswith(INTEL) else AVX512
     if {"avx2", "fma"} <= known:
         return AVX2
     return NEON if platform.machine() in ("arm64", "aarch64") else BASELINE
