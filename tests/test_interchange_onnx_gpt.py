@@ -243,10 +243,15 @@ def attention_file(path: Path, after: Any, k: str = "k") -> Path:
 
 def test_what_is_added_before_the_bias_of_attention_is_refused(tmp_path: Path) -> None:
     product = ("MatMul", ["a", "o"], "z", {})
-    after = [product, ("Add", ["z", "b"], "zb", {}), ("Relu", ["zb"], "ramp", {}), ("Add", ["z", "ramp"], "y", {})]
+    after = [
+        product,
+        ("Add", ["z", "b"], "zb", {}),
+        ("MatMul", ["zb", "o"], "more", {}),
+        ("Add", ["z", "more"], "y", {}),
+    ]
     with pytest.raises(FileError, match="adds a product before its bias"):
         from_onnx(attention_file(tmp_path / "x.onnx", after), "mse")
-    after[-1] = ("Add", ["zb", "ramp"], "y", {})
+    after[-1] = ("Add", ["zb", "more"], "y", {})
     x = np.random.default_rng(1).normal(size=(2, 5, 4)).astype(np.float32)
     require_the_same(attention_file(tmp_path / "x.onnx", after), x)
 
