@@ -18,7 +18,7 @@ sys.path.append(str(ROOT / "benchmarks"))
 
 import tuning
 from tuned import judging, sittings
-from tuned.constants import CONSTANTS, Constant
+from tuned.constants import CONSTANTS, Constant, place_of
 from tuned.variant import Change, make_at_import
 
 from fastnn.bench.measuring import Measurement
@@ -75,7 +75,7 @@ def test_a_variant_is_in_every_module_that_has_a_copy() -> None:
 
 def test_a_familys_field_is_changed_before_anything_follows_from_it() -> None:
     followers = "from fastnn.simd import host; from fastnn.kernels import dense; print([host.TERMS, *dense.TALL_CHUNK])"
-    place = f"fastnn.simd.config.{UNIT.name}", UNIT.name.upper()
+    place = place_of(UNIT)
     assert in_process(Change(*place, "panel_terms", 40), followers) == [40, *UNIT.tall_chunk]
     assert in_process(Change(*place, "tall_chunk", (8, 16)), followers)[1:] == [8, 16]
 

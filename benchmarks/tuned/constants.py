@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from case import Case
 from layer_cases import Product
 
+from fastnn.simd import config
 from fastnn.simd.config.family import Family
 from fastnn.simd.host import UNIT
 from tuned.variant import Change
@@ -99,9 +101,19 @@ def of_kernels() -> Iterator[Constant]:
     yield Constant("NEAR_ELEMENTS", DENSE, (2048, 8192), descents((2, 512, 512), (3, 784, 1024)))
 
 
+def place_of(unit: Family) -> tuple[str, str]:
+    """The module of a family, and its name there."""
+    for file in Path(config.__path__[0]).glob("*.py"):
+        home, owner = f"fastnn.simd.config.{file.stem}", file.stem.upper()
+        if getattr(import_module(home), owner, None) is unit:
+            return home, owner
+    raise LookupError(unit.name)
+
+
 def of_family(unit: Family = UNIT) -> Iterator[Constant]:
     """Fields of the family of this machine."""
-    field = partial(Constant, home=f"fastnn.simd.config.{unit.name}", owner=unit.name.upper())
+    home, owner = place_of(unit)
+    field = partial(Constant, home=home, owner=owner)
     squares = products("NN", (256, 256, 256), (512, 512, 512))
     if unit.panel_terms:
         scaled = unit.panel_terms // 2, 2 * unit.panel_terms
