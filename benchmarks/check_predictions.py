@@ -28,7 +28,7 @@ from fastnn.bench.ladder import LADDER, name_of, parse
 from fastnn.bench.progress import progress
 from fastnn.bench.table import console, si
 from fastnn.simd import machine
-from fastnn.study.machine_model import MachineModel, Observation, errors_left_out
+from fastnn.study.machine_model import MachineModel, Observation, errors_left_out, later_interval
 from fastnn.study.work import Call
 
 SCHEMA = "fastnn-predictions/1"
@@ -77,7 +77,7 @@ def of_others(model: MachineModel, observations: Sequence[Observation]) -> list[
 
 def _checked(group: str, name: str, model: MachineModel, observed: Observation, error: float) -> Checked:
     call = observed.call
-    low, high = model.interval(call.phase, call.threads)
+    low, high = later_interval(model.errors[call.phase, call.threads])
     seconds = observed.seconds * observed.pace / model.pace
     predicted = seconds / math.exp(error)
     return Checked(

@@ -13,6 +13,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import llvmlite
@@ -101,13 +102,14 @@ def compiler_versions() -> str:
 # Options of compiling, and what a compiled kernel is
 
 
-def features() -> set[str]:
+@cache
+def features() -> frozenset[str]:
     """Features of the processor that code is generated for, by LLVM's names: this machine's, or what
     NUMBA_CPU_FEATURES says."""
     told = getattr(numba.config, "CPU_FEATURES", None)
     if told is not None:
-        return {name[1:] for name in told.split(",") if name.startswith("+")}
-    return {name for name, present in llvm.get_host_cpu_features().items() if present}
+        return frozenset(name[1:] for name in told.split(",") if name.startswith("+"))
+    return frozenset(name for name, present in llvm.get_host_cpu_features().items() if present)
 
 
 def processor() -> str:

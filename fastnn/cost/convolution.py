@@ -10,16 +10,12 @@ from collections.abc import Mapping
 
 from fastnn.cost.counts import Cost, Formula, evaluate, whole_sizes
 
-# Every filter is a product of C K K terms at each place, plus a bias (Dumoulin & Visin 2016, arXiv 1603.07285).
-# A window of K L pixels; backward the same products once for the weight, and once for the images.
-CONV2D = Formula(macs="B·H·W·C·K·L·O", bytes="s·B·C·Y·X + s·C·K·L·O + s·B·H·W·O")
-CONV2D_BIAS = Formula(flops_elementwise="B·H·W·O", bytes="s·O")
-CONV2D_WEIGHT = Formula(macs="B·H·W·C·K·L·O", bytes="s·B·C·Y·X + s·C·K·L·O + s·B·H·W·O")
-CONV2D_BIAS_GRADIENT = Formula(flops_elementwise="B·H·W·O - O", bytes="s·O")
-CONV2D_INPUT = Formula(macs="B·H·W·C·K·L·O", bytes="s·B·C·Y·X + s·C·K·L·O + s·B·H·W·O")
-CONVOLUTION = Formula(
-    macs="B·H·W·C·K·K·O", flops_elementwise="B·H·W·O", bytes="s·B·C·Y·X + s·C·K·K·O + s·O + s·B·H·W·O"
-)
+# Every filter is a product of C K L terms at each place, plus a bias (Dumoulin & Visin 2016, arXiv 1603.07285).
+# Backward the same products once for the weight, and once for the images: of images, filters and places, two are read
+# and the third is written.
+PRODUCTS = Formula(macs="B·H·W·C·K·L·O", bytes="s·B·C·Y·X + s·C·K·L·O + s·B·H·W·O")
+BIAS = Formula(flops_elementwise="B·H·W·O", bytes="s·O")
+BIAS_GRADIENT = Formula(flops_elementwise="B·H·W·O - O", bytes="s·O")
 
 
 def places(side: int, window: int, stride: int = 1, padding: int = 0) -> int:
@@ -36,9 +32,8 @@ def convolution_forward(
     """Images (B, C, Y, X) under O filters (C, K, K) with biases: reads images and filters, writes (B, O, H, W)."""
     batch, channels, filters, itemsize = whole_sizes(batch=batch, channels=channels, filters=filters, itemsize=itemsize)
     height, width = (places(side, window, stride, padding) for side in sides)
-    return CONVOLUTION.cost(
-        B=batch, C=channels, O=filters, K=window, Y=sides[0], X=sides[1], H=height, W=width, s=itemsize
-    )
+    letters = {"B": batch, "C": channels, "O": filters, "K": window, "L": window, "Y": sides[0], "X": sides[1]}
+    return convolution(letters | {"H": height, "W": width, "s": itemsize}, bias=True)
 
 
 def convolution_parameters(channels: int, filters: int, window: int) -> int:
@@ -50,10 +45,10 @@ def convolution_parameters(channels: int, filters: int, window: int) -> int:
 def convolution(letters: Mapping[str, int], *, bias: bool) -> Cost:
     """Of a layer with windows of any sides: reads images, filters and biases, writes what comes out. Zeros of a border
     are multiplied, and count. letters: B, C, Y, X, H, W, K, L, O and s, see above."""
-    return (CONV2D + CONV2D_BIAS if bias else CONV2D).cost(**letters)
+    return (PRODUCTS + BIAS if bias else PRODUCTS).cost(**letters)
 
 
 def convolution_backward(letters: Mapping[str, int], *, bias: bool, input_gradient: bool) -> Cost:
     """The gradients of the filters and biases, and of the images where they are wanted."""
-    found = (CONV2D_WEIGHT + CONV2D_BIAS_GRADIENT if bias else CONV2D_WEIGHT).cost(**letters)
-    return found + CONV2D_INPUT.cost(**letters) if input_gradient else found
+    found = (PRODUCTS + BIAS_GRADIENT if bias else PRODUCTS).cost(**letters)
+    return found + PRODUCTS.cost(**letters) if input_gradient else found

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fastnn import tape
 from fastnn.demo.demonstration import Demonstration, Drawing, Section, Table
 from fastnn.demo.gpt import shaded
+from fastnn.demo.inside_gpt import shares
 from fastnn.demo.parameters import NUMBERS, SEED
 from fastnn.layers import Dense, Embedding, EncoderDecoder, LayerNorm, PositionEmbedding, Slice, TransformerBlock
 from fastnn.learning.optimizers import Adam, Cosine
@@ -141,8 +142,7 @@ def looks(net: Network, length: int, seed: int) -> NDArray[np.float64]:
     (name,) = (name.removesuffix(".q") for name in values if name.endswith(".q"))
     q, kv = values[f"{name}.q"], values[f"{name}.kv"]
     q, k = (each[:, :WIDTH].reshape(len(each), HEADS, -1) for each in (q, kv))
-    scores = np.exp(np.einsum("qhs,khs->hqk", q, k) / np.sqrt(WIDTH // HEADS))
-    return np.asarray((scores / scores.sum(axis=2, keepdims=True)).mean(axis=0))
+    return np.asarray(shares(q, k, np.ones((len(q), len(k)), bool)).mean(axis=0))
 
 
 def _table(found: Sequence[Learned]) -> Table:

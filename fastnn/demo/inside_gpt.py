@@ -52,9 +52,13 @@ def attention(network: Network, place: int, ids: Sequence[int]) -> NDArray[np.fl
     moved = {str(place): f"{place}.0.0", str(place + 1): f"{place}.0.1.qkv"}
     rows = outputs(_made_of(network, place, parts, moved, "mse"), ids).astype(np.float64)
     q, k = (rows[:, part * width :][:, :width].reshape(n, block.heads, -1) for part in range(2))
+    return shares(q, k, np.tri(n, dtype=bool))
+
+
+def shares(q: NDArray[np.float64], k: NDArray[np.float64], seen: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """(H, n, m): how much queries (n, H, S) look at each of the keys (m, H, S) that they see, (n, m)."""
     scores = np.einsum("qhs,khs->hqk", q, k) / np.sqrt(q.shape[2])
-    scores = np.where(np.tri(n, dtype=bool), scores, -np.inf)
-    return np.stack([softmax(head) for head in scores])
+    return np.stack([softmax(head) for head in np.where(seen, scores, -np.inf)])
 
 
 def _made_of(network: Network, until: int, more: Sequence[Any], moved: dict[str, str], loss: str) -> Network:

@@ -18,6 +18,8 @@ ALWAYS_FREE = 16 * 2**20
 FLOAT32: np.dtype[Any] = np.dtype(np.float32)
 FLOAT64: np.dtype[Any] = np.dtype(np.float64)
 DTYPES = {"float32": FLOAT32, "float64": FLOAT64}
+# Of a cache: workspaces, and each of the blocks in them, begin on one.
+LINE_BYTES = 64
 
 
 def as_dtype(dtype: object) -> np.dtype[Any]:
@@ -161,8 +163,8 @@ def require_memory(
 
 
 def aligned_zeros(size: int, dtype: np.dtype[Any]) -> Array:
-    """Zeros whose first element lies on 64 bytes."""
+    """Zeros whose first element begins a line."""
     itemsize = dtype.itemsize
-    raw = np.zeros(size + 64 // itemsize, dtype)
-    offset = (-raw.ctypes.data % 64) // itemsize
+    raw = np.zeros(size + LINE_BYTES // itemsize, dtype)
+    offset = (-raw.ctypes.data % LINE_BYTES) // itemsize
     return raw[offset : offset + size]

@@ -1,4 +1,6 @@
-"""Some positions of rows, and back: y (B, M) = x[:, first:first + M], x (B, N), flat positions of so many features.
+"""Some positions of rows, back to all of them; fastnn.kernels.concatenate.take is the way there.
+
+y (B, M) = x[:, first:first + M], x (B, N), flat positions of so many features.
 
 Reference: fastnn.reference.slices.
 """
@@ -6,15 +8,6 @@ Reference: fastnn.reference.slices.
 from __future__ import annotations
 
 from fastnn.compiler.jit import kernel
-
-
-@kernel
-def slice_forward(y, x, first):
-    """Overwrites y. Rows are independent."""
-    rows, width = y.shape
-    for r in range(rows):
-        for c in range(width):
-            y[r, c] = x[r, first + c]
 
 
 @kernel

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fastnn import cost
 from fastnn.compiler.jit import most_threads
-from fastnn.edge.checks import as_count
+from fastnn.edge.checks import LINE_BYTES, as_count
 from fastnn.kernels.convolution import gradient_scratch, inward_scratch
 from fastnn.layers.forms import Form
 from fastnn.layers.initializers import initializer_for
@@ -21,8 +21,6 @@ from fastnn.layers.protocol import IMAGES, Parameter, Places, SameShape, Shape
 from fastnn.operations import convolution
 
 VALID, SAME = "valid", "same"
-# Parameters begin on 64 bytes.
-LINE = 64
 
 
 class _Side(NamedTuple):
@@ -134,7 +132,7 @@ class Conv2d(SameShape):
         down, across = self._sides(shape)
         sizes = (rows, down.outer, across.outer, shape[2], *self._window, self.filters, down.places, across.places,
                  *self._stride)  # fmt: skip
-        line = LINE // itemsize
+        line = LINE_BYTES // itemsize
         waiting = sum(-(-prod(one.shape) // line) * line for one in self.parameters(shape).values())
         more = max(int(inward_scratch(sizes, shape[:2], most_threads())), int(gradient_scratch(sizes)))
         return waiting + more

@@ -1,11 +1,11 @@
-"""Blocks of a flat vector: each begins on 64 bytes, and may take the room of one whose time is over."""
+"""Blocks of a flat vector: each begins a line of the cache, and may take the room of one whose time is over."""
 
 from __future__ import annotations
 
 from bisect import insort
 from dataclasses import dataclass
 
-BLOCK_BYTES = 64
+from fastnn.edge.checks import LINE_BYTES
 
 
 @dataclass
@@ -29,7 +29,7 @@ class Allocator:
     """Hands out blocks of a flat vector."""
 
     def __init__(self, itemsize: int) -> None:
-        self.unit = BLOCK_BYTES // itemsize
+        self.unit = LINE_BYTES // itemsize
         self.size = 0
 
     def rounded(self, elements: int) -> int:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from fastnn.compiler.jit import kernel
-from fastnn.kernels.slices import slice_backward, slice_forward
+from fastnn.kernels.concatenate import take
+from fastnn.kernels.slices import slice_backward
 from fastnn.simd.views import matrix
 from fastnn.tape.columns import DINPUT, DOUTPUT, INPUT, OUTPUT, OWN, WIDTH_IN, WIDTH_OUT
 from fastnn.tape.operations import register, values_at
@@ -16,7 +17,7 @@ FIRST = OWN
 def forward(tape, i, params, x, workspace, at, rows, key, begin):
     width = tape[i, WIDTH_OUT]
     y = matrix(workspace, tape[i, OUTPUT] + at * width, rows, width)
-    slice_forward(y, values_at(tape[i, INPUT], tape[i, WIDTH_IN], x, workspace, at, rows), tape[i, FIRST])
+    take(y, values_at(tape[i, INPUT], tape[i, WIDTH_IN], x, workspace, at, rows), tape[i, FIRST])
 
 
 @kernel(late=True)

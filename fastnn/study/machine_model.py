@@ -15,7 +15,7 @@ together: of n errors, those at the ranks that hold the next one with 90 % (conf
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -83,31 +83,21 @@ class MachineModel:
             known = ", ".join(f"{phase} with {threads}" for phase, threads in sorted(self.errors))
             raise ValueError(f"{call.phase} with threads {call.threads} was not measured on the machine; {known} were")
         seconds = self.cycles(work(call, self.caches)) / self.pace
-        low, high = self.interval(call.phase, call.threads)
-        return Prediction(seconds, seconds * math.exp(low), seconds * math.exp(high))
+        return predicted(seconds, self.errors[call.phase, call.threads])
 
     def cycles(self, terms: Terms) -> float:
         """What terms take, in FLOPs of registers."""
-        return sum(self.costs.get(name, 0.0) * amount for name, amount in terms.items())
-
-    def interval(self, phase: str, threads: int) -> tuple[float, float]:
-        """Errors of a later measurement, low and high: those of networks left out, and DRIFT."""
-        low, high = interval(self.errors[phase, threads])
-        return -math.hypot(low, DRIFT), math.hypot(high, DRIFT)
+        return cycles_at(self.costs, terms)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON; see model_of."""
-        errors = [{"phase": phase, "threads": n, "errors": list(each)} for (phase, n), each in self.errors.items()]
-        return asdict(self) | {"errors": errors}
+        return asdict(self) | {"errors": listed(self.errors)}
 
 
 def model_of(document: Mapping[str, Any]) -> MachineModel:
     """The model that as_dict gave. ValueError: it is none."""
     try:
-        errors = {
-            (str(each["phase"]), int(each["threads"])): tuple(sorted(map(float, each["errors"])))
-            for each in document["errors"]
-        }
+        errors = errors_of(document["errors"])
         costs = {str(name): float(cost) for name, cost in document["costs"].items()}
         caches = tuple(int(size) for size in document["caches"])
         model = MachineModel(str(document["dtype"]), caches, float(document["pace"]), costs, errors)
@@ -130,6 +120,33 @@ def _require_numbers(model: MachineModel) -> None:
         raise ValueError("pace, costs and caches are not positive")
     if not (model.errors and all(model.errors.values())):
         raise ValueError("errors are missing")
+
+
+def cycles_at(costs: Mapping[str, float], terms: Terms) -> float:
+    """What terms take at these costs; one that was never measured takes nothing."""
+    return sum(costs.get(name, 0.0) * amount for name, amount in terms.items())
+
+
+def later_interval(errors: Sequence[float]) -> tuple[float, float]:
+    """Errors of a later measurement, low and high: those of what was left out, and DRIFT."""
+    low, high = interval(errors)
+    return -math.hypot(low, DRIFT), math.hypot(high, DRIFT)
+
+
+def predicted(seconds: float, errors: Sequence[float]) -> Prediction:
+    """Those seconds, and the interval of a later measurement around them."""
+    low, high = later_interval(errors)
+    return Prediction(seconds, seconds * math.exp(low), seconds * math.exp(high))
+
+
+def listed(errors: Errors) -> list[dict[str, Any]]:
+    """For JSON; see errors_of."""
+    return [{"phase": phase, "threads": n, "errors": list(each)} for (phase, n), each in errors.items()]
+
+
+def errors_of(document: Iterable[Mapping[str, Any]]) -> Errors:
+    """Those that were listed. KeyError, TypeError, ValueError: they are none."""
+    return {(str(each["phase"]), int(each["threads"])): tuple(sorted(map(float, each["errors"]))) for each in document}
 
 
 def fit(observations: Sequence[Observation], caches: Sequence[int], dtype: str) -> MachineModel:

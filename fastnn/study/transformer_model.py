@@ -21,7 +21,6 @@ from fastnn.layers import Operation, counted, operations_of
 from fastnn.lowering import span_of
 from fastnn.networks.models import gpt_layers
 from fastnn.study.machine_model import (
-    DRIFT,
     LEAST_SHARE,
     ROUNDS,
     ROUNDS_LEFT_OUT,
@@ -29,7 +28,10 @@ from fastnn.study.machine_model import (
     MachineModel,
     Prediction,
     costs_of,
-    interval,
+    cycles_at,
+    errors_of,
+    listed,
+    predicted,
 )
 from fastnn.study.products import Terms, summed
 from fastnn.study.work import backward_of_layer, forward_of_layer
@@ -108,24 +110,17 @@ class TransformerModel:
         if (call.phase, call.threads) not in self.errors:
             raise ValueError(f"{call.phase} with threads {call.threads} of language models was not measured")
         amounts = terms(call, machine)
-        seconds = sum(self.costs.get(name, 0.0) * amount for name, amount in amounts.items()) / machine.pace
-        low, high = interval(self.errors[call.phase, call.threads])
-        return Prediction(
-            seconds, seconds * math.exp(-math.hypot(low, DRIFT)), seconds * math.exp(math.hypot(high, DRIFT))
-        )
+        seconds = cycles_at(self.costs, amounts) / machine.pace
+        return predicted(seconds, self.errors[call.phase, call.threads])
 
     def as_dict(self) -> dict[str, Any]:
-        errors = [{"phase": phase, "threads": n, "errors": list(each)} for (phase, n), each in self.errors.items()]
-        return asdict(self) | {"errors": errors}
+        return asdict(self) | {"errors": listed(self.errors)}
 
 
 def transformer_model_of(document: Mapping[str, Any]) -> TransformerModel:
     """The model that as_dict gave. ValueError: it is none."""
     try:
-        errors = {
-            (str(each["phase"]), int(each["threads"])): tuple(sorted(map(float, each["errors"])))
-            for each in document["errors"]
-        }
+        errors = errors_of(document["errors"])
         costs = {str(name): float(cost) for name, cost in document["costs"].items()}
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"it holds no model of language models ({error!r})") from None

@@ -50,7 +50,7 @@ def scratch_of_pieces(is_dense: bool, rows: int, outputs: int, inputs: int, item
         scratch_size(inward, rows, inputs, outputs, itemsize, threads),
         scratch_size(TN, *tall, rows, itemsize, threads),
         # A piece that comes short may need more than a whole one.
-        threads * most_panel_of(NT, rows, *((inputs, outputs) if is_dense else (outputs, inputs)), itemsize),
+        threads * most_panel_of(NT, rows, *tall, itemsize),
     )
     return int(max(sizes))
 

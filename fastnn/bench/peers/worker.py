@@ -25,7 +25,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.bench.peers.registry import PEERS
+from fastnn.bench.peers.registry import GENERATE, PEERS
 from fastnn.bench.peers.task import Task
 from fastnn.compiler.jit import environment_as_found
 
@@ -80,7 +80,7 @@ class Worker:
             answer = getattr(self.peer, phase)(batches[0])
             self.peer.wait()
             seconds[phase] = time.perf_counter() - start
-            if phase != "generate":
+            if phase != GENERATE:
                 loss = answer if phase == "step" else cross_entropy(self.peer.logits(answer), y[0])
                 losses[phase] = float(loss)
         return {"losses": losses, "seconds": seconds}

@@ -2,8 +2,8 @@
 
 Times of PyTorch's products (MKL) over ours, one thread, in turn, geometric means of 24 of 256 to 1,536 a side: 0.77
 with what is best on AMD's, 0.88 with packed rows, 0.93 with panels of 256 terms, which L1 holds, 0.97 without asking
-ahead and with panels from 12 rows on, 0.99 with what stands here. TN 1024 squared, whose x was read a column at a time,
-all of it in one set of L1: 0.40 and 0.94.
+ahead, 0.99 with what stands here. TN 1024 squared, whose x was read a column at a time, all of it in one set of L1:
+0.40 and 0.94.
 """
 
 from __future__ import annotations
