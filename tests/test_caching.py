@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
 import subprocess
 import sys
@@ -73,7 +74,9 @@ def test_files_that_are_broken_or_exchanged_are_made_anew(tmp_path: Path) -> Non
     first.write_bytes(second.read_bytes())  # as when two processes choose one number
     values, compiled = run_python(KEPT, FASTNN_CACHE_DIR=str(tmp_path))
     assert (values, compiled > 0) == (right, True)
-    for content in (b"", kept[:100], b"nothing of the kind"):
+    begin = pickle.dumps(pickle.loads(index.read_bytes()))  # the version, behind which the rest lies
+    gone = [begin + f"c{module}\nGone\n.".encode() for module in ("fastnn", "fastnn.gone")]  # classes that were moved
+    for content in (b"", kept[:100], b"nothing of the kind", *gone):
         index.write_bytes(content)
         values, compiled = run_python(KEPT, FASTNN_CACHE_DIR=str(tmp_path))
         assert (values, compiled > 0) == (right, True)

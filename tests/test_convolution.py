@@ -137,28 +137,64 @@ def test_it_learns_images() -> None:
     assert net.accuracy(x[300:], y[300:]) > 0.95
 
 
-@pytest.mark.thorough
-def test_lenet_is_pytorchs_in_float64() -> None:
+def require_pytorchs(net: Network, x: Array) -> None:
+    """Outputs, and the gradient of every parameter, of a network of classes in float64; and it comes back as it was."""
     torch: Any = needs.package("torch")
-    net = drawn(lenet("float64"))
-    module, rng = to_torch(net), np.random.default_rng(0)
-    x, y = rng.normal(size=(4, 32, 32, 1)), rng.integers(0, 10, 4)
+    drawn(net)
+    module, (height, width, channels) = to_torch(net), net.input_shape
+    y = np.random.default_rng(0).integers(0, net.output_shape[-1], len(x))
     output = module(torch.tensor(np.moveaxis(x, 3, 1).copy()))
     np.testing.assert_allclose(net(x), output.detach(), atol=1e-10)
     torch.nn.functional.cross_entropy(output, torch.tensor(y)).backward()
-    again = from_torch(module, input_shape=(1, 32, 32))
+    again = from_torch(module, input_shape=(channels, height, width))
     assert again.layers == net.layers
     assert again.parameters.tobytes() == net.parameters.tobytes()
     for parameter in module.parameters():
         parameter.data = parameter.grad
-    theirs = from_torch(module, input_shape=(1, 32, 32))
+    theirs = from_torch(module, input_shape=(channels, height, width))
     np.testing.assert_allclose(net.gradient(x, y), theirs.parameters, atol=1e-10)
+
+
+@pytest.mark.thorough
+def test_lenet_is_pytorchs_in_float64() -> None:
+    require_pytorchs(lenet("float64"), np.random.default_rng(0).normal(size=(4, 32, 32, 1)))
+
+
+def any_convolution(rng: np.random.Generator, spread: int) -> Conv2d:
+    """kernel_size up to 4, stride 3, padding 3, dilation `spread`."""
+    window, stride, padding, dilation = (
+        (int(down), int(across)) for down, across in rng.integers((1, 1, 0, 1), (5, 4, 4, spread + 1), (2, 4)).T
+    )
+    groups, filters = int(rng.choice([1, 1, 2, 4])), 4 * int(rng.integers(1, 6))
+    return Conv2d(filters, window, stride, padding, bool(rng.integers(2)), dilation=dilation, groups=groups)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("seed", range(40))
+def test_random_convolutions_are_pytorchs_in_float64(seed: int) -> None:
+    """Two in a row, so that the second's gradient goes through the first; any groups, step, border and dilation."""
+    rng = np.random.default_rng(seed)
+    shape = (*map(int, rng.integers(30, 34, 2)), 4 * int(rng.integers(1, 4)))
+    layers = [any_convolution(rng, 3), Activation("tanh"), any_convolution(rng, 2), Flatten(), Dense(3)]
+    net = Network(shape, layers, dtype="float64", seed=0)
+    require_pytorchs(net, rng.normal(size=(3, *shape)))
+
+
+def test_the_values_that_pytorchs_own_tests_have() -> None:
+    """Conv2dEven of its C++ tests: whole numbers, exactly."""
+    net = Network((5, 5, 3), [Conv2d(2, 3, bias=False)], loss="mse", seed=0)
+    weight = np.arange(54).reshape(2, 3, 3, 3)
+    net.named_parameters["0.weight"][...] = weight.transpose(2, 3, 1, 0)
+    x = np.arange(75).reshape(1, 3, 5, 5).transpose(0, 2, 3, 1)
+    right = [[15219, 15570, 15921], [16974, 17325, 17676], [18729, 19080, 19431]]
+    also = [[37818, 38898, 39978], [43218, 44298, 45378], [48618, 49698, 50778]]
+    assert np.array_equal(np.moveaxis(net(x)[0], 2, 0), [right, also])
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize(
     ("settings", "said"),
-    [({"dilation": 2}, "dilation"), ({"groups": 2}, "groups"), ({"padding_mode": "circular"}, "padding_mode")],
+    [({"padding_mode": "circular"}, "padding_mode"), ({"padding_mode": "reflect", "padding": 1}, "padding_mode")],
 )
 def test_what_pytorchs_has_more_is_named(settings: dict[str, Any], said: str) -> None:
     torch: Any = needs.package("torch")
@@ -207,6 +243,10 @@ def test_onnx_has_a_border_of_its_own_on_each_side(tmp_path: Path) -> None:
         (lambda: Conv2d(3, 3, padding=-1), "padding"),
         (lambda: Conv2d(3, 3, padding="full"), "expected pixels, or one of valid, same"),
         (lambda: Conv2d(3, 3, bias=1), "bias is 1"),
+        (lambda: Conv2d(3, 3, dilation=0), "dilation"),
+        (lambda: Conv2d(3, 3, groups=2), "filters is 3; expected a multiple of its 2 groups"),
+        (lambda: Network((4, 4, 3), [Conv2d(4, 3, groups=2)]), "has 2 groups, and 3 channels come"),
+        (lambda: Network((4, 4, 3), [Conv2d(4, 3, dilation=2)]), "a window of 5 with stride 1 does not fit"),
         (lambda: Network((4, 4, 1), [Conv2d(3, 5)]), "a window of 5 with stride 1 does not fit a side of 4"),
         (lambda: Network((4, 4), [Conv2d(3, 2)]), "Conv2d takes images"),
     ],

@@ -102,7 +102,7 @@ class KernelCache(NullCache):  # type: ignore[misc]
         with suppress(OSError):
             try:
                 self._files.save(key, data)
-            except (EOFError, pickle.UnpicklingError):
+            except (EOFError, pickle.UnpicklingError, AttributeError, ImportError):  # of a class that is gone, the last
                 self._files.flush()
                 self._files.save(key, data)
 

@@ -1,7 +1,7 @@
 """Convolutions and pooling over images.
 
-B images, C channels, O filters, K L the sides of a window, Y X sides of the input, H W places of a window along them, s
-bytes of a number.
+B images, C channels, D of them under a filter, O filters, K L the sides of a window, Y X sides of the input, H W places
+of a window along them, s bytes of a number.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from collections.abc import Mapping
 
 from fastnn.cost.counts import Cost, Formula, evaluate, whole_sizes
 
-# Every filter is a product of C K L terms at each place, plus a bias (Dumoulin & Visin 2016, arXiv 1603.07285).
+# Every filter is a product of D K L terms at each place, plus a bias (Dumoulin & Visin 2016, arXiv 1603.07285).
 # Backward the same products once for the weight, and once for the images: of images, filters and places, two are read
 # and the third is written.
-PRODUCTS = Formula(macs="B·H·W·C·K·L·O", bytes="s·B·C·Y·X + s·C·K·L·O + s·B·H·W·O")
+PRODUCTS = Formula(macs="B·H·W·D·K·L·O", bytes="s·B·C·Y·X + s·D·K·L·O + s·B·H·W·O")
 BIAS = Formula(flops_elementwise="B·H·W·O", bytes="s·O")
 BIAS_GRADIENT = Formula(flops_elementwise="B·H·W·O - O", bytes="s·O")
 
@@ -32,7 +32,16 @@ def convolution_forward(
     """Images (B, C, Y, X) under O filters (C, K, K) with biases: reads images and filters, writes (B, O, H, W)."""
     batch, channels, filters, itemsize = whole_sizes(batch=batch, channels=channels, filters=filters, itemsize=itemsize)
     height, width = (places(side, window, stride, padding) for side in sides)
-    letters = {"B": batch, "C": channels, "O": filters, "K": window, "L": window, "Y": sides[0], "X": sides[1]}
+    letters = {
+        "B": batch,
+        "C": channels,
+        "D": channels,
+        "O": filters,
+        "K": window,
+        "L": window,
+        "Y": sides[0],
+        "X": sides[1],
+    }
     return convolution(letters | {"H": height, "W": width, "s": itemsize}, bias=True)
 
 
@@ -44,7 +53,7 @@ def convolution_parameters(channels: int, filters: int, window: int) -> int:
 
 def convolution(letters: Mapping[str, int], *, bias: bool) -> Cost:
     """Of a layer with windows of any sides: reads images, filters and biases, writes what comes out. Zeros of a border
-    are multiplied, and count. letters: B, C, Y, X, H, W, K, L, O and s, see above."""
+    are multiplied, and count. letters: B, C, D, Y, X, H, W, K, L, O and s, see above."""
     return (PRODUCTS + BIAS if bias else PRODUCTS).cost(**letters)
 
 

@@ -1,16 +1,18 @@
 """Convolution of images, channels last: y = x * w + b, a window of x times w at each place.
 
-    B images   H x W pixels, with their border   C channels   KH x KW a window   P x Q places of it   O filters
-    x (B, H, W, C)   w (KH, KW, C, O)   b (O,) or (0,)   y (B, P, Q, O)   and a gradient of the same shape beside each
+    B images   H x W pixels, with their border   C channels, in G groups of D   KH x KW a window   P x Q places of it
+    O filters, in G groups
+    x (B, H, W, C)   w (KH, KW, D, O)   b (O,) or (0,)   y (B, P, Q, O)   and a gradient of the same shape beside each
 
-    y[p, q] = b + sum over kh, kw of x[p down + kh, q across + kw] @ w[kh, kw]
+    y[p, q] = b + sum over kh, kw of x[p down + kh spread_down, q across + kw spread_across] @ w[kh, kw]
 
-A row of y is the sum of KH products: of a row of x, in which window q begins at q across C and goes on for KW C
-numbers, and of w[kh], (KW C, O). No window is copied; register tiles read x with that step. Backward a row of dx gets
-what each row of y has of it, one (kh, kw) after the other, so that dx takes the multiply-adds of the forward pass; and
-dw is summed over IMAGES images at a time, whose sums are added in order: the bits are the same for any number of
-threads.
-Arrays are flat. sizes: B, H, W, C, KH, KW, O, P, Q, down, across. Reference: fastnn.reference.convolution.
+of the channels of a filter's group alone. A row of y is one product, of rows of x in which window q begins `across`
+pixels behind window q - 1, and of w: its terms lie in KH segments, KW D numbers each. No window is copied; register
+tiles read x with that step. Backward a row of dx is one product, too: rows of dy, and w with its channels last, make
+what each window has of dx, (Q, KW D), and where windows overlap that is added up. So dx takes the multiply-adds of the
+forward pass, whatever the stride. dw is summed over IMAGES images at a time, whose sums are added in order: the bits
+are the same for any number of threads, who share rows of images.
+Arrays are flat. Reference: fastnn.reference.convolution.
 """
 
 from __future__ import annotations
@@ -18,15 +20,21 @@ from __future__ import annotations
 from numba import prange
 
 from fastnn.compiler.jit import kernel
-from fastnn.kernels.blocks import NN, TN, direct
+from fastnn.kernels.blocks import stripe_width
+from fastnn.kernels.depthwise import depthwise_forward, depthwise_gradient, depthwise_inward
 from fastnn.kernels.matmul import PARALLEL_MACS
 from fastnn.kernels.residual import add, copy
+from fastnn.kernels.windows import common_divisor, depth_of, is_depthwise, is_plain, meeting, weight_size
 from fastnn.simd.few_rows import column_sums
+from fastnn.simd.host import UNIT
+from fastnn.simd.pack import transpose_block
 from fastnn.simd.pool import part_done, release_pool, take_pool, thread_count
 from fastnn.simd.views import vector
+from fastnn.simd.windows import fold, windows
 
 # Images whose part of a weight's gradient is one sum, and how many such sums there is room for.
 IMAGES, SUMS = 8, 8
+VECTOR_BYTES = UNIT.bytes
 
 
 @kernel
@@ -49,196 +57,215 @@ def place_in_border(bordered, x, images, outer, sides, padding, channels):
                 target[j] = 0
 
 
+@kernel(inlined=True)
+def _threads(units, of):
+    macs = of.images * of.places * of.columns * weight_size(of)
+    return min(thread_count(), units) if macs >= PARALLEL_MACS else 1
+
+
 @kernel
-def take_from_border(x, bordered, image, outer, sides, padding, channels):
-    """Image number `image` of x (B, *sides, C) = the inner part of one (*outer, C)."""
-    height, width = sides
-    top, left = padding
-    row, inner = outer[1] * channels, width * channels
-    for h in range(height):
-        source = vector(bordered, (h + top) * row + left * channels, inner)
-        copy(vector(x, (image * height + h) * inner, inner), source)
+def _product(rows, columns, y, y_at, ldy, begin, begin_at, ldb, x, x_at, row_x, column_x, w, w_at, ldw, k, segments,
+             segment_x, segment_w):  # fmt: skip
+    """`windows` of any number of columns."""
+    lanes = VECTOR_BYTES // y.itemsize
+    j = 0 * columns
+    while j < columns:
+        width = stripe_width(columns - j, lanes)
+        windows(rows, width, y, y_at + j, ldy, begin, begin_at + j if begin_at >= 0 else -1, ldb, x, x_at, row_x,
+                column_x, w, w_at + j, ldw, k, segments, segment_x, segment_w)  # fmt: skip
+        j += width
 
 
-@kernel(inlined=True)
-def _macs(sizes):
-    images, _, _, channels, down, across, filters, p, q, _, _ = sizes
-    return images * p * q * channels * down * across * filters
-
-
-@kernel(inlined=True)
-def _threads(units, sizes):
-    return min(thread_count(), units) if _macs(sizes) >= PARALLEL_MACS else 1
+# Forward
 
 
 @kernel(late=True)
-def _forward_rows(first, last, y, x, w, b, sizes):
+def _forward_rows(first, last, y, x, w, b, of):
     """Rows first..last of the places of all images."""
-    _, height, width, channels, window, across, filters, places, columns, step, step_across = sizes
-    terms, row, none = across * channels, columns * filters, vector(b, 0 * first, 0 * first)
+    depth, filters = depth_of(of), of.filters // of.groups
+    row, pixels, step = of.columns * of.filters, of.width * of.channels, of.across * of.channels
+    under = of.window_width * depth * of.filters
+    start = 0 * first if b.size > 0 else 0 * first - 1
     for r in range(first, last):
-        begin = (r // places * height + r % places * step) * width * channels
-        target = vector(y, r * row, row)
-        for k in range(window):
-            at = begin + k * width * channels
-            start = b if k == 0 else none
-            direct(NN, 0 * r, columns, 0 * r, filters, target, filters, vector(x, at, x.size - at),
-                   step_across * channels, vector(w, k * terms * filters, terms * filters), filters, start, terms,
-                   k > 0)  # fmt: skip
+        x_at = (r // of.places * of.height + r % of.places * of.down) * pixels
+        if is_depthwise(of):
+            depthwise_forward(r, y, x, x_at, w, b, of)
+            continue
+        if is_plain(of):
+            _product(of.columns, filters, y, r * row, filters, b, start, 0 * first, x, x_at, step, 1, w, 0 * first,
+                     filters, of.window_width * depth, of.window_height, of.spread_down * pixels, under)  # fmt: skip
+            continue
+        for group in range(of.groups):
+            at = group * filters
+            for k in range(of.window_height):
+                begin, begin_at, ldb = (b, start + at if start >= 0 else start, 0 * first) if k == 0 else (
+                    y, r * row + at, of.filters)  # fmt: skip
+                _product(of.columns, filters, y, r * row + at, of.filters, begin, begin_at, ldb, x,
+                         x_at + k * of.spread_down * pixels + group * depth, step, 1, w, k * under + at, of.filters,
+                         depth, of.window_width, of.spread_across * of.channels, depth * of.filters)  # fmt: skip
 
 
 @kernel(parallel=True, late=True)
-def _forward_parallel(parts, units, y, x, w, b, sizes):
+def _forward_parallel(parts, units, y, x, w, b, of):
     for part in prange(parts):
-        _forward_rows(part * units // parts, (part + 1) * units // parts, y, x, w, b, sizes)
+        _forward_rows(part * units // parts, (part + 1) * units // parts, y, x, w, b, of)
         part_done()
 
 
 @kernel(late=True)
-def convolution_forward(y, x, w, b, sizes):
+def convolution_forward(y, x, w, b, of):
     """Overwrites y; x has its border. Rows of places are independent, and threads share them."""
-    units = sizes[0] * sizes[7]
-    parts = _threads(units, sizes)
+    units = of.images * of.places
+    parts = _threads(units, of)
     if parts > 1 and take_pool():
-        _forward_parallel(parts, units, y, x, w, b, sizes)
+        _forward_parallel(parts, units, y, x, w, b, of)
         release_pool()
     else:
-        _forward_rows(0 * units, units, y, x, w, b, sizes)
+        _forward_rows(0 * units, units, y, x, w, b, of)
 
 
-@kernel
-def turn_windows(turned, w, windows, channels, filters):
-    """turned (KH KW, O, C) = w (KH KW, C, O), each transposed."""
-    for k in range(windows):
-        at = k * channels * filters
-        for c in range(channels):
-            for o in range(filters):
-                turned[at + o * channels + c] = w[at + c * filters + o]
+# The gradient of the images
 
 
 @kernel(late=True)
-def _inward_image(image, dx, dy, turned, sizes):
-    """dx (H, W, C), of one image with its border."""
-    _, _, width, channels, window, across, filters, places, columns, step, step_across = sizes
-    dx[:] = 0
-    none = vector(dx, 0 * image, 0 * image)
-    for p in range(places):
-        at = (image * places + p) * columns * filters
-        source = vector(dy, at, columns * filters)
-        for k in range(window * across):
-            to = ((p * step + k // across) * width + k % across) * channels
-            direct(NN, 0 * p, columns, 0 * p, channels, vector(dx, to, dx.size - to), step_across * channels, source,
-                   filters, vector(turned, k * channels * filters, channels * filters), channels, none, filters,
-                   True)  # fmt: skip
-
-
-@kernel(late=True)
-def _inward_images(first, last, dx, dy, turned, room, sizes, sides, padding):
-    """Images first..last; room: for one with its border, where there is one."""
-    size = sizes[1] * sizes[2] * sizes[3]
-    for image in range(first, last):
-        if room.size > 0:
-            _inward_image(image, room, dy, turned, sizes)
-            take_from_border(dx, room, image, (sizes[1], sizes[2]), sides, padding, sizes[3])
-        else:
-            _inward_image(image, vector(dx, image * size, size), dy, turned, sizes)
+def _inward_rows(first, last, dx, dy, turned, room, of, sides, padding):
+    """Rows first..last of the pixels of all images, without their border. room: for (Q, KW D)."""
+    depth, filters = depth_of(of), of.filters // of.groups
+    under, row = of.window_width * depth, of.columns * of.filters
+    down, across = common_divisor(of.down, of.spread_down), common_divisor(of.across, of.spread_across)
+    next_place, next_row = of.spread_down // down, of.down // down
+    # From a window to the one that has the same pixel next: it lies before it.
+    apart = of.across // across * depth - of.spread_across // across * under
+    for r in range(first, last):
+        image, h = r // sides[0], r % sides[0] + padding[0]
+        k, count = meeting(h, of.window_height, of.places, of.down, of.spread_down)
+        if count == 0:
+            vector(dx, r * sides[1] * of.channels, sides[1] * of.channels)[:] = 0
+            continue
+        dy_at = (image * of.places + (h - k * of.spread_down) // of.down) * row
+        if is_depthwise(of):
+            depthwise_inward(r, dx, dy, dy_at, turned, k, count, of, sides, padding)
+            continue
+        for group in range(of.groups):
+            _product(of.columns, under, room, 0 * r, under, room, -1, 0 * r, dy, dy_at + group * filters, of.filters, 1,
+                     turned, (k * of.filters + group * filters) * under, under, filters, count, -next_place * row,
+                     next_row * of.filters * under)  # fmt: skip
+            for v in range(sides[1]):
+                at = v + padding[1]
+                c, times = meeting(at, of.window_width, of.columns, of.across, of.spread_across)
+                column = (at - c * of.spread_across) // of.across if of.across > 1 else at - c * of.spread_across
+                fold(dx, (r * sides[1] + v) * of.channels + group * depth, room, column * under + c * depth, apart,
+                     times, depth)  # fmt: skip
 
 
 @kernel(parallel=True, late=True)
-def _inward_parallel(parts, dx, dy, turned, rooms, needed, sizes, sides, padding):
+def _inward_parallel(parts, units, dx, dy, turned, rooms, needed, of, sides, padding):
     for part in prange(parts):
         room = vector(rooms, part * needed, needed)
-        _inward_images(part * sizes[0] // parts, (part + 1) * sizes[0] // parts, dx, dy, turned, room, sizes, sides,
-                       padding)  # fmt: skip
+        _inward_rows(part * units // parts, (part + 1) * units // parts, dx, dy, turned, room, of, sides, padding)
         part_done()
 
 
 @kernel(inlined=True)
-def _room(sizes, sides):
-    """Elements of an image with its border, where it has one."""
-    _, height, width, channels, _, _, _, _, _, _, _ = sizes
-    return height * width * channels if height > sides[0] or width > sides[1] else 0 * height
+def _room(of):
+    """Elements of what the windows of a row have of the pixels under them."""
+    return of.columns * of.window_width * depth_of(of)
 
 
 @kernel
-def inward_scratch(sizes, sides, threads):
+def inward_scratch(of, threads):
     """Elements of scratch for `convolution_inward`."""
-    _, _, _, channels, window, across, filters, _, _, _, _ = sizes
-    return window * across * channels * filters + _room(sizes, sides) * threads
+    return weight_size(of) + _room(of) * threads
 
 
 @kernel(late=True)
-def convolution_inward(dx, dy, w, scratch, sizes, sides, padding):
-    """Overwrites dx, of images without their border, and scratch (see inward_scratch). Images are independent."""
-    images, _, _, channels, window, across, filters, _, _, _, _ = sizes
-    weights = window * across * channels * filters
-    turned = vector(scratch, 0 * images, weights)
-    turn_windows(turned, w, window * across, channels, filters)
-    needed = _room(sizes, sides)
-    rooms = vector(scratch, weights, scratch.size - weights)
-    parts = _threads(images, sizes)
-    parts = min(parts, rooms.size // needed) if needed > 0 else parts
+def convolution_inward(dx, dy, w, scratch, of, sides, padding):
+    """Overwrites dx, of images without their border, and scratch (see inward_scratch). Rows of pixels are independent,
+    and threads share them."""
+    units, size, needed = of.images * sides[0], weight_size(of), _room(of)
+    turned, rooms = vector(scratch, 0 * units, size), vector(scratch, size, scratch.size - size)
+    under = of.window_width * depth_of(of)
+    if is_depthwise(of):
+        copy(turned, w)
+    for k in range(0 if is_depthwise(of) else of.window_height):
+        at = k * under * of.filters
+        transpose_block(turned, at, under, w, at, of.filters, under, of.filters)
+    parts = min(_threads(units, of), rooms.size // needed)
     if parts > 1 and take_pool():
-        _inward_parallel(parts, dx, dy, turned, rooms, needed, sizes, sides, padding)
+        _inward_parallel(parts, units, dx, dy, turned, rooms, needed, of, sides, padding)
         release_pool()
     else:
-        zero = 0 * images
-        _inward_images(zero, images, dx, dy, turned, vector(rooms, zero, needed), sizes, sides, padding)
+        _inward_rows(0 * units, units, dx, dy, turned, vector(rooms, 0 * units, needed), of, sides, padding)
+
+
+# The gradient of the weight
+
+
+@kernel(inlined=True)
+def _gradient_of_row(dw, dw_at, adds, image, k, dy, x, of):
+    """dw[k] of an image, or added to what is there."""
+    depth, filters = depth_of(of), of.filters // of.groups
+    pixels, row = of.width * of.channels, of.columns * of.filters
+    x_at, dy_at = (image * of.height + k * of.spread_down) * pixels, image * of.places * row
+    step, further = of.across * of.channels, of.down * pixels
+    if is_depthwise(of):
+        depthwise_gradient(dw, dw_at, adds, dy, dy_at, x, x_at, of)
+        return
+    if is_plain(of):
+        terms = of.window_width * depth
+        _product(terms, filters, dw, dw_at, filters, dw, dw_at if adds else -1, filters, x, x_at, 1, step, dy, dy_at,
+                 filters, of.columns, of.places, further, row)  # fmt: skip
+        return
+    for c in range(of.window_width):
+        for group in range(of.groups):
+            at = dw_at + c * depth * of.filters + group * filters
+            _product(depth, filters, dw, at, of.filters, dw, at if adds else -1, of.filters, x,
+                     x_at + c * of.spread_across * of.channels + group * depth, 1, step, dy, dy_at + group * filters,
+                     of.filters, of.columns, of.places, further, row)  # fmt: skip
 
 
 @kernel(late=True)
-def _sum_of_images(dw, first, last, dy, x, sizes):
-    """Overwrites dw with the sum over some images."""
-    _, height, width, channels, window, across, filters, places, columns, step, step_across = sizes
-    terms, row = across * channels, columns * filters
-    none = vector(dw, 0 * first, 0 * first)
-    dw[:] = 0
-    for r in range(first * places, last * places):
-        begin = (r // places * height + r % places * step) * width * channels
-        source = vector(dy, r * row, row)
-        for k in range(window):
-            at = begin + k * width * channels
-            direct(TN, 0 * r, terms, 0 * r, filters, vector(dw, k * terms * filters, terms * filters), filters,
-                   vector(x, at, x.size - at), step_across * channels, source, filters, none, columns,
-                   True)  # fmt: skip
-
-
-@kernel(late=True)
-def _sums(first, last, begin, sums, dy, x, sizes):
-    """Sums first..last of those that begin at image `begin`, each to its place."""
-    weights = sums.size // SUMS
-    for k in range(first, last):
-        at = begin + k * IMAGES
-        _sum_of_images(vector(sums, k * weights, weights), at, min(at + IMAGES, sizes[0]), dy, x, sizes)
+def _sums(first, last, begin, sums, dy, x, of):
+    """Of the sums that begin at image `begin`, the rows of windows first..last, each sum to its place."""
+    weights, under = sums.size // SUMS, of.window_width * depth_of(of) * of.filters
+    for unit in range(first, last):
+        number, k = unit // of.window_height, unit % of.window_height
+        image = begin + number * IMAGES
+        for b in range(image, min(image + IMAGES, of.images)):
+            _gradient_of_row(sums, number * weights + k * under, b > image, b, k, dy, x, of)
 
 
 @kernel(parallel=True, late=True)
-def _sums_parallel(parts, count, begin, sums, dy, x, sizes):
+def _sums_parallel(parts, units, begin, sums, dy, x, of):
     for part in prange(parts):
-        _sums(part * count // parts, (part + 1) * count // parts, begin, sums, dy, x, sizes)
+        _sums(part * units // parts, (part + 1) * units // parts, begin, sums, dy, x, of)
         part_done()
 
 
 @kernel
-def gradient_scratch(sizes):
+def gradient_scratch(of):
     """Elements of scratch for `convolution_gradient`."""
-    return SUMS * sizes[3] * sizes[4] * sizes[5] * sizes[6]
+    return SUMS * weight_size(of)
 
 
 @kernel(late=True)
-def convolution_gradient(dw, db, dy, x, scratch, sizes):
+def convolution_gradient(dw, db, dy, x, scratch, of):
     """Overwrites dw, db and scratch (see gradient_scratch); x has its border."""
-    images, filters = sizes[0], sizes[6]
-    sums = vector(scratch, 0 * images, gradient_scratch(sizes))
-    dw[:] = 0
-    for begin in range(0 * images, images, SUMS * IMAGES):
-        count = min(SUMS, (images - begin + IMAGES - 1) // IMAGES)
-        parts = _threads(count, sizes)
+    zero = 0 * of.images
+    sums = vector(scratch, zero, gradient_scratch(of))
+    for begin in range(zero, of.images, SUMS * IMAGES):
+        count = min(SUMS, (of.images - begin + IMAGES - 1) // IMAGES)
+        units = count * of.window_height
+        parts = _threads(units, of)
         if parts > 1 and take_pool():
-            _sums_parallel(parts, count, begin, sums, dy, x, sizes)
+            _sums_parallel(parts, units, begin, sums, dy, x, of)
             release_pool()
         else:
-            _sums(0 * count, count, begin, sums, dy, x, sizes)
+            _sums(zero, units, begin, sums, dy, x, of)
         for k in range(count):
-            add(dw, dw, vector(sums, k * dw.size, dw.size))
-    column_sums(db, dy, filters, images * sizes[7] * sizes[8], db.size)
+            one = vector(sums, k * dw.size, dw.size)
+            if begin == 0 and k == 0:
+                copy(dw, one)
+            else:
+                add(dw, dw, one)
+    column_sums(db, dy, of.filters, of.images * of.places * of.columns, db.size)

@@ -16,138 +16,111 @@ pairs, down and across. Reference: fastnn.reference.pooling.
 from __future__ import annotations
 
 from fastnn.compiler.jit import kernel
-from fastnn.kernels.residual import add
-from fastnn.simd.views import flat, vector
+from fastnn.simd.pools import largest, mean, to_all, to_winners
+from fastnn.simd.views import flat
 
 
 @kernel(inlined=True)
-def _window(p, q, sides, window, stride, padding):
-    """The pixel of an image that window (p, q) begins with, which may lie outside; and, counted from there, the rows
-    and the columns inside: from, to, from, to."""
-    top, left = p * stride[0] - padding[0], q * stride[1] - padding[1]
-    down, down_end = max(0 * top, -top), min(window[0], sides[0] - top)
-    return top * sides[1] + left, down, down_end, max(0 * left, -left), min(window[1], sides[1] - left)
+def _inside(place, side, window, stride, padding):
+    """The pixel that a window begins with, which may lie outside; and, counted from there, those inside: from, to."""
+    begin = place * stride - padding
+    return begin, max(0 * begin, -begin), min(window, side - begin)
 
 
 @kernel(inlined=True)
-def _is_better(value, best):
-    """NaN, too, and for ever."""
-    return value > best or value != value
+def _run(q, places, side, window, stride, padding):
+    """Windows from q on that are cut off alike: how many, and what _inside says of the first."""
+    begin, first, end = _inside(q, side, window, stride, padding)
+    count = 1 + 0 * q
+    if first == 0 and end == window:
+        last = min((side + padding - window) // stride, places - 1)
+        count = last - q + 1
+    return count, begin, first, end
 
 
-@kernel
-def _begin(best, winner, one, two, first, second):
-    """The better of two pixels, and which it is, a channel each."""
-    for c in range(best.size):
-        better = _is_better(two[c], one[c])
-        best[c], winner[c] = two[c] if better else one[c], second if better else first
-
-
-@kernel
-def _go_on(best, winner, one, two, first, second):
-    """The best so far and of two more pixels."""
-    for c in range(best.size):
-        value, which = best[c], winner[c]
-        better = _is_better(one[c], value)
-        value, which = one[c] if better else value, first if better else which
-        better = _is_better(two[c], value)
-        best[c], winner[c] = two[c] if better else value, second if better else which
+@kernel(inlined=True)
+def _begin(dx, sides, places, window, stride, padding):
+    """Whether windows overlap, so that gradients are to be added; dx = 0 where they do, or where not every pixel is in
+    one."""
+    adds, whole = False, True
+    for axis in (0, 1):
+        adds = adds or stride[axis] < window[axis]
+        whole = whole and stride[axis] == window[axis] and places[axis] * stride[axis] >= sides[axis] + padding[axis]
+    if adds or not whole:
+        dx[:] = 0
+    return adds
 
 
 @kernel
 def max_pool2d(y, winners, x, window, stride, padding):
     """Overwrites y and winners."""
     images, height, width, channels = x.shape
-    _, places_down, places_across, _ = y.shape
+    _, down, across, _ = y.shape
     source, values, which = flat(x), flat(y), flat(winners)
-    number = x.dtype.type
-    at = 0 * images
-    for b in range(images):
-        for p in range(places_down):
-            for q in range(places_across):
-                begin, down, down_end, across, across_end = _window(p, q, (height, width), window, stride, padding)
-                corner = b * height * width + begin
-                best, winner = vector(values, at, channels), vector(which, at, channels)
-                for kh in range(down, down_end):
-                    for first in range(kh * width + across, kh * width + across_end, 2):
-                        second = min(first + 1, kh * width + across_end - 1)  # itself, which is no better
-                        one = vector(source, (corner + first) * channels, channels)
-                        two = vector(source, (corner + second) * channels, channels)
-                        if first == down * width + across:
-                            _begin(best, winner, one, two, number(first), number(second))
-                        else:
-                            _go_on(best, winner, one, two, number(first), number(second))
-                at += channels
+    for r in range(images * down):
+        top, kh, kh_end = _inside(r % down, height, window[0], stride[0], padding[0])
+        q = 0 * r
+        while q < across:
+            count, left, kw, kw_end = _run(q, across, width, window[1], stride[1], padding[1])
+            at = (r * across + q) * channels
+            pixel = (r // down * height + top + kh) * width + left + kw
+            largest(values, at, which, at, source, pixel * channels, count, stride[1] * channels, width * channels,
+                    kh_end - kh, kw_end - kw, kh * width + kw, channels)  # fmt: skip
+            q += count
 
 
 @kernel
 def max_pool2d_inward(dx, dy, winners, window, stride, padding):
     """Overwrites dx."""
     images, height, width, channels = dx.shape
-    _, places_down, places_across, _ = dy.shape
-    target, gradients, which = flat(dx), flat(dy), flat(winners)
-    target[:] = 0
-    at = 0 * images
-    for b in range(images):
-        for p in range(places_down):
-            for q in range(places_across):
-                corner = (b * height + p * stride[0] - padding[0]) * width + q * stride[1] - padding[1]
-                for c in range(channels):
-                    target[(corner + int(which[at])) * channels + c] += gradients[at]
-                    at += 1
+    _, down, across, _ = dy.shape
+    target, slopes, which = flat(dx), flat(dy), flat(winners)
+    adds = _begin(target, (height, width), (down, across), window, stride, padding)
+    for r in range(images * down):
+        top, kh, kh_end = _inside(r % down, height, window[0], stride[0], padding[0])
+        q = 0 * r
+        while q < across:
+            count, left, kw, kw_end = _run(q, across, width, window[1], stride[1], padding[1])
+            at = (r * across + q) * channels
+            pixel = (r // down * height + top + kh) * width + left + kw
+            to_winners(target, pixel * channels, slopes, at, which, at, count, stride[1] * channels, width * channels,
+                       kh_end - kh, kw_end - kw, kh * width + kw, channels, adds)  # fmt: skip
+            q += count
 
 
 @kernel
 def avg_pool2d(y, x, window, stride, padding, count_padding):
     """Overwrites y."""
     images, height, width, channels = x.shape
-    _, places_down, places_across, _ = y.shape
+    _, down, across, _ = y.shape
     source, values = flat(x), flat(y)
-    number = x.dtype.type
-    at = 0 * images
-    for b in range(images):
-        for p in range(places_down):
-            for q in range(places_across):
-                begin, down, down_end, across, across_end = _window(p, q, (height, width), window, stride, padding)
-                corner = b * height * width + begin
-                mean = vector(values, at, channels)
-                mean[:] = 0
-                for kh in range(down, down_end):
-                    end = kh * width + across_end
-                    for first in range(kh * width + across, end - 1, 2):
-                        one = vector(source, (corner + first) * channels, channels)
-                        two = vector(source, (corner + first + 1) * channels, channels)
-                        for c in range(channels):
-                            mean[c] = mean[c] + one[c] + two[c]
-                    if (across_end - across) % 2 == 1:
-                        add(mean, mean, vector(source, (corner + end - 1) * channels, channels))
-                inside = (down_end - down) * (across_end - across)
-                pixels = number(float(window[0]) * window[1] if count_padding else inside)
-                for c in range(channels):
-                    mean[c] /= pixels
-                at += channels
+    for r in range(images * down):
+        top, kh, kh_end = _inside(r % down, height, window[0], stride[0], padding[0])
+        q = 0 * r
+        while q < across:
+            count, left, kw, kw_end = _run(q, across, width, window[1], stride[1], padding[1])
+            high, wide = window if count_padding else (kh_end - kh, kw_end - kw)
+            pixel = (r // down * height + top + kh) * width + left + kw
+            mean(values, (r * across + q) * channels, source, pixel * channels, high, wide, count, stride[1] * channels,
+                 width * channels, kh_end - kh, kw_end - kw, 0 * q, channels)  # fmt: skip
+            q += count
 
 
 @kernel
 def avg_pool2d_inward(dx, dy, window, stride, padding, count_padding):
     """Overwrites dx."""
     images, height, width, channels = dx.shape
-    _, places_down, places_across, _ = dy.shape
-    target, gradients = flat(dx), flat(dy)
-    number = dx.dtype.type
-    target[:] = 0
-    at = 0 * images
-    for b in range(images):
-        for p in range(places_down):
-            for q in range(places_across):
-                begin, down, down_end, across, across_end = _window(p, q, (height, width), window, stride, padding)
-                corner = b * height * width + begin
-                inside = (down_end - down) * (across_end - across)
-                pixels = number(float(window[0]) * window[1] if count_padding else inside)
-                slope = vector(gradients, at, channels)
-                for kh in range(down, down_end):
-                    for pixel in range(kh * width + across, kh * width + across_end):
-                        grown = vector(target, (corner + pixel) * channels, channels)
-                        for c in range(channels):
-                            grown[c] += slope[c] / pixels
-                at += channels
+    _, down, across, _ = dy.shape
+    target, slopes = flat(dx), flat(dy)
+    adds = _begin(target, (height, width), (down, across), window, stride, padding)
+    for r in range(images * down):
+        top, kh, kh_end = _inside(r % down, height, window[0], stride[0], padding[0])
+        q = 0 * r
+        while q < across:
+            count, left, kw, kw_end = _run(q, across, width, window[1], stride[1], padding[1])
+            high, wide = window if count_padding else (kh_end - kh, kw_end - kw)
+            pixel = (r // down * height + top + kh) * width + left + kw
+            to_all(target, pixel * channels, slopes, (r * across + q) * channels, high, wide, count,
+                   stride[1] * channels, width * channels, kh_end - kh, kw_end - kw, 0 * q, channels,
+                   adds)  # fmt: skip
+            q += count

@@ -14,6 +14,7 @@ from fastnn import cost
 from fastnn.compiler.jit import most_threads
 from fastnn.edge.checks import LINE_BYTES, as_count
 from fastnn.kernels.convolution import gradient_scratch, inward_scratch
+from fastnn.kernels.windows import Sizes
 from fastnn.layers.forms import Form
 from fastnn.layers.initializers import initializer_for
 from fastnn.layers.pooling import Pair, pair_of
@@ -24,7 +25,8 @@ VALID, SAME = "valid", "same"
 
 
 class _Side(NamedTuple):
-    """Along a side of an image: pixels with the border, where the image begins in it, and places of the window."""
+    """Along a side of an image: pixels with the border that windows reach, where the image begins in it, and places of
+    the window."""
 
     outer: int
     first: int
@@ -33,11 +35,15 @@ class _Side(NamedTuple):
 
 @dataclass(frozen=True)
 class Conv2d(SameShape):
-    """y = windows of x times weight, and bias: x (B, H, W, C), weight (KH, KW, C, filters), y (B, P, Q, filters).
+    """y = windows of x times weight, and bias.
 
-    kernel_size, stride: a number, or two, down and across. padding: pixels of zeros on each side, a number or two; or
-    "valid", none; or "same", so that there are ceil(H / stride) places, the odd pixel below and to the right, as in
-    TensorFlow. bias (filters,). initializer: of the weight, see fastnn.layers.initializers; "auto" is that of relu.
+    x (B, H, W, C), weight (KH, KW, C / groups, filters), bias (filters,), y (B, P, Q, filters).
+
+    kernel_size, stride, dilation: a number, or two, down and across; dilation: pixels from one of a window to the next.
+    padding: pixels of zeros on each side, a number or two; or "valid", none; or "same", so that there are
+    ceil(H / stride) places, the odd pixel below and to the right, as in TensorFlow. groups: of filters, each of which
+    sees its share of the channels; as many as channels make a depthwise convolution. initializer: of the weight, see
+    fastnn.layers.initializers; "auto" is that of relu.
 
     A cross-correlation, as in PyTorch, TensorFlow and ONNX: the weight is not turned round.
     """
@@ -48,6 +54,8 @@ class Conv2d(SameShape):
     padding: int | Pair | str = 0
     bias: bool = True
     initializer: str | float = "auto"
+    dilation: int | Pair = 1
+    groups: int = 1
     kind: ClassVar[int] = convolution.CONVOLUTION
     positionwise: ClassVar[bool] = False
     axes: ClassVar[str] = IMAGES
@@ -57,7 +65,10 @@ class Conv2d(SameShape):
 
     def __post_init__(self) -> None:
         as_count(self.filters, "filters")
-        for name in ("kernel_size", "stride"):
+        as_count(self.groups, "groups")
+        if self.filters % self.groups:
+            raise ValueError(f"filters is {self.filters}; expected a multiple of its {self.groups} groups")
+        for name in ("kernel_size", "stride", "dilation"):
             object.__setattr__(self, name, pair_of(getattr(self, name), name, 1))
         if not isinstance(self.padding, str):
             object.__setattr__(self, "padding", pair_of(self.padding, "padding", 0))
@@ -75,13 +86,18 @@ class Conv2d(SameShape):
     def _stride(self) -> Pair:
         return cast(Pair, self.stride)
 
+    @property
+    def _dilation(self) -> Pair:
+        return cast(Pair, self.dilation)
+
     def _sides(self, shape: Shape) -> tuple[_Side, _Side]:
         """Down and across. ValueError: a window that does not fit."""
         down, across = (self._side(shape, axis) for axis in (0, 1))
         return down, across
 
     def _side(self, shape: Shape, axis: int) -> _Side:
-        side, window, stride = shape[axis], self._window[axis], self._stride[axis]
+        side, stride = shape[axis], self._stride[axis]
+        window = (self._window[axis] - 1) * self._dilation[axis] + 1
         if self.padding == SAME:
             places = -(-side // stride)
             more = max((places - 1) * stride + window - side, 0)
@@ -93,17 +109,19 @@ class Conv2d(SameShape):
         (shape,) = shapes
         if len(shape) != 3:
             raise ValueError(f"Conv2d takes images (H, W, C); {shape} comes")
+        if shape[2] % self.groups:
+            raise ValueError(f"Conv2d has {self.groups} groups, and {shape[2]} channels come; expected a multiple")
         down, across = self._sides(shape)
         return down.places, across.places, self.filters
 
     def parameters(self, *shapes: Shape) -> Mapping[str, Parameter]:
-        weight = Parameter((*self._window, shapes[0][-1], self.filters), decays=True)
+        weight = Parameter((*self._window, shapes[0][-1] // self.groups, self.filters), decays=True)
         return {"weight": weight} | ({"bias": Parameter((self.filters,))} if self.bias else {})
 
     def initial(self, rng: np.random.Generator, *shapes: Shape) -> Mapping[str, NDArray[np.float64]]:
-        draw, pixels, channels = initializer_for(self.initializer, "relu"), prod(self._window), shapes[0][2]
-        shape = (*self._window, channels, self.filters)
-        return {"weight": draw(rng, shape, pixels * channels, pixels * self.filters)}
+        draw, pixels, depth = initializer_for(self.initializer, "relu"), prod(self._window), shapes[0][2] // self.groups
+        shape = (*self._window, depth, self.filters)
+        return {"weight": draw(rng, shape, pixels * depth, pixels * self.filters // self.groups)}
 
     def _outer(self, shape: Shape) -> tuple[int, int]:
         """Sides of an image with its border."""
@@ -122,6 +140,7 @@ class Conv2d(SameShape):
             of.HEIGHT: shape[0], of.WIDTH: shape[1], of.CHANNELS: shape[2], of.DOWN: down.places,
             of.ACROSS: across.places, of.FILTERS: self.filters, of.WINDOW_HEIGHT: self._window[0],
             of.WINDOW_WIDTH: self._window[1], of.STRIDE_DOWN: self._stride[0], of.STRIDE_ACROSS: self._stride[1],
+            of.SPREAD_DOWN: self._dilation[0], of.SPREAD_ACROSS: self._dilation[1], of.GROUPS: self.groups,
             of.TOP: down.first, of.LEFT: across.first, of.OUTER_HEIGHT: down.outer, of.OUTER_WIDTH: across.outer,
             of.BORDERED: places.kept("bordered") if self.kept(shape) else -1, of.WEIGHT: weight, of.BIAS: bias,
             of.BIAS_SIZE: bias_size,
@@ -130,19 +149,19 @@ class Conv2d(SameShape):
     def scratch(self, rows: int, itemsize: int, *shapes: Shape) -> int:
         (shape,) = shapes
         down, across = self._sides(shape)
-        sizes = (rows, down.outer, across.outer, shape[2], *self._window, self.filters, down.places, across.places,
-                 *self._stride)  # fmt: skip
+        sizes = Sizes(rows, down.outer, across.outer, shape[2], *self._window, self.filters, down.places,
+                      across.places, *self._stride, *self._dilation, self.groups)  # fmt: skip
         line = LINE_BYTES // itemsize
         waiting = sum(-(-prod(one.shape) // line) * line for one in self.parameters(shape).values())
-        more = max(int(inward_scratch(sizes, shape[:2], most_threads())), int(gradient_scratch(sizes)))
+        more = max(int(inward_scratch(sizes, most_threads())), int(gradient_scratch(sizes)))
         return waiting + more
 
     def _letters(self, rows: int, itemsize: int, shape: Shape) -> dict[str, int]:
         down, across, filters = self.output_shape(shape)
         window, columns = self._window
         return {
-            "B": rows, "Y": shape[0], "X": shape[1], "C": shape[2], "H": down, "W": across, "O": filters, "K": window,
-            "L": columns, "s": itemsize,
+            "B": rows, "Y": shape[0], "X": shape[1], "C": shape[2], "D": shape[2] // self.groups, "H": down,
+            "W": across, "O": filters, "K": window, "L": columns, "s": itemsize,
         }  # fmt: skip
 
     def forward_cost(self, rows: int, itemsize: int, *shapes: Shape) -> cost.Cost:
@@ -157,27 +176,31 @@ class Conv2d(SameShape):
             raise ValueError("torch has padding='same' for a stride of 1 alone")
         return Form("Conv2d", {
             "in_channels": shape[2], "out_channels": self.filters, "kernel_size": self._window, "stride": self._stride,
-            "padding": self.padding, "bias": self.bias,
+            "padding": self.padding, "dilation": self._dilation, "groups": self.groups, "bias": self.bias,
         })  # fmt: skip
 
     @classmethod
     def from_torch(cls, form: Form) -> Self:
-        form.require(dilation=1, groups=1, padding_mode="zeros")
+        form.require(padding_mode="zeros")
         of = form.settings
-        return cls(of["out_channels"], of["kernel_size"], of["stride"], of["padding"], bias=of["bias"])
+        return cls(of["out_channels"], of["kernel_size"], of["stride"], of["padding"], of["bias"],
+                   dilation=of["dilation"], groups=of["groups"])  # fmt: skip
 
     def onnx_forms(self, shape: Shape) -> list[Form]:
         sides = self._sides(shape)
         before = [side.first for side in sides]
         after = [side.outer - side.first - pixels for side, pixels in zip(sides, shape, strict=False)]
-        settings = {"kernel_shape": self._window, "strides": self._stride, "pads": [*before, *after]}
+        settings = {
+            "kernel_shape": self._window, "strides": self._stride, "pads": [*before, *after],
+            "dilations": self._dilation, "group": self.groups,
+        }  # fmt: skip
         return [Form("Conv", settings, ("weight", "bias") if self.bias else ("weight",), moved=True)]
 
     @classmethod
     def from_onnx(cls, form: Form) -> Self:
-        form.require(dilations=1, group=1)
         (filters, _, *window), *more = form.shapes
         strides: Sequence[int] = form.settings.get("strides", (1, 1))
+        dilations: Sequence[int] = form.settings.get("dilations", (1, 1))
         if len(window) != 2:
             raise ValueError(f"its windows have {len(window)} sides; expected two")
         padding: str | Pair = {"VALID": VALID, "SAME_UPPER": SAME}.get(form.settings.get("auto_pad", ""), (0, 0))
@@ -187,4 +210,5 @@ class Conv2d(SameShape):
             raise ValueError(f"its pads are {pads}; expected as many pixels on both sides")
         if padding == (0, 0):
             padding = (pads[0], pads[1])
-        return cls(filters, (window[0], window[1]), (strides[0], strides[1]), padding, bias=bool(more))
+        return cls(filters, (window[0], window[1]), (strides[0], strides[1]), padding, bool(more),
+                   dilation=(dilations[0], dilations[1]), groups=form.settings.get("group", 1))  # fmt: skip

@@ -80,8 +80,11 @@ def work_of(operations: Sequence[Operation]) -> int:
 
 
 def span_of(operations: Sequence[Operation]) -> int:
-    """Rows of a span unless one is asked for: as many as have SPAN_ROWS positions, the terms of a weight's gradient."""
-    return max(1, SPAN_ROWS // max(operation.positions for operation in operations))
+    """Rows of a span unless one is asked for: as many as have SPAN_ROWS positions, the terms of a parameter's gradient
+    where a layer takes each position for itself."""
+    return max(
+        1, SPAN_ROWS // max((operation.positions for operation in operations if operation.parameters), default=1)
+    )
 
 
 def piece_of(

@@ -9,6 +9,7 @@ from fastnn.kernels.convolution import (
     convolution_inward,
     place_in_border,
 )
+from fastnn.kernels.windows import Sizes, weight_size
 from fastnn.simd.views import flat, vector
 from fastnn.tape.columns import (
     DINPUT,
@@ -24,19 +25,21 @@ from fastnn.tape.columns import (
 )
 from fastnn.tape.operations import register, values_at
 
-# The sides of the images and of what comes out, in pixels; of the window, its step, and the border above and left of an
-# image; its sides with the border. BORDERED is where images are kept with it, -1 where there is none.
-(HEIGHT, WIDTH, CHANNELS, DOWN, ACROSS, FILTERS, WINDOW_HEIGHT, WINDOW_WIDTH, STRIDE_DOWN, STRIDE_ACROSS, TOP, LEFT,
- OUTER_HEIGHT, OUTER_WIDTH, BORDERED, WEIGHT, BIAS, BIAS_SIZE) = range(OWN, OWN + 18)  # fmt: skip
+# The sides of the images and of what comes out, in pixels; of the window, its step, and how far its pixels are apart;
+# the border above and left of an image, and its sides with it. BORDERED is where images are kept with it, -1 where
+# there is none.
+(HEIGHT, WIDTH, CHANNELS, DOWN, ACROSS, FILTERS, WINDOW_HEIGHT, WINDOW_WIDTH, STRIDE_DOWN, STRIDE_ACROSS, SPREAD_DOWN,
+ SPREAD_ACROSS, GROUPS, TOP, LEFT, OUTER_HEIGHT, OUTER_WIDTH, BORDERED, WEIGHT, BIAS,
+ BIAS_SIZE) = range(OWN, OWN + 21)  # fmt: skip
 
 
 @kernel(inlined=True)
 def _sizes(tape, i, rows):
-    """As the kernels take them: sides of images with their border."""
-    sides, window = (tape[i, OUTER_HEIGHT], tape[i, OUTER_WIDTH]), (tape[i, WINDOW_HEIGHT], tape[i, WINDOW_WIDTH])
-    places, stride = (tape[i, DOWN], tape[i, ACROSS]), (tape[i, STRIDE_DOWN], tape[i, STRIDE_ACROSS])
-    return (rows, sides[0], sides[1], tape[i, CHANNELS], window[0], window[1], tape[i, FILTERS], places[0], places[1],
-            stride[0], stride[1])  # fmt: skip
+    """As the kernels take them."""
+    return Sizes(rows, tape[i, OUTER_HEIGHT], tape[i, OUTER_WIDTH], tape[i, CHANNELS], tape[i, WINDOW_HEIGHT],
+                 tape[i, WINDOW_WIDTH], tape[i, FILTERS], tape[i, DOWN], tape[i, ACROSS], tape[i, STRIDE_DOWN],
+                 tape[i, STRIDE_ACROSS], tape[i, SPREAD_DOWN], tape[i, SPREAD_ACROSS],
+                 tape[i, GROUPS])  # fmt: skip
 
 
 @kernel(inlined=True)
@@ -50,15 +53,14 @@ def _images(tape, i, x, workspace, at, rows):
     """Images with their border, flat: those that are kept, or, where there is none, what comes in."""
     if tape[i, BORDERED] < 0:
         return flat(values_at(tape[i, INPUT], tape[i, WIDTH_IN], x, workspace, at, rows))
-    sizes = _sizes(tape, i, rows)
-    each = sizes[1] * sizes[2] * sizes[3]
+    of = _sizes(tape, i, rows)
+    each = of.height * of.width * of.channels
     return vector(workspace, tape[i, BORDERED] + at * each, rows * each)
 
 
 @kernel(inlined=True, views=True)
 def _weight(values, first, tape, i):
-    size = tape[i, WINDOW_HEIGHT] * tape[i, WINDOW_WIDTH] * tape[i, CHANNELS] * tape[i, FILTERS]
-    return vector(values, first + tape[i, WEIGHT], size)
+    return vector(values, first + tape[i, WEIGHT], weight_size(_sizes(tape, i, 0 * i)))
 
 
 @kernel(inlined=True, views=True)
@@ -70,14 +72,14 @@ def _scratch(tape, i, workspace):
 
 @kernel(late=True)
 def forward(tape, i, params, x, workspace, at, rows, key, begin):
-    sizes, (sides, padding) = _sizes(tape, i, rows), _frame(tape, i)
+    of, (sides, padding) = _sizes(tape, i, rows), _frame(tape, i)
     images = _images(tape, i, x, workspace, at, rows)
     if tape[i, BORDERED] >= 0:
         source = flat(values_at(tape[i, INPUT], tape[i, WIDTH_IN], x, workspace, at, rows))
-        place_in_border(images, source, rows, (sizes[1], sizes[2]), sides, padding, tape[i, CHANNELS])
+        place_in_border(images, source, rows, (of.height, of.width), sides, padding, of.channels)
     y = vector(workspace, tape[i, OUTPUT] + at * tape[i, WIDTH_OUT], rows * tape[i, WIDTH_OUT])
     bias = vector(params, tape[i, BIAS], tape[i, BIAS_SIZE])
-    convolution_forward(y, images, _weight(params, 0 * i, tape, i), bias, sizes)
+    convolution_forward(y, images, _weight(params, 0 * i, tape, i), bias, of)
 
 
 @kernel(late=True)

@@ -1,8 +1,9 @@
 """The functions that are written in LLVM instructions: compiled once for all kernels, which call them by their symbols.
 
 Numba compiles what a kernel calls again into each of its callers: with the tiles in them, the kernels of a training
-step took 110 s. So these live in libraries of their own, one for each element type, kept on disk beside the kernels.
-Whoever calls one of them brings the library in before its own code is loaded, freshly compiled or from the disk.
+step took 110 s. So these live in libraries of their own, for products and for windows, one for each element type, kept
+on disk beside the kernels. Whoever calls one of them brings its library in before its own code is loaded, freshly
+compiled or from the disk.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ import hashlib
 import pickle
 from collections.abc import Callable
 from contextlib import suppress
-from functools import lru_cache, partial
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastnn.compiler.jit import CACHE_DIRECTORY
 from fastnn.compiler.numba_private import (
@@ -34,25 +35,38 @@ from fastnn.simd.emit import ELEMENTS
 
 # build(builder, itemsize, *arguments) writes a function whose arguments are "p", a pointer to numbers, or "i", int64.
 Build = Callable[..., None]
+# Libraries: what dense products need, and what those of windows need beside it.
+PRODUCTS, WINDOWS = "simd", "windows"
 
 
-class _Definitions(dict[str, tuple[str, Build]]):
+class _Definition(NamedTuple):
+    operands: str
+    build: Build
+    library: str
+
+
+class _Definitions(dict[str, _Definition]):
     known_to_callers_as = "functions by their symbols"
 
 
 _definitions = _Definitions()
 
 
-def define(name: str, operands: str, build: Build) -> None:
-    """Adds a function, for float32 and for float64, to the library; when its module is imported, before any call."""
-    _definitions[name] = operands, build
+def define(name: str, operands: str, build: Build, library: str = PRODUCTS) -> None:
+    """Adds a function, for float32 and for float64, to a library; when its module is imported, before any call."""
+    _definitions[name] = _Definition(operands, build, library)
+
+
+def _of(library: str) -> dict[str, _Definition]:
+    return {name: definition for name, definition in _definitions.items() if definition.library == library}
 
 
 def call(context: Any, builder: Any, name: str, itemsize: int, arguments: list[Any]) -> None:
     """Emits the call of a function into a kernel."""
-    link(itemsize)
+    library = _definitions[name].library
+    link(itemsize, library)
     # What numba runs before it loads a kernel from the disk, and hands on to the kernel's callers.
-    add_reload_step(context, partial(link, itemsize))
+    add_reload_step(context, partial(link, itemsize, library))
     symbol = _symbol(name, itemsize)
     function = builder.module.globals.get(symbol)
     if function is None:
@@ -60,22 +74,22 @@ def call(context: Any, builder: Any, name: str, itemsize: int, arguments: list[A
     builder.call(function, arguments)
 
 
-def link(itemsize: int) -> None:
-    """Makes the symbols known to the linker, once in a process."""
+def link(itemsize: int, library: str) -> None:
+    """Makes the symbols of a library known to the linker, once in a process."""
     with compile_lock:
-        _library(itemsize)
+        _library(itemsize, library)
 
 
-def build_library(itemsize: int) -> Any:
-    """The library of one element type, compiled."""
-    return compile_library("fastnn_simd", partial(_write, itemsize))
+def build_library(itemsize: int, library: str = PRODUCTS) -> Any:
+    """A library of one element type, compiled."""
+    return compile_library(f"fastnn_{library}", partial(_write, itemsize, library))
 
 
-def _write(itemsize: int, module: Any) -> None:
-    for name, (_, build) in _definitions.items():
+def _write(itemsize: int, library: str, module: Any) -> None:
+    for name, definition in _of(library).items():
         function = ir.Function(module, _function_type(name, itemsize), _symbol(name, itemsize))
         builder = ir.IRBuilder(function.append_basic_block())
-        build(builder, itemsize, *function.args)
+        definition.build(builder, itemsize, *function.args)
         builder.ret_void()
 
 
@@ -85,33 +99,32 @@ def _symbol(name: str, itemsize: int) -> str:
 
 def _function_type(name: str, itemsize: int) -> Any:
     kinds = {"p": pointer_to(ELEMENTS[itemsize]), "i": ir.IntType(64)}
-    operands, _ = _definitions[name]
-    return ir.FunctionType(ir.VoidType(), [kinds[kind] for kind in operands])
+    return ir.FunctionType(ir.VoidType(), [kinds[kind] for kind in _definitions[name].operands])
 
 
-@lru_cache(maxsize=len(ELEMENTS))
-def _library(itemsize: int) -> Any:
-    """The library, from the disk or else compiled and kept there; its functions are known by their symbols."""
-    file = _file(itemsize)
+@cache
+def _library(itemsize: int, name: str) -> Any:
+    """A library, from the disk or else compiled and kept there; its functions are known by their symbols."""
+    file = _file(itemsize, name)
     library = _from_disk(file)
     if library is None:
-        library = build_library(itemsize)
+        library = build_library(itemsize, name)
         _keep(library, file)
-    for name in _definitions:
-        symbol = _symbol(name, itemsize)
+    for function in _of(name):
+        symbol = _symbol(function, itemsize)
         add_symbol(symbol, address_in(library, symbol))
     return library
 
 
-def made_of() -> str:
-    """A digest of all functions of the library."""
-    return digest((build_library, dict(_definitions)))
+def made_of(library: str = PRODUCTS) -> str:
+    """A digest of all functions of a library."""
+    return digest((build_library, _of(library)))
 
 
-def _file(itemsize: int) -> Path | None:
-    """Where the library is kept: by what it is made of and the processor that it is for."""
-    target = hashlib.sha256(f"{made_of()} {itemsize} {host_key()}".encode()).hexdigest()[:24]
-    return Path(CACHE_DIRECTORY) / f"simd-{target}.pickle" if CACHE_DIRECTORY else None
+def _file(itemsize: int, library: str) -> Path | None:
+    """Where a library is kept: by what it is made of and the processor that it is for."""
+    target = hashlib.sha256(f"{made_of(library)} {itemsize} {host_key()}".encode()).hexdigest()[:24]
+    return Path(CACHE_DIRECTORY) / f"{library}-{target}.pickle" if CACHE_DIRECTORY else None
 
 
 def _from_disk(file: Path | None) -> Any:

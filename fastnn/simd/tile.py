@@ -27,7 +27,7 @@ from fastnn.simd.views import LINE_BYTES
 WALKS = UNIT.unrolled > 1
 
 
-class _Operands(NamedTuple):
+class Operands(NamedTuple):
     """The pointers and strides of a stripe, as values of the function that is being built.
 
     begin null: from zero. panel null: w is not copied there.
@@ -45,7 +45,7 @@ class _Operands(NamedTuple):
     k: Any
     panel: Any
 
-    def of_row(self, builder: Any, row: Any) -> _Operands:
+    def of_row(self, builder: Any, row: Any) -> Operands:
         """The operands of the rows from this one on; of packed x, whose column_x is negative, inside of a panel."""
         y = builder.gep(self.y, [builder.mul(row, self.ldy)])
         begin = builder.gep(self.begin, [builder.mul(row, self.ldb)])
@@ -58,7 +58,7 @@ class _Operands(NamedTuple):
         return self._replace(y=y, x=x, begin=begin, column_x=builder.select(packed, I64(PANEL_ROWS), self.column_x))
 
 
-class _LastVector(NamedTuple):
+class LastVector(NamedTuple):
     """Where the last vector of a row begins, in elements, and which of its lanes count (None: all).
 
     Where a mask takes a vector register, an edge of several vectors has none: its last one moves to the left until it
@@ -71,22 +71,22 @@ class _LastVector(NamedTuple):
     mask: Any = None
 
 
-class _TileBuilder(VectorBuilder):
-    """Emits the tile of one literal shape (rows x vectors) for one element type."""
+class TileBuilder(VectorBuilder):
+    """Emits the tile of one literal shape (rows x vectors) for one element type. asks: see Family."""
 
-    def __init__(self, builder: Any, rows: int, vectors: int, itemsize: int) -> None:
+    def __init__(self, builder: Any, rows: int, vectors: int, itemsize: int, asks: bool = UNIT.asks) -> None:
         super().__init__(builder, itemsize)
-        self.rows, self.vectors = rows, vectors
+        self.rows, self.vectors, self.asks = rows, vectors, asks
 
-    def row_of(self, pointer: Any, last: _LastVector) -> list[tuple[Any, Any]]:
+    def row_of(self, pointer: Any, last: LastVector) -> list[tuple[Any, Any]]:
         """Address and mask of each vector of a row."""
         inner: list[tuple[Any, Any]] = [(self.at(pointer, v * self.lanes), None) for v in range(self.vectors - 1)]
         return [*inner, (self.at(pointer, last.at), last.mask)]
 
-    def load_row(self, pointer: Any, last: _LastVector) -> list[Any]:
+    def load_row(self, pointer: Any, last: LastVector) -> list[Any]:
         return [self.load(address, mask) for address, mask in self.row_of(pointer, last)]
 
-    def store_row(self, values: list[Any], pointer: Any, last: _LastVector) -> None:
+    def store_row(self, values: list[Any], pointer: Any, last: LastVector) -> None:
         for value, (address, mask) in zip(values, self.row_of(pointer, last), strict=True):
             self.store(value, address, mask)
 
@@ -98,7 +98,7 @@ class _TileBuilder(VectorBuilder):
     def rows_at(self, pointer: Any, stride: Any) -> list[Any]:
         return [self.at(pointer, self.builder.mul(stride, I64(r))) for r in range(self.rows)]
 
-    def begin(self, begin: Any, ldb: Any, zero: Any, last: _LastVector) -> list[Any]:
+    def begin(self, begin: Any, ldb: Any, zero: Any, last: LastVector) -> list[Any]:
         """The accumulators' first values: zeros, or the tile at `begin` (a bias is a tile whose rows are one row)."""
         builder = self.builder
         with builder.if_else(zero) as (zeros, loads):
@@ -115,13 +115,13 @@ class _TileBuilder(VectorBuilder):
             merged.append(phi)
         return merged
 
-    def grow(self, sums: list[Any], at: _Operands, last: _LastVector, keeps: bool) -> list[Any]:
+    def grow(self, sums: list[Any], at: Operands, last: LastVector, keeps: bool) -> list[Any]:
         """One more term of every sum; w is copied to the panel where it is kept. Asks for w of the stripe to the right
         where the family does, and while w is copied."""
         w = self.load_row(at.w, last)
         if keeps:
             self.store_row(w, at.panel, last)
-        if UNIT.asks or keeps:
+        if self.asks or keeps:
             self.prefetch_row(self.at(at.w, self.vectors * self.lanes))
         x: Iterable[Any] = (self.broadcast(self.builder.load(row)) for row in self.rows_at(at.x, at.row_x))
         if last.mask is None or UNIT.masks:
@@ -152,23 +152,32 @@ class _TileBuilder(VectorBuilder):
         line = builder.add(builder.mul(row, ldy), builder.mul(vector, I64(self.lanes)))
         self.prefetch(self.at(y, line), writes=True)
 
-    def emit(self, at: _Operands, next_y: Any, from_zero: Any, last: _LastVector, keeps: bool = False) -> None:
+    def emit(self, at: Operands, next_y: Any, from_zero: Any, last: LastVector, keeps: bool = False) -> None:
         """One tile: its first values, k terms, and the store, while y of the next one is on its way. k may be 0."""
         sums = self.begin(at.begin, at.ldb, from_zero, last)
         if not UNIT.asks:
             for row in self.rows_at(next_y, at.ldy):
                 self.prefetch_row(row)
+        self.store_tile(at, self.add_terms(at, sums, next_y, last, keeps), last)
+
+    def add_terms(
+        self, at: Operands, sums: list[Any], next_y: Any, last: LastVector, keeps: bool = False
+    ) -> list[Any]:  # fmt: skip
+        """The sums after all k terms."""
         # Smaller tiles have registers to spare, and unrolled are scheduled until they spill.
         unrolled = UNIT.unrolled if self.rows * self.vectors == PANEL_ROWS * VECTORS else 1
         whole = self.builder.and_(at.k, I64(-unrolled))
         index: Any = I64(0)
         for step, end in {unrolled: whole, 1: at.k}.items():
             index, at, sums = self._terms(index, end, step, at, sums, next_y, last, keeps)
+        return sums
+
+    def store_tile(self, at: Operands, sums: list[Any], last: LastVector) -> None:
         for r, row in enumerate(self.rows_at(at.y, at.ldy)):
             self.store_row(sums[r * self.vectors : (r + 1) * self.vectors], row, last)
 
-    def _terms(self, first: Any, end: Any, step: int, at: _Operands, sums: list[Any], next_y: Any, last: _LastVector,
-               keeps: bool) -> tuple[Any, _Operands, list[Any]]:  # fmt: skip
+    def _terms(self, first: Any, end: Any, step: int, at: Operands, sums: list[Any], next_y: Any, last: LastVector,
+               keeps: bool) -> tuple[Any, Operands, list[Any]]:  # fmt: skip
         """The terms from the first to the end, in turns of `step`; returns where it ended and what was carried."""
         builder = self.builder
         length = I64(step) if UNIT.unrolled == 1 else self.unknown(I64(step))
@@ -191,7 +200,7 @@ class _TileBuilder(VectorBuilder):
         for _ in range(step):
             grown = self.grow(grown, here, last, keeps)
             here = self._after(here, I64(1))
-        if UNIT.asks:
+        if self.asks:
             self.prefetch_line(next_y, at.ldy, index)
         following = builder.add(index, length)
         builder.branch(loop)
@@ -204,7 +213,7 @@ class _TileBuilder(VectorBuilder):
         builder.position_at_end(done)
         return index, *ended
 
-    def _after(self, at: _Operands, terms: Any) -> _Operands:
+    def _after(self, at: Operands, terms: Any) -> Operands:
         """The operands so many terms on."""
         x, w, panel = (
             self.at(pointer, self.builder.mul(terms, stride))
@@ -233,7 +242,7 @@ def _stripe(rows: int, columns: int, y: Any, y_at: int, ldy: int, begin: Any, be
             y[y_at + r * ldy + c] = total
 
 
-def _emit_rows(tiles: list[_TileBuilder], rows: Any, operands: _Operands, from_zero: Any, last: _LastVector,
+def _emit_rows(tiles: list[TileBuilder], rows: Any, operands: Operands, from_zero: Any, last: LastVector,
                keeps: bool) -> None:  # fmt: skip
     """The rows in tiles of falling height; the last tile of the list is one row."""
     builder = tiles[0].builder
@@ -260,7 +269,7 @@ def keeps_panels(vectors: int) -> bool:
     return vectors > 1 and not UNIT.asks
 
 
-def _emit_first(tiles: list[_TileBuilder], rows: Any, operands: _Operands, from_zero: Any, last: _LastVector) -> Any:
+def _emit_first(tiles: list[TileBuilder], rows: Any, operands: Operands, from_zero: Any, last: LastVector) -> Any:
     """The first tile, where a panel is to be kept: copies w there, and the others read it."""
     emitter = next(tile for tile in tiles if tile.rows <= PANEL_ROWS)
     builder, columns = emitter.builder, I64(emitter.vectors * emitter.lanes)
@@ -280,21 +289,21 @@ def _emit_first(tiles: list[_TileBuilder], rows: Any, operands: _Operands, from_
 
 
 def _emit_stripe(builder: Any, itemsize: int, rows: Any, columns: Any, *args: Any, vectors: int) -> None:
-    tiles = [_TileBuilder(builder, height, vectors, itemsize) for height in UNIT.tiles[vectors]]
-    operands = _Operands(*args)
+    tiles = [TileBuilder(builder, height, vectors, itemsize) for height in UNIT.tiles[vectors]]
+    operands = Operands(*args)
     from_zero = builder.icmp_unsigned("==", operands.begin, ir.Constant(operands.begin.type, None))
     lanes = tiles[0].lanes
     full = builder.icmp_signed("==", columns, I64(vectors * lanes))
     with builder.if_else(full) as (whole, edge):
         with whole:
-            inner = _LastVector(I64((vectors - 1) * lanes))
+            inner = LastVector(I64((vectors - 1) * lanes))
             _emit_rows(tiles, rows, operands, from_zero, inner, keeps=keeps_panels(vectors))
         with edge:
             if vectors > 1 and not UNIT.masks:
-                last = _LastVector(builder.sub(columns, I64(lanes)))
+                last = LastVector(builder.sub(columns, I64(lanes)))
             else:
                 inner = I64((vectors - 1) * lanes)
-                last = _LastVector(inner, tiles[0].mask(builder.sub(columns, inner)))
+                last = LastVector(inner, tiles[0].mask(builder.sub(columns, inner)))
             _emit_rows(tiles, rows, operands, from_zero, last, keeps=False)
 
 
