@@ -28,7 +28,9 @@ from fastnn import (
     to_torch,
 )
 from fastnn.kernels.convolution import IMAGES, SUMS
+from fastnn.lowering.spanning import LOCAL_PARAMETERS, span_of
 from fastnn.reference import convolution as reference
+from fastnn.tape import columns
 
 Array = Any
 
@@ -114,6 +116,17 @@ def test_threads_change_no_bit(dtype: str) -> None:
             trainer.step(x, y)
         found.add(net.parameters.tobytes() + net(x).tobytes())
     assert len(found) == 1
+
+
+def test_spans_are_as_many_images_as_a_cache_holds_and_threads_take_them() -> None:
+    """Activations of images have positions, and no terms of a gradient."""
+    assert [span_of(net.operations) for net in (lenet(), keras())] == [16, 4]
+    tape = lenet().plan(40).tape
+    assert tape[0, columns.SLOTS] == min(numba.config.NUMBA_NUM_THREADS, 3)
+    assert tape[0, columns.GROUP] == 3
+    many = Network((32, 32, 3), [Conv2d(64, 3), Activation("relu"), Flatten(), Dense(100)], seed=0)
+    assert many.parameter_count > LOCAL_PARAMETERS
+    assert many.plan(2000).tape[0, columns.GROUP] == 1
 
 
 def test_rows_do_not_depend_on_each_other() -> None:

@@ -59,6 +59,7 @@ class Conv2d(SameShape):
     kind: ClassVar[int] = convolution.CONVOLUTION
     positionwise: ClassVar[bool] = False
     axes: ClassVar[str] = IMAGES
+    local: ClassVar[bool] = True
     reads_backward: ClassVar[Collection[str]] = ("inputs",)
     torch_names: ClassVar[Collection[str]] = ("Conv2d",)
     onnx_names: ClassVar[Collection[str]] = ("Conv",)

@@ -54,6 +54,7 @@ class Dense:
     onnx_names: ClassVar[Collection[str]] = ()  # see fastnn.interchange.onnx_operators
     reads_backward: ClassVar[Collection[str]] = ("inputs", "outputs")
     passes: ClassVar[Collection[int]] = ()
+    local: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "units", as_count(self.units, "units"))

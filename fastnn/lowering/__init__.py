@@ -4,14 +4,11 @@ from fastnn.lowering.lower import (
     CHUNK_ROWS,
     CHUNKED_WORK,
     KEPT_BYTES,
-    SPAN_ROWS,
-    WORK_OF_VALUE,
     Plan,
     lower,
-    span_of,
-    work_of,
 )
 from fastnn.lowering.parameters import Block, ParameterLayout, layout_parameters, take_rates
+from fastnn.lowering.spanning import SPAN_ROWS, WORK_OF_VALUE, span_of, work_of
 
 __all__ = [
     "CHUNKED_WORK",

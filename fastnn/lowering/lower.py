@@ -15,6 +15,7 @@ from fastnn.kernels.loss import CROSS_ENTROPY
 from fastnn.layers import Operation
 from fastnn.lowering.blocks import Allocator, Lifetime
 from fastnn.lowering.parameters import ParameterLayout, constants
+from fastnn.lowering.spanning import LOCAL_SPANS, SPAN_ROWS, SPANS_AT_ONCE, is_local, work_of
 from fastnn.lowering.values import Values, offset
 from fastnn.operations import fan_out, tied
 from fastnn.tape import columns
@@ -23,13 +24,9 @@ from fastnn.tape.pieces import scratch_of_pieces
 # Batches of more than CHUNK_ROWS go through networks of at most so much work a row a chunk at a time. A step of 10,000
 # rows of 4-32-16-4 on one thread, without partial sums: 64 rows 765 us, 128 730, 256 718, 512 708.
 CHUNK_ROWS, CHUNKED_WORK = 256, 4_096
-# Rows whose gradient is summed as one, and how many such sums of a small network threads make before they are added.
-SPAN_ROWS, SPANS_AT_ONCE = 1_024, 32
 # Outputs that a tape keeps beside their gradients unless it is told otherwise, and those that are there at a time where
 # it does not.
 KEPT_BYTES, PIECE_BYTES = 256 << 20, 64 << 20
-# What a value costs beside its multiply-adds, in multiply-adds: a row of 3-4-2 takes as long as 60 of them.
-WORK_OF_VALUE = 8
 
 
 @dataclass(frozen=True)
@@ -72,19 +69,6 @@ class Objective(Protocol):
 
     @property
     def constants(self) -> Sequence[float] | None: ...
-
-
-def work_of(operations: Sequence[Operation]) -> int:
-    """Multiply-adds of a row of the batch, forward, and WORK_OF_VALUE for each number that comes out."""
-    return sum(operation.forward_cost(1, 4).macs + WORK_OF_VALUE * operation.outputs for operation in operations)
-
-
-def span_of(operations: Sequence[Operation]) -> int:
-    """Rows of a span unless one is asked for: as many as have SPAN_ROWS positions, the terms of a parameter's gradient
-    where a layer takes each position for itself."""
-    return max(
-        1, SPAN_ROWS // max((operation.positions for operation in operations if operation.parameters), default=1)
-    )
 
 
 def piece_of(
@@ -289,6 +273,9 @@ class _Lowering:
         )
         small = work_of(self.operations) <= CHUNKED_WORK and not (self.shared or scratch)
         self.chunk = CHUNK_ROWS if small and self.capacity > CHUNK_ROWS else 0
+        # Spans that threads take at once, 1 where they share the layers of one.
+        at_once = SPANS_AT_ONCE if self.chunk else LOCAL_SPANS * most_threads() if is_local(self.operations) else 1
+        self.at_once = min(at_once, -(-self.capacity // self.span))
 
     def make(self, loss: Objective, keep: bool) -> NDArray[np.int64]:
         header = self.header
@@ -341,13 +328,13 @@ class _Lowering:
         header, take, size = self.header, self.allocator.take, self.layout.size
         spans = -(-self.capacity // self.span)
         header[columns.SLOT_SIZE] = slot = self.allocator.size
-        header[columns.SLOTS] = slots = min(most_threads(), spans) if self.chunk else 1
-        header[columns.GROUP] = group = min(SPANS_AT_ONCE, spans) if self.chunk else 1
+        header[columns.GROUP] = self.at_once
+        header[columns.SLOTS] = slots = min(most_threads(), self.at_once)
         for _ in range(slots - 1):
             take(slot)
-        if self.chunk:
-            header[columns.PARTIALS_AT] = take(group * size)
-            header[columns.TOTALS_AT] = take(group * 8 // self.dtype.itemsize)
+        if self.at_once > 1:
+            header[columns.PARTIALS_AT] = take(self.at_once * size)
+            header[columns.TOTALS_AT] = take(self.at_once * 8 // self.dtype.itemsize)
         header[columns.LEVELS_AT] = take((spans.bit_length() - 1) * size)  # the lowest is the gradient itself
 
     def _place_outputs(self, last: NDArray[np.int64]) -> None:

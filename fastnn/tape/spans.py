@@ -193,6 +193,11 @@ def _levels(spans):
 def _join(tape, grads, workspace, done):
     """Adds what the span after `done` others completes: the topmost level is its gradient."""
     top = _levels(done)
+    _join_from(tape, grads, workspace, done, top)
+
+
+@kernel(inlined=True)
+def _join_from(tape, grads, workspace, done, top):
     while done & 1:
         below = _level(tape, grads, workspace, top - 1)
         add(below, below, _level(tape, grads, workspace, top))
@@ -227,8 +232,13 @@ def add_spans(tape, params, grads, x, y, order, workspace, key, begin, divisor, 
             _share_of_group(part, 1 + part, tape, params, x, y, order, workspace, key, begin, at, count, divisor)
         for k in range(count):
             partial = vector(workspace, tape[0, PARTIALS_AT] + k * params.size, params.size)
-            copy(_level(tape, grads, workspace, _levels(done)), partial)
-            _join(tape, grads, workspace, done)
+            top = _levels(done)
+            if done & 1:
+                below = _level(tape, grads, workspace, top - 1)
+                add(below, below, partial)
+                _join_from(tape, grads, workspace, done >> 1, top - 1)
+            else:
+                copy(_level(tape, grads, workspace, top), partial)
             total += doubles(workspace, tape[0, TOTALS_AT], count)[k]
             done += 1
     return total
