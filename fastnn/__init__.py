@@ -146,8 +146,8 @@ _HOMES = {
 _HOME_OF = {name: f"fastnn.{home}" for home, names in _HOMES.items() for name in names} | _table.LAYERS
 # Modules that `import fastnn` makes attributes of the package, as if it had imported them.
 _MODULES = (
-    "cost", "edge", "functional", "generation", "io", "layers", "learning", "losses", "lowering", "network", "networks",
-    "optimizers", "training",
+    "cost", "edge", "functional", "generation", "graph", "io", "layers", "learning", "losses", "lowering", "network",
+    "networks", "optimizers", "training",
 )  # fmt: skip
 
 # At once: the numbers by which a tape names its operations, in this order, must be there for whoever brings a tape.

@@ -16,9 +16,9 @@ fastnn.testing.check_operation and check_loss say whether they do all that those
 
 from fastnn.compiler.jit import kernel
 from fastnn.cost import Cost
+from fastnn.graph.graph import Graph
+from fastnn.graph.protocol import Parameter, Places, SameShape, Shape
 from fastnn.layers.description import register_layer
-from fastnn.layers.graph import Graph
-from fastnn.layers.protocol import Parameter, Places, SameShape, Shape
 from fastnn.learning.losses import LossOfRows, register_loss
 from fastnn.simd.scalar import as_double
 from fastnn.simd.views import flat, matrix, vector

@@ -18,12 +18,12 @@ from fastnn.compiler.jit import DEBUG, DISABLED, most_threads
 from fastnn.edge.checks import FLOAT32, FLOAT64, as_choice, as_contiguous, as_labels, as_number, as_numeric, as_rows
 from fastnn.kernels import activation as functions
 from fastnn.kernels import loss as losses
-from fastnn.kernels import matmul as products
 from fastnn.kernels import softmax as normalizers
 from fastnn.kernels.attention import attention_forward, attention_scratch
-from fastnn.kernels.blocks import NN, NT, TN
 from fastnn.kernels.embedding import embedding_forward
 from fastnn.learning.losses import MSE, BinaryCrossEntropy, BinaryCrossEntropyWithLogits, CrossEntropy, Hinge, Loss
+from fastnn.products import matmul as products
+from fastnn.products.blocks import NN, NT, TN
 
 # Positions beyond it are as good as it, and can be added.
 MOST_PLACES = 2**62

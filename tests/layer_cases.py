@@ -17,8 +17,9 @@ from limits import Array, Arrays, activation_derivative, activation_value, chain
 from fastnn import cost
 from fastnn.compiler.jit import most_threads
 from fastnn.kernels import activation as activations
-from fastnn.kernels import blocks, dense, matmul
+from fastnn.kernels import dense
 from fastnn.kernels.optimizer import KEEP, NO_RULE
+from fastnn.products import blocks, matmul
 from fastnn.reference import activation as reference_activation
 from fastnn.reference import dense as reference_dense
 

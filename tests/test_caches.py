@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from processes import run_python
 
-from fastnn.kernels import blocks, dense, matmul
+from fastnn.kernels import dense
 from fastnn.kernels.activation import IDENTITY
 from fastnn.kernels.optimizer import SGD
+from fastnn.products import blocks, matmul
 from fastnn.simd import caches, host
 from fastnn.simd.caches import ASSUMED_CACHES, SANE_CACHES, sane_caches
 

@@ -10,8 +10,8 @@ from layer_cases import DenseBackward, DenseForward
 from limits import Array
 
 from fastnn.kernels import activation, dense, matmul
-from fastnn.kernels.blocks import NN, NT
 from fastnn.kernels.optimizer import KEEP, NO_RULE
+from fastnn.products.blocks import NN, NT
 
 EMPTY = {dtype: np.empty(0, dtype) for dtype in ("float32", "float64")}
 

@@ -11,8 +11,8 @@ import pytest
 from processes import run_python
 
 from fastnn import Adam, Momentum, Trainer, cost, mlp
-from fastnn.kernels.matmul import PARALLEL_MACS
 from fastnn.kernels.optimizer import PARALLEL_PARAMETERS
+from fastnn.products.matmul import PARALLEL_MACS
 
 Array = npt.NDArray[Any]
 

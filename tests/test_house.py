@@ -123,7 +123,9 @@ def test_the_cuda_target_is_imported_when_it_is_asked_for(name: str) -> None:
 
 
 # Rooms and modules whose functions are compiled, and the one that hands the decorator to users.
-COMPILED = ("fastnn.kernels", "fastnn.simd", "fastnn.tape", "fastnn.operations", "fastnn.learning.training")
+COMPILED = (
+    "fastnn.kernels", "fastnn.products", "fastnn.simd", "fastnn.tape", "fastnn.operations", "fastnn.learning.training",
+)  # fmt: skip
 MAKERS = (*COMPILED, "fastnn.compiler.jit", "fastnn.extending")
 
 
@@ -144,11 +146,12 @@ def test_kernels_are_made_in_the_rooms_of_kernels_alone(name: str) -> None:
 BASE = [
     tuple(modules_under("compiler", "edge")),
     tuple(modules_under("simd")),
+    tuple(modules_under("products")),
     tuple(modules_under("kernels")),
 ]
 
 
-@pytest.mark.parametrize("name", modules_under("kernels", "simd") + [*BASE[0]])
+@pytest.mark.parametrize("name", modules_under("kernels", "products", "simd") + [*BASE[0]])
 def test_jit_simd_and_kernels_import_only_downwards(name: str) -> None:
     level = next(i for i, names in enumerate(BASE) if name in names)
     allowed = {below for names in BASE[: level + 1] for below in names}

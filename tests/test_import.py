@@ -68,7 +68,7 @@ def test_importing_leaves_out(package: str, imported: Any) -> None:
 
 def test_importing_brings_in_kernels_and_a_tapes_operations_of_fastnn_and_no_more(imported: Any) -> None:
     added = {name for name in imported[1] if name.startswith("fastnn.")}
-    parts = {"compiler", "edge", "kernels", "operations", "simd", "tape"}
+    parts = {"compiler", "edge", "kernels", "operations", "products", "simd", "tape"}
     assert {name.split(".")[1] for name in added} == parts
     assert {"fastnn.operations.residual", "fastnn.operations.norm", "fastnn.kernels.loss"} <= added
 

@@ -19,7 +19,7 @@ from processes import run_python
 
 from fastnn.compiler.jit import kernel
 from fastnn.edge.checks import aligned_zeros
-from fastnn.kernels.blocks import (
+from fastnn.products.blocks import (
     ALWAYS_PACKED_ROWS,
     NN,
     NT,
@@ -27,7 +27,7 @@ from fastnn.kernels.blocks import (
     TN,
     VECTOR_BYTES,
 )
-from fastnn.kernels.matmul import (
+from fastnn.products.matmul import (
     FAR_ROWS,
     FEW_ROWS_NN,
     FEW_ROWS_NT,

@@ -14,7 +14,7 @@ from case import DTYPES
 from processes import run_python
 from test_matmul import FORMS, GUARD, Padded, assert_product, operands, plain
 
-from fastnn.kernels.blocks import (
+from fastnn.products.blocks import (
     GROUP_ROWS,
     PACKED_ROWS,
     PACKS_X,
@@ -30,7 +30,7 @@ from fastnn.kernels.blocks import (
     packs_rows,
     rows_of_block,
 )
-from fastnn.kernels.matmul import PARALLEL_MACS, SHARED_ROWS, is_swapped, panel_of, rectangle, share
+from fastnn.products.matmul import PARALLEL_MACS, SHARED_ROWS, is_swapped, panel_of, rectangle, share
 from fastnn.simd.host import PANEL_ROWS, TERMS, VECTORS
 
 # Sizes of a product whose x is packed where the family packs it at all.

@@ -35,10 +35,10 @@ import fastnn
 from fastnn import Dropout, LayerNorm, Residual, RMSNorm, lowering
 from fastnn.compiler import jit as _jit
 from fastnn.kernels import activation, dense, optimizer, softmax
-from fastnn.kernels import matmul as products
 from fastnn.kernels.activation import silu
-from fastnn.kernels.blocks import NN
 from fastnn.kernels.dropout import NO_KEY
+from fastnn.products import matmul as products
+from fastnn.products.blocks import NN
 from fastnn.simd import views
 from fastnn.tape import chunks, columns, spans
 

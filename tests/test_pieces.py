@@ -12,9 +12,9 @@ import pytest
 from case import DTYPES
 
 from fastnn import GPT, CrossEntropy, Dense, Embedding, Network, TransformerBlock
-from fastnn.kernels.blocks import NN, TN
-from fastnn.kernels.matmul import matmul, scratch_size
-from fastnn.kernels.onto import matmul_onto
+from fastnn.products.blocks import NN, TN
+from fastnn.products.matmul import matmul, scratch_size
+from fastnn.products.onto import matmul_onto
 from fastnn.tape.columns import PIECE
 
 Array = Any

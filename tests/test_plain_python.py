@@ -9,8 +9,8 @@ import numpy as np
 from processes import run_python
 
 import fastnn
-from fastnn.kernels import matmul as products
-from fastnn.kernels.blocks import NN, NT
+from fastnn.products import matmul as products
+from fastnn.products.blocks import NN, NT
 from fastnn.simd import handover, machine, peak
 
 

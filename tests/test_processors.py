@@ -17,7 +17,7 @@ from processes import ROOT, run_python
 from test_matmul import FORMS, operands
 from test_pack import assert_packed
 
-from fastnn.kernels import matmul as products
+from fastnn.products import matmul as products
 from fastnn.simd.host import UNIT
 
 

@@ -17,9 +17,11 @@ from processes import run_python
 from fastnn import cost
 from fastnn.compiler import jit as _jit
 from fastnn.edge.checks import aligned_zeros
-from fastnn.kernels import blocks, dense, matmul
-from fastnn.kernels.blocks import ALWAYS_PACKED_ROWS, NN, NT, PACKED_ROWS, TN, WIDE_BYTES, WIDE_ROWS
-from fastnn.kernels.matmul import (
+from fastnn.kernels import dense
+from fastnn.kernels.optimizer import SGD
+from fastnn.products import blocks, matmul
+from fastnn.products.blocks import ALWAYS_PACKED_ROWS, NN, NT, PACKED_ROWS, TN, WIDE_BYTES, WIDE_ROWS
+from fastnn.products.matmul import (
     FAR_ROWS,
     FEW_ROWS_NN,
     FEW_ROWS_NT,
@@ -29,7 +31,6 @@ from fastnn.kernels.matmul import (
     SWAPPED_SIDE,
     TINY_MACS,
 )
-from fastnn.kernels.optimizer import SGD
 from fastnn.simd.host import FAR_BYTES, PANEL_ROWS, TERMS, UNIT
 from fastnn.study import products
 from fastnn.study.products import Terms

@@ -7,8 +7,8 @@ import pytest
 from fastnn.bench.calibration.networks import networks
 from fastnn.compiler import jit as _jit
 from fastnn.kernels.dense import PARALLEL_OUTPUTS
-from fastnn.kernels.matmul import FEW_ROWS_NN, PARALLEL_FEW, PARALLEL_MACS
 from fastnn.lowering import CHUNK_ROWS, CHUNKED_WORK, SPAN_ROWS
+from fastnn.products.matmul import FEW_ROWS_NN, PARALLEL_FEW, PARALLEL_MACS
 from fastnn.simd.host import UNIT
 from fastnn.study import work
 from fastnn.study.products import input_gradient, weight_gradient

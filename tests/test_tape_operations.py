@@ -15,7 +15,7 @@ from processes import run_python
 
 from fastnn import Dense, LayerNorm, Network, cost
 from fastnn.compiler.jit import kernel
-from fastnn.layers.protocol import Parameter, Places, SameShape, Shape
+from fastnn.graph.protocol import Parameter, Places, SameShape, Shape
 from fastnn.simd.views import matrix, vector
 from fastnn.tape import columns
 from fastnn.tape.columns import DINPUT, DOUTPUT, INPUT, OUTPUT, OWN, WIDTH_IN

@@ -29,8 +29,8 @@ from fastnn.extending import (
     values_at,
     vector,
 )
+from fastnn.graph.forms import Form
 from fastnn.layers import LAYERS
-from fastnn.layers.forms import Form
 from fastnn.testing import CHECKS, Case, check_operation, checks_of
 from fastnn.testing.case import targets
 from fastnn.testing.layers import CASES

@@ -45,7 +45,7 @@ BOUND = """
 import json
 import numpy as np
 from fastnn.compiler import late
-from fastnn.kernels.matmul import NT, rectangle
+from fastnn.products.matmul import NT, rectangle
 from fastnn.simd.host import UNIT
 m, n, k = UNIT.bytes // 4, 128, 128
 x, w, y, none = np.ones(m * k, "f"), np.ones(n * k, "f"), np.empty(m * n, "f"), np.empty(0, "f")
@@ -61,7 +61,7 @@ def test_a_variant_changes_which_kernels_run() -> None:
     that was compiled with another."""
     lanes = UNIT.bytes // 4
     in_force = in_process(None, BOUND)
-    variant = in_process(Change("fastnn.kernels.matmul", "FEW_ROWS_NT", None, lanes), BOUND)
+    variant = in_process(Change("fastnn.products.matmul", "FEW_ROWS_NT", None, lanes), BOUND)
     assert in_force["right"]
     assert variant["right"]
     assert [each["bound"].count("few_rows") for each in (in_force, variant)] == [0, 1]
@@ -69,8 +69,9 @@ def test_a_variant_changes_which_kernels_run() -> None:
 
 
 def test_a_variant_is_in_every_module_that_has_a_copy() -> None:
-    copies = "from fastnn.kernels import dense, matmul; print([matmul.FEW_ROWS_NN, dense.FEW_ROWS_NN])"
-    assert in_process(Change("fastnn.kernels.matmul", "FEW_ROWS_NN", None, 77), copies) == [77, 77]
+    imports = "from fastnn.kernels import dense; from fastnn.products import matmul; "
+    copies = imports + "print([matmul.FEW_ROWS_NN, dense.FEW_ROWS_NN])"
+    assert in_process(Change("fastnn.products.matmul", "FEW_ROWS_NN", None, 77), copies) == [77, 77]
 
 
 def test_a_familys_field_is_changed_before_anything_follows_from_it() -> None:
@@ -81,8 +82,8 @@ def test_a_familys_field_is_changed_before_anything_follows_from_it() -> None:
 
 
 def test_a_change_that_comes_too_late_is_refused() -> None:
-    with pytest.raises(ImportError, match=r"fastnn\.kernels\.matmul is there already"):
-        make_at_import(Change("fastnn.kernels.matmul", "FEW_ROWS_NN", None, 1))
+    with pytest.raises(ImportError, match=r"fastnn\.products\.matmul is there already"):
+        make_at_import(Change("fastnn.products.matmul", "FEW_ROWS_NN", None, 1))
 
 
 @pytest.mark.parametrize("name", CONSTANTS)

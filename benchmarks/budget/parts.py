@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from fastnn.bench.case import Case
 from fastnn.bench.measuring import Run
 from fastnn.kernels.activation import RELU, activation_backward, activation_forward
-from fastnn.kernels.blocks import NN, NT, TN
 from fastnn.kernels.loss import cross_entropy
-from fastnn.kernels.matmul import matmul, scratch_size
 from fastnn.kernels.optimizer import SGD, update
+from fastnn.products.blocks import NN, NT, TN
+from fastnn.products.matmul import matmul, scratch_size
 from fastnn.simd.views import matrix, vector
 
 PARTS = ("clock", "product", "activation", "loss", "slope", "bias gradient", "dW", "dx", "update")

@@ -23,7 +23,7 @@ from fastnn.simd.host import UNIT
 from tuned.variant import Change
 from tuned.workloads import Descent
 
-MATMUL, DENSE = "fastnn.kernels.matmul", "fastnn.kernels.dense"
+MATMUL, DENSE = "fastnn.products.matmul", "fastnn.kernels.dense"
 FEW_ROWS, DOTS = "fastnn.simd.few_rows", "fastnn.simd.dots"
 # One row times a matrix transposed.
 WIDE = (1, 512, 784), (1, 1000, 1000)

@@ -18,8 +18,8 @@ from limits import Arrays, chain, unit
 
 from fastnn.compiler.jit import kernel
 from fastnn.kernels.dense import dense_backward
-from fastnn.kernels.matmul import matmul
 from fastnn.kernels.optimizer import SGD
+from fastnn.products.matmul import matmul
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -81,6 +81,12 @@ from fastnn.cost.network import (
     saved_cost,
     step_cost,
 )
+from fastnn.cost.recurrent import (
+    recurrent_forward,
+    recurrent_gradient,
+    recurrent_inward,
+    recurrent_parameters,
+)
 from fastnn.cost.updates import UPDATES, six_n_d, update
 
 __all__ = [
@@ -137,6 +143,10 @@ __all__ = [
     "product",
     "put_in",
     "rotary",
+    "recurrent_forward",
+    "recurrent_gradient",
+    "recurrent_inward",
+    "recurrent_parameters",
     "saved_bytes",
     "saved_cost",
     "six_n_d",

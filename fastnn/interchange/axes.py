@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.layers.protocol import FEATURES, IMAGES, Shape
+from fastnn.graph.protocol import FEATURES, IMAGES, Shape
 
 Array = NDArray[Any]
 

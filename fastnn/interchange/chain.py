@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.edge.checks import as_dtype
+from fastnn.graph.protocol import FEATURES, FLAT, IMAGES
 from fastnn.interchange.axes import Axes, mixes
 from fastnn.layers import LAYERS, Activation, Dense, Graph, Layer, Operation, Parameter, Residual, Shape
-from fastnn.layers.protocol import FEATURES, FLAT, IMAGES
 from fastnn.learning.losses import Loss
 from fastnn.networks.network import Network
 

@@ -10,13 +10,13 @@ import numpy as np
 
 from fastnn.edge.atomic import write_atomically
 from fastnn.edge.checks import FLOAT32
+from fastnn.graph.forms import Form
+from fastnn.graph.graph import Operation
+from fastnn.graph.protocol import ANY, IMAGES
 from fastnn.interchange.axes import as_there
 from fastnn.interchange.chain import kinds_in
 from fastnn.interchange.extra import imported
 from fastnn.kernels.activation import DEFAULT_ALPHA
-from fastnn.layers.forms import Form
-from fastnn.layers.graph import Operation
-from fastnn.layers.protocol import ANY, IMAGES
 from fastnn.learning.losses import BinaryCrossEntropyWithLogits, CrossEntropy, Loss
 from fastnn.networks.network import Network
 

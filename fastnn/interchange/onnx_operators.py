@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.edge.checks import FLOAT32, FLOAT64
+from fastnn.graph.forms import Form
 from fastnn.interchange.axes import as_here
 from fastnn.interchange.formula import Tree, call, product, total
 from fastnn.interchange.onnx_attention import (
@@ -29,7 +30,6 @@ from fastnn.interchange.onnx_attention import (
 from fastnn.interchange.onnx_export import CHANNELS_FIRST, CHANNELS_LAST, shortest
 from fastnn.interchange.onnx_walk import End, Node, Walk
 from fastnn.layers import Flatten
-from fastnn.layers.forms import Form
 
 Array = NDArray[Any]
 Operator = Callable[[Walk, Node], Any]

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from fastnn.edge.checks import as_shape
+from fastnn.graph.forms import Form
 from fastnn.interchange.axes import as_here
 from fastnn.interchange.chain import Chain, Told, kinds_by_name, told
 from fastnn.interchange.extra import imported
 from fastnn.interchange.state_dict import state_dict
 from fastnn.layers import SelfAttention, TransformerBlock
-from fastnn.layers.forms import Form
 from fastnn.learning.losses import Loss
 from fastnn.networks.network import Network
 

@@ -25,9 +25,9 @@ import math
 from numba import prange
 
 from fastnn.compiler.jit import kernel
-from fastnn.kernels.blocks import NN, VECTOR_BYTES, direct, stripe_width
-from fastnn.kernels.matmul import PARALLEL_MACS
 from fastnn.kernels.softmax import PART_ELEMENTS, exponentials, exponentials_of
+from fastnn.products.blocks import NN, VECTOR_BYTES, direct, stripe_width
+from fastnn.products.matmul import PARALLEL_MACS
 from fastnn.simd.pack import transpose_block
 from fastnn.simd.pool import part_done, release_pool, take_pool, thread_count
 from fastnn.simd.rows import row_dot, row_maximum, row_sum, scale_row, shift_row

@@ -16,8 +16,9 @@ from numba import prange
 
 from fastnn.compiler.jit import kernel
 from fastnn.kernels.activation import IDENTITY, STEP, activation_backward, activation_forward
-from fastnn.kernels.blocks import NN, NT, TN
-from fastnn.kernels.matmul import (
+from fastnn.kernels.optimizer import KEEP, SGD, update_part
+from fastnn.products.blocks import NN, NT, TN
+from fastnn.products.matmul import (
     FEW_ROWS_NN,
     FEW_TERMS,
     PARALLEL_MACS,
@@ -34,7 +35,6 @@ from fastnn.kernels.matmul import (
     swapped,
     tiny,
 )
-from fastnn.kernels.optimizer import KEEP, SGD, update_part
 from fastnn.simd.few_rows import column_sums
 from fastnn.simd.host import UNIT, VECTORS
 from fastnn.simd.pool import next_piece, part_done, release_pool, take_pool, thread_count

@@ -1,7 +1,6 @@
 """What a network is made of. Each layer states its shapes, its parameters, its tape row and its cost."""
 
-from fastnn.layers.description import LAYERS, describe_layer, layer_of, register_layer
-from fastnn.layers.graph import (
+from fastnn.graph.graph import (
     Container,
     Graph,
     Operation,
@@ -11,8 +10,9 @@ from fastnn.layers.graph import (
     vocabulary_of,
     wanted_gradients,
 )
+from fastnn.graph.protocol import Layer, Parameter, Shape
+from fastnn.layers.description import LAYERS, describe_layer, layer_of, register_layer
 from fastnn.layers.names import *  # noqa: F403
-from fastnn.layers.protocol import Layer, Parameter, Shape
 from fastnn.operations import table
 
 __all__ = [

@@ -11,11 +11,11 @@ import numpy as np
 from fastnn import cost
 from fastnn.compiler.jit import most_threads
 from fastnn.edge.checks import as_count, as_number
+from fastnn.graph.forms import Form
+from fastnn.graph.graph import Graph
+from fastnn.graph.protocol import FEATURES, Places, SameShape, Shape
 from fastnn.kernels.attention import attention_scratch, cache_size, step_scratch
 from fastnn.layers.dense import Dense
-from fastnn.layers.forms import Form
-from fastnn.layers.graph import Graph
-from fastnn.layers.protocol import FEATURES, Places, SameShape, Shape
 from fastnn.layers.rotary import Rotate
 from fastnn.operations import attention
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from fastnn import cost
-from fastnn.layers.forms import Form
-from fastnn.layers.graph import Graph
-from fastnn.layers.protocol import Places, SameShape, Shape
+from fastnn.graph.forms import Form
+from fastnn.graph.graph import Graph
+from fastnn.graph.protocol import Places, SameShape, Shape
 from fastnn.operations.concatenate import BRANCHES, JOIN, TABLE
 
 

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from fastnn import cost
 from fastnn.compiler.jit import most_threads
 from fastnn.edge.checks import LINE_BYTES, as_count
+from fastnn.graph.forms import Form
+from fastnn.graph.protocol import IMAGES, Parameter, Places, SameShape, Shape
 from fastnn.kernels.convolution import gradient_scratch, inward_scratch
 from fastnn.kernels.windows import Sizes
-from fastnn.layers.forms import Form
 from fastnn.layers.initializers import initializer_for
 from fastnn.layers.pooling import Pair, pair_of
-from fastnn.layers.protocol import IMAGES, Parameter, Places, SameShape, Shape
 from fastnn.operations import convolution
 
 VALID, SAME = "valid", "same"

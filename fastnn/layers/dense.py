@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from fastnn import cost
 from fastnn.compiler.jit import most_threads
 from fastnn.edge.checks import as_choice, as_count, as_number
+from fastnn.graph.forms import Form
+from fastnn.graph.protocol import FEATURES, Parameter, Places, SameShape, Shape
 from fastnn.kernels.activation import DEFAULT_ALPHA, NAMES, NEEDS_Z
 from fastnn.kernels.dense import dense_scratch
-from fastnn.layers.forms import Form
 from fastnn.layers.initializers import initializer_for
-from fastnn.layers.protocol import FEATURES, Parameter, Places, SameShape, Shape
 from fastnn.tape.columns import ACTIVATION, ALPHA, BIAS, BIAS_SIZE, DENSE, ELEMENTWISE, PRE, WEIGHT, bits
 
 

@@ -6,8 +6,8 @@ from dataclasses import Field, fields, is_dataclass
 from importlib import import_module
 from typing import Any
 
-from fastnn.layers.graph import Container
-from fastnn.layers.protocol import Layer
+from fastnn.graph.graph import Container
+from fastnn.graph.protocol import Layer
 from fastnn.operations import table
 
 # Names that a file may hold.

@@ -8,8 +8,8 @@ from typing import ClassVar
 
 from fastnn import cost
 from fastnn.edge.checks import as_number
-from fastnn.layers.forms import Form
-from fastnn.layers.protocol import Places, SameShape, Shape
+from fastnn.graph.forms import Form
+from fastnn.graph.protocol import Places, SameShape, Shape
 from fastnn.operations.dropout import DROPOUT, NUMBER, RATE
 from fastnn.tape.columns import bits
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from fastnn import cost
 from fastnn.edge.checks import as_count
-from fastnn.layers.forms import Form
+from fastnn.graph.forms import Form
+from fastnn.graph.protocol import Parameter, Places, SameShape, Shape
 from fastnn.layers.initializers import initializer_for
-from fastnn.layers.protocol import Parameter, Places, SameShape, Shape
 from fastnn.operations import embedding
 
 # Ids are kept as the network's numbers, and float32 counts so far.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastnn.edge.checks import as_count
-from fastnn.layers.graph import Graph, Memory
+from fastnn.graph.graph import Graph, Memory
 from fastnn.layers.slices import Slice
 
 

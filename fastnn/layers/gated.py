@@ -8,11 +8,11 @@ from typing import ClassVar
 
 from fastnn import cost
 from fastnn.edge.checks import as_choice, as_count
+from fastnn.graph.forms import Form
+from fastnn.graph.graph import Graph
+from fastnn.graph.protocol import Places, SameShape, Shape
 from fastnn.kernels.activation import DEFAULT_ALPHA, NAMES
 from fastnn.layers.dense import Dense
-from fastnn.layers.forms import Form
-from fastnn.layers.graph import Graph
-from fastnn.layers.protocol import Places, SameShape, Shape
 from fastnn.operations import gated
 from fastnn.tape.columns import bits
 

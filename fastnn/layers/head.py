@@ -8,13 +8,13 @@ from typing import ClassVar
 
 from fastnn import cost
 from fastnn.compiler.jit import most_threads
-from fastnn.kernels.blocks import NN, NT, TN
-from fastnn.kernels.matmul import most_panel_of, scratch_size
+from fastnn.graph.forms import Form
+from fastnn.graph.graph import Graph
+from fastnn.graph.protocol import FEATURES, Parameter, Places, SameShape, Shape
 from fastnn.layers.embedding import Embedding
-from fastnn.layers.forms import Form
-from fastnn.layers.graph import Graph
-from fastnn.layers.protocol import FEATURES, Parameter, Places, SameShape, Shape
 from fastnn.operations import head
+from fastnn.products.blocks import NN, NT, TN
+from fastnn.products.matmul import most_panel_of, scratch_size
 
 
 @dataclass(frozen=True)

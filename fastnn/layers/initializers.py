@@ -2,7 +2,8 @@
 
 he: He et al. 2015, for relu and its kin. glorot (xavier): Glorot & Bengio 2010, for sigmoid and tanh. lecun: LeCun et
 al. 1998. The spread of each is sqrt(gain / fan); "uniform" names draw from +-sqrt(3) times it, "normal" ones from a
-normal distribution. A number in the place of a name is that spread itself.
+normal distribution. A number in the place of a name is that spread itself. orthogonal: Saxe et al. 2014, for
+recurrent weights.
 """
 
 from __future__ import annotations
@@ -38,6 +39,14 @@ def _mean(inputs: int, outputs: int) -> float:
     return (inputs + outputs) / 2
 
 
+def _orthogonal(rng: np.random.Generator, shape: Shape, inputs: int, outputs: int) -> NDArray[np.float64]:
+    """Rows or columns, whichever are fewer, orthonormal: every such matrix is as likely (Mezzadri 2007)."""
+    rows, columns = int(np.prod(shape[:-1])), shape[-1]
+    q, r = np.linalg.qr(rng.normal(size=(max(rows, columns), min(rows, columns))))
+    q *= np.where(np.diag(r) < 0, -1.0, 1.0)
+    return (q if rows >= columns else q.T).reshape(shape)
+
+
 INITIALIZERS: dict[str, Initializer] = {
     "he_normal": _normal(2, _inputs),
     "he_uniform": _uniform(2, _inputs),
@@ -47,6 +56,7 @@ INITIALIZERS: dict[str, Initializer] = {
     "xavier_uniform": _uniform(1, _mean),
     "lecun_normal": _normal(1, _inputs),
     "lecun_uniform": _uniform(1, _inputs),
+    "orthogonal": _orthogonal,
     "uniform": lambda rng, shape, inputs, outputs: rng.uniform(-1, 1, shape),
     "zeros": lambda rng, shape, inputs, outputs: np.zeros(shape),
 }

@@ -8,8 +8,8 @@ from typing import ClassVar
 
 from fastnn import cost
 from fastnn.edge.checks import as_count
-from fastnn.layers.graph import Graph
-from fastnn.layers.protocol import Places, SameShape, Shape
+from fastnn.graph.graph import Graph
+from fastnn.graph.protocol import Places, SameShape, Shape
 from fastnn.operations import masking
 
 
@@ -37,7 +37,7 @@ class Masking:
 
 @dataclass(frozen=True)
 class _Filled:
-    """A fastnn.layers.graph.Mask: positions first..last of the rows of the network. name: of the layer that says so."""
+    """A fastnn.graph.graph.Mask: positions first..last of the rows of the network. name: of the layer that says so."""
 
     name: str
     filler: int

@@ -18,6 +18,9 @@ from fastnn.layers.norm import RMSNorm as RMSNorm
 from fastnn.layers.pooling import AvgPool2d as AvgPool2d
 from fastnn.layers.pooling import Flatten as Flatten
 from fastnn.layers.pooling import MaxPool2d as MaxPool2d
+from fastnn.layers.recurrent import GRU as GRU
+from fastnn.layers.recurrent import LSTM as LSTM
+from fastnn.layers.recurrent import RNN as RNN
 from fastnn.layers.residual import Residual as Residual
 from fastnn.layers.shared import Shared as Shared
 from fastnn.layers.sinusoids import SinusoidalPositions as SinusoidalPositions

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from fastnn import cost
 from fastnn.edge.checks import as_number
-from fastnn.layers.forms import Form
-from fastnn.layers.protocol import FEATURES, Parameter, Places, SameShape, Shape
+from fastnn.graph.forms import Form
+from fastnn.graph.protocol import FEATURES, Parameter, Places, SameShape, Shape
 from fastnn.operations import norm
 from fastnn.tape.columns import bits
 

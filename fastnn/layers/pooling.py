@@ -10,8 +10,8 @@ from typing import Any, ClassVar, Self, cast
 from fastnn import cost
 from fastnn.cost.convolution import places
 from fastnn.edge.checks import as_count, as_int64
-from fastnn.layers.forms import Form
-from fastnn.layers.protocol import FLAT, IMAGES, Places, SameShape, Shape
+from fastnn.graph.forms import Form
+from fastnn.graph.protocol import FLAT, IMAGES, Places, SameShape, Shape
 from fastnn.operations import pooling
 
 # B images, C channels, Y X sides of one, H W places of a window along them, R S pixels of all windows along them that

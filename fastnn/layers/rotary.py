@@ -8,7 +8,7 @@ from math import prod
 from typing import ClassVar
 
 from fastnn import cost
-from fastnn.layers.protocol import Places, SameShape, Shape
+from fastnn.graph.protocol import Places, SameShape, Shape
 from fastnn.operations import rotary
 from fastnn.tape.columns import bits
 

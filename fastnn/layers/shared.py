@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fastnn.layers.graph import Graph
+from fastnn.graph.graph import Graph
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ import numpy as np
 
 from fastnn import cost
 from fastnn.edge.checks import as_number
+from fastnn.graph.forms import Form
+from fastnn.graph.protocol import Places, SameShape, Shape
 from fastnn.kernels.sinusoids import sinusoids
-from fastnn.layers.forms import Form
-from fastnn.layers.protocol import Places, SameShape, Shape
 from fastnn.operations import sinusoids as tape
 from fastnn.tape.columns import bits
 

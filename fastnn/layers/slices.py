@@ -10,9 +10,9 @@ from typing import ClassVar
 import numpy as np
 
 from fastnn import cost
-from fastnn.layers.forms import Form
-from fastnn.layers.graph import Graph
-from fastnn.layers.protocol import Places, SameShape, Shape
+from fastnn.graph.forms import Form
+from fastnn.graph.graph import Graph
+from fastnn.graph.protocol import Places, SameShape, Shape
 from fastnn.operations import slices
 
 

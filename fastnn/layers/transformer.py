@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from fastnn.edge.checks import as_choice, as_count
+from fastnn.graph.forms import Form
+from fastnn.graph.graph import Graph
+from fastnn.graph.protocol import FEATURES, Shape
 from fastnn.layers.attention import CrossAttention, SelfAttention
 from fastnn.layers.dense import Dense
 from fastnn.layers.dropout import Dropout
-from fastnn.layers.forms import Form
 from fastnn.layers.gated import GatedDense
-from fastnn.layers.graph import Graph
 from fastnn.layers.norm import LayerNorm, RMSNorm
-from fastnn.layers.protocol import FEATURES, Shape
 from fastnn.layers.residual import Residual
 
 NORMS = ("layer", "rms")

@@ -107,7 +107,7 @@ class _Constants:
 
 @dataclass
 class _Places:
-    """See fastnn.layers.protocol.Places."""
+    """See fastnn.graph.protocol.Places."""
 
     operation: Operation
     layout: ParameterLayout

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from fastnn.compiler.jit import kernel
-from fastnn.kernels.blocks import NN, NT, TN
-from fastnn.kernels.matmul import matmul
+from fastnn.products.blocks import NN, NT, TN
+from fastnn.products.matmul import matmul
 from fastnn.simd.views import flat, vector
 from fastnn.tape.columns import DINPUT, DOUTPUT, INPUT, OUTPUT, OWN, SCRATCH_AT, SCRATCH_SIZE, WIDTH_IN, WIDTH_OUT
 from fastnn.tape.operations import register, values_at

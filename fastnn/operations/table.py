@@ -46,6 +46,7 @@ TABLE = (
     Row("encoder_decoder", {"EncoderDecoder": "encoder_decoder"}, tape=False),
     Row("sinusoids", {"SinusoidalPositions": "sinusoidal_positions"}),
     Row("convolution", {"Conv2d": "conv2d"}),
+    Row("recurrent", {"RNN": "rnn", "LSTM": "lstm", "GRU": "gru"}),
 )
 
 # Of each layer, the module that it is in.

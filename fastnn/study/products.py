@@ -17,8 +17,9 @@ from collections.abc import Callable, Iterable, Iterator
 from types import FunctionType
 from typing import Any
 
-from fastnn.kernels import blocks, dense, matmul
-from fastnn.kernels.blocks import NN, NT, TN
+from fastnn.kernels import dense
+from fastnn.products import blocks, matmul
+from fastnn.products.blocks import NN, NT, TN
 from fastnn.simd.few_rows import passes
 from fastnn.simd.host import PANEL_ROWS, TERMS, UNIT, VECTORS
 

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastnn.cost import Cost, Graph, step_cost
-from fastnn.kernels.matmul import PARALLEL_MACS
 from fastnn.layers import Operation, counted, operations_of
 from fastnn.lowering import span_of
 from fastnn.networks.models import gpt_layers
+from fastnn.products.matmul import PARALLEL_MACS
 from fastnn.study.machine_model import (
     LEAST_SHARE,
     ROUNDS,

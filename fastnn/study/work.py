@@ -15,9 +15,10 @@ from functools import lru_cache
 from typing import Protocol
 
 from fastnn import cost
-from fastnn.kernels import dense, matmul
-from fastnn.kernels.blocks import NN, NT
+from fastnn.kernels import dense
 from fastnn.lowering import CHUNK_ROWS, CHUNKED_WORK, SPAN_ROWS, WORK_OF_VALUE
+from fastnn.products import matmul
+from fastnn.products.blocks import NN, NT
 from fastnn.simd.host import UNIT
 from fastnn.study.products import (
     Terms,

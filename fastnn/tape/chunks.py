@@ -5,7 +5,7 @@ from __future__ import annotations
 from numba import prange
 
 from fastnn.compiler.jit import kernel
-from fastnn.kernels.matmul import pays_threads, share
+from fastnn.products.matmul import pays_threads, share
 from fastnn.simd.pool import part_done, release_pool, take_pool, thread_count
 from fastnn.tape.columns import CHUNK, SCRATCH_AT, SCRATCH_SIZE, SHARES, WORK
 from fastnn.tape.walk import forward_rows, gradient_of_rows, inward_rows

@@ -12,11 +12,11 @@ from __future__ import annotations
 from numba import float64
 
 from fastnn.compiler.jit import kernel
-from fastnn.kernels.blocks import NN, NT, TN
-from fastnn.kernels.matmul import matmul, most_panel_of, scratch_size
-from fastnn.kernels.onto import matmul_onto
 from fastnn.kernels.residual import add
 from fastnn.kernels.softmax import first_largest
+from fastnn.products.blocks import NN, NT, TN
+from fastnn.products.matmul import matmul, most_panel_of, scratch_size
+from fastnn.products.onto import matmul_onto
 from fastnn.simd.few_rows import column_sums
 from fastnn.simd.views import flat, matrix, vector
 from fastnn.tape.columns import (

@@ -12,8 +12,8 @@ from __future__ import annotations
 from numba import float64, prange
 
 from fastnn.compiler.jit import kernel
-from fastnn.kernels.matmul import share
 from fastnn.kernels.residual import add, copy
+from fastnn.products.matmul import share
 from fastnn.simd.pool import part_done, release_pool, take_pool
 from fastnn.simd.views import doubles, flat, matrix, vector
 from fastnn.tape.chunks import forward_chunks, gradient_in_chunks, threads_for_rows

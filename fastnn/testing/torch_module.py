@@ -6,9 +6,9 @@ from importlib.util import find_spec
 
 import numpy as np
 
+from fastnn.graph.protocol import IMAGES
 from fastnn.interchange.state_dict import load_state_dict
 from fastnn.interchange.torch_modules import to_torch
-from fastnn.layers.protocol import IMAGES
 from fastnn.testing.case import Array, Case, targets
 
 # Of the largest value of a row, and of a gradient: both sides round in float64.

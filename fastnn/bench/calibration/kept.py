@@ -15,7 +15,8 @@ from fastnn.bench import results
 from fastnn.bench.progress import say
 from fastnn.compiler.jit import CACHE_DIRECTORY, KERNELS
 from fastnn.compiler.reach import digest
-from fastnn.kernels import blocks, dense, matmul
+from fastnn.kernels import dense
+from fastnn.products import blocks, matmul
 from fastnn.simd import few_rows, host, linkage, machine, tile
 from fastnn.study import products, transformer_model, work
 from fastnn.study.machine_model import MachineModel, model_of
@@ -23,7 +24,7 @@ from fastnn.study.transformer_model import TransformerModel, transformer_model_o
 from fastnn.tape import columns, walk
 
 # The modules whose kernels a training step consists of.
-STEP = ("fastnn.kernels.", "fastnn.tape.", "fastnn.training")
+STEP = ("fastnn.kernels.", "fastnn.products.", "fastnn.tape.", "fastnn.training")
 SCHEMA = "fastnn-machine/1"
 # Of a machine's description, what times depend on.
 IDENTITY = ("cpu", "arch", "vector_unit", "cores_physical", "cores_logical", "threads_max", "caches")

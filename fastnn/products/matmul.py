@@ -23,7 +23,7 @@ import numpy as np
 from numba import prange
 
 from fastnn.compiler.jit import kernel
-from fastnn.kernels.blocks import NT, PACKED_ROWS, TN, VECTOR_BYTES, block, block_size, direct
+from fastnn.products.blocks import NT, PACKED_ROWS, TN, VECTOR_BYTES, block, block_size, direct
 from fastnn.simd.dots import dots
 from fastnn.simd.few_rows import grow, outer
 from fastnn.simd.host import FAR_BYTES, TERMS, UNIT, VECTORS

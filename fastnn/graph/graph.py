@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 from fastnn import cost
 from fastnn.cost import Cost
-from fastnn.layers.protocol import Layer, Parameter, Shape
+from fastnn.graph.protocol import Layer, Parameter, Shape
 
 
 class Container(Protocol):

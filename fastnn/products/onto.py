@@ -1,4 +1,4 @@
-"""Products that are added to what is there: y += the product of a form of fastnn.kernels.matmul, NN or TN.
+"""Products that are added to what is there: y += the product of a form of fastnn.products.matmul, NN or TN.
 
 The chain of each sum goes on from the number in y, so that a product whose terms come in parts has the bits of one that
 has them all.
@@ -10,8 +10,8 @@ import numpy as np
 from numba import prange
 
 from fastnn.compiler.jit import kernel
-from fastnn.kernels.blocks import VECTOR_BYTES, block, direct
-from fastnn.kernels.matmul import SHARED_ROWS, panel_of, pays_threads, pieces_of, share
+from fastnn.products.blocks import VECTOR_BYTES, block, direct
+from fastnn.products.matmul import SHARED_ROWS, panel_of, pays_threads, pieces_of, share
 from fastnn.simd.pool import next_piece, part_done, release_pool, take_pool, thread_count
 from fastnn.simd.views import vector
 
@@ -42,7 +42,7 @@ def _parallel(parts, form, y, ldy, x, ldx, w, ldw, scratch, needed, m, n, k):
 @kernel(late=True)
 def matmul_onto(y, ldy, x, ldx, w, ldw, scratch, form, m, n, k):
     """y += x @ w (NN), or x.T @ w (TN), m x n of k terms; overwrites scratch, which is of use from
-    fastnn.kernels.matmul.scratch_size on."""
+    fastnn.products.matmul.scratch_size on."""
     needed = panel_of(form, m, n, k, y.itemsize)
     needed = needed if needed <= scratch.size else 0 * needed  # x and w are then read where they lie
     parts = 1 + 0 * m
