@@ -149,16 +149,19 @@ class Chain:
         self.layer(Dense(units, bias=bias is not None), parameters)
 
     def container(self, layer: Any, parameters: Mapping[str, Array]) -> None:
-        """Of several layers, whose output is shaped as its input. ValueError where parameters do not fit."""
+        """Of several layers. ValueError where parameters do not fit."""
         if self.shape is None:
             raise ValueError("the shape of a row is not known here; expected it as input_shape")
         self.require_dtype(dict(parameters))
         self.axes.enter(layer.axes, self.shape)
         graph = Graph(self.shape)
-        layer.build(graph, "", 0)
+        end = layer.build(graph, "", 0)
         expected = {name.removeprefix("."): one.shape for name, one in graph.parameters().items()}
         if expected != {name: values.shape for name, values in parameters.items()}:
             raise ValueError(f"its parameters do not fit rows of {self.shape}")
+        before, self.shape = self.shape, graph.shape_of(end)
+        self.axes.leave(before, self.shape, True)
+        self.flat = len(self.shape) == 1
         self.append(layer, parameters)
 
     def layer(self, layer: Layer, parameters: Mapping[str, Array] | None = None) -> None:

@@ -13,6 +13,8 @@ from fastnn.interchange.axes import as_here
 from fastnn.interchange.chain import Chain, Told, kinds_by_name, told
 from fastnn.interchange.extra import imported
 from fastnn.interchange.state_dict import state_dict
+from fastnn.interchange.torch_recurrent import NAMES as RECURRENT
+from fastnn.interchange.torch_recurrent import SEQUENCES, is_states, read_states, states_of
 from fastnn.layers import SelfAttention, TransformerBlock
 from fastnn.learning.losses import Loss
 from fastnn.networks.network import Network
@@ -28,8 +30,9 @@ def from_torch(
     """A network with the weights of a torch.nn.Sequential, copied, and its outputs up to rounding.
 
     module: of Identity, ReLU, LeakyReLU, ELU, Tanh, Sigmoid, GELU, SiLU, Softplus, TransformerEncoderLayer (a
-    TransformerBlock, of no mask), MultiheadAttention (of one tensor with itself), and what fastnn has layers for by the
-    same name, nested as you like; float32 or float64, on any device. Outputs are those of module.eval(): a Dropout acts
+    TransformerBlock, of no mask), MultiheadAttention (of one tensor with itself), RNN, LSTM and GRU (of their first
+    result, all states, from states of 0; or as to_torch makes them), and what fastnn has layers for by the same name,
+    nested as you like; float32 or float64, on any device. Outputs are those of module.eval(): a Dropout acts
     in training alone, with draws of its own.
     Softplus is exact above torch's threshold, where torch is linear, 2e-9 off.
 
@@ -68,6 +71,9 @@ def _read(chain: Chain, module: Any, nn: Any) -> None:
         return  # its parts come next
     name, kinds = type(module).__name__, kinds_by_name("torch")
     known = [*kinds, *READERS]
+    if is_states(module, nn):
+        read_states(chain, module, _array)
+        return
     if type(module) is not getattr(nn, name, None) or name not in known:
         raise ValueError(f"fastnn has no such layer; expected Sequential, {', '.join(known)}")
     if name in kinds:
@@ -139,7 +145,7 @@ def _read_attention(chain: Chain, module: Any) -> None:
 
 
 # Read with the modules that they are made of.
-WHOLE = ("TransformerEncoderLayer", "MultiheadAttention")
+WHOLE = ("TransformerEncoderLayer", "MultiheadAttention", *RECURRENT)
 READERS: dict[str, Callable[[Chain, Any], None]] = {
     "MultiheadAttention": _read_attention,
     "TransformerEncoderLayer": _read_encoder_layer,
@@ -176,7 +182,7 @@ def to_torch(network: Network) -> Any:
     A Dense becomes a Linear and, where it has one, its activation after it; state_dict(network) has the same names. It
     comes as eval() leaves it, without dropout: call train() to go on training. With layers of images it takes and gives
     images as torch does, (N, C, H, W). Of a SelfAttention alone it holds a MultiheadAttention, to be called with three
-    tensors.
+    tensors; an RNN, LSTM or GRU is torch's, whose forward gives states alone, all or the last.
 
     Raises ValueError for the activation step and for layers that torch has no modules for; ModuleNotFoundError without
     torch.
@@ -205,10 +211,12 @@ def _written(one: Told, torch: Any, dtype: Any) -> list[Any]:
     found = []
     if form is not None:
         kind = getattr(nn, form.name)
-        # Without initial weights, which would move torch's random numbers.
-        found.append(
-            nn.utils.skip_init(kind, **form.settings, dtype=dtype) if one.parameters else kind(**form.settings)
-        )
+        if form.name in RECURRENT:
+            kind = states_of(kind, getattr(layer, SEQUENCES))
+        if one.parameters:  # without initial weights, which would move torch's random numbers
+            found.append(kind(**form.settings, dtype=dtype, device="meta").to_empty(device="cpu"))
+        else:
+            found.append(kind(**form.settings))
     if form is None or one.activation != "identity":
         found.append(WRITERS[layer.activation](nn, layer.alpha))
     return found

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fastnn import cost
 from fastnn.compiler.jit import most_threads
 from fastnn.edge.checks import as_choice, as_count, as_number
+from fastnn.graph.forms import Form
 from fastnn.graph.graph import Graph
 from fastnn.graph.protocol import FEATURES, Parameter, Places, SameShape, Shape
 from fastnn.kernels.recurrent import (
@@ -65,6 +66,22 @@ class _Recurrent:
     def _cell(self) -> int:
         raise NotImplementedError
 
+    def torch_form(self, shape: Shape) -> Form:
+        """See fastnn.interchange.torch_recurrent."""
+        return Form(type(self).__name__, {
+            "input_size": shape[-1], "hidden_size": self.units, "num_layers": self.layers, "bias": self.bias,
+            "batch_first": True, "dropout": self.dropout, "bidirectional": self.bidirectional,
+        })  # fmt: skip
+
+    @property
+    def torch_parameters(self) -> dict[str, str]:
+        """Its own names of parameters, by torch's."""
+        suffixes = [f"_l{number}" for number in range(self.layers)]
+        if self.bidirectional:
+            suffixes = [each for suffix in suffixes for each in (suffix, f"{suffix}_reverse")]
+        kinds = ("weight", "bias") if self.bias else ("weight",)
+        return {f"{kind}_{of}{end}": f"{of}{end}.{kind}" for end in suffixes for kind in kinds for of in ("ih", "hh")}
+
     def build(self, graph: Graph, name: str, source: int) -> int:
         shape = graph.shape_of(source)
         if len(shape) != 2:
@@ -111,10 +128,15 @@ class RNN(_Recurrent):
     """
 
     activation: str = "tanh"
+    torch_names: ClassVar[Collection[str]] = ()  # see fastnn.interchange.torch_recurrent
 
     def __post_init__(self) -> None:
         super().__post_init__()
         as_choice(self.activation, ("tanh", "relu"), "activation")
+
+    def torch_form(self, shape: Shape) -> Form:
+        form = super().torch_form(shape)
+        return Form(form.name, {**form.settings, "nonlinearity": self.activation})
 
     @property
     def _cell(self) -> int:
@@ -126,6 +148,8 @@ class LSTM(_Recurrent):
     """Long short-term memory (Gers et al. 2000), settings and shapes as of RNN; gates i, f, g, o side by side, as torch
     and Keras have them: "ih_l0.weight" (I, 4 units), "hh_l0.weight" (units, 4 units). Forget gates begin with a bias of
     1 (Jozefowicz et al. 2015)."""
+
+    torch_names: ClassVar[Collection[str]] = ()  # see fastnn.interchange.torch_recurrent
 
     @property
     def _cell(self) -> int:
@@ -142,11 +166,17 @@ class GRU(_Recurrent):
     """
 
     reset_after: bool = True
+    torch_names: ClassVar[Collection[str]] = ()  # see fastnn.interchange.torch_recurrent
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not isinstance(self.reset_after, bool):
             raise TypeError(f"reset_after is {self.reset_after!r}; expected True or False")
+
+    def torch_form(self, shape: Shape) -> Form:
+        if not self.reset_after:
+            raise ValueError("torch's GRU resets after its product alone")
+        return super().torch_form(shape)
 
     @property
     def _cell(self) -> int:
@@ -190,7 +220,8 @@ class _Steps(SameShape):
     def kept(self, *shapes: Shape) -> Mapping[str, int]:
         of = self._sizes(1, shapes[0][0])
         sizes = dict(zip(("gates", "before", "cells", "inner"), map(int, kept_sizes(of)), strict=True))
-        return {"state": self.units, "carry": self.units, **sizes, "slopes": int(slopes_size(of))}
+        there = 1 if len(shapes) > 1 else 0
+        return {"state": self.units, "carry": self.units, **sizes, "slopes": int(slopes_size(of)), "there": there}
 
     def own_columns(self, places: Places, *shapes: Shape) -> Mapping[int, int]:
         of, kept = recurrent, self.kept(*shapes)

@@ -28,10 +28,10 @@ from fastnn.tape.columns import (
 from fastnn.tape.operations import nothing, register, values_at
 
 # Positions of a row, units, the cell; REVERSE and LAST as Recurrence has them. Where states, their gradients after the
-# forward pass, and what is kept lie; LENGTHS is where a number of each row says how many positions are there, and -1
-# where all are.
+# forward pass, and what is kept lie. LENGTHS is where a number of each row says how many positions are there, which is
+# kept at THERE, and -1 where all are.
 (STEPS, UNITS, CELL, REVERSE, LAST, WEIGHT, BIAS, BIAS_SIZE, STATE, CARRY, GATES, BEFORE, CELLS, INNER, SLOPES,
- LENGTHS) = range(OWN, OWN + 16)  # fmt: skip
+ LENGTHS, THERE) = range(OWN, OWN + 17)  # fmt: skip
 
 
 @kernel(inlined=True)
@@ -51,8 +51,9 @@ def _weight(values, first, tape, i):
 
 
 @kernel(inlined=True, views=True)
-def _lengths(tape, i, workspace, at, rows):
-    return vector(workspace, max(tape[i, LENGTHS], 0) + at, rows if tape[i, LENGTHS] >= 0 else 0 * rows)
+def _lengths(tape, i, place, workspace, at, rows):
+    """Those that lie at a place; of rows that are whole none."""
+    return vector(workspace, max(place, 0) + at, rows if tape[i, LENGTHS] >= 0 else 0 * rows)
 
 
 @kernel(inlined=True, views=True)
@@ -80,12 +81,14 @@ def forward(tape, i, params, x, workspace, at, rows, key, begin):
     h, c = _rows_of(workspace, tape[i, STATE], at, rows, units), _rows_of(workspace, tape[i, CARRY], at, rows, units)
     h[:] = 0
     c[:] = 0
+    lengths = _lengths(tape, i, tape[i, THERE], workspace, at, rows)
+    copy(lengths, _lengths(tape, i, tape[i, LENGTHS], workspace, at, rows))
     recurrent_forward(
         _rows_of(workspace, tape[i, OUTPUT], at, rows, tape[i, WIDTH_OUT]), h, c,
         _rows_of(workspace, tape[i, GATES], at, rows, gates), _rows_of(workspace, tape[i, BEFORE], at, rows, before),
         _rows_of(workspace, tape[i, CELLS], at, rows, cells), _rows_of(workspace, tape[i, INNER], at, rows, inner),
         flat(values_at(tape[i, INPUT], tape[i, WIDTH_IN], x, workspace, at, rows)), _weight(params, 0 * i, tape, i), b,
-        _lengths(tape, i, workspace, at, rows), _behind(tape, workspace, gates_of(of.cell) * units), of,
+        lengths, _behind(tape, workspace, gates_of(of.cell) * units), of,
     )  # fmt: skip
 
 
@@ -102,7 +105,8 @@ def inward(tape, i, params, x, workspace, at, rows, key, begin):
         _rows_of(workspace, tape[i, SLOPES], at, rows, slopes_size(of)),
         _rows_of(workspace, tape[i, GATES], at, rows, gates), _rows_of(workspace, tape[i, BEFORE], at, rows, before),
         _rows_of(workspace, tape[i, CELLS], at, rows, cells), _rows_of(workspace, tape[i, INNER], at, rows, inner),
-        _weight(params, 0 * i, tape, i), _lengths(tape, i, workspace, at, rows), _behind(tape, workspace, 0 * i), of,
+        _weight(params, 0 * i, tape, i), _lengths(tape, i, tape[i, THERE], workspace, at, rows),
+        _behind(tape, workspace, 0 * i), of,
     )  # fmt: skip
 
 
