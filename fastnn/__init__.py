@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from fastnn.networks.io import FileError, save
     from fastnn.networks.models import BERT, GPT, load, mlp
     from fastnn.networks.network import Network
+    from fastnn.networks.vision import AlexNet, KerasConvNet, LeNet5, ResNet, SimpleChainsLeNet
 
     __version__: str
 
@@ -69,6 +70,7 @@ __all__ = [
     "SGD",
     "Adam",
     "AdamW",
+    "AlexNet",
     "BinaryCrossEntropy",
     "BinaryCrossEntropyWithLogits",
     "Cosine",
@@ -78,13 +80,17 @@ __all__ = [
     "Hinge",
     "History",
     "InverseScaling",
+    "KerasConvNet",
+    "LeNet5",
     "Linear",
     "Momentum",
     "Nesterov",
     "Network",
     "NonFiniteLoss",
     "Perceptron",
+    "ResNet",
     "Schedule",
+    "SimpleChainsLeNet",
     "StepDecay",
     "Trainer",
     "binary_cross_entropy",
@@ -136,6 +142,7 @@ _HOMES = {
         "MSE", "BinaryCrossEntropy", "BinaryCrossEntropyWithLogits", "CrossEntropy", "Hinge", "Perceptron",
     ),
     "networks.models": ("BERT", "GPT", "load", "mlp"),
+    "networks.vision": ("AlexNet", "KerasConvNet", "LeNet5", "ResNet", "SimpleChainsLeNet"),
     "networks.network": ("Network",),
     "learning.optimizers": (
         "SGD", "Adam", "AdamW", "Cosine", "InverseScaling", "Linear", "Momentum", "Nesterov", "Schedule",

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fastnn.bench import zoo
 from fastnn.bench.case import Case
 from fastnn.bench.ladder import language_model, parse
 from fastnn.bench.peers.registry import PEERS
@@ -17,9 +18,14 @@ STEPS = 8
 
 
 GPT = "gpt-2x16"
+# With adam alone: what PyTorch and JAX compile for them takes seconds.
+ZOO = ("resnet8", "rnn-64-28", "gru-64-28", "lstm-64-28")
 
 
 def case(name: str = "3-4-2", optimizer: str = "sgd", dtype: str = "float32") -> Case:
+    if name in ZOO:
+        (rung,) = (each for each in [*zoo.images(), *zoo.sequences()] if each.name == name)
+        return Case(rung, 4, 1, dtype, optimizer)
     rung = language_model(2, 16, 4, 12) if name == GPT else parse(name)
     return Case(rung, 32 if name != GPT else 4, 1, dtype, optimizer)
 
@@ -28,7 +34,8 @@ def model(name: str, of: Case) -> Any:
     """The peer with the case's initial weights."""
     kind = import_module(f"fastnn.bench.peers.{PEERS[name].module}").Model
     rate = of.trainer.optimizer.learning_rate
-    return kind(Task(of.network.named(of.initial), of.rung.heads, of.batch, of.optimizer_name, rate, of.threads))
+    start = of.network.named(of.initial)
+    return kind(Task(start, of.rung.heads, of.batch, of.optimizer_name, rate, of.threads, of.description))
 
 
 def difference(name: str, network: str, optimizer: str, dtype: str) -> dict[str, Any]:
@@ -56,5 +63,6 @@ def difference(name: str, network: str, optimizer: str, dtype: str) -> dict[str,
 def differences(name: str, dtype: str, network: str = "64-16-10") -> dict[str, dict[str, Any]]:
     """For each optimizer that the peer has; without a step they are alike."""
     trains = "step" in PEERS[name].phases
-    optimizers = [optimizer for optimizer in OPTIMIZERS if optimizer not in PEERS[name].lacks]
+    wanted = ("adam",) if network in ZOO else OPTIMIZERS
+    optimizers = [optimizer for optimizer in wanted if optimizer not in PEERS[name].lacks]
     return {each: difference(name, network, each, dtype) for each in optimizers[: None if trains else 1]}

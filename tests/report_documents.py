@@ -10,7 +10,8 @@ from typing import Any
 from bench_rows import CONTEXT, row
 
 from fastnn.bench import results
-from fastnn.bench.ladder import Rung, parse
+from fastnn.bench.ladder import parse
+from fastnn.bench.rung import Rung
 from fastnn.cost import multilayer_perceptron
 from fastnn.report.picture import Picture, Series
 from fastnn.report.sources import Run, Sources, run_of, suite_of

@@ -17,12 +17,13 @@ import fastnn
 from fastnn import Activation, Concatenate, Dense, Dropout, LayerNorm, Network, Residual, RMSNorm, Shared
 from fastnn.bench import architecture, ladder, perturbed, results
 from fastnn.bench.case import Case
-from fastnn.bench.ladder import Rung, parse
+from fastnn.bench.ladder import parse
 from fastnn.bench.measuring import Budget
 from fastnn.bench.perturbed import perturbed_residual
 from fastnn.bench.residual import NotChecked, is_bounded
 from fastnn.bench.rows import rows_of
 from fastnn.bench.run import Report, Settings, run
+from fastnn.bench.rung import Rung
 from fastnn.cost import Cost, multilayer_perceptron
 from fastnn.data import Dataset
 from fastnn.reference import transformer

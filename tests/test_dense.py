@@ -9,8 +9,9 @@ from cases import TABLE, of
 from layer_cases import DenseBackward, DenseForward
 from limits import Array
 
-from fastnn.kernels import activation, dense, matmul
+from fastnn.kernels import activation, dense
 from fastnn.kernels.optimizer import KEEP, NO_RULE
+from fastnn.products import matmul
 from fastnn.products.blocks import NN, NT
 
 EMPTY = {dtype: np.empty(0, dtype) for dtype in ("float32", "float64")}

@@ -73,6 +73,7 @@ def _prepare(process: Process, file: Path, case: Case) -> Mapping[str, Mapping[s
     answer = process.ask(
         do="prepare", file=str(file), heads=heads, phases=phases, optimizer=optimizer.name,
         learning_rate=optimizer.learning_rate,
+        description=case.description,
     )  # fmt: skip
     file.unlink()
     return answer

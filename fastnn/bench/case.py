@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.bench.ladder import Rung
 from fastnn.bench.measuring import Run
 from fastnn.bench.peers.registry import GENERATE
 from fastnn.bench.perturbed import perturbed_residual
 from fastnn.bench.residual import Residual, is_bounded, residual
+from fastnn.bench.rung import Rung
 from fastnn.compiler.jit import compile_clock
 from fastnn.learning.held import Held
 from fastnn.learning.optimizers import OPTIMIZERS, Optimizer
@@ -82,6 +82,11 @@ class Case:
     @property
     def dtype(self) -> str:
         return self.network.dtype.name
+
+    @property
+    def description(self) -> dict[str, Any] | None:
+        """Of the network, for peers; None where the rung says what it is."""
+        return None if self.rung.heads or self.rung.sizes else self.network.description()
 
     @cached_property
     def batches(self) -> Sequence[tuple[NDArray[Any], NDArray[np.int64]]]:

@@ -21,7 +21,11 @@ from numpy.typing import NDArray
 from fastnn import reference
 from fastnn.bench.residual import LOSS_LIMIT, UNIT_ROUNDOFF, NotChecked, Residual
 from fastnn.layers import (
+    GRU,
+    LSTM,
+    RNN,
     Activation,
+    Conv2d,
     Dense,
     Embedding,
     LayerNorm,
@@ -105,6 +109,8 @@ def _answer(network: Network, parameters: Arrays, x: Array, y: NDArray[Any]) -> 
     """What the reference gives: "output", "loss", and gradients by the names of the parameters."""
     if isinstance(network.layers[0], Embedding):
         return _answer_of_gpt(network, parameters, x, y)
+    if isinstance(network.layers[0], (Conv2d, RNN, LSTM, GRU)):
+        return _answer_of_zoo(network, parameters, x, y)
     layers = _chain(network.layers, parameters, x.shape[-1], "")
     loss, options = network.loss_function, _options(network)
     labels = np.issubdtype(y.dtype, np.integer)
@@ -145,6 +151,17 @@ def _answer_of_gpt(network: Network, parameters: Arrays, ids: Array, y: NDArray[
     output, loss, gradients = reference.transformer.loss_and_gradient(
         parameters, ids, y, blocks[0].heads, len(blocks), **_options(network)
     )
+    return {"output": output, "loss": np.array(loss), **gradients}
+
+
+def _answer_of_zoo(network: Network, parameters: Arrays, x: Array, y: NDArray[Any]) -> dict[str, Array]:
+    """Of a network of convolutions or recurrent layers. NotChecked: one that the reference has not."""
+    try:
+        output, loss, gradients = reference.zoo.loss_and_gradient(
+            network.description()["layers"], parameters, x, y, network.loss_function.name, **_options(network)
+        )
+    except KeyError as error:
+        raise NotChecked(f"{error}, which the reference does not have") from error
     return {"output": output, "loss": np.array(loss), **gradients}
 
 

@@ -11,11 +11,11 @@ from typing import Any
 from fastnn.bench import results
 from fastnn.bench.beside import compare
 from fastnn.bench.case import Case
-from fastnn.bench.ladder import Rung
 from fastnn.bench.measuring import FAST, NORMAL, RIGOROUS, Budget
 from fastnn.bench.peers.process import PeerFailed
 from fastnn.bench.peers.registry import GENERATE, PEERS, cannot, versions
 from fastnn.bench.rows import Row, beats_floor, rows_of, under
+from fastnn.bench.rung import Rung
 from fastnn.compiler.jit import threading_layer
 from fastnn.learning.trainer import NonFiniteLoss
 from fastnn.simd import machine

@@ -50,8 +50,9 @@ def main() -> None:
 
 @main.command(cls=ListCommand)
 @click.option("--sizes", multiple=True, metavar="A-B-C", help="Layer sizes, such as 3-4-2 or 784-1024x3-10.")
-@click.option("--models", type=click.Choice(["mlp", "gpt"]), default="mlp", show_default=True,
-              help="The ladder: perceptrons, or GPTs of microgpt's size to GPT-2's.")  # fmt: skip
+@click.option("--models", type=click.Choice(["mlp", "gpt", "images", "sequences"]), default="mlp",
+              show_default=True, help="The ladder: perceptrons; GPTs of microgpt's size to GPT-2's; convolutional "
+              "networks, from LeNets on; recurrent ones.")  # fmt: skip
 @click.option("--max-params", type=float, help="Largest network to run.  [default: 1.1e7, without --sizes]")
 @click.option("--batch", "batches", multiple=True, type=click.IntRange(min=1), help="Rows of a batch.  [default: 32]")
 @click.option("--threads", multiple=True, type=click.IntRange(min=1), help="Threads.  [default: 1 and all]")

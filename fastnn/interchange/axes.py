@@ -58,9 +58,9 @@ class Axes:
         if mixes:
             self.order = None
         if self.channels_first and len(before) > len(after) == 1 and prod(before) == prod(after):
-            height, width, channels = before
+            *around, channels = before
             there = np.arange(prod(before))
-            here = there.reshape(channels, height, width).transpose(1, 2, 0).ravel()
+            here = np.moveaxis(there.reshape(channels, *around), 0, -1).ravel()
             self.order = None if np.array_equal(here, there) else here
             self.channels_first = None
 

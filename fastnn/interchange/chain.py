@@ -197,11 +197,11 @@ class Chain:
             self.turn()
 
     def turn(self) -> None:
-        """The rows so far were (C, H, W), and are (H, W, C) here; ValueError where they are of other axes."""
-        if self.shape is None or self.inputs is None or len(self.shape) != 3:
-            raise ValueError(f"rows are {self.shape}; expected (C, H, W)")
-        channels, height, width = self.shape
-        self.shape = self.inputs = (height, width, channels)
+        """The rows so far were (C, H, W) or (C, T), and are (H, W, C) or (T, C) here. ValueError: of other axes."""
+        if self.shape is None or self.inputs is None or len(self.shape) not in (2, 3):
+            raise ValueError(f"rows are {self.shape}; expected (C, H, W), or (C, T)")
+        channels, *around = self.shape
+        self.shape = self.inputs = (*around, channels)
         self.axes.channels_first = True
 
     def transpose(self, channels_first: bool) -> None:
@@ -248,7 +248,7 @@ class Chain:
         """What was added since it ended there becomes f, of x + f(x). ValueError where both are not of one shape."""
         at, shape = begin.layers, begin.shape or self.inputs
         first_then, first_now = begin.axes.channels_first, bool(self.axes.channels_first)
-        if first_then is None and first_now and shape is not None and len(shape) == 3:
+        if first_then is None and first_now and shape is not None and len(shape) in (2, 3):
             shape = (*shape[1:], shape[0])  # a layer since then has shown that they were channels
         if shape != self.shape or first_then not in (None, first_now):
             raise ValueError(f"it adds rows {shape} to rows {self.shape}, of layers after them; expected one shape")

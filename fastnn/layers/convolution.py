@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import ClassVar, NamedTuple, Self, cast
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from fastnn.graph.protocol import IMAGES, Parameter, Places, SameShape, Shape
 from fastnn.kernels.convolution import gradient_scratch, inward_scratch
 from fastnn.kernels.windows import Sizes
 from fastnn.layers.initializers import initializer_for
-from fastnn.layers.pooling import Pair, pair_of
+from fastnn.layers.pooling import TAKES, Pair, as_pair, sides_of
 from fastnn.operations import convolution
 
 VALID, SAME = "valid", "same"
@@ -34,19 +34,8 @@ class _Side(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Conv2d(SameShape):
-    """y = windows of x times weight, and bias.
-
-    x (B, H, W, C), weight (KH, KW, C / groups, filters), bias (filters,), y (B, P, Q, filters).
-
-    kernel_size, stride, dilation: a number, or two, down and across; dilation: pixels from one of a window to the next.
-    padding: pixels of zeros on each side, a number or two; or "valid", none; or "same", so that there are
-    ceil(H / stride) places, the odd pixel below and to the right, as in TensorFlow. groups: of filters, each of which
-    sees its share of the channels; as many as channels make a depthwise convolution. initializer: of the weight, see
-    fastnn.layers.initializers; "auto" is that of relu.
-
-    A cross-correlation, as in PyTorch, TensorFlow and ONNX: the weight is not turned round.
-    """
+class _Convolution(SameShape):
+    """What convolutions have in common; sides: of a window. That of one side is of images of one row."""
 
     filters: int
     kernel_size: int | Pair
@@ -56,13 +45,12 @@ class Conv2d(SameShape):
     initializer: str | float = "auto"
     dilation: int | Pair = 1
     groups: int = 1
+    sides: ClassVar[int]
     kind: ClassVar[int] = convolution.CONVOLUTION
     positionwise: ClassVar[bool] = False
     axes: ClassVar[str] = IMAGES
     local: ClassVar[bool] = True
     reads_backward: ClassVar[Collection[str]] = ("inputs",)
-    torch_names: ClassVar[Collection[str]] = ("Conv2d",)
-    onnx_names: ClassVar[Collection[str]] = ("Conv",)
 
     def __post_init__(self) -> None:
         as_count(self.filters, "filters")
@@ -70,9 +58,9 @@ class Conv2d(SameShape):
         if self.filters % self.groups:
             raise ValueError(f"filters is {self.filters}; expected a multiple of its {self.groups} groups")
         for name in ("kernel_size", "stride", "dilation"):
-            object.__setattr__(self, name, pair_of(getattr(self, name), name, 1))
+            object.__setattr__(self, name, sides_of(self.sides, getattr(self, name), name, 1))
         if not isinstance(self.padding, str):
-            object.__setattr__(self, "padding", pair_of(self.padding, "padding", 0))
+            object.__setattr__(self, "padding", sides_of(self.sides, self.padding, "padding", 0))
         elif self.padding not in (VALID, SAME):
             raise ValueError(f"padding is {self.padding!r}; expected pixels, or one of {VALID}, {SAME}")
         if not isinstance(self.bias, bool):
@@ -81,15 +69,23 @@ class Conv2d(SameShape):
 
     @property
     def _window(self) -> Pair:
-        return cast(Pair, self.kernel_size)
+        return as_pair(self.kernel_size, 1)
 
     @property
     def _stride(self) -> Pair:
-        return cast(Pair, self.stride)
+        return as_pair(self.stride, 1)
 
     @property
     def _dilation(self) -> Pair:
-        return cast(Pair, self.dilation)
+        return as_pair(self.dilation, 1)
+
+    def _image(self, shape: Shape) -> Shape:
+        """(H, W, C)"""
+        return shape if self.sides == 2 else (1, *shape)
+
+    def _own(self, pair: Sequence[int]) -> Shape:
+        """Of a pair, down and across, what is of a window's own sides."""
+        return tuple(pair[2 - self.sides :])
 
     def _sides(self, shape: Shape) -> tuple[_Side, _Side]:
         """Down and across. ValueError: a window that does not fit."""
@@ -103,38 +99,35 @@ class Conv2d(SameShape):
             places = -(-side // stride)
             more = max((places - 1) * stride + window - side, 0)
             return _Side(side + more, more // 2, places)
-        first = 0 if isinstance(self.padding, str) else cast(Pair, self.padding)[axis]
+        first = 0 if isinstance(self.padding, str) else as_pair(self.padding, 0)[axis]
         return _Side(side + 2 * first, first, cost.places(side, window, stride, first))
 
     def output_shape(self, *shapes: Shape) -> Shape:
-        (shape,) = shapes
-        if len(shape) != 3:
-            raise ValueError(f"Conv2d takes images (H, W, C); {shape} comes")
-        if shape[2] % self.groups:
-            raise ValueError(f"Conv2d has {self.groups} groups, and {shape[2]} channels come; expected a multiple")
-        down, across = self._sides(shape)
-        return down.places, across.places, self.filters
+        (shape,), name = shapes, type(self).__name__
+        if len(shape) != self.sides + 1:
+            raise ValueError(f"{name} takes {TAKES[self.sides]}; {shape} comes")
+        if shape[-1] % self.groups:
+            raise ValueError(f"{name} has {self.groups} groups, and {shape[-1]} channels come; expected a multiple")
+        places = [side.places for side in self._sides(self._image(shape))]
+        return (*self._own(places), self.filters)
 
     def parameters(self, *shapes: Shape) -> Mapping[str, Parameter]:
-        weight = Parameter((*self._window, shapes[0][-1] // self.groups, self.filters), decays=True)
+        weight = Parameter((*self._own(self._window), shapes[0][-1] // self.groups, self.filters), decays=True)
         return {"weight": weight} | ({"bias": Parameter((self.filters,))} if self.bias else {})
 
     def initial(self, rng: np.random.Generator, *shapes: Shape) -> Mapping[str, NDArray[np.float64]]:
-        draw, pixels, depth = initializer_for(self.initializer, "relu"), prod(self._window), shapes[0][2] // self.groups
-        shape = (*self._window, depth, self.filters)
+        draw = initializer_for(self.initializer, "relu")
+        pixels, depth = prod(self._window), shapes[0][-1] // self.groups
+        shape = (*self._own(self._window), depth, self.filters)
         return {"weight": draw(rng, shape, pixels * depth, pixels * self.filters // self.groups)}
 
-    def _outer(self, shape: Shape) -> tuple[int, int]:
-        """Sides of an image with its border."""
-        down, across = self._sides(shape)
-        return down.outer, across.outer
-
     def kept(self, *shapes: Shape) -> Mapping[str, int]:
-        (shape,), outer = shapes, self._outer(shapes[0])
+        shape = self._image(shapes[0])
+        outer = tuple(side.outer for side in self._sides(shape))
         return {"bordered": prod(outer) * shape[2]} if outer != shape[:2] else {}
 
     def own_columns(self, places: Places, *shapes: Shape) -> Mapping[int, int]:
-        (shape,), of = shapes, convolution
+        shape, of = self._image(shapes[0]), convolution
         down, across = self._sides(shape)
         (weight, _), (bias, bias_size) = places.parameter("weight"), places.parameter("bias")
         return {
@@ -143,26 +136,26 @@ class Conv2d(SameShape):
             of.WINDOW_WIDTH: self._window[1], of.STRIDE_DOWN: self._stride[0], of.STRIDE_ACROSS: self._stride[1],
             of.SPREAD_DOWN: self._dilation[0], of.SPREAD_ACROSS: self._dilation[1], of.GROUPS: self.groups,
             of.TOP: down.first, of.LEFT: across.first, of.OUTER_HEIGHT: down.outer, of.OUTER_WIDTH: across.outer,
-            of.BORDERED: places.kept("bordered") if self.kept(shape) else -1, of.WEIGHT: weight, of.BIAS: bias,
+            of.BORDERED: places.kept("bordered") if self.kept(*shapes) else -1, of.WEIGHT: weight, of.BIAS: bias,
             of.BIAS_SIZE: bias_size,
         }  # fmt: skip
 
     def scratch(self, rows: int, itemsize: int, *shapes: Shape) -> int:
-        (shape,) = shapes
+        shape = self._image(shapes[0])
         down, across = self._sides(shape)
         sizes = Sizes(rows, down.outer, across.outer, shape[2], *self._window, self.filters, down.places,
                       across.places, *self._stride, *self._dilation, self.groups)  # fmt: skip
         line = LINE_BYTES // itemsize
-        waiting = sum(-(-prod(one.shape) // line) * line for one in self.parameters(shape).values())
+        waiting = sum(-(-prod(one.shape) // line) * line for one in self.parameters(*shapes).values())
         more = max(int(inward_scratch(sizes, most_threads())), int(gradient_scratch(sizes)))
         return waiting + more
 
     def _letters(self, rows: int, itemsize: int, shape: Shape) -> dict[str, int]:
-        down, across, filters = self.output_shape(shape)
-        window, columns = self._window
+        shape, (window, columns) = self._image(shape), self._window
+        down, across = (side.places for side in self._sides(shape))
         return {
             "B": rows, "Y": shape[0], "X": shape[1], "C": shape[2], "D": shape[2] // self.groups, "H": down,
-            "W": across, "O": filters, "K": window, "L": columns, "s": itemsize,
+            "W": across, "O": self.filters, "K": window, "L": columns, "s": itemsize,
         }  # fmt: skip
 
     def forward_cost(self, rows: int, itemsize: int, *shapes: Shape) -> cost.Cost:
@@ -175,9 +168,10 @@ class Conv2d(SameShape):
     def torch_form(self, shape: Shape) -> Form:
         if self.padding == SAME and max(self._stride) > 1:
             raise ValueError("torch has padding='same' for a stride of 1 alone")
-        return Form("Conv2d", {
-            "in_channels": shape[2], "out_channels": self.filters, "kernel_size": self._window, "stride": self._stride,
-            "padding": self.padding, "dilation": self._dilation, "groups": self.groups, "bias": self.bias,
+        return Form(type(self).__name__, {
+            "in_channels": shape[-1], "out_channels": self.filters, "kernel_size": self.kernel_size,
+            "stride": self.stride, "padding": self.padding, "dilation": self.dilation, "groups": self.groups,
+            "bias": self.bias,
         })  # fmt: skip
 
     @classmethod
@@ -188,28 +182,64 @@ class Conv2d(SameShape):
                    dilation=of["dilation"], groups=of["groups"])  # fmt: skip
 
     def onnx_forms(self, shape: Shape) -> list[Form]:
-        sides = self._sides(shape)
-        before = [side.first for side in sides]
-        after = [side.outer - side.first - pixels for side, pixels in zip(sides, shape, strict=False)]
+        image = self._image(shape)
+        sides = self._sides(image)
+        before = self._own([side.first for side in sides])
+        after = self._own([side.outer - side.first - pixels for side, pixels in zip(sides, image, strict=False)])
         settings = {
-            "kernel_shape": self._window, "strides": self._stride, "pads": [*before, *after],
-            "dilations": self._dilation, "group": self.groups,
+            "kernel_shape": self._own(self._window), "strides": self._own(self._stride), "pads": [*before, *after],
+            "dilations": self._own(self._dilation), "group": self.groups,
         }  # fmt: skip
         return [Form("Conv", settings, ("weight", "bias") if self.bias else ("weight",), moved=True)]
 
+
+@dataclass(frozen=True)
+class Conv2d(_Convolution):
+    """y = windows of x times weight, and bias.
+
+    x (B, H, W, C), weight (KH, KW, C / groups, filters), bias (filters,), y (B, P, Q, filters).
+
+    kernel_size, stride, dilation: a number, or two, down and across; dilation: pixels from one of a window to the next.
+    padding: pixels of zeros on each side, a number or two; or "valid", none; or "same", so that there are
+    ceil(H / stride) places, the odd pixel below and to the right, as in TensorFlow. groups: of filters, each of which
+    sees its share of the channels; as many as channels make a depthwise convolution. initializer: of the weight, see
+    fastnn.layers.initializers; "auto" is that of relu.
+
+    A cross-correlation, as in PyTorch, TensorFlow and ONNX: the weight is not turned round.
+    """
+
+    sides: ClassVar[int] = 2
+    torch_names: ClassVar[Collection[str]] = ("Conv2d",)
+    onnx_names: ClassVar[Collection[str]] = ("Conv",)
+
     @classmethod
-    def from_onnx(cls, form: Form) -> Self:
+    def from_onnx(cls, form: Form) -> Conv1d | Conv2d:
+        """Of as many sides as its windows have."""
         (filters, _, *window), *more = form.shapes
-        strides: Sequence[int] = form.settings.get("strides", (1, 1))
-        dilations: Sequence[int] = form.settings.get("dilations", (1, 1))
-        if len(window) != 2:
-            raise ValueError(f"its windows have {len(window)} sides; expected two")
-        padding: str | Pair = {"VALID": VALID, "SAME_UPPER": SAME}.get(form.settings.get("auto_pad", ""), (0, 0))
-        form.require(**({"auto_pad": "NOTSET"} if padding == (0, 0) else {}))
-        pads = [*form.settings.get("pads", (0, 0, 0, 0))]
-        if padding == (0, 0) and pads[:2] != pads[2:]:
-            raise ValueError(f"its pads are {pads}; expected as many pixels on both sides")
-        if padding == (0, 0):
-            padding = (pads[0], pads[1])
-        return cls(filters, (window[0], window[1]), (strides[0], strides[1]), padding, bool(more),
-                   dilation=(dilations[0], dilations[1]), groups=form.settings.get("group", 1))  # fmt: skip
+        if len(window) not in (1, 2):
+            raise ValueError(f"its windows have {len(window)} sides; expected one or two")
+        none, ones = [0] * len(window), [1] * len(window)
+        padding: Any = {"VALID": VALID, "SAME_UPPER": SAME}.get(form.settings.get("auto_pad", ""))
+        if padding is None:
+            form.require(auto_pad="NOTSET")
+            pads = [*form.settings.get("pads", 2 * none)]
+            if pads[: len(window)] != pads[len(window) :]:
+                raise ValueError(f"its pads are {pads}; expected as many pixels on both sides")
+            padding = tuple(pads[: len(window)])
+        kind: Any = Conv1d if len(window) == 1 else Conv2d
+        strides, dilations = (tuple(form.settings.get(name, ones)) for name in ("strides", "dilations"))
+        found: Conv1d | Conv2d = kind(filters, tuple(window), strides, padding, bool(more), dilation=dilations,
+                                      groups=form.settings.get("group", 1))  # fmt: skip
+        return found
+
+
+@dataclass(frozen=True)
+class Conv1d(_Convolution):
+    """Conv2d along one side, positions of sequences: x (B, T, C), weight (K, C / groups, filters), y (B, P, filters).
+
+    kernel_size, stride, padding, dilation: numbers; the rest as of Conv2d.
+    """
+
+    sides: ClassVar[int] = 1
+    torch_names: ClassVar[Collection[str]] = ("Conv1d",)
+    onnx_names: ClassVar[Collection[str]] = ()  # see Conv2d

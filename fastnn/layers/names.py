@@ -3,6 +3,7 @@
 from fastnn.layers.attention import CrossAttention as CrossAttention
 from fastnn.layers.attention import SelfAttention as SelfAttention
 from fastnn.layers.concatenate import Concatenate as Concatenate
+from fastnn.layers.convolution import Conv1d as Conv1d
 from fastnn.layers.convolution import Conv2d as Conv2d
 from fastnn.layers.dense import Activation as Activation
 from fastnn.layers.dense import Dense as Dense
@@ -15,8 +16,11 @@ from fastnn.layers.head import TiedHead as TiedHead
 from fastnn.layers.masking import Masking as Masking
 from fastnn.layers.norm import LayerNorm as LayerNorm
 from fastnn.layers.norm import RMSNorm as RMSNorm
+from fastnn.layers.pooling import AvgPool1d as AvgPool1d
 from fastnn.layers.pooling import AvgPool2d as AvgPool2d
 from fastnn.layers.pooling import Flatten as Flatten
+from fastnn.layers.pooling import GlobalAvgPool2d as GlobalAvgPool2d
+from fastnn.layers.pooling import MaxPool1d as MaxPool1d
 from fastnn.layers.pooling import MaxPool2d as MaxPool2d
 from fastnn.layers.recurrent import GRU as GRU
 from fastnn.layers.recurrent import LSTM as LSTM

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, replace
 from math import prod
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Self
 
 from fastnn import cost
 from fastnn.cost.convolution import places
@@ -27,42 +27,57 @@ Pair = tuple[int, int]
 MOST_PIXELS = 2**24
 
 
-def pair_of(value: Any, name: str, minimum: int) -> Pair:
-    """Of one number, or of two: down and across."""
-    sides = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
-    if len(sides) != 2:
-        raise ValueError(f"{name} is {value!r}; expected a number, or two: down and across")
-    down, across = (as_int64(as_count(side, name, minimum), name) for side in sides)
+# Rows that windows of so many sides are over.
+TAKES = {1: "sequences (T, C)", 2: "images (H, W, C)"}
+
+
+def sides_of(sides: int, value: Any, name: str, minimum: int) -> Any:
+    """A number, of windows of one side; of two, of a number, or two, down and across, these two."""
+    given = tuple(value) if isinstance(value, (tuple, list)) else (value,) * sides
+    if len(given) != sides:
+        expected = "a number" if sides == 1 else "a number, or two: down and across"
+        raise ValueError(f"{name} is {value!r}; expected {expected}")
+    found = tuple(as_int64(as_count(side, name, minimum), name) for side in given)
+    return found if sides == 2 else found[0]
+
+
+def as_pair(value: Any, of_row: int) -> Pair:
+    """Down and across; of_row: down, of what is one row."""
+    down, across = value if isinstance(value, tuple) else (of_row, value)
     return down, across
 
 
 @dataclass(frozen=True)
-class _Pool2d(SameShape):
-    """What both have in common."""
+class _Pool(SameShape):
+    """What pools have in common; sides: of a window. That of one side is of images of one row."""
 
     kernel_size: int | Pair
     stride: int | Pair | None = None
     padding: int | Pair = 0
+    sides: ClassVar[int]
     positionwise: ClassVar[bool] = False
     axes: ClassVar[str] = IMAGES
     reads_backward: ClassVar[Collection[str]] = ()
-    onnx_names: ClassVar[Sequence[str]]
+    onnx_name: ClassVar[str]
+    of_one_side: ClassVar[type[_Pool]]
 
     def __post_init__(self) -> None:
-        window = pair_of(self.kernel_size, "kernel_size", 1)
-        stride, padding = (
-            pair_of(window if self.stride is None else self.stride, "stride", 1),
-            pair_of(self.padding, "padding", 0),
-        )
-        if any(2 * border > side for border, side in zip(padding, window, strict=True)):
+        window = sides_of(self.sides, self.kernel_size, "kernel_size", 1)
+        stride = sides_of(self.sides, window if self.stride is None else self.stride, "stride", 1)
+        padding = sides_of(self.sides, self.padding, "padding", 0)
+        if any(2 * border > side for border, side in zip(as_pair(padding, 0), as_pair(window, 1), strict=True)):
             raise ValueError(f"padding is {self.padding}; expected at most half of kernel_size {self.kernel_size}")
-        for name, pair in (("kernel_size", window), ("stride", stride), ("padding", padding)):
-            object.__setattr__(self, name, pair)
+        for name, value in (("kernel_size", window), ("stride", stride), ("padding", padding)):
+            object.__setattr__(self, name, value)
 
     @property
     def _pairs(self) -> tuple[Pair, Pair, Pair]:
-        """kernel_size, stride and padding, which are pairs from the beginning on."""
-        return cast(tuple[Pair, Pair, Pair], (self.kernel_size, self.stride, self.padding))
+        """kernel_size, stride and padding, down and across."""
+        return as_pair(self.kernel_size, 1), as_pair(self.stride, 1), as_pair(self.padding, 0)
+
+    def _image(self, shape: Shape) -> Shape:
+        """(H, W, C)"""
+        return shape if self.sides == 2 else (1, *shape)
 
     def _sides(self, shape: Shape) -> list[tuple[int, int, int, int]]:
         """Down and across: the side of an image, of a window, the step and the border."""
@@ -70,18 +85,20 @@ class _Pool2d(SameShape):
 
     def output_shape(self, *shapes: Shape) -> Shape:
         (shape,) = shapes
-        if len(shape) != 3:
-            raise ValueError(f"{type(self).__name__} takes images (H, W, C); {shape} comes")
-        height, width = (places(*side) for side in self._sides(shape))
-        return height, width, shape[2]
+        if len(shape) != self.sides + 1:
+            raise ValueError(f"{type(self).__name__} takes {TAKES[self.sides]}; {shape} comes")
+        found = [places(*side) for side in self._sides(self._image(shape))]
+        return (*found[2 - self.sides :], shape[-1])
 
     def own_columns(self, places: Places, *shapes: Shape) -> Mapping[int, int]:
-        (shape,), (down, across, _) = shapes, self.output_shape(*shapes)
+        shape = self._image(shapes[0])
+        down, across, _ = self._image(self.output_shape(*shapes))
         values = (*shape, down, across, *(side for pair in self._pairs for side in pair))
         return dict(zip(range(pooling.HEIGHT, pooling.COUNT_PADDING), values, strict=True))
 
     def _cost(self, formula: cost.Formula, rows: int, itemsize: int, shape: Shape) -> cost.Cost:
-        (height, width, channels), (down, across, _) = shape, self.output_shape(shape)
+        (height, width, channels), (down, across, _) = self._image(shape), self._image(self.output_shape(shape))
+        shape = self._image(shape)
         pixels_down, pixels_across = (_pixels(*side) for side in self._sides(shape))
         return formula.cost(B=rows, Y=height, X=width, C=channels, H=down, W=across, R=pixels_down, S=pixels_across,
                             s=itemsize)  # fmt: skip
@@ -95,16 +112,23 @@ class _Pool2d(SameShape):
         return cls(**{field.name: form.settings[field.name] for field in fields(cls)})
 
     def onnx_forms(self, shape: Shape) -> list[Form]:
-        window, stride, padding = self._pairs
-        return [Form(self.onnx_names[0], {"kernel_shape": window, "strides": stride, "pads": 2 * padding})]
+        window, stride, padding = (pair[2 - self.sides :] for pair in self._pairs)
+        return [Form(self.onnx_name, {"kernel_shape": window, "strides": stride, "pads": 2 * padding})]
 
     @classmethod
-    def from_onnx(cls, form: Form) -> Self:
+    def from_onnx(cls, form: Form) -> _Pool:
+        """Of as many sides as its windows have."""
         form.require(auto_pad="NOTSET", ceil_mode=0, dilations=1, storage_order=0)
-        pads = [*form.settings.get("pads", (0, 0, 0, 0))]
-        if pads[:2] != pads[2:]:
+        pads = [*form.settings.get("pads", 2 * [0] * len(form.settings["kernel_shape"]))]
+        window = tuple(form.settings["kernel_shape"])
+        if pads[: len(pads) // 2] != pads[len(pads) // 2 :]:
             raise ValueError(f"its pads are {pads}; expected as many pixels on both sides")
-        return cls(tuple(form.settings["kernel_shape"]), tuple(form.settings.get("strides", (1, 1))), tuple(pads[:2]))
+        strides, padding = tuple(form.settings.get("strides", [1] * len(window))), tuple(pads[: len(window)])
+        if len(window) not in (1, 2):
+            raise ValueError(f"its windows have {len(window)} sides; expected one or two")
+        kind: Any = cls.of_one_side if len(window) == 1 else cls
+        found: _Pool = kind(window, strides, padding)
+        return found
 
 
 def _pixels(side: int, window: int, stride: int, padding: int) -> int:
@@ -114,21 +138,16 @@ def _pixels(side: int, window: int, stride: int, padding: int) -> int:
 
 
 @dataclass(frozen=True)
-class MaxPool2d(_Pool2d):
-    """y = the largest of each window: x (B, H, W, C), y (B, P, Q, C) with P = (H + 2 padding - kernel) // stride + 1.
-
-    kernel_size, stride, padding: a number, or two, down and across; the stride is the kernel's size unless it is said.
-    The gradient goes to the first of equal numbers, and NaN is larger than any, its last the winner, as in torch.
-    """
+class _MaxPool(_Pool):
+    """The largest of each window."""
 
     kind: ClassVar[int] = pooling.MAX_POOL2D
-    torch_names: ClassVar[Collection[str]] = ("MaxPool2d",)
-    onnx_names: ClassVar[Sequence[str]] = ("MaxPool",)
+    onnx_name: ClassVar[str] = "MaxPool"
 
     def output_shape(self, *shapes: Shape) -> Shape:
         found = super().output_shape(*shapes)
         (down, across), _, _ = self._pairs
-        if down * shapes[0][1] + across > MOST_PIXELS:
+        if down * self._image(shapes[0])[1] + across > MOST_PIXELS:
             raise ValueError(f"a window of {down} rows of an image spans over {MOST_PIXELS:,} pixels; expected fewer")
         return found
 
@@ -146,16 +165,12 @@ class MaxPool2d(_Pool2d):
 
 
 @dataclass(frozen=True)
-class AvgPool2d(_Pool2d):
-    """y = the mean of each window: shapes and sizes as of MaxPool2d.
-
-    count_include_pad: whether the sum of a window over the border is divided by all its pixels, or by those inside.
-    """
+class _AvgPool(_Pool):
+    """The mean of each window."""
 
     count_include_pad: bool = True
     kind: ClassVar[int] = pooling.AVG_POOL2D
-    torch_names: ClassVar[Collection[str]] = ("AvgPool2d",)
-    onnx_names: ClassVar[Sequence[str]] = ("AveragePool",)
+    onnx_name: ClassVar[str] = "AveragePool"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -176,8 +191,99 @@ class AvgPool2d(_Pool2d):
         return [replace(form, settings={**form.settings, "count_include_pad": int(self.count_include_pad)})]
 
     @classmethod
-    def from_onnx(cls, form: Form) -> Self:
-        return replace(super().from_onnx(form), count_include_pad=bool(form.settings.get("count_include_pad", 0)))
+    def from_onnx(cls, form: Form) -> _Pool:
+        found: Any = super().from_onnx(form)
+        pool: _Pool = replace(found, count_include_pad=bool(form.settings.get("count_include_pad", 0)))
+        return pool
+
+
+@dataclass(frozen=True)
+class MaxPool1d(_MaxPool):
+    """MaxPool2d along one side, positions of sequences: x (B, T, C), y (B, P, C)."""
+
+    sides: ClassVar[int] = 1
+    torch_names: ClassVar[Collection[str]] = ("MaxPool1d",)
+    onnx_names: ClassVar[Collection[str]] = ()  # see MaxPool2d
+
+
+@dataclass(frozen=True)
+class MaxPool2d(_MaxPool):
+    """y = the largest of each window: x (B, H, W, C), y (B, P, Q, C) with P = (H + 2 padding - kernel) // stride + 1.
+
+    kernel_size, stride, padding: a number, or two, down and across; the stride is the kernel's size unless it is said.
+    The gradient goes to the first of equal numbers, and NaN is larger than any, its last the winner, as in torch.
+    """
+
+    sides: ClassVar[int] = 2
+    of_one_side: ClassVar[type[_Pool]] = MaxPool1d
+    torch_names: ClassVar[Collection[str]] = ("MaxPool2d",)
+    onnx_names: ClassVar[Collection[str]] = ("MaxPool",)
+
+
+@dataclass(frozen=True)
+class AvgPool1d(_AvgPool):
+    """AvgPool2d along one side, positions of sequences: x (B, T, C), y (B, P, C)."""
+
+    sides: ClassVar[int] = 1
+    torch_names: ClassVar[Collection[str]] = ("AvgPool1d",)
+    onnx_names: ClassVar[Collection[str]] = ()  # see AvgPool2d
+
+
+@dataclass(frozen=True)
+class AvgPool2d(_AvgPool):
+    """y = the mean of each window: shapes and sizes as of MaxPool2d.
+
+    count_include_pad: whether the sum of a window over the border is divided by all its pixels, or by those inside.
+    """
+
+    sides: ClassVar[int] = 2
+    of_one_side: ClassVar[type[_Pool]] = AvgPool1d
+    torch_names: ClassVar[Collection[str]] = ("AvgPool2d",)
+    onnx_names: ClassVar[Collection[str]] = ("AveragePool",)
+
+
+@dataclass(frozen=True)
+class GlobalAvgPool2d(SameShape):
+    """y = the mean of each channel: x (B, H, W, C), y (B, 1, 1, C); a Flatten makes it (B, C)."""
+
+    kind: ClassVar[int] = pooling.AVG_POOL2D
+    positionwise: ClassVar[bool] = False
+    axes: ClassVar[str] = IMAGES
+    reads_backward: ClassVar[Collection[str]] = ()
+    torch_names: ClassVar[Collection[str]] = ("AdaptiveAvgPool2d",)
+    onnx_names: ClassVar[Collection[str]] = ("GlobalAveragePool",)
+
+    def _pool(self, shape: Shape) -> AvgPool2d:
+        if len(shape) != 3:
+            raise ValueError(f"GlobalAvgPool2d takes {TAKES[2]}; {shape} comes")
+        return AvgPool2d(shape[:2])
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        return self._pool(shapes[0]).output_shape(*shapes)
+
+    def own_columns(self, places: Places, *shapes: Shape) -> Mapping[int, int]:
+        return self._pool(shapes[0]).own_columns(places, *shapes)
+
+    def forward_cost(self, rows: int, itemsize: int, *shapes: Shape) -> cost.Cost:
+        return self._pool(shapes[0]).forward_cost(rows, itemsize, *shapes)
+
+    def backward_cost(self, rows: int, itemsize: int, input_gradient: bool, *shapes: Shape) -> cost.Cost:
+        return self._pool(shapes[0]).backward_cost(rows, itemsize, input_gradient, *shapes)
+
+    def torch_form(self, shape: Shape) -> Form:
+        return Form("AdaptiveAvgPool2d", {"output_size": 1})
+
+    @classmethod
+    def from_torch(cls, form: Form) -> GlobalAvgPool2d:
+        form.require(output_size=1)
+        return cls()
+
+    def onnx_forms(self, shape: Shape) -> list[Form]:
+        return [Form("GlobalAveragePool")]
+
+    @classmethod
+    def from_onnx(cls, form: Form) -> GlobalAvgPool2d:
+        return cls()
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,17 @@ TABLE = (
     Row("residual", {"Residual": "residual"}),
     Row("fan_out", {}, cases=False),
     Row("tied", {}, cases=False),
-    Row("pooling", {"MaxPool2d": "max_pool2d", "AvgPool2d": "avg_pool2d", "Flatten": "flatten"}),
+    Row(
+        "pooling",
+        {
+            "MaxPool2d": "max_pool2d",
+            "AvgPool2d": "avg_pool2d",
+            "MaxPool1d": "max_pool1d",
+            "AvgPool1d": "avg_pool1d",
+            "GlobalAvgPool2d": "global_avg_pool2d",
+            "Flatten": "flatten",
+        },
+    ),
     Row("shared", {"Shared": "shared"}, tape=False, cases=False),
     Row("embedding", {"Embedding": "embedding", "PositionEmbedding": "position_embedding"}),
     Row("attention", {"SelfAttention": "self_attention", "CrossAttention": "cross_attention"}),
@@ -45,7 +55,7 @@ TABLE = (
     Row("masking", {"Masking": "masking"}, cases=False),
     Row("encoder_decoder", {"EncoderDecoder": "encoder_decoder"}, tape=False),
     Row("sinusoids", {"SinusoidalPositions": "sinusoidal_positions"}),
-    Row("convolution", {"Conv2d": "conv2d"}),
+    Row("convolution", {"Conv2d": "conv2d", "Conv1d": "conv1d"}),
     Row("recurrent", {"RNN": "rnn", "LSTM": "lstm", "GRU": "gru"}),
 )
 

@@ -5,6 +5,6 @@ Functions take and return plain arrays and force no dtype: pass float64. Object 
 number work as well, and then count the operations that `fastnn.cost` states.
 """
 
-from . import activation, dense, dropout, loss, network, norm, optimizer, softmax, transformer
+from . import activation, dense, dropout, loss, network, norm, optimizer, softmax, transformer, zoo
 
-__all__ = ["activation", "dense", "dropout", "loss", "network", "norm", "optimizer", "softmax", "transformer"]
+__all__ = ["activation", "dense", "dropout", "loss", "network", "norm", "optimizer", "softmax", "transformer", "zoo"]

@@ -40,6 +40,14 @@ def layer(
     return lambda p, x: conv2d(x, p["weight"], p.get("bias", 0.0), stride, padding, dilation, groups)
 
 
+def conv1d(
+    p: Mapping[str, Array], x: Array, stride: Pair, padding: int, dilation: int = 1, groups: int = 1
+) -> Array:  # fmt: skip
+    """Of sequences as images of one row."""
+    b = p.get("bias", 0.0)
+    return conv2d(x[:, None], p["weight"][None], b, stride, ((0, 0), (padding, padding)), (1, dilation), groups)[:, 0]
+
+
 def turned(p: Mapping[str, Array], x: Array) -> Array:
     """A true convolution, whose windows are turned round."""
     return conv2d(x, p["weight"][::-1, ::-1], p["bias"])
@@ -83,5 +91,17 @@ EXAMPLES = (
         layer(padding=SAME, groups=4),
         [lambda p, x: layer(padding=SAME, groups=4)(p, np.roll(x, 1, axis=3))],
         ((4, 5, 4),),
+    ),
+    Example(
+        lambda of: of.Conv1d(4, 3, stride=2, padding=1),
+        lambda p, x: conv1d(p, x, (1, 2), 1),
+        [lambda p, x: conv1d({**p, "weight": p["weight"][::-1]}, x, (1, 2), 1)],
+        ((7, 3),),
+    ),
+    Example(
+        lambda of: of.Conv1d(4, 2, dilation=2, groups=2, bias=False),
+        lambda p, x: conv1d(p, x, (1, 1), 0, 2, 2),
+        [lambda p, x: conv1d(p, x[..., ::-1], (1, 1), 0, 2, 2)],
+        ((6, 4),),
     ),
 )

@@ -108,6 +108,24 @@ EXAMPLES = (
         IMAGES,
     ),
     Example(
+        lambda of: of.MaxPool1d(3, stride=2, padding=1),
+        lambda p, x: max_pool2d(x[:, None], (1, 3), (1, 2), (0, 1))[:, 0],
+        [lambda p, x: avg_pool2d(x[:, None], (1, 3), (1, 2), (0, 1))[:, 0]],
+        ((7, 3),),
+    ),
+    Example(
+        lambda of: of.AvgPool1d(2, count_include_pad=False, padding=1),
+        lambda p, x: avg_pool2d(x[:, None], (1, 2), (1, 2), (0, 1), count_padding=False)[:, 0],
+        [lambda p, x: avg_pool2d(x[:, None], (1, 2), (1, 2), (0, 1))[:, 0]],
+        ((6, 3),),
+    ),
+    Example(
+        lambda of: of.GlobalAvgPool2d(),
+        lambda p, x: x.mean(axis=(1, 2), keepdims=True),
+        [lambda p, x: x.max(axis=(1, 2), keepdims=True)],
+        IMAGES,
+    ),
+    Example(
         lambda of: of.Flatten(),
         lambda p, x: x.reshape(len(x), -1),
         # Channels first.

@@ -19,7 +19,8 @@ from fastnn.bench.calibration.command import measured
 from fastnn.bench.calibration.networks import MOST_BATCH, MOST_PARAMETERS
 from fastnn.bench.calibration.transformers import MOST_MACS
 from fastnn.bench.command import DEFAULT_BATCH, hand_out, result_files, thread_counts
-from fastnn.bench.ladder import Rung, parse
+from fastnn.bench.ladder import parse
+from fastnn.bench.rung import Rung
 from fastnn.bench.table import console, si
 from fastnn.simd import machine
 from fastnn.simd.host import UNIT

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.bench.peers import jax_language_model
+from fastnn.bench.peers import jax_language_model, jax_layers
 from fastnn.bench.peers.task import Task
 
 BETA1, BETA2, EPSILON, MOMENTUM, WEIGHT_DECAY = 0.9, 0.999, 1e-8, 0.9, 0.01
@@ -59,11 +59,17 @@ class Model:
     def __init__(self, task: Task) -> None:
         jax.config.update("jax_enable_x64", next(iter(task.parameters.values())).dtype == np.float64)
         parameters: Any = {name: jnp.asarray(values) for name, values in task.parameters.items()}
-        if not task.heads:
-            parameters = [(jnp.asarray(w), jnp.asarray(b)) for w, b in zip(task.weights, task.biases, strict=True)]
         self.takes_ids = task.heads > 0
-        loss = partial(jax_language_model.loss, heads=task.heads) if self.takes_ids else _loss
-        forward = partial(jax_language_model.logits, heads=task.heads) if self.takes_ids else _forward
+        loss: Any = _loss
+        forward: Any = _forward
+        if self.takes_ids:
+            loss = partial(jax_language_model.loss, heads=task.heads)
+            forward = partial(jax_language_model.logits, heads=task.heads)
+        elif task.description is not None:
+            loss = partial(jax_layers.loss, layers=task.description["layers"])
+            forward = partial(jax_layers.logits, layers=task.description["layers"])
+        else:
+            parameters = [(jnp.asarray(w), jnp.asarray(b)) for w, b in zip(task.weights, task.biases, strict=True)]
         moments = [jax.tree.map(jnp.zeros_like, parameters) for _ in range(MOMENTS[task.optimizer])]
         self.held = (parameters, *moments)
         self.made = jnp.zeros(())

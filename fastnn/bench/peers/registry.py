@@ -17,7 +17,7 @@ class Known:
     """module: holds a class Model that is a fastnn.bench.peers.worker.Peer. packages: what it imports.
 
     phases: what it can be timed at. lacks: optimizers that it does not have. two_outputs: whether it can have so few.
-    language_models: whether it builds those.
+    language_models: whether it builds those. layers: whether it builds networks of convolutions and recurrent layers.
     """
 
     module: str
@@ -26,13 +26,14 @@ class Known:
     lacks: tuple[str, ...] = ()
     two_outputs: bool = True
     language_models: bool = False
+    layers: bool = False
 
 
 PEERS = {
     "numpy": Known("numpy_peer", ("numpy",)),
-    "torch": Known("torch_peer", ("torch",), (*PHASES, GENERATE), language_models=True),
-    "torch-compile": Known("torch_compile_peer", ("torch",), language_models=True),
-    "jax": Known("jax_peer", ("jax",), language_models=True),
+    "torch": Known("torch_peer", ("torch",), (*PHASES, GENERATE), language_models=True, layers=True),
+    "torch-compile": Known("torch_compile_peer", ("torch",), language_models=True, layers=True),
+    "jax": Known("jax_peer", ("jax",), language_models=True, layers=True),
     "sklearn": Known("sklearn_peer", ("sklearn",), lacks=("adamw",), two_outputs=False),
     "onnxruntime": Known("onnxruntime_peer", ("onnxruntime", "onnx"), phases=("forward",)),
 }
@@ -67,7 +68,7 @@ def cannot(name: str, sizes: Sequence[int], heads: int, optimizer: str) -> str |
     sizes: of the layers of a multilayer perceptron; heads: of a language model; none of both of another network.
     """
     peer = PEERS[name]
-    if not sizes and not (heads and peer.language_models):
+    if not sizes and not (peer.language_models if heads else peer.layers):
         also = " and language models" if peer.language_models else ""
         return f"it builds multilayer perceptrons{also} alone"
     if optimizer in peer.lacks:

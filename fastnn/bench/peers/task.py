@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 @dataclass(frozen=True, slots=True)
 class Task:
     """parameters: of our network, by its names; weights are (I, O). heads: of a language model, as
-    fastnn.bench.ladder.language_model makes it; 0 is a multilayer perceptron of relu. batch: its rows. optimizer: by
-    name."""
+    fastnn.bench.ladder.language_model makes it; 0 is a multilayer perceptron of relu, or what `description` says, as
+    fastnn.Network.description gives it. batch: its rows. optimizer: by name."""
 
     parameters: Mapping[str, NDArray[Any]]
     heads: int
@@ -21,6 +21,7 @@ class Task:
     optimizer: str
     learning_rate: float
     threads: int
+    description: Mapping[str, Any] | None = None
 
     @property
     def weights(self) -> list[NDArray[Any]]:

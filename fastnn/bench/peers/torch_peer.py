@@ -10,6 +10,7 @@ from torch import nn
 
 from fastnn.bench.peers.task import Task
 from fastnn.bench.peers.torch_language_model import LanguageModel
+from fastnn.bench.peers.torch_layers import module_of
 
 # Of parameters and a rate; what else torch.optim takes, such as fused=True, says how.
 OPTIMIZERS: dict[str, Any] = {
@@ -37,7 +38,11 @@ class Model:
     def __init__(self, task: Task) -> None:
         torch.set_num_threads(task.threads)
         self.takes_ids = task.heads > 0
-        model: Any = LanguageModel(task.parameters, task.heads) if self.takes_ids else perceptron(task)
+        model: Any
+        if self.takes_ids:
+            model = LanguageModel(task.parameters, task.heads)
+        else:
+            model = perceptron(task) if task.description is None else module_of(task)
         self.network: Any = model.__call__ if self.takes_ids else model
         self.generated: Any = getattr(model, "generate", None)
         self.loss = nn.CrossEntropyLoss()
@@ -51,6 +56,8 @@ class Model:
 
     def prepare(self, x: NDArray[Any], y: NDArray[Any]) -> Any:
         given = torch.from_numpy(x.copy())
+        if given.ndim == 4:  # images, with their channels first
+            given = given.permute(0, 3, 1, 2).contiguous()
         return given.long() if self.takes_ids else given, torch.from_numpy(y.copy())
 
     def generate(self, batch: Any) -> Any:

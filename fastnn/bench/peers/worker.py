@@ -1,6 +1,7 @@
 """The process that a peer runs in: python -m fastnn.bench.peers.worker NAME THREADS, told what to do by JSON lines.
 
-    {"do": "prepare", "file": ..., "heads": n, "phases": [...], "optimizer": ..., "learning_rate": ...}
+    {"do": "prepare", "file": ..., "heads": n, "description": {...} or null, "phases": [...], "optimizer": ...,
+     "learning_rate": ...}
         -> {"losses": {phase: first loss}, "seconds": {phase: what its first call took, compilation and all}}
     {"do": "time", "phase": "forward" | "step" | "generate", "calls": n}
         -> {"seconds": ...}
@@ -16,7 +17,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from itertools import cycle, islice
@@ -65,12 +66,14 @@ class Worker:
         self.threads = threads
 
     def prepare(
-        self, file: str, heads: int, phases: Sequence[str], optimizer: str, learning_rate: float
-    ) -> dict[str, dict[str, float]]:
+        self, file: str, heads: int, description: Mapping[str, Any] | None, phases: Sequence[str], optimizer: str,
+        learning_rate: float,
+    ) -> dict[str, dict[str, float]]:  # fmt: skip
         with np.load(file) as arrays:
             parameters = {name: arrays[name] for name in arrays if name not in "xy"}
             x, y = arrays["x"], arrays["y"]
-        self.peer = self.kind(Task(parameters, heads, x.shape[1], optimizer, learning_rate, self.threads))
+        task = Task(parameters, heads, x.shape[1], optimizer, learning_rate, self.threads, description)
+        self.peer = self.kind(task)
         batches = [self.peer.prepare(*batch) for batch in zip(x, y, strict=True)]
         self.batches = cycle(batches)
         losses, seconds = {}, {}

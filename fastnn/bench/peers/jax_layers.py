@@ -1,0 +1,91 @@
+"""Networks of convolutions and recurrent layers in JAX: a function of the parameters, from a network's description."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+ACTIVATIONS: dict[str, Callable[[Any], Any]] = {"identity": lambda x: x, "relu": jax.nn.relu, "tanh": jnp.tanh}
+IMAGES = ("NHWC", "HWIO", "NHWC")
+
+
+def logits(parameters: Mapping[str, Any], x: Any, layers: Sequence[Mapping[str, Any]]) -> Any:
+    """layers: of fastnn.Network.description."""
+    return _chain(parameters, x, layers, "")
+
+
+def loss(parameters: Mapping[str, Any], x: Any, y: Any, layers: Sequence[Mapping[str, Any]]) -> Any:
+    """Mean cross-entropy."""
+    log_p = jax.nn.log_softmax(logits(parameters, x, layers))
+    return -jnp.mean(jnp.take_along_axis(log_p, y[:, None], axis=1))
+
+
+def _chain(p: Mapping[str, Any], x: Any, layers: Sequence[Mapping[str, Any]], prefix: str) -> Any:
+    for index, layer in enumerate(layers):
+        x = KINDS[layer["kind"]](p, x, layer, f"{prefix}{index}.")
+    return x
+
+
+def _conv2d(p: Mapping[str, Any], x: Any, layer: Mapping[str, Any], name: str) -> Any:
+    padding = [(side, side) for side in layer["padding"]]
+    y = lax.conv_general_dilated(
+        x, p[f"{name}weight"], layer["stride"], padding, rhs_dilation=layer["dilation"], dimension_numbers=IMAGES,
+        feature_group_count=layer["groups"],
+    )  # fmt: skip
+    return y + p[f"{name}bias"]
+
+
+def _pool(p: Mapping[str, Any], x: Any, layer: Mapping[str, Any], name: str) -> Any:
+    sizes = ((1, *layer["kernel_size"], 1), (1, *layer["stride"], 1))
+    return lax.reduce_window(x, -jnp.inf, lax.max, *sizes, "VALID")
+
+
+def _dense(p: Mapping[str, Any], x: Any, layer: Mapping[str, Any], name: str) -> Any:
+    return ACTIVATIONS[layer["activation"]](x @ p[f"{name}weight"] + p[f"{name}bias"])
+
+
+def _residual(p: Mapping[str, Any], x: Any, layer: Mapping[str, Any], name: str) -> Any:
+    return x + _chain(p, x, layer["layers"], name)
+
+
+def _recurrent(p: Mapping[str, Any], x: Any, layer: Mapping[str, Any], name: str) -> Any:
+    """The last state of one layer in one direction, by lax.scan."""
+    w, b = p[f"{name}hh_l0.weight"], p[f"{name}hh_l0.bias"]
+    sums = x @ p[f"{name}ih_l0.weight"] + p[f"{name}ih_l0.bias"]
+    zeros = jnp.zeros((x.shape[0], layer["units"]), x.dtype)
+
+    def rnn(state: Any, z: Any) -> Any:
+        return jnp.tanh(z + state @ w + b), None
+
+    def lstm(state: Any, z: Any) -> Any:
+        h, c = state
+        i, f, g, o = jnp.split(z + h @ w + b, 4, axis=1)
+        c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+        return (jax.nn.sigmoid(o) * jnp.tanh(c), c), None
+
+    def gru(state: Any, z: Any) -> Any:
+        (zr, zz, zn), (ur, uz, un) = jnp.split(z, 3, axis=1), jnp.split(state @ w + b, 3, axis=1)
+        update, new = jax.nn.sigmoid(zz + uz), jnp.tanh(zn + jax.nn.sigmoid(zr + ur) * un)
+        return (state - new) * update + new, None
+
+    step: Any = {"rnn": rnn, "lstm": lstm, "gru": gru}[layer["kind"]]
+    state, _ = lax.scan(step, (zeros, zeros) if layer["kind"] == "lstm" else zeros, jnp.swapaxes(sums, 0, 1))
+    return state[0] if layer["kind"] == "lstm" else state
+
+
+KINDS: dict[str, Callable[..., Any]] = {
+    "conv2d": _conv2d,
+    "max_pool2d": _pool,
+    "global_avg_pool2d": lambda p, x, layer, name: x.mean((1, 2), keepdims=True),
+    "activation": lambda p, x, layer, name: ACTIVATIONS[layer["activation"]](x),
+    "flatten": lambda p, x, layer, name: x.reshape(x.shape[0], -1),
+    "dense": _dense,
+    "residual": _residual,
+    "rnn": _recurrent,
+    "lstm": _recurrent,
+    "gru": _recurrent,
+}

@@ -1,0 +1,60 @@
+"""A network of convolutions or recurrent layers in PyTorch: modules of torch.nn, one after the other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from fastnn.bench.peers.task import Task
+from fastnn.interchange.torch_modules import to_torch
+from fastnn.layers import layer_of
+from fastnn.networks.network import Network
+
+
+class _Around(nn.Module):  # type: ignore[misc]
+    """x + f(x)"""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Any) -> Any:
+        return x + self.inner(x)
+
+
+def module_of(task: Task) -> nn.Module:
+    """With the parameters of the task, in training."""
+    assert task.description is not None
+    dtype = next(iter(task.parameters.values())).dtype
+    start: tuple[int, ...] = tuple(task.description["inputs"])
+    parts: list[nn.Module] = []
+    run: list[Any] = []
+
+    def finish(first: int) -> None:
+        """The layers so far, from the one of that number on, as modules of torch."""
+        nonlocal start
+        if run:
+            parts.append(_modules(run, start, task, [f"{first + k}." for k in range(len(run))], dtype))
+            start = Network(start, run, loss="mse", initialize=False).output_shape
+            run.clear()
+
+    for index, described in enumerate(task.description["layers"]):
+        if described["kind"] != "residual":
+            run.append(layer_of(described))
+            continue
+        finish(index - len(run))
+        inner = [layer_of(each) for each in described["layers"]]
+        parts.append(_Around(_modules(inner, start, task, [f"{index}.{k}." for k in range(len(inner))], dtype)))
+    finish(len(task.description["layers"]) - len(run))
+    return nn.Sequential(*parts).train()
+
+
+def _modules(layers: list[Any], shape: tuple[int, ...], task: Task, names: list[str], dtype: Any) -> nn.Module:
+    """names: what those of each layer's parameters begin with in the task."""
+    network = Network(shape, layers, loss="mse", dtype=dtype, initialize=False)
+    for name, values in network.named_parameters.items():
+        index, _, own = name.partition(".")
+        values[...] = task.parameters[names[int(index)] + own]
+    module: nn.Module = to_torch(network)
+    return module

@@ -1,0 +1,100 @@
+"""Convolutional networks that made history, by their names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from fastnn.edge.checks import as_count
+from fastnn.layers import (
+    Activation,
+    AvgPool2d,
+    Conv2d,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAvgPool2d,
+    MaxPool2d,
+    Residual,
+)
+from fastnn.networks.network import Network
+
+RELU, TANH = Activation("relu"), Activation("tanh")
+
+
+def LeNet5(
+    classes: int = 10, *, pool: str = "max", activation: str = "relu", dtype: DTypeLike = "float32",
+    seed: int | np.random.Generator | None = None,
+) -> Network:  # fmt: skip
+    """LeNet-5 as it is taught: images (32, 32, 1), 61,706 parameters for 10 classes.
+
+    pool: "max" or "average". That of 1998 (LeCun, Bottou, Bengio & Haffner) pools by averages that have weights, its
+    second convolution sees some channels alone, and its last layer is of distances to drawn characters; none of these
+    is here. LeNet5(pool="average", activation="tanh") is the nearest.
+    """
+    pools = {"max": MaxPool2d, "average": AvgPool2d}
+    if pool not in pools:
+        raise ValueError(f"pool is {pool!r}; expected one of {', '.join(pools)}")
+    kind, function = pools[pool], Activation(activation)
+    images: list[Any] = [Conv2d(6, 5), function, kind(2), Conv2d(16, 5), function, kind(2), Flatten()]
+    layers = [*images, Dense(120, activation), Dense(84, activation), Dense(as_count(classes, "classes"))]
+    return Network((32, 32, 1), layers, dtype=dtype, seed=seed)
+
+
+def SimpleChainsLeNet(
+    classes: int = 10, *, dtype: DTypeLike = "float32", seed: int | np.random.Generator | None = None
+) -> Network:  # fmt: skip
+    """The LeNet that SimpleChains.jl was measured with (Elrod, Korsbo & Rackauckas 2022): images (28, 28, 1), 44,426
+    parameters for 10 classes."""
+    images: list[Any] = [Conv2d(6, 5), RELU, MaxPool2d(2), Conv2d(16, 5), RELU, MaxPool2d(2), Flatten()]
+    layers = [*images, Dense(120, "relu"), Dense(84, "relu"), Dense(as_count(classes, "classes"))]
+    return Network((28, 28, 1), layers, dtype=dtype, seed=seed)
+
+
+def KerasConvNet(
+    classes: int = 10, *, dropout: float = 0.5, dtype: DTypeLike = "float32",
+    seed: int | np.random.Generator | None = None,
+) -> Network:  # fmt: skip
+    """The convnet of Keras' example for MNIST: images (28, 28, 1), 34,826 parameters for 10 classes."""
+    images: list[Any] = [Conv2d(32, 3), RELU, MaxPool2d(2), Conv2d(64, 3), RELU, MaxPool2d(2), Flatten()]
+    dropped: list[Any] = [Dropout(dropout)] if dropout else []
+    return Network((28, 28, 1), [*images, *dropped, Dense(as_count(classes, "classes"))], dtype=dtype, seed=seed)
+
+
+def AlexNet(
+    classes: int = 1000, *, dropout: float = 0.5, dtype: DTypeLike = "float32",
+    seed: int | np.random.Generator | None = None,
+) -> Network:  # fmt: skip
+    """AlexNet for one device (Krizhevsky 2014, arXiv 1404.5997), as torchvision has it: images (224, 224, 3),
+    61,100,840 parameters for 1,000 classes."""
+    convolutions: list[Any] = [Conv2d(64, 11, 4, 2), RELU, MaxPool2d(3, 2), Conv2d(192, 5, padding=2), RELU]
+    convolutions += [MaxPool2d(3, 2), Conv2d(384, 3, padding=1), RELU, Conv2d(256, 3, padding=1), RELU]
+    convolutions += [Conv2d(256, 3, padding=1), RELU, MaxPool2d(3, 2), Flatten()]
+    dropped: list[Any] = [Dropout(dropout)] if dropout else []
+    head = [*dropped, Dense(4096, "relu"), *dropped, Dense(4096, "relu"), Dense(as_count(classes, "classes"))]
+    return Network((224, 224, 3), [*convolutions, *head], dtype=dtype, seed=seed)
+
+
+def ResNet(
+    input_shape: Sequence[int], classes: int = 10, *, blocks: int = 3, width: int = 16, dtype: DTypeLike = "float32",
+    seed: int | np.random.Generator | None = None,
+) -> Network:  # fmt: skip
+    """A residual network for small images (H, W, C), of the shape of He et al. 2016 for CIFAR-10 and without
+    normalisation: three stages of `blocks` residual blocks, of width, 2 width and 4 width filters; 6 blocks + 2 layers
+    deep. A stage begins with a convolution of stride 2, by which the way around goes, too.
+
+    Blocks begin as the identity: the last weight of each is 0 (Zhang, Dauphin & Ma 2019).
+    """
+    as_count(blocks, "blocks")
+    layers: list[Any] = [Conv2d(as_count(width, "width"), 3, padding=1), RELU]
+    for stage, filters in enumerate((width, 2 * width, 4 * width)):
+        if stage:
+            layers += [Conv2d(filters, 3, 2, 1), RELU]
+        for _ in range(blocks):
+            first = [Conv2d(filters, 3, padding=1), RELU]
+            layers += [Residual(*first, Conv2d(filters, 3, padding=1, initializer="zeros")), RELU]
+    layers += [GlobalAvgPool2d(), Flatten(), Dense(as_count(classes, "classes"))]
+    return Network(tuple(input_shape), layers, dtype=dtype, seed=seed)
