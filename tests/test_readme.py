@@ -64,6 +64,17 @@ def test_the_figures_are_those_of_the_kept_results(monkeypatch: pytest.MonkeyPat
     check_transformers([row for row in transformers["rows"] if row["threads"] == 1])
 
 
+@pytest.mark.parametrize("models", ["images", "sequences"])
+def test_the_tables_of_images_and_sequences_are_of_their_files(models: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    from readme_table import steps_table
+
+    (file,) = re.findall(rf"`(bench_results/[\w.-]+-{models}\.json)`", README)
+    document = json.loads((ROOT / file).read_text(encoding="utf-8"))
+    results.validate(document)
+    assert steps_table([document]) in README
+
+
 def check_transformers(rows: list[Any]) -> None:
     """A line of each step, and what is said of writing token by token."""
     for row in rows:

@@ -140,11 +140,20 @@ class _Convolution(SameShape):
             of.BIAS_SIZE: bias_size,
         }  # fmt: skip
 
+    def sizes(self, rows: int, shape: Shape) -> Sizes:
+        """As the kernels take them, of images with their border."""
+        image = self._image(shape)
+        down, across = self._sides(image)
+        return Sizes(rows, down.outer, across.outer, image[2], *self._window, self.filters, down.places,
+                     across.places, *self._stride, *self._dilation, self.groups)  # fmt: skip
+
+    def begins(self, shape: Shape) -> Pair:
+        """The pixel of its border that an image begins with, down and across."""
+        down, across = self._sides(self._image(shape))
+        return down.first, across.first
+
     def scratch(self, rows: int, itemsize: int, *shapes: Shape) -> int:
-        shape = self._image(shapes[0])
-        down, across = self._sides(shape)
-        sizes = Sizes(rows, down.outer, across.outer, shape[2], *self._window, self.filters, down.places,
-                      across.places, *self._stride, *self._dilation, self.groups)  # fmt: skip
+        sizes = self.sizes(rows, shapes[0])
         line = LINE_BYTES // itemsize
         waiting = sum(-(-prod(one.shape) // line) * line for one in self.parameters(*shapes).values())
         more = max(int(inward_scratch(sizes, most_threads())), int(gradient_scratch(sizes)))

@@ -17,7 +17,7 @@ WORK_OF_VALUE = 8
 # for each parameter, whose partial gradients are added up; the most parameters, and partial gradients for each thread.
 # A step on one thread at batch 128, ms, with spans of 4, 8, 16, 32 and 128 rows: LeNet-5, of 14,800 values, 4.5, 4.4,
 # 3.9, 3.8, 4.2; Keras' convnet, of 67,000, 13.6, 14.0, 15.8, 16.2, 19.0.
-LOCAL_VALUES, LOCAL_WORK, LOCAL_PARAMETERS, LOCAL_SPANS = 300_000, 64, 1 << 20, 4
+LOCAL_VALUES, LOCAL_WORK, LOCAL_PARAMETERS, LOCAL_SPANS = 300_000, 256, 1 << 20, 4
 
 
 def work_of(operations: Sequence[Operation]) -> int:

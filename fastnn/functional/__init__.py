@@ -16,6 +16,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastnn.compiler.jit import DEBUG, DISABLED, most_threads
 from fastnn.edge.checks import FLOAT32, FLOAT64, as_choice, as_contiguous, as_labels, as_number, as_numeric, as_rows
+from fastnn.functional.images import conv2d as conv2d
+from fastnn.functional.sequences import gru as gru
+from fastnn.functional.sequences import lstm as lstm
+from fastnn.functional.sequences import rnn as rnn
 from fastnn.kernels import activation as functions
 from fastnn.kernels import loss as losses
 from fastnn.kernels import softmax as normalizers

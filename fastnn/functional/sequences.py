@@ -1,0 +1,103 @@
+"""Recurrent layers as functions: the state goes in, and comes out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastnn.edge.checks import as_contiguous, as_numeric
+from fastnn.kernels.recurrent import (
+    GATES,
+    GRU_AFTER,
+    GRU_BEFORE,
+    LSTM_CELL,
+    RNN_RELU,
+    RNN_TANH,
+    Recurrence,
+    kept_sizes,
+    panels_size,
+    recurrent_forward,
+)
+
+Array = NDArray[Any]
+Biases = ArrayLike | None
+
+
+def rnn(
+    x: ArrayLike, weight_ih: ArrayLike, weight_hh: ArrayLike, bias_ih: Biases = None, bias_hh: Biases = None,
+    h: ArrayLike | None = None, *, activation: str = "tanh",
+) -> tuple[Array, Array]:  # fmt: skip
+    """All states (B, T, H), and the last (B, H): x (B, T, I), weight_ih (I, H), weight_hh (H, H), biases (H,).
+
+    h (B, H): the first state, zeros unless given. activation: "tanh" or "relu". Sequences in parts, each with the state
+    that the one before it gave, have the states of the whole. Computed in float64 where an array is, else in float32.
+    ValueError, TypeError.
+    """
+    cells = {"tanh": RNN_TANH, "relu": RNN_RELU}
+    if activation not in cells:
+        raise ValueError(f"activation is {activation!r}; expected tanh or relu")
+    states, (last, _) = _run(cells[activation], x, weight_ih, weight_hh, bias_ih, bias_hh, (h, None))
+    return states, last
+
+
+def lstm(
+    x: ArrayLike, weight_ih: ArrayLike, weight_hh: ArrayLike, bias_ih: Biases = None, bias_hh: Biases = None,
+    state: tuple[ArrayLike, ArrayLike] | None = None,
+) -> tuple[Array, tuple[Array, Array]]:  # fmt: skip
+    """All states (B, T, H), and the last h and c (B, H): as rnn, of gates i, f, g, o side by side, weights (I, 4 H) and
+    (H, 4 H). state: the first h and c."""
+    return _run(LSTM_CELL, x, weight_ih, weight_hh, bias_ih, bias_hh, (None, None) if state is None else state)
+
+
+def gru(
+    x: ArrayLike, weight_ih: ArrayLike, weight_hh: ArrayLike, bias_ih: Biases = None, bias_hh: Biases = None,
+    h: ArrayLike | None = None, *, reset_after: bool = True,
+) -> tuple[Array, Array]:  # fmt: skip
+    """As rnn, of gates r, z, n side by side, weights (I, 3 H) and (H, 3 H). reset_after: see fastnn.GRU."""
+    cell = GRU_AFTER if reset_after else GRU_BEFORE
+    states, (last, _) = _run(cell, x, weight_ih, weight_hh, bias_ih, bias_hh, (h, None))
+    return states, last
+
+
+def _run(cell: int, x: ArrayLike, weight_ih: ArrayLike, weight_hh: ArrayLike, bias_ih: Biases, bias_hh: Biases,
+         state: tuple[Any, Any]) -> tuple[Array, tuple[Array, Array]]:  # fmt: skip
+    rows, v, w = (
+        as_numeric(values, name) for values, name in ((x, "x"), (weight_ih, "weight_ih"), (weight_hh, "weight_hh"))
+    )
+    if rows.ndim != 3 or 0 in rows.shape or w.ndim != 2 or w.shape[1] != GATES[cell] * w.shape[0]:
+        raise ValueError(
+            f"x and weight_hh have shapes {rows.shape} and {w.shape}; expected (B, T, I) and (H, {GATES[cell]} H)"
+        )
+    units, width = w.shape
+    if v.shape != (rows.shape[2], width):
+        raise ValueError(f"weight_ih has shape {v.shape}; expected {(rows.shape[2], width)}")
+    given = [
+        None if values is None else _shaped(values, name, (width,))
+        for values, name in ((bias_ih, "bias_ih"), (bias_hh, "bias_hh"))
+    ]
+    first = [None if each is None else _shaped(each, "the state", (len(rows), units)) for each in state]
+    found = [array for array in (rows, v, w, *given, *first) if array is not None]
+    dtype = np.dtype(np.float64 if any(array.dtype == np.float64 for array in found) else np.float32)
+    given_state = int(any(each is not None for each in first))
+    of = Recurrence(rows.shape[0], rows.shape[1], units, cell, 0, 0, given_state)
+    sums = rows.astype(dtype) @ v.astype(dtype)
+    if given[0] is not None:
+        sums += given[0].astype(dtype)
+    b = np.zeros(width, dtype) if given[1] is None else as_contiguous(given[1], dtype)
+    h, c = (np.zeros((len(rows), units), dtype) if each is None else each.astype(dtype) for each in first)
+    y = np.empty((*rows.shape[:2], units), dtype)
+    kept = [np.empty(len(rows) * int(each), dtype) for each in kept_sizes(of)]
+    recurrent_forward(
+        y.reshape(-1), h.reshape(-1), c.reshape(-1), *kept, sums.reshape(-1), as_contiguous(w, dtype).reshape(-1), b,
+        np.empty(0, dtype), np.empty(int(panels_size(of)), dtype), of,
+    )  # fmt: skip
+    return y, (h, c)
+
+
+def _shaped(values: ArrayLike, name: str, shape: tuple[int, ...]) -> Array:
+    array = as_numeric(values, name)
+    if array.shape != shape:
+        raise ValueError(f"{name} has shape {array.shape}; expected {shape}")
+    return array
