@@ -14,11 +14,14 @@ from case import DTYPES
 
 from fastnn import (
     Activation,
+    AvgPool1d,
     AvgPool2d,
+    Conv1d,
     Conv2d,
     Dense,
     FileError,
     Flatten,
+    MaxPool1d,
     MaxPool2d,
     Network,
     from_onnx,
@@ -173,6 +176,26 @@ def test_lenet_is_pytorchs_in_float64() -> None:
     require_pytorchs(lenet("float64"), np.random.default_rng(0).normal(size=(4, 32, 32, 1)))
 
 
+@pytest.mark.thorough
+def test_convolutions_of_sequences_are_pytorchs() -> None:
+    torch: Any = needs.package("torch")
+    layers = [
+        Conv1d(4, 3, 2, 1, dilation=2, groups=2),
+        Activation("tanh"),
+        AvgPool1d(2),
+        Conv1d(3, 2),
+        Flatten(),
+        Dense(2),
+    ]
+    net = drawn(Network((19, 4), layers, dtype="float64", seed=0))
+    module, x = to_torch(net), np.random.default_rng(0).normal(size=(3, 19, 4))
+    output = module(torch.tensor(np.moveaxis(x, 2, 1).copy()))
+    np.testing.assert_allclose(net(x), output.detach(), atol=1e-12)
+    again = from_torch(module, input_shape=(4, 19))
+    assert again.layers == net.layers
+    assert again.parameters.tobytes() == net.parameters.tobytes()
+
+
 def any_convolution(rng: np.random.Generator, spread: int) -> Conv2d:
     """kernel_size up to 4, stride 3, padding 3, dilation `spread`."""
     window, stride, padding, dilation = (
@@ -233,6 +256,27 @@ def test_files_and_onnx_give_it_back_to_the_bit(make: Any, tmp_path: Path) -> No
     for again in (load(tmp_path / "net.fastnn"), from_onnx(tmp_path / "net.onnx")):
         assert again.layers == net.layers
         assert again(x).tobytes() == net(x).tobytes()
+
+
+def test_sequences_go_to_onnx_and_come_back(tmp_path: Path) -> None:
+    runtime: Any = needs.package("onnxruntime")
+    layers = [
+        Conv1d(4, 3, padding=1),
+        Activation("relu"),
+        MaxPool1d(2),
+        Conv1d(5, 2),
+        AvgPool1d(2),
+        Flatten(),
+        Dense(3),
+    ]
+    net = drawn(Network((12, 2), layers, seed=0))
+    to_onnx(net, tmp_path / "net.onnx")
+    x = np.random.default_rng(0).normal(size=(3, 12, 2)).astype(np.float32)
+    session = runtime.InferenceSession(tmp_path / "net.onnx", providers=["CPUExecutionProvider"])
+    np.testing.assert_allclose(session.run(None, {"input": x})[0], net(x), rtol=1e-5, atol=1e-5)
+    again = from_onnx(tmp_path / "net.onnx")
+    assert again.layers == net.layers
+    assert again(x).tobytes() == net(x).tobytes()
 
 
 def test_onnx_has_a_border_of_its_own_on_each_side(tmp_path: Path) -> None:

@@ -59,6 +59,15 @@ def test_states_go_in_and_come_out(name: str) -> None:
     assert np.concatenate([first, rest], axis=1).tobytes() == found.tobytes()
     assert np.array_equal(after, end)
     assert np.array_equal(between, kept)  # what was given stays
+    turned = tuple(map(np.asfortranarray, between)) if name == "lstm" else np.asfortranarray(between)
+    assert np.array_equal(function(x[:, 3:], v, w, b, c, turned, **options)[1], end)
+
+
+def test_numbers_of_the_other_byte_order_are_as_wide() -> None:
+    assert functional.conv2d(np.ones((1, 3, 3, 1), ">f8"), np.ones((2, 2, 1, 1), "f4")).dtype == np.float64
+    assert (
+        functional.rnn(np.ones((1, 3, 2), ">f8"), np.ones((2, 4), "f4"), np.ones((4, 4), "f4"))[0].dtype == np.float64
+    )
 
 
 def test_biases_may_be_left_out() -> None:
@@ -79,6 +88,7 @@ def test_biases_may_be_left_out() -> None:
         (lambda: functional.rnn(np.ones((2, 3, 4)), np.ones((4, 5)), np.ones((5, 5)), np.ones(4)), "bias_ih has shape"),
         (lambda: functional.rnn(np.ones((2, 3, 4)), np.ones((4, 5)), np.ones((5, 5)), h=np.ones(5)), "the state has"),
         (lambda: functional.rnn(np.ones((2, 3, 4)), np.ones((4, 5)), np.ones((5, 5)), activation="gelu"), "activation"),
+        (lambda: functional.lstm(np.ones((2, 3, 4)), np.ones((4, 20)), np.ones((5, 20)), state=(1,)), "expected two"),
         (lambda: functional.rnn(np.ones((2, 0, 4)), np.ones((4, 5)), np.ones((5, 5))), "expected"),
     ],
 )

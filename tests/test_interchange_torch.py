@@ -144,8 +144,8 @@ class ReLU(nn.ReLU):  # type: ignore[misc]
 
 REFUSED: dict[str, tuple[Any, str]] = {
     "another layer": (
-        lambda: nn.Conv1d(3, 2, 1),
-        "module 1.0 is Conv1d.*: fastnn has no such layer; expected",
+        lambda: nn.Conv3d(3, 2, 1),
+        "module 1.0 is Conv3d.*: fastnn has no such layer; expected",
     ),
     "a norm": (lambda: nn.BatchNorm1d(3), "module 1.0 is BatchNorm1d"),
     "a container that computes": (

@@ -63,6 +63,16 @@ def test_products_have_the_same_bits_for_another_processor(unit: str, cpu: str, 
 
 @needs.compiled_kernels
 @pytest.mark.skipif(UNIT.name != "avx512", reason="needs AVX-512")
+@pytest.mark.parametrize(("cpu", "features"), [("haswell", HASWELL), ("x86-64", "+sse,+sse2")])
+def test_windows_are_their_loops_on_another_processor(cpu: str, features: str) -> None:
+    for_another = {"NUMBA_CPU_NAME": cpu, "NUMBA_CPU_FEATURES": features, "PYTEST_ADDOPTS": ""}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(ROOT / "tests/test_windows.py")]
+    run = subprocess.run(command, env=os.environ | for_another, capture_output=True, text=True, timeout=600)
+    assert run.returncode == 0, run.stdout
+
+
+@needs.compiled_kernels
+@pytest.mark.skipif(UNIT.name != "avx512", reason="needs AVX-512")
 @pytest.mark.parametrize("cpu", ["haswell", "znver3"])
 def test_tiles_keep_their_sums_in_registers_where_a_mask_takes_one(cpu: str) -> None:
     for_another = {"NUMBA_CPU_NAME": cpu, "NUMBA_CPU_FEATURES": HASWELL, "PYTEST_ADDOPTS": ""}

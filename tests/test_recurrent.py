@@ -3,6 +3,7 @@ fastnn.reference.recurrent has the cases that every operation is held to."""
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,12 @@ from fastnn import (
     LSTM,
     RNN,
     Adam,
+    Conv1d,
     Decoder,
     Dense,
     Embedding,
     Masking,
+    MaxPool1d,
     Network,
     Slice,
     from_torch,
@@ -29,6 +32,7 @@ from fastnn import (
 )
 from fastnn.kernels.recurrent import GATES
 from fastnn.layers.recurrent import CELLS
+from fastnn.tape import columns
 
 Array = Any
 # With all states, each cell.
@@ -77,6 +81,14 @@ def test_parameters_are_those_of_the_books(name: str) -> None:
     first, second = (2 * gates * 7 * (inputs + 7 + 2) for inputs in (3, 14))
     assert net.parameter_count == first + second
     assert net.output_shape == (5, 14)
+
+
+def test_threads_take_spans_of_as_many_rows_as_a_tile() -> None:
+    """However long the sequences are: of 1,024 positions a span would be one row otherwise."""
+    for positions in (20, 1024):
+        net = Network((positions, 3), [GRU(8, return_sequences=False), Dense(2)], seed=0)
+        tape = net.plan(40).tape
+        assert (tape[0, columns.SPAN_ROWS], tape[0, columns.GROUP]) == (8, 5)
 
 
 def test_a_first_state_of_zeros_is_not_multiplied() -> None:
@@ -158,6 +170,12 @@ def test_a_filled_row_is_the_short_one(name: str, sequences: bool) -> None:
     np.testing.assert_allclose(net.gradient(ids, target), alone, atol=1e-13)
 
 
+def test_windows_over_what_may_not_be_there_are_refused() -> None:
+    for layer in (Conv1d(4, 3), MaxPool1d(2)):
+        with pytest.raises(ValueError, match="reads positions beside its own"):
+            Network((6,), [Masking(), Embedding(9, 4), layer, GRU(5, return_sequences=False)], loss="mse")
+
+
 def test_what_fills_a_row_does_not_matter() -> None:
     """Not even NaN in the embedding of a filler that the state never saw."""
     net = drawn(Network((5,), [Masking(), Embedding(9, 4), GRU(6), Slice(0, 2)], loss="mse", seed=0))
@@ -203,6 +221,14 @@ def test_random_networks_are_pytorchs_in_float64(seed: int) -> None:
     for parameter in module.parameters():
         parameter.data = parameter.grad
     np.testing.assert_allclose(net.gradient(x, y), from_torch(module, input_shape=shape).parameters, atol=1e-10)
+
+
+@pytest.mark.thorough
+def test_what_pytorch_is_given_can_be_pickled() -> None:
+    torch: Any = needs.package("torch")
+    module = to_torch(drawn(Network((5, 3), [LSTM(4, return_sequences=False), Dense(2)], seed=0)))
+    again, x = pickle.loads(pickle.dumps(module)), torch.tensor(rows(2, 5, 3))
+    assert torch.equal(module(x), again(x))
 
 
 @pytest.mark.thorough

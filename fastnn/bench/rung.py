@@ -25,7 +25,8 @@ class Rung:
     """A network that can be timed, known by its name.
 
     build: makes it. data: what it trains on: x (N, I) or (N, T, C), y as its loss takes it. sizes: of the layers,
-    inputs first, where it is a multilayer perceptron of relu; shape: of a language model. Peers build no others.
+    inputs first, where it is a multilayer perceptron of relu; shape: of a language model. Of others peers are told the
+    network's description.
     """
 
     name: str

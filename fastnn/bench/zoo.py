@@ -22,7 +22,7 @@ CELLS: dict[str, Any] = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
 
 
 def images() -> list[Rung]:
-    """LeNets, Keras' convnet, and a residual network of eight layers."""
+    """LeNets, Keras' convnet, and a residual network of ten layers."""
 
     def small(*, dtype: str, seed: int) -> Network:
         return ResNet((SIDE, SIDE, 1), blocks=1, dtype=dtype, seed=seed)
@@ -32,7 +32,7 @@ def images() -> list[Rung]:
 
     made: dict[str, tuple[Callable[..., Network], int]] = {
         "simplechains": (SimpleChainsLeNet, 0), "lenet5": (LeNet5, 2), "keras-convnet": (convnet, 0),
-        "resnet8": (small, 0),
+        "resnet10": (small, 0),
     }  # fmt: skip
     return [Rung(name, partial(_on_cpu, make), partial(_images, border)) for name, (make, border) in made.items()]
 

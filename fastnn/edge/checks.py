@@ -168,3 +168,8 @@ def aligned_zeros(size: int, dtype: np.dtype[Any]) -> Array:
     raw = np.zeros(size + LINE_BYTES // itemsize, dtype)
     offset = (-raw.ctypes.data % LINE_BYTES) // itemsize
     return raw[offset : offset + size]
+
+
+def dtype_of(*arrays: NDArray[Any]) -> np.dtype[Any]:
+    """float64 where an array is, in either byte order, else float32."""
+    return FLOAT64 if any(array.dtype.str[1:] == "f8" for array in arrays) else FLOAT32

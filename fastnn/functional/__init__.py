@@ -15,7 +15,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn.compiler.jit import DEBUG, DISABLED, most_threads
-from fastnn.edge.checks import FLOAT32, FLOAT64, as_choice, as_contiguous, as_labels, as_number, as_numeric, as_rows
+from fastnn.edge.checks import (
+    FLOAT32,
+    FLOAT64,
+    as_choice,
+    as_contiguous,
+    as_labels,
+    as_number,
+    as_numeric,
+    as_rows,
+    dtype_of,
+)
 from fastnn.functional.images import conv2d as conv2d
 from fastnn.functional.sequences import gru as gru
 from fastnn.functional.sequences import lstm as lstm
@@ -35,16 +45,11 @@ REDUCTIONS = ("mean", "sum", "none")
 _NO_SCRATCH = {dtype: np.empty(0, dtype) for dtype in (FLOAT32, FLOAT64)}
 
 
-def _dtype_of(*arrays: NDArray[Any]) -> np.dtype[Any]:
-    double = any(array.dtype.str[1:] == "f8" for array in arrays)  # in either byte order
-    return FLOAT64 if double else FLOAT32
-
-
 def _as_matrix(values: ArrayLike, name: str) -> NDArray[Any]:
     array = as_numeric(values, name)
     if array.ndim != 2:
         raise ValueError(f"{name} has shape {array.shape}; expected two dimensions")
-    return as_rows(array, array.shape[1:], _dtype_of(array), name)
+    return as_rows(array, array.shape[1:], dtype_of(array), name)
 
 
 def _is_ready(array: Any) -> bool:
@@ -66,7 +71,7 @@ def _as_factors(x: ArrayLike, w: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]
     x, w = as_numeric(x, "x"), as_numeric(w, "w")
     if x.ndim != 2 or w.ndim != 2:
         raise ValueError(f"x has shape {x.shape}, w {w.shape}; expected two matrices")
-    dtype = _dtype_of(x, w)
+    dtype = dtype_of(x, w)
     return as_rows(x, x.shape[1:], dtype, "x"), as_rows(w, w.shape[1:], dtype, "w")
 
 
@@ -127,7 +132,7 @@ def _apply(kind: int, x: ArrayLike, out: NDArray[Any] | None, alpha: float = 0.0
     array: Any = x
     if not _is_ready(array):
         array = as_numeric(x, "x")
-        array = as_contiguous(array, _dtype_of(array))
+        array = as_contiguous(array, dtype_of(array))
     if out is None:
         out = np.empty_like(array)
     elif out is not array:
@@ -261,7 +266,7 @@ def _elementwise(prediction: ArrayLike, target: ArrayLike, loss: Loss, reduction
     prediction, target = as_numeric(prediction, "prediction"), as_numeric(target, "target")
     if prediction.shape != target.shape:
         raise ValueError(f"prediction has shape {prediction.shape}, target {target.shape}; expected the same")
-    dtype = _dtype_of(prediction)
+    dtype = dtype_of(prediction)
     flat = as_contiguous(prediction.reshape(-1), dtype)
     goal = as_contiguous(target.reshape(-1), dtype)
     loss.require_target(goal, "target")
@@ -326,7 +331,7 @@ def scaled_dot_product_attention(
     ValueError, TypeError.
     """
     arrays = [as_numeric(values, name) for values, name in ((q, "q"), (k, "k"), (v, "v"))]
-    dtype = _dtype_of(*arrays)
+    dtype = dtype_of(*arrays)
     batch, heads, queries, size, groups, keys = _attention_sizes(*(array.shape for array in arrays))
     width = max(size, arrays[2].shape[3])  # of narrower ones the rest is 0, which changes no product
     factor = (1 / np.sqrt(size) if scale is None else as_number(scale, "scale")) * np.sqrt(width)

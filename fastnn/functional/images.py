@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastnn.edge.checks import as_contiguous, as_numeric
+from fastnn.edge.checks import as_contiguous, as_numeric, dtype_of
 from fastnn.kernels.convolution import convolution_forward, place_in_border
 from fastnn.layers.convolution import Conv2d
-
-Pair = tuple[int, int]
+from fastnn.layers.pooling import Pair
 
 
 def conv2d(
@@ -35,7 +34,7 @@ def conv2d(
     if layer.parameters(shape)["weight"].shape != w.shape or b.shape not in ((w.shape[3],), (0,)):
         expected = layer.parameters(shape)["weight"].shape
         raise ValueError(f"weight and bias have shapes {w.shape} and {b.shape}; expected {expected} and {w.shape[3:]}")
-    dtype = np.dtype(np.float64 if np.float64 in (images.dtype, w.dtype, b.dtype) else np.float32)
+    dtype = dtype_of(images, w, b)
     arrays = [as_contiguous(array, dtype).reshape(-1) for array in (images, w, b)]
     of, padded = layer.sizes(len(images), shape), arrays[0]
     if (of.height, of.width) != shape[:2]:

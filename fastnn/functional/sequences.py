@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastnn.edge.checks import as_contiguous, as_numeric
+from fastnn.edge.checks import as_choice, as_contiguous, as_numeric, dtype_of
 from fastnn.kernels.recurrent import (
     GATES,
     GRU_AFTER,
@@ -36,8 +36,7 @@ def rnn(
     ValueError, TypeError.
     """
     cells = {"tanh": RNN_TANH, "relu": RNN_RELU}
-    if activation not in cells:
-        raise ValueError(f"activation is {activation!r}; expected tanh or relu")
+    as_choice(activation, tuple(cells), "activation")
     states, (last, _) = _run(cells[activation], x, weight_ih, weight_hh, bias_ih, bias_hh, (h, None))
     return states, last
 
@@ -48,6 +47,8 @@ def lstm(
 ) -> tuple[Array, tuple[Array, Array]]:  # fmt: skip
     """All states (B, T, H), and the last h and c (B, H): as rnn, of gates i, f, g, o side by side, weights (I, 4 H) and
     (H, 4 H). state: the first h and c."""
+    if state is not None and not (isinstance(state, (tuple, list)) and len(state) == 2):
+        raise ValueError(f"state is a {type(state).__name__}; expected two arrays, h and c")
     return _run(LSTM_CELL, x, weight_ih, weight_hh, bias_ih, bias_hh, (None, None) if state is None else state)
 
 
@@ -56,6 +57,8 @@ def gru(
     h: ArrayLike | None = None, *, reset_after: bool = True,
 ) -> tuple[Array, Array]:  # fmt: skip
     """As rnn, of gates r, z, n side by side, weights (I, 3 H) and (H, 3 H). reset_after: see fastnn.GRU."""
+    if not isinstance(reset_after, bool):
+        raise TypeError(f"reset_after is {reset_after!r}; expected True or False")
     cell = GRU_AFTER if reset_after else GRU_BEFORE
     states, (last, _) = _run(cell, x, weight_ih, weight_hh, bias_ih, bias_hh, (h, None))
     return states, last
@@ -79,14 +82,14 @@ def _run(cell: int, x: ArrayLike, weight_ih: ArrayLike, weight_hh: ArrayLike, bi
     ]
     first = [None if each is None else _shaped(each, "the state", (len(rows), units)) for each in state]
     found = [array for array in (rows, v, w, *given, *first) if array is not None]
-    dtype = np.dtype(np.float64 if any(array.dtype == np.float64 for array in found) else np.float32)
+    dtype = dtype_of(*found)
     given_state = int(any(each is not None for each in first))
     of = Recurrence(rows.shape[0], rows.shape[1], units, cell, 0, 0, given_state)
     sums = rows.astype(dtype) @ v.astype(dtype)
     if given[0] is not None:
         sums += given[0].astype(dtype)
     b = np.zeros(width, dtype) if given[1] is None else as_contiguous(given[1], dtype)
-    h, c = (np.zeros((len(rows), units), dtype) if each is None else each.astype(dtype) for each in first)
+    h, c = (np.zeros((len(rows), units), dtype) if each is None else np.array(each, dtype, order="C") for each in first)
     y = np.empty((*rows.shape[:2], units), dtype)
     kept = [np.empty(len(rows) * int(each), dtype) for each in kept_sizes(of)]
     recurrent_forward(

@@ -149,6 +149,11 @@ class Graph:
         self.number += 1
         if any(operation.name == name for operation in self.operations):
             raise ValueError(f"there is a layer {name} already; expected a name of its own, which its parameters have")
+        if self.mask is not None and getattr(layer, "beside", False):
+            raise ValueError(
+                f"layer {name} is {type(layer).__name__}, which reads positions beside its own, also those that are "
+                "not there; expected no Masking before it"
+            )
         shapes = tuple(map(self.shape_of, sources))
         if layer.positionwise and any(shape[:-1] != shapes[0][:-1] for shape in shapes):
             raise ValueError(f"layer {name} reads the shapes {', '.join(map(str, shapes))}, which differ in positions")

@@ -69,7 +69,9 @@ class Layer(Protocol):
     "outputs", what the backward pass reads of them. passes: an input whose gradient is that of the output itself:
     one at most, and of a layer without parameters, since what makes that input may work in it.
 
-    local: works long on a row, with few parameters, so that batches go a few rows at a time; see lowering.spanning.
+    beside: reads positions beside its own, and does not ask which are there; it takes no rows that were filled.
+
+    local: works long on a row, with few parameters, so that threads take spans of a batch; see lowering.spanning.
 
     stepping(positions): of a layer that is not positionwise, and can compute one position after the other, the layer
     that does so, of up to so many; see fastnn.generation.
@@ -85,6 +87,7 @@ class Layer(Protocol):
     reads_backward: ClassVar[Collection[str]]
     passes: ClassVar[Collection[int]]
     local: ClassVar[bool]
+    beside: ClassVar[bool]
 
     @property
     def activation(self) -> str: ...
@@ -127,6 +130,7 @@ class SameShape:
     reads_backward: ClassVar[Collection[str]] = ("inputs", "outputs")
     passes: ClassVar[Collection[int]] = ()
     local: ClassVar[bool] = False
+    beside: ClassVar[bool] = False
 
     def output_shape(self, *shapes: Shape) -> Shape:
         return shapes[0]

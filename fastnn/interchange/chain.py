@@ -205,8 +205,9 @@ class Chain:
         self.axes.channels_first = True
 
     def transpose(self, channels_first: bool) -> None:
-        """The axes of an image change places there, and not here. ValueError where it is none, or has them so."""
-        if self.shape is None or len(self.shape) != 3 or self.axes.channels_first is channels_first:
+        """The axes of an image, or a sequence, change places there, and not here. ValueError where it is none, or has
+        them so."""
+        if self.shape is None or len(self.shape) not in (2, 3) or self.axes.channels_first is channels_first:
             raise ValueError(f"it moves channels of rows {self.shape}; expected an image that has them elsewhere")
         if not channels_first and self.axes.channels_first is None:
             self.turn()

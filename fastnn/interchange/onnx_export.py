@@ -28,6 +28,8 @@ LATER = {"RMSNormalization": (23, 11), "Attention": (23, 11)}
 MOST_BYTES = 2**31 - 2**20
 # From (N, H, W, C) to (N, C, H, W), in which operators take images, and back.
 CHANNELS_FIRST, CHANNELS_LAST = (0, 3, 1, 2), (0, 2, 3, 1)
+# The same of sequences (N, T, C), either way.
+SWAPPED = (0, 2, 1)
 
 
 def to_onnx(network: Network, path: str | PathLike[str], *, probabilities: bool = False) -> None:
@@ -53,7 +55,7 @@ def to_onnx(network: Network, path: str | PathLike[str], *, probabilities: bool 
         for name in ("alpha", "epsilon"):
             _require_kept(getattr(operation.layer, name, None), name, operation.name, network.dtype)
         graph.operation(network, operation)
-    graph.arrange(channels_first=False)
+    graph.arrange(channels_first=False, axes=1 + len(network.output_shape))
     if not graph.nodes:
         graph.node("Identity", name="identity")
     if last:
@@ -125,11 +127,12 @@ class _Graph:
             self.nodes.append(self.onnx.helper.make_node("Transpose", [name], [found], name=found, perm=(1, 0)))
         return found
 
-    def arrange(self, channels_first: bool) -> None:
-        """Images as the next node takes them."""
+    def arrange(self, channels_first: bool, axes: int) -> None:
+        """Images, or sequences, of so many axes as the next node takes them."""
         if channels_first == self.channels_first:
             return
-        name, order = f"{self.end}.transposed", CHANNELS_FIRST if channels_first else CHANNELS_LAST
+        images = CHANNELS_FIRST if channels_first else CHANNELS_LAST
+        name, order = f"{self.end}.transposed", SWAPPED if axes == 3 else images
         if any(node.name == name for node in self.nodes):  # for another reader
             self.end = name
         else:
@@ -141,7 +144,7 @@ class _Graph:
         ends = [self._taken(source, operation) for source in operation.sources]
         for form in layer.onnx_forms(*operation.shapes):
             if layer.axes != ANY:
-                self.arrange(layer.axes == IMAGES)
+                self.arrange(layer.axes == IMAGES, 1 + len(operation.shapes[0]))
                 ends = [self.end, *ends[1:]]
             ends = self._form(network, operation, form, ends)
         if layer.activation != "identity":
@@ -166,7 +169,8 @@ class _Graph:
         """The tensor of a value, which is then the end; of several, each with its channels last."""
         self.end, self.channels_first = self.values[value]
         if len(operation.sources) > 1:
-            self.arrange(channels_first=False)
+            shape = operation.shapes[operation.sources.index(value)]
+            self.arrange(channels_first=False, axes=1 + len(shape))
         return self.end
 
     def model(self, network: Network) -> Any:

@@ -27,7 +27,7 @@ from fastnn.interchange.onnx_attention import (
     split,
     takes_bias,
 )
-from fastnn.interchange.onnx_export import CHANNELS_FIRST, CHANNELS_LAST, shortest
+from fastnn.interchange.onnx_export import CHANNELS_FIRST, CHANNELS_LAST, SWAPPED, shortest
 from fastnn.interchange.onnx_walk import End, Node, Walk
 from fastnn.layers import Flatten
 
@@ -251,6 +251,8 @@ def _transpose(walk: Walk, node: Node) -> Any:
     moved = None if order is None else tuple(order)
     if moved in (CHANNELS_FIRST, CHANNELS_LAST):
         walk.chain.transpose(channels_first=moved == CHANNELS_FIRST)
+    elif moved == SWAPPED:
+        walk.chain.transpose(channels_first=not walk.chain.axes.channels_first)
     elif order in (None, [1, 0]) and walk.chain.flat:
         walk.columns = not walk.columns
     else:

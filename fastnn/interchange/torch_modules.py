@@ -36,8 +36,9 @@ def from_torch(
     in training alone, with draws of its own.
     Softplus is exact above torch's threshold, where torch is linear, 2e-9 off.
 
-    input_shape: of a row as the module takes it; needed where no Linear is first, which says it. Where the module pools
-    images, (C, H, W), the network takes and gives them as (H, W, C); else rows stay as they are, and those of several
+    input_shape: of a row as the module takes it; needed where no Linear is first, which says it. Where the module
+    convolves or pools images, (C, H, W), the network takes and gives them as (H, W, C), and sequences, (C, T), as
+    (T, C); else rows stay as they are, and those of several
     axes that a Flatten comes first to are flat.
 
     Raises ValueError, which names the module by its path, for any other; ModuleNotFoundError without torch.
@@ -180,9 +181,10 @@ def to_torch(network: Network) -> Any:
     """A torch.nn.Sequential on the CPU with the network's layers, dtype and weights, copied; (out, in), as in torch.
 
     A Dense becomes a Linear and, where it has one, its activation after it; state_dict(network) has the same names. It
-    comes as eval() leaves it, without dropout: call train() to go on training. With layers of images it takes and gives
-    images as torch does, (N, C, H, W). Of a SelfAttention alone it holds a MultiheadAttention, to be called with three
-    tensors; an RNN, LSTM or GRU is torch's, whose forward gives states alone, all or the last.
+    comes as eval() leaves it, without dropout: call train() to go on training. With layers of images, or Conv1d and
+    pools of sequences, it takes and gives these as torch does, (N, C, H, W) or (N, C, T). Of a SelfAttention alone it
+    holds a MultiheadAttention, to be called with three tensors; an RNN, LSTM or GRU is torch's, whose forward gives
+    states alone, all or the last.
 
     Raises ValueError for the activation step and for layers that torch has no modules for; ModuleNotFoundError without
     torch.

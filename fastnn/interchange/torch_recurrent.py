@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from numpy.typing import NDArray
 
 from fastnn.graph.forms import Form
 from fastnn.interchange.chain import Chain
+from fastnn.interchange.extra import imported
 from fastnn.layers import GRU, LSTM, RNN
 
 NAMES = ("RNN", "LSTM", "GRU")
@@ -16,6 +18,7 @@ NAMES = ("RNN", "LSTM", "GRU")
 SEQUENCES = "return_sequences"
 
 
+@cache
 def states_of(kind: Any, return_sequences: bool) -> Any:
     """The class of torch's module whose forward gives all states (B, T, H), or the last of each direction (B, H)."""
     torch_forward = kind.forward
@@ -28,7 +31,18 @@ def states_of(kind: Any, return_sequences: bool) -> Any:
         directions = 1 + int(self.bidirectional)
         return h[-directions:].movedim(0, 1).flatten(1)  # those of the last layer, side by side
 
-    return type(kind.__name__, (kind,), {"forward": forward, SEQUENCES: return_sequences})
+    def reduced(self: Any, protocol: Any) -> Any:
+        """For pickles, which find no class of that name."""
+        return _without_state, (kind.__name__, return_sequences), self.__getstate__()
+
+    own = {"forward": forward, SEQUENCES: return_sequences, "__reduce_ex__": reduced}
+    return type(kind.__name__, (kind,), own)
+
+
+def _without_state(name: str, return_sequences: bool) -> Any:
+    """A module as pickles begin one."""
+    kind = states_of(getattr(imported("torch").nn, name), return_sequences)
+    return kind.__new__(kind)
 
 
 def is_states(module: Any, nn: Any) -> bool:

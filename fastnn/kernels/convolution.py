@@ -227,7 +227,7 @@ def _gradient_of_row(dw, dw_at, adds, image, k, dy, x, of):
 @kernel(late=True)
 def _sums(first, last, begin, sums, dy, x, of):
     """Of the sums that begin at image `begin`, the rows of windows first..last, each sum to its place."""
-    weights, under = sums.size // SUMS, of.window_width * depth_of(of) * of.filters
+    weights, under = weight_size(of), of.window_width * depth_of(of) * of.filters
     for unit in range(first, last):
         number, k = unit // of.window_height, unit % of.window_height
         image = begin + number * IMAGES
@@ -245,7 +245,7 @@ def _sums_parallel(parts, units, begin, sums, dy, x, of):
 @kernel
 def gradient_scratch(of):
     """Elements of scratch for `convolution_gradient`."""
-    return SUMS * weight_size(of)
+    return min(SUMS, (of.images + IMAGES - 1) // IMAGES) * weight_size(of)
 
 
 @kernel(late=True)

@@ -50,6 +50,7 @@ class _Convolution(SameShape):
     positionwise: ClassVar[bool] = False
     axes: ClassVar[str] = IMAGES
     local: ClassVar[bool] = True
+    beside: ClassVar[bool] = True
     reads_backward: ClassVar[Collection[str]] = ("inputs",)
 
     def __post_init__(self) -> None:

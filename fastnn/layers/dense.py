@@ -55,6 +55,7 @@ class Dense:
     reads_backward: ClassVar[Collection[str]] = ("inputs", "outputs")
     passes: ClassVar[Collection[int]] = ()
     local: ClassVar[bool] = False
+    beside: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "units", as_count(self.units, "units"))

@@ -56,6 +56,7 @@ class _Pool(SameShape):
     padding: int | Pair = 0
     sides: ClassVar[int]
     positionwise: ClassVar[bool] = False
+    beside: ClassVar[bool] = True
     axes: ClassVar[str] = IMAGES
     reads_backward: ClassVar[Collection[str]] = ()
     onnx_name: ClassVar[str]

@@ -197,6 +197,7 @@ class _Steps(SameShape):
     kind: ClassVar[int] = recurrent.RECURRENT
     positionwise: ClassVar[bool] = False
     axes: ClassVar[str] = FEATURES
+    local: ClassVar[bool] = True
     reads_backward: ClassVar[Collection[str]] = ()
 
     def output_shape(self, *shapes: Shape) -> Shape:

@@ -83,8 +83,8 @@ def ResNet(
     seed: int | np.random.Generator | None = None,
 ) -> Network:  # fmt: skip
     """A residual network for small images (H, W, C), of the shape of He et al. 2016 for CIFAR-10 and without
-    normalisation: three stages of `blocks` residual blocks, of width, 2 width and 4 width filters; 6 blocks + 2 layers
-    deep. A stage begins with a convolution of stride 2, by which the way around goes, too.
+    normalisation: three stages of `blocks` residual blocks, of width, 2 width and 4 width filters. The second and third
+    begin with a convolution of stride 2 of their own, through which the way around goes, too: 6 blocks + 4 layers deep.
 
     Blocks begin as the identity: the last weight of each is 0 (Zhang, Dauphin & Ma 2019).
     """
