@@ -1,7 +1,7 @@
 """The process that a peer runs in: python -m fastnn.bench.peers.worker NAME THREADS, told what to do by JSON lines.
 
-    {"do": "prepare", "file": ..., "heads": n, "description": {...} or null, "phases": [...], "optimizer": ...,
-     "learning_rate": ...}
+    {"do": "prepare", "file": ..., "heads": n, "phases": [...], "optimizer": ..., "learning_rate": ...,
+     "description": {...}, or null}
         -> {"losses": {phase: first loss}, "seconds": {phase: what its first call took, compilation and all}}
     {"do": "time", "phase": "forward" | "step" | "generate", "calls": n}
         -> {"seconds": ...}
@@ -66,8 +66,8 @@ class Worker:
         self.threads = threads
 
     def prepare(
-        self, file: str, heads: int, description: Mapping[str, Any] | None, phases: Sequence[str], optimizer: str,
-        learning_rate: float,
+        self, file: str, heads: int, phases: Sequence[str], optimizer: str, learning_rate: float,
+        description: Mapping[str, Any] | None = None,
     ) -> dict[str, dict[str, float]]:  # fmt: skip
         with np.load(file) as arrays:
             parameters = {name: arrays[name] for name in arrays if name not in "xy"}
