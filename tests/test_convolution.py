@@ -11,6 +11,7 @@ import numba
 import numpy as np
 import pytest
 from case import DTYPES
+from numba.core.runtime import _nrt_python, rtsys
 
 from fastnn import (
     Activation,
@@ -137,6 +138,19 @@ def test_rows_do_not_depend_on_each_other() -> None:
     together = net(x)
     for k in range(5):
         assert net(x[k : k + 1]).tobytes() == together[k : k + 1].tobytes()
+
+
+@needs.compiled_kernels
+def test_a_step_of_training_allocates_nothing() -> None:
+    """Of several spans, on one thread."""
+    numba.set_num_threads(1)
+    net = keras()
+    trainer, x, y = net.trainer("adam", 9), np.zeros((9, 28, 28, 1), np.float32), np.arange(9)
+    trainer.step(x, y)
+    _nrt_python.memsys_enable_stats()
+    before = rtsys.get_allocation_stats().alloc
+    trainer.step(x, y)
+    assert rtsys.get_allocation_stats().alloc == before
 
 
 def test_it_learns_images() -> None:

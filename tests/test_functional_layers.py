@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fastnn import functional
+from fastnn import GRU, LSTM, RNN, Conv2d, Network, functional
 from fastnn.reference import convolution, recurrent
 
 Array = Any
@@ -61,6 +61,20 @@ def test_states_go_in_and_come_out(name: str) -> None:
     assert np.array_equal(between, kept)  # what was given stays
     turned = tuple(map(np.asfortranarray, between)) if name == "lstm" else np.asfortranarray(between)
     assert np.array_equal(function(x[:, 3:], v, w, b, c, turned, **options)[1], end)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_function_has_the_bits_of_its_layer(dtype: str) -> None:
+    x = normal(5, 7, 4, dtype=dtype)
+    layers = {"rnn": RNN(6), "relu": RNN(6, activation="relu"), "lstm": LSTM(6), "gru": GRU(6)}
+    for name, layer in (layers | {"reset": GRU(6, reset_after=False)}).items():
+        net = Network((7, 4), [layer], loss="mse", dtype=dtype, seed=0)
+        p = net.named_parameters
+        own = [p[f"0.{of}_l0.{kind}"] for kind in ("weight", "bias") for of in ("ih", "hh")]
+        assert FUNCTIONS[name](x, *own, **STEPS[name][2])[0].tobytes() == net(x).tobytes()
+    net = Network((9, 8, 4), [Conv2d(5, 3, 2, 1)], loss="mse", dtype=dtype, seed=0)
+    images, p = normal(2, 9, 8, 4, dtype=dtype), net.named_parameters
+    assert functional.conv2d(images, p["0.weight"], p["0.bias"], stride=2, padding=1).tobytes() == net(images).tobytes()
 
 
 def test_numbers_of_the_other_byte_order_are_as_wide() -> None:

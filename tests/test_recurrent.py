@@ -12,6 +12,7 @@ import numba
 import numpy as np
 import pytest
 from case import DTYPES
+from numba.core.runtime import _nrt_python, rtsys
 
 from fastnn import (
     GRU,
@@ -34,7 +35,7 @@ from fastnn.compiler.jit import most_threads
 from fastnn.kernels.recurrent import GATES
 from fastnn.layers.recurrent import CELLS
 from fastnn.lowering.spanning import LOCAL_SPANS
-from fastnn.tape import columns
+from fastnn.tape import columns, decode
 
 Array = Any
 # With all states, each cell.
@@ -56,6 +57,14 @@ def drawn(net: Network) -> Network:
 
 def rows(*shape: int, dtype: str = "float32") -> Array:
     return np.random.default_rng(0).normal(size=shape).astype(dtype)
+
+
+def allocations(call: Any) -> int:
+    """Of Numba's run time, in a call."""
+    _nrt_python.memsys_enable_stats()
+    before = rtsys.get_allocation_stats().alloc
+    call()
+    return int(rtsys.get_allocation_stats().alloc - before)
 
 
 def test_the_values_that_pytorchs_own_tests_have() -> None:
@@ -135,6 +144,39 @@ def test_a_step_at_a_time_has_the_bits_of_the_whole(name: str, batch: int) -> No
             y = np.stack([decoder.step(x[:, t]).copy() for t in range(7)], axis=1)
             assert y.tobytes() == net(x).tobytes()
             decoder.reset()
+
+
+@needs.compiled_kernels
+@pytest.mark.parametrize("name", CELLS)
+def test_steps_in_a_loop_of_ones_own_have_the_bits_of_the_whole_and_allocate_nothing(name: str) -> None:
+    """As a controller in a simulation makes them. What Numba counts for the arrays of a call does not grow with them."""
+
+    @numba.njit
+    def run(times, tape, params, x, workspace, at, y):  # type: ignore[no-untyped-def]
+        for _ in range(times):
+            for t in range(len(x)):
+                decode(tape, params, x[t], workspace, t)
+                for j in range(y.shape[1]):
+                    y[t, j] = workspace[at + j]
+
+    net = drawn(Network((7, 3), [CELLS_OF[name](20, layers=2), Dense(2)], loss="mse", seed=0))
+    x, decoder = rows(1, 7, 3), Decoder(net)
+    y, at = np.zeros((7, 2), np.float32), int(decoder.tape[0, columns.OUTPUT_AT])
+    arguments = decoder.tape, net.parameters, np.ascontiguousarray(x.transpose(1, 0, 2)), decoder.workspace, at, y
+    run(1, *arguments)
+    assert y.tobytes() == net(x).tobytes()
+    assert allocations(lambda: run(100, *arguments)) == allocations(lambda: run(1, *arguments))
+
+
+@needs.compiled_kernels
+@pytest.mark.parametrize("name", CELLS)
+def test_a_step_of_training_allocates_nothing(name: str) -> None:
+    """Of several spans, on one thread: numba's own loops over threads are not fastnn's."""
+    numba.set_num_threads(1)
+    net = Network((6, 3), [CELLS_OF[name](10, bidirectional=True, return_sequences=False), Dense(2)], seed=0)
+    trainer, x, y = net.trainer("adam", 20), rows(20, 6, 3), np.arange(20) % 2
+    trainer.step(x, y)
+    assert allocations(lambda: trainer.step(x, y)) == 0
 
 
 @pytest.mark.parametrize(

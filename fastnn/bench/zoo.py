@@ -24,16 +24,12 @@ CELLS: dict[str, Any] = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
 def images() -> list[Rung]:
     """LeNets, Keras' convnet, and a residual network of ten layers."""
 
-    def small(*, dtype: str, seed: int) -> Network:
-        return ResNet((SIDE, SIDE, 1), blocks=1, dtype=dtype, seed=seed)
-
-    def convnet(*, dtype: str, seed: int) -> Network:
-        return KerasConvNet(dropout=0.0, dtype=dtype, seed=seed)
-
     made: dict[str, tuple[Callable[..., Network], int]] = {
-        "simplechains": (SimpleChainsLeNet, 0), "lenet5": (LeNet5, 2), "keras-convnet": (convnet, 0),
-        "resnet10": (small, 0),
-    }  # fmt: skip
+        "simplechains": (SimpleChainsLeNet, 0),
+        "lenet5": (LeNet5, 2),
+        "keras-convnet": (partial(KerasConvNet, dropout=0.0), 0),
+        "resnet10": (partial(ResNet, (SIDE, SIDE, 1), blocks=1), 0),
+    }
     return [Rung(name, partial(_on_cpu, make), partial(_images, border)) for name, (make, border) in made.items()]
 
 

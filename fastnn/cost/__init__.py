@@ -85,7 +85,6 @@ from fastnn.cost.recurrent import (
     recurrent_forward,
     recurrent_gradient,
     recurrent_inward,
-    recurrent_parameters,
 )
 from fastnn.cost.updates import UPDATES, six_n_d, update
 
@@ -146,7 +145,6 @@ __all__ = [
     "recurrent_forward",
     "recurrent_gradient",
     "recurrent_inward",
-    "recurrent_parameters",
     "saved_bytes",
     "saved_cost",
     "six_n_d",

@@ -33,15 +33,8 @@ def convolution_forward(
     batch, channels, filters, itemsize = whole_sizes(batch=batch, channels=channels, filters=filters, itemsize=itemsize)
     height, width = (places(side, window, stride, padding) for side in sides)
     letters = {
-        "B": batch,
-        "C": channels,
-        "D": channels,
-        "O": filters,
-        "K": window,
-        "L": window,
-        "Y": sides[0],
-        "X": sides[1],
-    }
+        "B": batch, "C": channels, "D": channels, "O": filters, "K": window, "L": window, "Y": sides[0], "X": sides[1],
+    }  # fmt: skip
     return convolution(letters | {"H": height, "W": width, "s": itemsize}, bias=True)
 
 

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fastnn.cost.counts import Cost, Formula, evaluate, look_up, times, whole_sizes
+from fastnn.cost.counts import Cost, Formula, look_up, times, whole_sizes
 
 STATES = Formula(macs="B·T·H·G·H - B·H·G·H")
 WEIGHT = Formula(macs="B·T·H·G·H", bytes="s·B·T·H + s·H·G·H")
 BIASES = Formula(flops_elementwise="B·T·G·H - G·H", bytes="s·G·H")
-# Of a cell: gates; FLOPs and transcendentals of a unit and step; FLOPs of it backward; what of T H numbers is kept
-# beside gates and states. See fastnn.kernels.cells, in the order of its lines:
-# bias 1, tanh; bias 1, relu 1; biases 4, sigmoids 6, c 3, h 1; biases 3, sigmoids 4, r u 1, sum 1, h 3;
-# biases 3, sigmoids 4, r h' 1, h 3. Backward, dh 1 and
-# slope 2, dz 1; slope 1, dz 1; dc 5, dz 16, dc' 1; dn 5, dz 5, dr 4, du 1, dh' 1; dz 5, dn 5, dh' 1, dr 4, dh' 2.
+# Of a cell: gates; FLOPs and transcendentals of a unit and step; FLOPs of it backward; arrays of T H numbers that are
+# kept beside gates and states. Counted in fastnn.kernels.cells, forward and back, a cell a line:
+#     bias 1, tanh;                                      dh 1, slope 2, dz 1
+#     bias 1, relu 1;                                    dh 1, slope 1, dz 1
+#     biases 4, sigmoids 6, c 3, h 1;                    dh 1, dc 5, dz 16, dc' 1
+#     biases 3, sigmoids 4, r u 1, its sum 1, h 3;       dh 1, dn 5, dz 5, dr 4, du 1, dh' 1
+#     biases 3, sigmoids 4, r h' 1, h 3;                 dh 1, dz 5, dn 5, dh' 1, dr 4, dh' 2
 CELLS: Mapping[str, tuple[int, int, int, int, int]] = {
     "tanh": (1, 1, 1, 4, 0),
     "relu": (1, 2, 0, 3, 0),
@@ -68,10 +70,3 @@ def recurrent_gradient(cell: str, rows: int, positions: int, units: int, bias: b
     if bias:
         formula += BIASES + (OWN_BIASES if cell == "gru" else Formula())
     return formula.cost(**_letters(cell, rows, positions, units, False, itemsize))
-
-
-def recurrent_parameters(cell: str, inputs: int, units: int, bias: bool = True) -> int:
-    """Of a layer in one direction: both weights and both biases."""
-    gates = look_up("cell", CELLS, cell)[0]
-    inputs, units = whole_sizes(inputs=inputs, units=units)
-    return evaluate("I·G·H + H·G·H + 2·G·H" if bias else "I·G·H + H·G·H", {"I": inputs, "H": units, "G": gates})

@@ -173,3 +173,9 @@ def aligned_zeros(size: int, dtype: np.dtype[Any]) -> Array:
 def dtype_of(*arrays: NDArray[Any]) -> np.dtype[Any]:
     """float64 where an array is, in either byte order, else float32."""
     return FLOAT64 if any(array.dtype.str[1:] == "f8" for array in arrays) else FLOAT32
+
+
+def in_lines(elements: int, itemsize: int) -> int:
+    """Elements of the cache lines that so many take."""
+    unit = LINE_BYTES // itemsize
+    return -(-elements // unit) * unit

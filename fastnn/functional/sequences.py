@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastnn.compiler.jit import most_threads
 from fastnn.edge.checks import as_choice, as_contiguous, as_numeric, dtype_of
 from fastnn.kernels.recurrent import (
     GATES,
@@ -20,6 +21,8 @@ from fastnn.kernels.recurrent import (
     panels_size,
     recurrent_forward,
 )
+from fastnn.products.blocks import NN
+from fastnn.products.matmul import matmul, scratch_size
 
 Array = NDArray[Any]
 Biases = ArrayLike | None
@@ -85,9 +88,7 @@ def _run(cell: int, x: ArrayLike, weight_ih: ArrayLike, weight_hh: ArrayLike, bi
     dtype = dtype_of(*found)
     given_state = int(any(each is not None for each in first))
     of = Recurrence(rows.shape[0], rows.shape[1], units, cell, 0, 0, given_state)
-    sums = rows.astype(dtype) @ v.astype(dtype)
-    if given[0] is not None:
-        sums += given[0].astype(dtype)
+    sums = _sums(as_contiguous(rows, dtype), as_contiguous(v, dtype), given[0])
     b = np.zeros(width, dtype) if given[1] is None else as_contiguous(given[1], dtype)
     h, c = (np.zeros((len(rows), units), dtype) if each is None else np.array(each, dtype, order="C") for each in first)
     y = np.empty((*rows.shape[:2], units), dtype)
@@ -97,6 +98,17 @@ def _run(cell: int, x: ArrayLike, weight_ih: ArrayLike, weight_hh: ArrayLike, bi
         np.empty(0, dtype), np.empty(int(panels_size(of)), dtype), of,
     )  # fmt: skip
     return y, (h, c)
+
+
+def _sums(x: Array, v: Array, bias: Array | None) -> Array:
+    """x @ v + bias as a dense layer has it, of all positions: (B, T, G H)."""
+    m, k, n = x.shape[0] * x.shape[1], x.shape[2], v.shape[1]
+    found, start = np.empty((*x.shape[:2], n), x.dtype), np.zeros(n, x.dtype)
+    if bias is not None:
+        start[:] = bias
+    scratch = np.empty(scratch_size(NN, m, n, k, x.itemsize, most_threads()), x.dtype)
+    matmul(found.reshape(-1), n, x.reshape(-1), k, v.reshape(-1), n, start, scratch, NN, m, n, k)
+    return found
 
 
 def _shaped(values: ArrayLike, name: str, shape: tuple[int, ...]) -> Array:

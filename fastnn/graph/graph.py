@@ -149,7 +149,7 @@ class Graph:
         self.number += 1
         if any(operation.name == name for operation in self.operations):
             raise ValueError(f"there is a layer {name} already; expected a name of its own, which its parameters have")
-        if self.mask is not None and getattr(layer, "beside", False):
+        if self.mask is not None and layer.beside:
             raise ValueError(
                 f"layer {name} is {type(layer).__name__}, which reads positions beside its own, also those that are "
                 "not there; expected no Masking before it"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastnn import cost
+from fastnn.edge.checks import in_lines
 
 Shape = tuple[int, ...]
 
@@ -28,6 +30,11 @@ class Parameter:
     shape: Shape
     decays: bool = False
     tied_to: str | None = None
+
+
+def waiting(parameters: Mapping[str, Parameter], itemsize: int) -> int:
+    """Elements of gradients that wait for the update of these parameters, each from the beginning of a line on."""
+    return sum(in_lines(prod(each.shape), itemsize) for each in parameters.values())
 
 
 class Places(Protocol):

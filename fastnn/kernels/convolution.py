@@ -23,10 +23,9 @@ from fastnn.compiler.jit import kernel
 from fastnn.kernels.depthwise import depthwise_forward, depthwise_gradient, depthwise_inward
 from fastnn.kernels.residual import add, copy
 from fastnn.kernels.windows import common_divisor, depth_of, is_depthwise, is_plain, meeting, weight_size
-from fastnn.products.blocks import stripe_width
+from fastnn.products.blocks import VECTOR_BYTES, stripe_width
 from fastnn.products.matmul import PARALLEL_MACS
 from fastnn.simd.few_rows import column_sums
-from fastnn.simd.host import UNIT
 from fastnn.simd.pack import transpose_block
 from fastnn.simd.pool import part_done, release_pool, take_pool, thread_count
 from fastnn.simd.views import vector
@@ -34,7 +33,6 @@ from fastnn.simd.windows import fold, windows
 
 # Images whose part of a weight's gradient is one sum, and how many such sums there is room for.
 IMAGES, SUMS = 8, 8
-VECTOR_BYTES = UNIT.bytes
 
 
 @kernel

@@ -28,14 +28,16 @@ def _inside(place, side, window, stride, padding):
 
 
 @kernel(inlined=True)
-def _run(q, places, side, window, stride, padding):
-    """Windows from q on that are cut off alike: how many, and what _inside says of the first."""
-    begin, first, end = _inside(q, side, window, stride, padding)
+def _run(r, q, sides, places, window, stride, padding):
+    """Windows from number q of row r of all images on that are cut off alike: how many, the pixel of all images that
+    the first has first, the rows and the columns that each has, and which of its window's pixels that is."""
+    top, kh, kh_end = _inside(r % places[0], sides[0], window[0], stride[0], padding[0])
+    left, kw, kw_end = _inside(q, sides[1], window[1], stride[1], padding[1])
     count = 1 + 0 * q
-    if first == 0 and end == window:
-        last = min((side + padding - window) // stride, places - 1)
-        count = last - q + 1
-    return count, begin, first, end
+    if kw == 0 and kw_end == window[1]:
+        count = min((sides[1] + padding[1] - window[1]) // stride[1], places[1] - 1) - q + 1
+    pixel = (r // places[0] * sides[0] + top + kh) * sides[1] + left + kw
+    return count, pixel, kh_end - kh, kw_end - kw, kh * sides[1] + kw
 
 
 @kernel(inlined=True)
@@ -58,14 +60,12 @@ def max_pool2d(y, winners, x, window, stride, padding):
     _, down, across, _ = y.shape
     source, values, which = flat(x), flat(y), flat(winners)
     for r in range(images * down):
-        top, kh, kh_end = _inside(r % down, height, window[0], stride[0], padding[0])
         q = 0 * r
         while q < across:
-            count, left, kw, kw_end = _run(q, across, width, window[1], stride[1], padding[1])
+            count, pixel, rows, columns, first = _run(r, q, (height, width), (down, across), window, stride, padding)
             at = (r * across + q) * channels
-            pixel = (r // down * height + top + kh) * width + left + kw
             largest(values, at, which, at, source, pixel * channels, count, stride[1] * channels, width * channels,
-                    kh_end - kh, kw_end - kw, kh * width + kw, channels)  # fmt: skip
+                    rows, columns, first, channels)  # fmt: skip
             q += count
 
 
@@ -77,14 +77,12 @@ def max_pool2d_inward(dx, dy, winners, window, stride, padding):
     target, slopes, which = flat(dx), flat(dy), flat(winners)
     adds = _begin(target, (height, width), (down, across), window, stride, padding)
     for r in range(images * down):
-        top, kh, kh_end = _inside(r % down, height, window[0], stride[0], padding[0])
         q = 0 * r
         while q < across:
-            count, left, kw, kw_end = _run(q, across, width, window[1], stride[1], padding[1])
+            count, pixel, rows, columns, first = _run(r, q, (height, width), (down, across), window, stride, padding)
             at = (r * across + q) * channels
-            pixel = (r // down * height + top + kh) * width + left + kw
             to_winners(target, pixel * channels, slopes, at, which, at, count, stride[1] * channels, width * channels,
-                       kh_end - kh, kw_end - kw, kh * width + kw, channels, adds)  # fmt: skip
+                       rows, columns, first, channels, adds)  # fmt: skip
             q += count
 
 
@@ -95,14 +93,12 @@ def avg_pool2d(y, x, window, stride, padding, count_padding):
     _, down, across, _ = y.shape
     source, values = flat(x), flat(y)
     for r in range(images * down):
-        top, kh, kh_end = _inside(r % down, height, window[0], stride[0], padding[0])
         q = 0 * r
         while q < across:
-            count, left, kw, kw_end = _run(q, across, width, window[1], stride[1], padding[1])
-            high, wide = window if count_padding else (kh_end - kh, kw_end - kw)
-            pixel = (r // down * height + top + kh) * width + left + kw
+            count, pixel, rows, columns, first = _run(r, q, (height, width), (down, across), window, stride, padding)
+            high, wide = window if count_padding else (rows, columns)
             mean(values, (r * across + q) * channels, source, pixel * channels, high, wide, count, stride[1] * channels,
-                 width * channels, kh_end - kh, kw_end - kw, 0 * q, channels)  # fmt: skip
+                 width * channels, rows, columns, first, channels)  # fmt: skip
             q += count
 
 
@@ -114,13 +110,10 @@ def avg_pool2d_inward(dx, dy, window, stride, padding, count_padding):
     target, slopes = flat(dx), flat(dy)
     adds = _begin(target, (height, width), (down, across), window, stride, padding)
     for r in range(images * down):
-        top, kh, kh_end = _inside(r % down, height, window[0], stride[0], padding[0])
         q = 0 * r
         while q < across:
-            count, left, kw, kw_end = _run(q, across, width, window[1], stride[1], padding[1])
-            high, wide = window if count_padding else (kh_end - kh, kw_end - kw)
-            pixel = (r // down * height + top + kh) * width + left + kw
+            count, pixel, rows, columns, first = _run(r, q, (height, width), (down, across), window, stride, padding)
+            high, wide = window if count_padding else (rows, columns)
             to_all(target, pixel * channels, slopes, (r * across + q) * channels, high, wide, count,
-                   stride[1] * channels, width * channels, kh_end - kh, kw_end - kw, 0 * q, channels,
-                   adds)  # fmt: skip
+                   stride[1] * channels, width * channels, rows, columns, first, channels, adds)  # fmt: skip
             q += count

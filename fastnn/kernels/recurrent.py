@@ -34,10 +34,9 @@ from fastnn.kernels.cells import (
     rnn_forward,
 )
 from fastnn.kernels.residual import copy
-from fastnn.products.blocks import stripe_width
+from fastnn.products.blocks import VECTOR_BYTES, stripe_width
 from fastnn.products.matmul import PARALLEL_MACS
 from fastnn.simd.few_rows import grow
-from fastnn.simd.host import UNIT
 from fastnn.simd.pack import copy_block, transpose_block
 from fastnn.simd.pool import part_done, release_pool, take_pool, thread_count
 from fastnn.simd.tile import stripe
@@ -46,7 +45,6 @@ from fastnn.simd.views import vector
 # Cells. A GRU resets after the product with the weight, as PyTorch's, or before.
 RNN_TANH, RNN_RELU, LSTM_CELL, GRU_AFTER, GRU_BEFORE = range(5)
 GATES = (1, 1, 4, 3, 3)
-VECTOR_BYTES = UNIT.bytes
 
 
 class Recurrence(NamedTuple):
@@ -73,7 +71,8 @@ class Kept(NamedTuple):
 
 @kernel(inlined=True)
 def gates_of(cell):
-    return 4 if cell == LSTM_CELL else 3 if cell >= GRU_AFTER else 1
+    """Of a cell."""
+    return GATES[cell]
 
 
 @kernel(inlined=True)
@@ -81,12 +80,8 @@ def kept_sizes(of):
     """Elements of gates, before, cells and inner, a row."""
     each = of.positions * of.units
     none = 0 * each
-    return (
-        gates_of(of.cell) * each,
-        each,
-        each if of.cell == LSTM_CELL else none,
-        each if of.cell >= LSTM_CELL else none,
-    )
+    cells, inner = each if of.cell == LSTM_CELL else none, each if of.cell >= LSTM_CELL else none
+    return gates_of(of.cell) * each, each, cells, inner
 
 
 @kernel

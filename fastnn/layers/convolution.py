@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from fastnn import cost
 from fastnn.compiler.jit import most_threads
-from fastnn.edge.checks import LINE_BYTES, as_count
+from fastnn.edge.checks import as_count
 from fastnn.graph.forms import Form
-from fastnn.graph.protocol import IMAGES, Parameter, Places, SameShape, Shape
+from fastnn.graph.protocol import IMAGES, Parameter, Places, SameShape, Shape, waiting
 from fastnn.kernels.convolution import gradient_scratch, inward_scratch
 from fastnn.kernels.windows import Sizes
 from fastnn.layers.initializers import initializer_for
@@ -155,10 +155,8 @@ class _Convolution(SameShape):
 
     def scratch(self, rows: int, itemsize: int, *shapes: Shape) -> int:
         sizes = self.sizes(rows, shapes[0])
-        line = LINE_BYTES // itemsize
-        waiting = sum(-(-prod(one.shape) // line) * line for one in self.parameters(*shapes).values())
-        more = max(int(inward_scratch(sizes, most_threads())), int(gradient_scratch(sizes)))
-        return waiting + more
+        gradient = waiting(self.parameters(*shapes), itemsize) + int(gradient_scratch(sizes))
+        return max(int(inward_scratch(sizes, most_threads())), gradient)
 
     def _letters(self, rows: int, itemsize: int, shape: Shape) -> dict[str, int]:
         shape, (window, columns) = self._image(shape), self._window

@@ -14,7 +14,7 @@ from fastnn.compiler.jit import most_threads
 from fastnn.edge.checks import as_choice, as_count, as_number
 from fastnn.graph.forms import Form
 from fastnn.graph.graph import Graph
-from fastnn.graph.protocol import FEATURES, Parameter, Places, SameShape, Shape
+from fastnn.graph.protocol import FEATURES, Parameter, Places, SameShape, Shape, waiting
 from fastnn.kernels.recurrent import (
     GATES,
     GRU_AFTER,
@@ -238,9 +238,8 @@ class _Steps(SameShape):
         """Biases that are zeros, and panels; or the gradient of the parameters, which waits, and its product's."""
         of, width = self._sizes(rows, shapes[0][0]), GATES[self.cell] * self.units
         forward, inward = width + int(panels_size(of)), int(inward_size(of))
-        line = 64 // itemsize
-        waiting = (self.units + 1) * width + 2 * line
-        return max(forward, inward, waiting + int(gradient_size(of, itemsize, most_threads())))
+        gradient = waiting(self.parameters(*shapes), itemsize) + int(gradient_size(of, itemsize, most_threads()))
+        return max(forward, inward, gradient)
 
     def stepping(self, positions: int) -> _OneStep:
         if self.reverse:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import insort
 from dataclasses import dataclass
 
-from fastnn.edge.checks import LINE_BYTES
+from fastnn.edge.checks import in_lines
 
 
 @dataclass
@@ -29,11 +29,11 @@ class Allocator:
     """Hands out blocks of a flat vector."""
 
     def __init__(self, itemsize: int) -> None:
-        self.unit = LINE_BYTES // itemsize
+        self.itemsize = itemsize
         self.size = 0
 
     def rounded(self, elements: int) -> int:
-        return -(-elements // self.unit) * self.unit
+        return in_lines(elements, self.itemsize)
 
     def take(self, elements: int) -> int:
         """A block that stays."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnn.edge.checks import in_lines
 from fastnn.layers import Operation
 from fastnn.lowering.blocks import Allocator
 from fastnn.tape import columns
@@ -37,7 +38,7 @@ class ParameterLayout:
 
     blocks: dict[str, Block]
     size: int
-    unit: int
+    itemsize: int
 
     @property
     def count(self) -> int:
@@ -45,7 +46,7 @@ class ParameterLayout:
 
     def room(self, name: str) -> int:
         """Elements that a parameter takes with the zeros after it."""
-        return -(-self.blocks[name].size // self.unit) * self.unit
+        return in_lines(self.blocks[name].size, self.itemsize)
 
     def extent(self, operation: Operation) -> tuple[int, int]:
         """Where the parameters of an operation begin, and how many elements they take with the zeros between them."""
@@ -53,7 +54,7 @@ class ParameterLayout:
         if not blocks:
             return 0, 0
         begin, end = min(block.offset for block in blocks), max(block.offset + block.size for block in blocks)
-        return begin, -(-(end - begin) // self.unit) * self.unit
+        return begin, in_lines(end - begin, self.itemsize)
 
     def table(self) -> NDArray[np.int64]:
         """All of this as a tape holds it; see fastnn.tape.columns."""
@@ -74,7 +75,7 @@ def layout_parameters(operations: Sequence[Operation], itemsize: int) -> Paramet
             if parameter.tied_to is None:
                 offset = allocator.take(math.prod(parameter.shape))
                 blocks[operation.parameter_names[name]] = Block(offset, parameter.shape, parameter.decays)
-    return ParameterLayout(blocks, allocator.size, allocator.unit)
+    return ParameterLayout(blocks, allocator.size, itemsize)
 
 
 def take_rates(tape: NDArray[np.int64], rates: Sequence[float]) -> None:

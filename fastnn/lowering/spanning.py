@@ -37,7 +37,7 @@ def _parameters(operations: Sequence[Operation]) -> int:
 def is_local(operations: Sequence[Operation]) -> bool:
     """Whether threads take spans, each its own, through the whole network: some layer works long on a row, and
     parameters are few, and each of one layer."""
-    local = any(getattr(operation.layer, "local", False) for operation in operations)
+    local = any(operation.layer.local for operation in operations)
     shared = any(operation.shares for operation in operations)
     return local and not shared and _parameters(operations) <= LOCAL_PARAMETERS
 

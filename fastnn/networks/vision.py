@@ -22,7 +22,7 @@ from fastnn.layers import (
 )
 from fastnn.networks.network import Network
 
-RELU, TANH = Activation("relu"), Activation("tanh")
+RELU = Activation("relu")
 
 
 def LeNet5(
@@ -38,10 +38,13 @@ def LeNet5(
     pools = {"max": MaxPool2d, "average": AvgPool2d}
     if pool not in pools:
         raise ValueError(f"pool is {pool!r}; expected one of {', '.join(pools)}")
-    kind, function = pools[pool], Activation(activation)
-    images: list[Any] = [Conv2d(6, 5), function, kind(2), Conv2d(16, 5), function, kind(2), Flatten()]
-    layers = [*images, Dense(120, activation), Dense(84, activation), Dense(as_count(classes, "classes"))]
-    return Network((32, 32, 1), layers, dtype=dtype, seed=seed)
+    return Network((32, 32, 1), _lenet(classes, pools[pool](2), activation), dtype=dtype, seed=seed)
+
+
+def _lenet(classes: int, pool: Any, activation: str) -> list[Any]:
+    function = Activation(activation)
+    images = [Conv2d(6, 5), function, pool, Conv2d(16, 5), function, pool, Flatten()]
+    return [*images, Dense(120, activation), Dense(84, activation), Dense(as_count(classes, "classes"))]
 
 
 def SimpleChainsLeNet(
@@ -49,9 +52,7 @@ def SimpleChainsLeNet(
 ) -> Network:  # fmt: skip
     """The LeNet that SimpleChains.jl was measured with (Elrod, Korsbo & Rackauckas 2022): images (28, 28, 1), 44,426
     parameters for 10 classes."""
-    images: list[Any] = [Conv2d(6, 5), RELU, MaxPool2d(2), Conv2d(16, 5), RELU, MaxPool2d(2), Flatten()]
-    layers = [*images, Dense(120, "relu"), Dense(84, "relu"), Dense(as_count(classes, "classes"))]
-    return Network((28, 28, 1), layers, dtype=dtype, seed=seed)
+    return Network((28, 28, 1), _lenet(classes, MaxPool2d(2), "relu"), dtype=dtype, seed=seed)
 
 
 def KerasConvNet(

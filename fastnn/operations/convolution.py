@@ -18,12 +18,10 @@ from fastnn.tape.columns import (
     OUTPUT,
     OWN,
     PARAMETERS_SIZE,
-    SCRATCH_AT,
-    SCRATCH_SIZE,
     WIDTH_IN,
     WIDTH_OUT,
 )
-from fastnn.tape.operations import register, values_at
+from fastnn.tape.operations import register, scratch_behind, values_at
 
 # The sides of the images and of what comes out, in pixels; of the window, its step, and how far its pixels are apart;
 # the border above and left of an image, and its sides with it. BORDERED is where images are kept with it, -1 where
@@ -63,13 +61,6 @@ def _weight(values, first, tape, i):
     return vector(values, first + tape[i, WEIGHT], weight_size(_sizes(tape, i, 0 * i)))
 
 
-@kernel(inlined=True, views=True)
-def _scratch(tape, i, workspace):
-    """Behind the gradient of the parameters, which may wait there for its update."""
-    used = tape[i, PARAMETERS_SIZE]
-    return vector(workspace, tape[0, SCRATCH_AT] + used, tape[0, SCRATCH_SIZE] - used)
-
-
 @kernel(late=True)
 def forward(tape, i, params, x, workspace, at, rows, key, begin):
     of, (sides, padding) = _sizes(tape, i, rows), _frame(tape, i)
@@ -87,7 +78,7 @@ def inward(tape, i, params, x, workspace, at, rows, key, begin):
     sides, padding = _frame(tape, i)
     dx = vector(workspace, tape[i, DINPUT] + at * tape[i, WIDTH_IN], rows * tape[i, WIDTH_IN])
     dy = vector(workspace, tape[i, DOUTPUT] + at * tape[i, WIDTH_OUT], rows * tape[i, WIDTH_OUT])
-    weight, scratch = _weight(params, 0 * i, tape, i), _scratch(tape, i, workspace)
+    weight, scratch = _weight(params, 0 * i, tape, i), scratch_behind(tape, workspace, 0 * i)
     convolution_inward(dx, dy, weight, scratch, _sizes(tape, i, rows), sides, padding)
 
 
@@ -96,7 +87,7 @@ def gradient(tape, i, params, grads, first, x, workspace, at, rows):
     dy = vector(workspace, tape[i, DOUTPUT] + at * tape[i, WIDTH_OUT], rows * tape[i, WIDTH_OUT])
     db = vector(grads, first + tape[i, BIAS], tape[i, BIAS_SIZE])
     images = _images(tape, i, x, workspace, at, rows)
-    dw, scratch = _weight(grads, first, tape, i), _scratch(tape, i, workspace)
+    dw, scratch = _weight(grads, first, tape, i), scratch_behind(tape, workspace, tape[i, PARAMETERS_SIZE])
     convolution_gradient(dw, db, dy, images, scratch, _sizes(tape, i, rows))
 
 

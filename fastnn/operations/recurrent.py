@@ -7,6 +7,7 @@ from fastnn.kernels.recurrent import (
     Recurrence,
     gates_of,
     kept_sizes,
+    panels_size,
     recurrent_forward,
     recurrent_step,
 )
@@ -20,12 +21,10 @@ from fastnn.tape.columns import (
     OUTPUT,
     OWN,
     PARAMETERS_SIZE,
-    SCRATCH_AT,
-    SCRATCH_SIZE,
     WIDTH_IN,
     WIDTH_OUT,
 )
-from fastnn.tape.operations import nothing, register, values_at
+from fastnn.tape.operations import nothing, register, scratch_behind, values_at
 
 # Positions of a row, units, the cell; REVERSE and LAST as Recurrence has them. Where states, their gradients after the
 # forward pass, and what is kept lie. LENGTHS is where a number of each row says how many positions are there, which is
@@ -46,20 +45,13 @@ def _rows_of(workspace, place, at, rows, each):
 
 @kernel(inlined=True, views=True)
 def _weight(values, first, tape, i):
-    units = tape[i, UNITS]
-    return vector(values, first + tape[i, WEIGHT], units * gates_of(tape[i, CELL]) * units)
+    return vector(values, first + tape[i, WEIGHT], panels_size(_sizes(tape, i, 0 * i, 0 * i)))
 
 
 @kernel(inlined=True, views=True)
 def _lengths(tape, i, place, workspace, at, rows):
     """Those that lie at a place; of rows that are whole none."""
     return vector(workspace, max(place, 0) + at, rows if tape[i, LENGTHS] >= 0 else 0 * rows)
-
-
-@kernel(inlined=True, views=True)
-def _behind(tape, workspace, used):
-    """Scratch behind so many elements."""
-    return vector(workspace, tape[0, SCRATCH_AT] + used, tape[0, SCRATCH_SIZE] - used)
 
 
 @kernel(inlined=True, views=True)
@@ -76,7 +68,7 @@ def _biases(tape, i, params, scratch):
 def forward(tape, i, params, x, workspace, at, rows, key, begin):
     of = _sizes(tape, i, rows, 0 * i)
     units, (gates, before, cells, inner) = of.units, kept_sizes(of)
-    scratch = _behind(tape, workspace, 0 * i)
+    scratch = scratch_behind(tape, workspace, 0 * i)
     b = _biases(tape, i, params, scratch)
     h, c = _rows_of(workspace, tape[i, STATE], at, rows, units), _rows_of(workspace, tape[i, CARRY], at, rows, units)
     h[:] = 0
@@ -88,7 +80,7 @@ def forward(tape, i, params, x, workspace, at, rows, key, begin):
         _rows_of(workspace, tape[i, GATES], at, rows, gates), _rows_of(workspace, tape[i, BEFORE], at, rows, before),
         _rows_of(workspace, tape[i, CELLS], at, rows, cells), _rows_of(workspace, tape[i, INNER], at, rows, inner),
         flat(values_at(tape[i, INPUT], tape[i, WIDTH_IN], x, workspace, at, rows)), _weight(params, 0 * i, tape, i), b,
-        lengths, _behind(tape, workspace, gates_of(of.cell) * units), of,
+        lengths, scratch_behind(tape, workspace, gates_of(of.cell) * units), of,
     )  # fmt: skip
 
 
@@ -106,7 +98,7 @@ def inward(tape, i, params, x, workspace, at, rows, key, begin):
         _rows_of(workspace, tape[i, GATES], at, rows, gates), _rows_of(workspace, tape[i, BEFORE], at, rows, before),
         _rows_of(workspace, tape[i, CELLS], at, rows, cells), _rows_of(workspace, tape[i, INNER], at, rows, inner),
         _weight(params, 0 * i, tape, i), _lengths(tape, i, tape[i, THERE], workspace, at, rows),
-        _behind(tape, workspace, 0 * i), of,
+        scratch_behind(tape, workspace, 0 * i), of,
     )  # fmt: skip
 
 
@@ -120,7 +112,7 @@ def gradient(tape, i, params, grads, first, x, workspace, at, rows):
         _rows_of(workspace, tape[i, DINPUT], at, rows, tape[i, WIDTH_IN]),
         _rows_of(workspace, tape[i, SLOPES], at, rows, slopes_size(of)),
         _rows_of(workspace, tape[i, BEFORE], at, rows, before), _rows_of(workspace, tape[i, INNER], at, rows, inner),
-        _behind(tape, workspace, tape[i, PARAMETERS_SIZE]), of,
+        scratch_behind(tape, workspace, tape[i, PARAMETERS_SIZE]), of,
     )  # fmt: skip
 
 
@@ -130,7 +122,7 @@ def step(tape, i, params, x, workspace, at, rows, key, begin):
     units, width = tape[i, UNITS], gates_of(tape[i, CELL]) * tape[i, UNITS]
     of = _sizes(tape, i, rows, min(begin, 1))
     h = _rows_of(workspace, tape[i, STATE], at, rows, units)
-    b = _biases(tape, i, params, _behind(tape, workspace, 0 * i))
+    b = _biases(tape, i, params, scratch_behind(tape, workspace, 0 * i))
     recurrent_step(
         h, _rows_of(workspace, tape[i, CARRY], at, rows, units), _rows_of(workspace, tape[i, GATES], at, rows, width),
         _rows_of(workspace, tape[i, INNER], at, rows, units), _rows_of(workspace, tape[i, BEFORE], at, rows, units),

@@ -4,8 +4,8 @@
 
 by the register tiles of tile.py: sums stay in registers over all segments, each one chain of fused multiply-adds in the
 order of s and p. Rows of an image are few, and seldom as many as a tile has: a tile is made for every height, and rows
-are shared evenly among as few tiles as can be. LeNet's second convolution, 10 rows of 16 columns and 150 terms, takes
-9 us an image in tiles of 8 and 2 rows, 5 so.
+are shared evenly among as few tiles as can be. LeNet's second convolution, 10 rows of 16 columns and 150 terms, took
+5.8 us an image by a product for each row of a window, in tiles of 8 and 2 rows, and takes 3.6 so.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def _emit(builder: Any, itemsize: int, rows: Any, columns: Any, y: Any, ldy: Any
     emit = partial(_emit_tiles, builder, itemsize, vectors, rows, at, segments=segments, apart=(segment_x, segment_w))
     lanes = lanes_of(itemsize)
     inner = I64((vectors - 1) * lanes)
-    mask = TileBuilder(builder, 1, vectors, itemsize).mask
+    mask = VectorBuilder(builder, itemsize).mask
     if UNIT.masks:
         emit(LastVector(inner, mask(builder.sub(columns, inner))))
     elif vectors > 1:

@@ -25,7 +25,16 @@ from fastnn.compiler.jit import kernel
 from fastnn.compiler.table import Table
 from fastnn.kernels.optimizer import KEEP, update_part
 from fastnn.simd.views import flat, matrix, vector
-from fastnn.tape.columns import FIRST_REGISTERED, INWARD, KIND, PARAMETERS, PARAMETERS_SIZE, POSITIONS, SCRATCH_AT
+from fastnn.tape.columns import (
+    FIRST_REGISTERED,
+    INWARD,
+    KIND,
+    PARAMETERS,
+    PARAMETERS_SIZE,
+    POSITIONS,
+    SCRATCH_AT,
+    SCRATCH_SIZE,
+)
 
 
 def _arrays(number: Any) -> tuple[Any, Any, Any, Any]:
@@ -72,6 +81,12 @@ def values_at(place, width, x, workspace, at, rows):
     if place < 0:
         return matrix(flat(x), at * width, rows, width)
     return matrix(workspace, place + at * width, rows, width)
+
+
+@kernel(inlined=True, views=True)
+def scratch_behind(tape, workspace, used):
+    """Scratch behind so many elements, such as the gradients of parameters, which may wait there for their update."""
+    return vector(workspace, tape[0, SCRATCH_AT] + used, tape[0, SCRATCH_SIZE] - used)
 
 
 @kernel(late=True)

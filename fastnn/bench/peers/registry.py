@@ -69,8 +69,7 @@ def cannot(name: str, sizes: Sequence[int], heads: int, optimizer: str) -> str |
     """
     peer = PEERS[name]
     if not sizes and not (peer.language_models if heads else peer.layers):
-        also = " and language models" if peer.language_models else ""
-        return f"it builds multilayer perceptrons{also} alone"
+        return "it builds multilayer perceptrons alone"
     if optimizer in peer.lacks:
         return f"it has no {optimizer}"
     if sizes and sizes[-1] == 2 and not peer.two_outputs:

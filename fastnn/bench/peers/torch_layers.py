@@ -35,8 +35,8 @@ def module_of(task: Task) -> nn.Module:
         """The layers so far, from the one of that number on, as modules of torch."""
         nonlocal start
         if run:
-            parts.append(_modules(run, start, task, [f"{first + k}." for k in range(len(run))], dtype))
-            start = Network(start, run, loss="mse", initialize=False).output_shape
+            module, start = _modules(run, start, task, [f"{first + k}." for k in range(len(run))], dtype)
+            parts.append(module)
             run.clear()
 
     for index, described in enumerate(task.description["layers"]):
@@ -45,16 +45,19 @@ def module_of(task: Task) -> nn.Module:
             continue
         finish(index - len(run))
         inner = [layer_of(each) for each in described["layers"]]
-        parts.append(_Around(_modules(inner, start, task, [f"{index}.{k}." for k in range(len(inner))], dtype)))
+        around, _ = _modules(inner, start, task, [f"{index}.{k}." for k in range(len(inner))], dtype)
+        parts.append(_Around(around))
     finish(len(task.description["layers"]) - len(run))
     return nn.Sequential(*parts).train()
 
 
-def _modules(layers: list[Any], shape: tuple[int, ...], task: Task, names: list[str], dtype: Any) -> nn.Module:
-    """names: what those of each layer's parameters begin with in the task."""
+def _modules(
+    layers: list[Any], shape: tuple[int, ...], task: Task, names: list[str], dtype: Any
+) -> tuple[nn.Module, tuple[int, ...]]:
+    """Of layers that follow each other, and the shape that they give. names: what those of each layer's parameters
+    begin with in the task."""
     network = Network(shape, layers, loss="mse", dtype=dtype, initialize=False)
     for name, values in network.named_parameters.items():
         index, _, own = name.partition(".")
         values[...] = task.parameters[names[int(index)] + own]
-    module: nn.Module = to_torch(network)
-    return module
+    return to_torch(network), network.output_shape
