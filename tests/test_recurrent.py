@@ -149,7 +149,7 @@ def test_a_step_at_a_time_has_the_bits_of_the_whole(name: str, batch: int) -> No
 @needs.compiled_kernels
 @pytest.mark.parametrize("name", CELLS)
 def test_steps_in_a_loop_of_ones_own_have_the_bits_of_the_whole_and_allocate_nothing(name: str) -> None:
-    """As a controller in a simulation makes them. What Numba counts for the arrays of a call does not grow with them."""
+    """As a controller in a simulation makes them; what Numba counts for the arrays of a call does not grow."""
 
     @numba.njit
     def run(times, tape, params, x, workspace, at, y):  # type: ignore[no-untyped-def]
