@@ -33,19 +33,30 @@ def files(folder: Path) -> list[str]:
 
 def start(folder: Path, *more: str) -> int:
     """The id of a process that trains."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # until the child is where it may be interrupted
     child = os.fork()
     if child:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
         return child
     status = 70
     try:
         quiet = os.open(os.devnull, os.O_WRONLY)
         os.dup2(quiet, 1)
         os.dup2(quiet, 2)
-        main(["train", "digits", *OPTIONS, *files(folder), *more])
-    except SystemExit as end:
-        status = int(end.code or 0)
+        status = status_of(["train", "digits", *OPTIONS, *files(folder), *more])
+    except KeyboardInterrupt:  # before the command listens or behind it, where Python itself would end with this status
+        status = 130
     finally:
         os._exit(status)
+
+
+def status_of(arguments: list[str]) -> int:
+    try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+        main(arguments)
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
 
 
 def killed(folder: Path, kills: int, rng: random.Random) -> list[int]:

@@ -222,6 +222,15 @@ def test_an_interrupted_run_keeps_its_rows_and_exits_130(monkeypatch: pytest.Mon
     assert "3-4-2" in result.stdout
 
 
+def test_ctrl_c_before_a_command_is_found_exits_130_as_one_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli.main, "parse_args", interrupted)
+    result = invoke("bench")
+    assert (result.exit_code, result.stderr) == (130, "interrupted\n")
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
 def test_a_killed_run_leaves_a_readable_file(tmp_path: Path) -> None:
     file = tmp_path / "a.json"
