@@ -245,6 +245,7 @@ def _describe_loss(header: NDArray[np.int64], loss: Objective, more: _Constants)
 def _describe_parameters(header: NDArray[np.int64], layout: ParameterLayout, more: _Constants) -> None:
     header[columns.BLOCKS] = len(layout.blocks)
     header[columns.BLOCKS_AT] = more.add(layout.table())
+    header[columns.GROUPED] = layout.has_statistics
 
 
 @dataclass
@@ -271,7 +272,8 @@ class _Lowering:
             operation.layer.kind >= columns.FIRST_REGISTERED and operation.scratch(1, self.dtype.itemsize)
             for operation in self.operations
         )
-        small = work_of(self.operations) <= CHUNKED_WORK and not (self.shared or scratch)
+        joint = any(operation.layer.joint for operation in self.operations)
+        small = work_of(self.operations) <= CHUNKED_WORK and not (self.shared or scratch or joint)
         self.chunk = CHUNK_ROWS if small and self.capacity > CHUNK_ROWS else 0
         # Spans that threads take at once, 1 where they share the layers of one.
         at_once = SPANS_AT_ONCE if self.chunk else LOCAL_SPANS * most_threads() if is_local(self.operations) else 1
