@@ -45,6 +45,11 @@ def is_local(operations: Sequence[Operation]) -> bool:
     return local and not shared and _parameters(operations) <= LOCAL_PARAMETERS
 
 
+def is_joint(operations: Sequence[Operation]) -> bool:
+    """Whether in training some layer takes the rows of a span together, and none where nothing is trained."""
+    return any(operation.layer.joint for operation in operations)
+
+
 def span_of(operations: Sequence[Operation]) -> int:
     """Rows of a span unless one is asked for: as many as have SPAN_ROWS positions, the terms of a parameter's gradient
     where a layer takes each position for itself; of a local network fewer. JOINT_ROWS at least where a layer is joint.
@@ -52,7 +57,7 @@ def span_of(operations: Sequence[Operation]) -> int:
     rows = max(1, SPAN_ROWS // max((each.positions for each in operations if each.parameters), default=1))
     if is_local(operations):
         rows = _local_rows(operations, rows)
-    return max(rows, JOINT_ROWS) if any(each.layer.joint for each in operations) else rows
+    return max(rows, JOINT_ROWS) if is_joint(operations) else rows
 
 
 def _local_rows(operations: Sequence[Operation], most: int) -> int:
