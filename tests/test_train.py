@@ -41,7 +41,7 @@ def test_a_run_is_that_of_a_plain_loop(more: dict[str, Any]) -> None:
     outcome = train(table, settings)
     rows = split(twin.y, 3, settings.split, settings.seed)
     x = twin.x.astype(settings.dtype)
-    if settings.standardise:
+    if settings.standardise is not False:
         x = ((x - x[rows[0]].mean(axis=0)) / x[rows[0]].std(axis=0)).astype(settings.dtype)
     y = twin.y[rows[0]]
     weight = tuple(len(y) / (3 * np.bincount(y))) if settings.class_weight == "balanced" else None
