@@ -305,9 +305,11 @@ class Network(Described):
         return out
 
     def _parts(self, x: NDArray[Any] | MadeRows, y: AnyTarget) -> Iterator[tuple[NDArray[Any], AnyTarget]]:
-        """Outputs as rows of the loss, and targets: of all rows, or of as many at a time as KEPT_BYTES hold."""
-        numbers = math.prod(self.output_shape) + (self.inputs if isinstance(x, MadeRows) else 0)
-        rows = max(1, KEPT_BYTES // (numbers * self.dtype.itemsize))
+        """Outputs as rows of the loss, and targets: of all rows, or of as many at a time as KEPT_BYTES hold; of rows
+        that are made as many as INFERENCE_BYTES do."""
+        rows = max(1, KEPT_BYTES // (math.prod(self.output_shape) * self.dtype.itemsize))
+        if isinstance(x, MadeRows):
+            rows = min(rows, max(1, INFERENCE_BYTES // (self.inputs * self.dtype.itemsize)))
         for at in range(0, len(x), rows):
             yield self(x[at : at + rows]).reshape(-1, self.outputs), part_of(y, at, at + rows)
 

@@ -6,7 +6,7 @@
 
 from fastnn.samples.augmenting import Augmentation
 from fastnn.samples.form import IMAGES, SEQUENCES, Form, Samples
-from fastnn.samples.opening import batches, is_of_samples, read, read_as
+from fastnn.samples.opening import batches, is_of_samples, place_of, read, read_as
 from fastnn.samples.rows import Rows, scaling_of
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Samples",
     "batches",
     "is_of_samples",
+    "place_of",
     "read",
     "read_as",
     "scaling_of",

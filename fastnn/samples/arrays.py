@@ -29,7 +29,7 @@ def rows_of(
     if kind not in (None, kind_of(found)):
         raise DataError(f"{source.title}: axes are {found}, of {kind_of(found)}, and the model takes {kind}")
     x = arranged(source.array, found, source.title)
-    x = np.array(x, np.uint8 if kind_of(found) == IMAGES and _are_bytes(x) else dtype, order="C")
+    x = np.require(x, np.uint8 if kind_of(found) == IMAGES and _are_bytes(x) else dtype, ["C", "W"])
     _require_finite(source, x)
     unit = kind_of(found) == IMAGES and (x.dtype == np.uint8 or (x.min() >= 0 and x.max() <= 1))
     return x, Form(kind_of(found), x.shape[1:], unit=bool(unit)), found

@@ -1,6 +1,6 @@
 """Files of images, PNG, JPEG and BMP, read by Pillow.
 
-Images are turned as their EXIF says, as everybody sees them. Transparency is left out. Of resizing it is Pillow's
+JPEGs are turned as their EXIF says, as everybody sees them. Transparency is left out. Of resizing it is Pillow's
 bilinear filter, whose support grows as images shrink.
 """
 
@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from fastnn.tables.errors import DataError, listed
 
 FORMATS = ("PNG", "JPEG", "BMP")
+# Of a PNG Pillow decodes all to know whether it has any EXIF.
+TURNED = "JPEG"
 # How Pillow calls what has no colours, and what has more than a byte a number.
 GREY = ("1", "L", "LA")
 DEEP = ("I", "F")
@@ -54,7 +56,7 @@ def _head(path: Path) -> Head:
     try:
         with Image.open(path, formats=FORMATS) as image:
             width, height = image.size
-            if image.getexif().get(ORIENTATION) in LYING:
+            if image.format == TURNED and image.getexif().get(ORIENTATION) in LYING:
                 width, height = height, width
             deep = image.mode.startswith(DEEP)
             return Head(height, width, image.mode in GREY, f"{image.mode}, more than a byte a number" if deep else "")
@@ -71,7 +73,8 @@ def pixels_of(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     height, width, channels = shape
     try:
         with Image.open(path, formats=FORMATS) as file:
-            image: Any = ImageOps.exif_transpose(file).convert(MODES[channels])
+            turned: Any = ImageOps.exif_transpose(file) if file.format == TURNED else file
+            image = turned.convert(MODES[channels])
         if image.size != (width, height):
             image = image.resize((width, height), Image.Resampling.BILINEAR)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:

@@ -1,7 +1,7 @@
 """Rows as a network takes them, made of what is kept when a call needs them.
 
-Bytes take a quarter of float32. To make numbers of them costs 0.3 ns a pixel beside the multiply-adds of a step, of
-which even a LeNet has 500 a pixel.
+Bytes take a quarter of float32. To make numbers of them costs 0.5 ns a pixel, of 130 that a step of LeNet-5 takes on an
+Emerald Rapids.
 """
 
 from __future__ import annotations
