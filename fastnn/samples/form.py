@@ -23,12 +23,14 @@ class Form:
     """kind: "images" or "sequences". shape: (H, W, C), or (T, F), positions and features.
 
     resizes: images of another size are resized to it. unit: values lie from 0 to 1; those of bytes are divided by 255.
+    varies: sequences may be shorter, and what is behind their end is NaN.
     """
 
     kind: str
     shape: tuple[int, ...]
     resizes: bool = False
     unit: bool = False
+    varies: bool = False
 
     def __post_init__(self) -> None:
         as_choice(self.kind, KINDS, "kind")
@@ -43,7 +45,8 @@ class Form:
 
     def __str__(self) -> str:
         if self.kind == SEQUENCES:
-            return f"sequences of {self.shape[0]} positions, features {self.features}"
+            most = "at most " if self.varies else ""
+            return f"sequences of {most}{self.shape[0]} positions, {self.features} features each"
         return f"images of {sides(self.shape)}, {COLOURS.get(self.features, f'{self.features} channels')}"
 
 
@@ -59,7 +62,7 @@ def describe(form: Form) -> dict[str, Any]:
 
 def form_of(description: Mapping[str, Any]) -> Form:
     """The form that `describe` described. ValueError, TypeError, KeyError."""
-    told = {name: bool(description[name]) for name in ("resizes", "unit")}
+    told = {name: bool(description[name]) for name in ("resizes", "unit", "varies")}
     return Form(str(description["kind"]), tuple(description["shape"]), **told)
 
 

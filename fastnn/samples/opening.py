@@ -105,7 +105,10 @@ def _flat(by_class: dict[str, list[Path]], target: Target) -> tuple[list[Path], 
 def _values(x: NDArray[Any], form: Form) -> str:
     if x.dtype == np.uint8:
         return "bytes, scaled to 0..1"
-    return f"values from {x.min():.4g} to {x.max():.4g}" + ("" if form.kind == SEQUENCES else ", as they are")
+    shorter = np.count_nonzero(np.isnan(x[:, -1, 0])) if form.varies else 0
+    told = f"; {shorter:,} end before the last position" if form.varies else ""
+    kept = "" if form.kind == SEQUENCES else ", as they are"
+    return f"values from {np.nanmin(x):.4g} to {np.nanmax(x):.4g}{kept}{told}"
 
 
 def read_as(place: Place, form: Form, target: Target, dtype: object = "float32") -> tuple[NDArray[Any], NDArray[Any]]:

@@ -18,10 +18,13 @@ from fastnn.tables import Scaling
 
 # The largest byte, which becomes 1.
 LEVELS = 255
+# What stands behind the end of a sequence for fastnn.Masking: further from 0 than what is standardised.
+FILLER = 2**20
 
 
 class Rows(MadeRows):
-    """Of x (N, *shape), bytes or numbers of `dtype`: bytes from 0 to 1, then each of the last axis scaled.
+    """Of x (N, *shape), bytes or numbers of `dtype`: bytes from 0 to 1, then each of the last axis scaled; FILLER where
+    a number is NaN.
 
     augmentation: of images, in training alone.
     """
@@ -49,12 +52,17 @@ class Rows(MadeRows):
         if self._scales:
             made -= self._scaling.means.astype(self.dtype)
             made /= self._scaling.scales.astype(self.dtype)
+        if x.dtype != np.uint8:
+            np.copyto(made, FILLER, where=np.isnan(made))
         return made.reshape(len(made), -1)
 
 
 def scaling_of(x: NDArray[Any]) -> Scaling:
-    """Each of the last axis of x (N, ..., F) to mean 0 and deviation 1; bytes count from 0 to 1."""
-    found = Scaling.of(x.reshape(-1, x.shape[-1]))
+    """Each of the last axis of x (N, ..., F) to mean 0 and deviation 1; bytes count from 0 to 1, NaN does not count."""
+    flat = x.reshape(-1, x.shape[-1])
+    if x.dtype != np.uint8:
+        flat = flat[~np.isnan(flat[:, 0])]
+    found = Scaling.of(flat)
     levels = LEVELS if x.dtype == np.uint8 else 1
-    flat = found.scales == 1  # of what is constant, which becomes 0 whatever it is divided by
-    return Scaling(found.means / levels, np.where(flat, 1.0, found.scales / levels))
+    constant = found.scales == 1  # becomes 0 whatever it is divided by
+    return Scaling(found.means / levels, np.where(constant, 1.0, found.scales / levels))

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.layers import GRU, LSTM, RNN, Dense, Dropout, Flatten, operations_of
+from fastnn.layers import GRU, LSTM, RNN, Dense, Dropout, Flatten, Masking, operations_of
 from fastnn.learning.losses import CrossEntropy
 from fastnn.networks.network import Network
 from fastnn.networks.vision import alexnet_body, keras_convnet_body, lenet_body, resnet_body
 from fastnn.samples import IMAGES, SEQUENCES, Form
+from fastnn.samples.rows import FILLER
 from fastnn.tables import Target
 from fastnn.train.building import hidden_of, last_activation, loss_of
 from fastnn.train.settings import MLP, MODELS, Settings
@@ -36,7 +37,8 @@ def _recurrent(cell: Any) -> Body:
             raise ValueError("layers is none; expected units of a recurrent layer, such as 64")
         last = len(settings.layers) - 1
         cells = (cell(units, return_sequences=at < last) for at, units in enumerate(settings.layers))
-        return [layer for each in cells for layer in (each, *_dropped(settings))]
+        masked = [Masking(FILLER)] if form.varies else []
+        return [*masked, *(layer for each in cells for layer in (each, *_dropped(settings)))]
 
     return body
 
