@@ -18,8 +18,9 @@ from click.testing import CliRunner, Result
 import fastnn
 from fastnn.cli import main
 from fastnn.learning.trainer import NonFiniteLoss
+from fastnn.networks.io import FileError, save
 from fastnn.samples import Augmentation, Form, Samples
-from fastnn.tables import Target
+from fastnn.tables import Scaling, Target
 from fastnn.train import SampleModel, SampleTraining, Settings, load_model, run
 from fastnn.train.networks import sample_network
 
@@ -144,6 +145,28 @@ def test_numbers_can_be_predicted_from_images(tmp_path: Path) -> None:
     right = np.array([expected[image.tobytes()] for image in learned])
     r2 = 1 - np.mean((outcome.model.predict(learned) - right) ** 2) / right.var()
     assert r2 == pytest.approx(outcome.scores["train"]["r2"], rel=1e-5)
+
+
+def test_a_file_that_is_broken_is_refused(tmp_path: Path) -> None:
+    model = run(SampleTraining(samples_of(), replace(QUICK, epochs=1))).model
+    model.save(tmp_path / "m")
+    again = load_model(tmp_path / "m")
+    assert isinstance(again, SampleModel)
+    assert (again.form, again.target) == (model.form, model.target)
+    x, _ = shapes()
+    np.testing.assert_array_equal(again.predict(x), model.predict(x))
+    broken = [
+        replace(model, form=Form("images", (16, 17, 1))),
+        replace(model, target=Target("class", ("a", "b"))),
+        replace(model, scaling=Scaling.none(3)),
+    ]
+    for wrong in broken:
+        wrong.save(tmp_path / "m")
+        with pytest.raises(FileError, match="what it says of its rows is broken"):
+            load_model(tmp_path / "m")
+    save(model.network, tmp_path / "m", {"samples": '{"form": 3}'})
+    with pytest.raises(FileError, match="what it says of its rows is broken"):
+        load_model(tmp_path / "m")
 
 
 # Networks -------------------------------------------------------------------------------------------------------------

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.data import LOADERS
 from fastnn.edge.checks import as_dtype
 from fastnn.samples import arrays
 from fastnn.samples.folder import classes_in, files_in, form_of_files, read_files, require_form
@@ -32,7 +31,7 @@ def is_of_samples(source: Source, asked: bool) -> bool:
     built-in set is a table unless it is."""
     if not isinstance(source, Arrays):
         return False
-    return asked or (source.array.ndim > 2 and source.title not in (*LOADERS, "digits-upscaled"))
+    return asked or (source.array.ndim > 2 and not source.built_in)
 
 
 def place_of(data: str) -> Place:

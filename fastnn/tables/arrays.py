@@ -31,18 +31,23 @@ class Arrays(Typed):
     """A Source of x (N, ...), whose columns are x0, x1, ..., and y (N,), where there is one.
 
     array: x with its axes, for who reads images or sequences; y; lengths: what else the file holds by that name.
+    built_in: whether it is a set that every fastnn has.
     """
 
     def __init__(
-        self, title: str, x: NDArray[Any], y: NDArray[Any] | None, lengths: NDArray[Any] | None = None
+        self,
+        title: str,
+        x: NDArray[Any],
+        y: NDArray[Any] | None,
+        lengths: NDArray[Any] | None = None,
+        built_in: bool = False,
     ) -> None:
         self.title = title
         self.rows = len(x)
         self.target = None if y is None else TARGET
-        self.array, self.y, self.lengths = x, y, lengths
-        x = x.reshape(len(x), -1)
-        self._x = x
-        inputs = tuple(f"x{i}" for i in range(x.shape[1]))
+        self.array, self.y, self.lengths, self.built_in = x, y, lengths, built_in
+        self._x = x.reshape(len(x), -1)
+        inputs = tuple(f"x{i}" for i in range(self._x.shape[1]))
         self.columns = inputs if y is None else (*inputs, TARGET)
 
     def _column(self, column: str) -> NDArray[Any]:
@@ -69,7 +74,7 @@ def _values(array: NDArray[Any], text: bool) -> Values:
 
 def of_dataset(dataset: Dataset) -> Arrays:
     """Images keep their axes."""
-    return Arrays(dataset.name, dataset.x.reshape(len(dataset.x), *dataset.shape), dataset.y)
+    return Arrays(dataset.name, dataset.x.reshape(len(dataset.x), *dataset.shape), dataset.y, built_in=True)
 
 
 def of_npz(path: Path, title: str) -> Arrays:

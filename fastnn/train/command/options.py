@@ -93,7 +93,9 @@ SAMPLES = [
     ),
 ]  # fmt: skip
 SETTINGS = [
-    _setting("--layers", "Units of the hidden layers, also of gru, lstm and rnn, such as 64-32.", metavar="A-B"),
+    _setting(
+        "--layers", "Units of the hidden layers, of gru, lstm and rnn too, such as 64-32; none for none.", metavar="A-B"
+    ),
     _setting("--activation", f"Of the hidden layers: {', '.join(TRAINABLE)}.", **_choice(TRAINABLE)),
     _setting("--initializer", f"Of the first weights: {', '.join(INITIAL)}.", **_choice(INITIAL)),
     _setting("--dropout", "Share of each hidden layer that a step leaves out.", float, metavar="SHARE"),
