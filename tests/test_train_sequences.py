@@ -136,6 +136,14 @@ def test_a_model_of_one_length_refuses_several(file: Path) -> None:
         read_as(place_of(str(file)), replace(samples.form, varies=False), samples.target)
 
 
+def test_what_reads_all_positions_is_refused_where_some_are_not_there() -> None:
+    form, target = Form("sequences", (POSITIONS, 2), varies=True), Target("y", ("0", "1"))
+    with pytest.raises(
+        ValueError, match="model is mlp, which reads all positions, and there are sequences of at most 9"
+    ):
+        sample_network(Settings(model="mlp"), form, target, np.arange(2))
+
+
 def test_the_bare_network_of_a_file_is_read_too(file: Path) -> None:
     assert invoke("train", file, "--epochs", 1).exit_code == 0
     net = fastnn.load("sums.safetensors")

@@ -74,11 +74,15 @@ def read(
         x, form, found = arrays.rows_of(place, kind, axes, as_dtype(dtype))
         y, target = arrays.labels_of(place, task)
         return Samples(x, y, form, target, place.title, f"x ({', '.join(found)}); {_values(x, form)}")
+    if kind == SEQUENCES:
+        raise DataError(f"{place} is a folder of images, and the model takes sequences")
     for name, given in (("axes", axes), ("task", task)):
         if given is not None:
             raise DataError(f"{place} is a folder; {name} is for files of arrays")
-    if kind == SEQUENCES:
-        raise DataError(f"{place} is a folder of images, and the model takes sequences")
+    return _read_folder(place, size)
+
+
+def _read_folder(place: Path, size: tuple[int, int] | None) -> Samples:
     require_pillow()
     by_class = classes_in(place)
     if len(by_class) < 2:

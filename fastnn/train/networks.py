@@ -70,6 +70,8 @@ def name_of(settings: Settings, form: Form) -> str:
         if form.kind == SEQUENCES:
             return "gru"
         return "keras-convnet" if min(form.shape[:2]) >= LEAST else "resnet10"
+    if settings.model == MLP and form.varies:
+        raise ValueError(f"model is mlp, which reads all positions, and there are {form}; expected gru, lstm or rnn")
     if settings.model not in (MLP, *MODELS[form.kind]):
         raise ValueError(f"model is {settings.model}, and there are {form}; expected {', '.join(MODELS[form.kind])}")
     return settings.model
