@@ -138,9 +138,7 @@ def test_a_model_of_one_length_refuses_several(file: Path) -> None:
 
 def test_what_reads_all_positions_is_refused_where_some_are_not_there() -> None:
     form, target = Form("sequences", (POSITIONS, 2), varies=True), Target("y", ("0", "1"))
-    with pytest.raises(
-        ValueError, match="model is mlp, which reads all positions, and there are sequences of"
-    ):
+    with pytest.raises(ValueError, match="model is mlp, which reads all positions, and there are sequences of"):
         sample_network(Settings(model="mlp"), form, target, np.arange(2))
 
 
