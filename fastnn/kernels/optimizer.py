@@ -67,7 +67,7 @@ def moment(value):
     """
     number = type(value)
     least = number(LEAST_DOUBLE) if number(LEAST_DOUBLE) > number(0) else number(LEAST_SINGLE)
-    return value if abs(value) >= least else number(0)
+    return number(0) if abs(value) < least else value  # so that NaN passes
 
 
 @kernel(inlined=True)
