@@ -117,7 +117,7 @@ class Chain:
     """Layers in the order that data goes through them, and their parameters by name.
 
     shape: of a row at its end, None while nothing has said it. flat: whether it has one axis then. layers, parameters:
-    of each, by its own names.
+    of each, by its own names. presumed: the dtype where no layer has weights, which would say it.
     """
 
     def __init__(self, shape: Shape | None = None, flat: bool = True) -> None:
@@ -127,6 +127,7 @@ class Chain:
         self.layers: list[Any] = []
         self.parameters: list[Mapping[str, Array]] = []
         self._dtype: np.dtype[Any] | None = None
+        self.presumed: np.dtype[Any] | None = None
 
     @property
     def width(self) -> int | None:
@@ -240,6 +241,15 @@ class Chain:
         else:
             self.append(Activation(name, alpha), {})
 
+    def last_state(self) -> None:
+        """Of all states, which a recurrent layer of one direction at its end gives, the last. ValueError: no such."""
+        last = self.layers[-1] if self.layers else None
+        if not getattr(last, "return_sequences", False) or getattr(last, "bidirectional", True):
+            raise ValueError(f"it takes the last position of {last!r}; expected a recurrent layer of one direction")
+        assert self.shape is not None
+        self.layers[-1] = replace(last, return_sequences=False)
+        self.shape, self.flat = self.shape[1:], True
+
     def place(self) -> Place:
         """Where it ends now."""
         last, parameters = (self.layers[-1], self.parameters[-1]) if self.layers else (None, None)
@@ -276,11 +286,12 @@ class Chain:
         self.parameters.insert(index + 1, {})
 
     def network(self, loss: str | Loss) -> Network:
-        """ValueError where there is no Dense, or the loss cannot follow."""
-        if self.inputs is None or self._dtype is None:
+        """ValueError where nothing says the inputs or the dtype, or the loss cannot follow."""
+        dtype = self.presumed if self._dtype is None else self._dtype
+        if self.inputs is None or dtype is None:
             raise ValueError("there is no layer with weights, which would say the number of inputs and the dtype")
         self.axes.require_end()
-        found = Network(self.inputs, self.layers, loss=loss, dtype=self._dtype, initialize=False)
+        found = Network(self.inputs, self.layers, loss=loss, dtype=dtype, initialize=False)
         views = found.named_parameters
         for index, parameters in enumerate(self.parameters):
             for name, values in parameters.items():

@@ -48,7 +48,7 @@ def split(walk: Walk, node: Node) -> Part:
     end = walk.settle(node.names[0])
     shape, count = walk.chain.shape, len(node.outputs)
     axis = node.attributes.get("axis", 0)
-    if shape is None or walk.columns or axis not in (-1, len(shape)):
+    if shape is None or walk.order or axis not in (-1, len(shape)):
         raise ValueError(f"it splits axis {axis} of what is not known; expected the last, of positions of features")
     given = node.optional(1) if len(node.names) > 1 else None
     sizes = tuple(map(int, given)) if given is not None else (shape[-1] // count,) * count

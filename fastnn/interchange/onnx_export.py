@@ -13,6 +13,7 @@ from fastnn.edge.checks import FLOAT32
 from fastnn.graph.forms import Form
 from fastnn.graph.graph import Operation
 from fastnn.graph.protocol import ANY, IMAGES
+from fastnn.interchange import onnx_recurrent
 from fastnn.interchange.axes import as_there
 from fastnn.interchange.chain import kinds_in
 from fastnn.interchange.extra import imported
@@ -49,12 +50,15 @@ def to_onnx(network: Network, path: str | PathLike[str], *, probabilities: bool 
     last = _probabilities(network.loss_function) if probabilities else None
     if network.parameter_count * network.dtype.itemsize > MOST_BYTES:
         raise ValueError(f"the network has {network.parameter_count:,} parameters; an ONNX file holds at most 2 GiB")
-    graph = _Graph(onnx, network.dtype)
+    graph, elsewhere = _Graph(onnx, network.dtype), onnx_recurrent.taken(network.operations)
     for operation in network.operations:
         _require_words(operation)
         for name in ("alpha", "epsilon"):
             _require_kept(getattr(operation.layer, name, None), name, operation.name, network.dtype)
-        graph.operation(network, operation)
+        if operation.name in elsewhere:
+            graph.values.append(graph.values[operation.sources[0]])
+        else:
+            graph.operation(network, operation)
     graph.arrange(channels_first=False, axes=1 + len(network.output_shape))
     if not graph.nodes:
         graph.node("Identity", name="identity")
@@ -141,6 +145,11 @@ class _Graph:
 
     def operation(self, network: Network, operation: Operation) -> None:
         layer: Any = operation.layer
+        if onnx_recurrent.takes(operation):
+            pairs = onnx_recurrent.directions_of(network.operations, operation)
+            onnx_recurrent.write(self, network.named_parameters, pairs, operation.name)
+            self.values.append((self.end, self.channels_first))
+            return
         ends = [self._taken(source, operation) for source in operation.sources]
         for form in layer.onnx_forms(*operation.shapes):
             if layer.axes != ANY:
@@ -167,10 +176,15 @@ class _Graph:
 
     def _taken(self, value: int, operation: Operation) -> str:
         """The tensor of a value, which is then the end; of several, each with its channels last."""
-        self.end, self.channels_first = self.values[value]
         if len(operation.sources) > 1:
-            shape = operation.shapes[operation.sources.index(value)]
-            self.arrange(channels_first=False, axes=1 + len(shape))
+            return self.take(value, axes=1 + len(operation.shapes[operation.sources.index(value)]))
+        self.end, self.channels_first = self.values[value]
+        return self.end
+
+    def take(self, value: int, axes: int) -> str:
+        """The tensor of a value with its channels last, which is then the end."""
+        self.end, self.channels_first = self.values[value]
+        self.arrange(channels_first=False, axes=axes)
         return self.end
 
     def model(self, network: Network) -> Any:

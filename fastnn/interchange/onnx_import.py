@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,12 @@ from typing import Any
 from fastnn.interchange.chain import Chain, kinds_by_name
 from fastnn.interchange.extra import imported
 from fastnn.interchange.onnx_attention import require_ended
-from fastnn.interchange.onnx_operators import OPERATORS, read_layer
-from fastnn.interchange.onnx_walk import Node, Unreadable, Walk
+from fastnn.interchange.onnx_axes import COLUMNS
+from fastnn.interchange.onnx_constants import FOLDED, folded
+from fastnn.interchange.onnx_operators import FLOATS, OPERATORS, read_layer
+from fastnn.interchange.onnx_recurrent import GATES as RECURRENT
+from fastnn.interchange.onnx_recurrent import ON_STATES, recurrent, settled
+from fastnn.interchange.onnx_walk import Node, States, Unreadable, Walk
 from fastnn.learning.losses import BinaryCrossEntropyWithLogits, CrossEntropy, Loss, as_loss
 from fastnn.networks.io import FileError
 from fastnn.networks.network import Network
@@ -39,8 +44,10 @@ def from_onnx(path: str | PathLike[str], loss: str | Loss = "cross_entropy", *, 
     try:
         graph = model.graph
         wanted = _output(graph, output)
+        needed = _needed(graph, wanted)
         walk = _start(onnx, graph)
-        for proto in _needed(graph, wanted):
+        walk.wanted = frozenset({wanted}.union(*(node.input for node in needed)))
+        for proto in needed:
             _take(onnx, walk, proto)
         _finish(walk, wanted, loss)
         return walk.chain.network(loss)
@@ -73,9 +80,11 @@ def _start(onnx: Any, graph: Any) -> Walk:
     inputs = [value for value in graph.input if value.name not in values]
     if len(inputs) != 1:
         raise ValueError(f"the graph has {len(inputs)} inputs; expected one")
-    sizes = tuple(size.dim_value for size in inputs[0].type.tensor_type.shape.dim)[1:]
+    of = inputs[0].type.tensor_type
     # A size that is not known is 0.
-    walk = Walk(Chain(sizes if sizes and all(sizes) else None, flat=len(sizes) < 2), values)
+    first, *sizes = [size.dim_value for size in of.shape.dim] or [0]
+    walk = Walk(Chain(tuple(sizes) if sizes and all(sizes) else None, flat=len(sizes) < 2), values, first=first)
+    walk.chain.presumed = FLOATS.get(of.elem_type)
     values[inputs[0].name] = walk.end
     return walk
 
@@ -93,38 +102,66 @@ def _needed(graph: Any, output: str) -> list[Any]:
 
 def _take(onnx: Any, walk: Walk, node: Any) -> None:
     """Go over one node. Unreadable, which names it."""
-    said = f"node {node.name or node.output[0]!r} ({node.op_type})"
+    given = [name for name in node.output if name]
+    said = f"node {node.name or given[0]!r} ({node.op_type})"
     try:
-        walk.values[node.output[0]] = _value(onnx, walk, node)
+        value = _value(onnx, walk, node)
+        if node.output[0]:
+            walk.values[node.output[0]] = value
     except Unreadable:
         raise
     except (ValueError, TypeError) as error:
         raise Unreadable(f"{said}: {error}") from error
-    walk.nodes[node.output[0]] = said
+    walk.nodes |= dict.fromkeys(given, said)
 
 
 def _value(onnx: Any, walk: Walk, node: Any) -> Any:
     layers = kinds_by_name("onnx")
-    known = [*OPERATORS, *layers]
+    known = sorted({*OPERATORS, *layers, *FOLDED})
     if node.op_type not in known or node.domain not in ("", "ai.onnx"):
         raise ValueError(f"no layer of fastnn does what it does; expected {', '.join(known)}")
     unknown = [name for name in node.input if name and name not in walk.values]
     if unknown:
         raise ValueError(f"its input {unknown[0]} is none that fastnn computes")
-    attributes = {item.name: onnx.helper.get_attribute_value(item) for item in node.attribute}
-    if node.op_type == "Constant" and "value" in attributes:
-        attributes["value"] = onnx.numpy_helper.to_array(attributes["value"])
-    inputs = [walk.values[name] if name else None for name in node.input]
-    read = Node(node.op_type, list(node.input), inputs, attributes, list(node.output))
+    read = _read(onnx, walk, node)
+    constant = folded(read)
+    if constant is not None:
+        return constant
+    if node.op_type in ON_STATES and any(isinstance(value, States) for value in read.inputs):
+        return ON_STATES[node.op_type](walk, read)
+    read = _settled(walk, read)
+    if node.op_type in RECURRENT:
+        return recurrent(walk, read, layers[node.op_type])
     if node.op_type in layers:
         return read_layer(walk, read, layers[node.op_type])
+    if node.op_type not in OPERATORS:
+        raise ValueError("it takes data; expected constants")
     return OPERATORS[node.op_type](walk, read)
+
+
+def _read(onnx: Any, walk: Walk, node: Any) -> Node:
+    attributes = {item.name: onnx.helper.get_attribute_value(item) for item in node.attribute}
+    for name, value in attributes.items():
+        if isinstance(value, onnx.TensorProto):
+            attributes[name] = onnx.numpy_helper.to_array(value)
+    inputs = [walk.values[name] if name else None for name in node.input]
+    return Node(node.op_type, list(node.input), inputs, attributes, list(node.output))
+
+
+def _settled(walk: Walk, node: Node) -> Node:
+    """What is not made for last states takes them as the end of the chain."""
+    for name, value in zip(node.names, node.inputs, strict=True):
+        if isinstance(value, States):
+            walk.values[name] = settled(walk, value)
+    return replace(node, inputs=[walk.values[name] if name else None for name in node.names])
 
 
 def _finish(walk: Walk, output: str, loss: Loss) -> None:
     """Settle the output: logits, where the file goes on to probabilities that predict_proba gives."""
     if output not in walk.values:
         raise ValueError(f"the output {output} is not the first of its node, and fastnn computes no other")
+    if isinstance(walk.values[output], States):
+        walk.values[output] = settled(walk, walk.values[output])
     tree = walk.values[output]
     last = tree[0] if isinstance(tree, tuple) else None
     if last in ("softmax", "log_softmax"):
@@ -135,5 +172,5 @@ def _finish(walk: Walk, output: str, loss: Loss) -> None:
         walk.values[output] = tree[2]
     walk.settle(output)
     require_ended(walk.chain)
-    if walk.columns:
+    if walk.order == COLUMNS:
         raise ValueError("the output is transposed; expected rows")

@@ -1,0 +1,143 @@
+"""ONNX operators that move, merge and drop axes of the data: what they leave is the same rows; see onnx_operators.py.
+
+Where the axes of a tensor are others than those of the rows here, as around recurrent layers, its end has their order
+in letters: N rows, T positions, D directions, F features, which is (N, T, D F) here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.interchange.onnx_export import CHANNELS_FIRST, CHANNELS_LAST
+from fastnn.interchange.onnx_walk import End, Node, Walk
+from fastnn.layers import Flatten
+
+# Of rows as they are here, with what is channels first of sequences.
+ROWS, POSITIONS, CHANNELS, COLUMNS = "NF", "NTF", "NFT", "FN"
+
+
+def order_of(walk: Walk) -> str:
+    """Of the axes at the end of the chain, "" where they have no letters: images, and rows of unknown axes."""
+    if walk.order:
+        return walk.order
+    if walk.chain.flat:
+        return ROWS
+    if walk.chain.shape is None or len(walk.chain.shape) != 2:
+        return ""
+    return CHANNELS if walk.chain.axes.channels_first else POSITIONS
+
+
+def sizes_of(walk: Walk) -> list[int | None]:
+    """Of the axes of the tensor at the end of the chain, None for the rows. ValueError where they are not known."""
+    shape, order = walk.chain.shape, order_of(walk)
+    if shape is None:
+        raise ValueError("the shape of a row is not known; expected it in the file")
+    if not order:
+        *around, channels = shape
+        return [None, channels, *around] if walk.chain.axes.channels_first else [None, *shape]
+    directions = walk.directions if "D" in order else 1
+    sizes = {"N": None, "T": shape[0], "D": directions, "F": shape[-1] // directions}
+    return [sizes[axis] for axis in order]
+
+
+def transpose(walk: Walk, node: Node) -> Any:
+    perm = node.attributes.get("perm")
+    if isinstance(node.inputs[0], np.ndarray):
+        return node.inputs[0].transpose(perm)
+    walk.settle(node.names[0])
+    before = order_of(walk)
+    moved = tuple(perm if perm is not None else range(len(before))[::-1])
+    if not before and moved in (CHANNELS_FIRST, CHANNELS_LAST):
+        walk.chain.transpose(channels_first=moved == CHANNELS_FIRST)
+        return walk.grown()
+    if sorted(moved) != [*range(len(before))] or [*moved] == sorted(moved):
+        raise ValueError(f"its perm is {perm}; expected [1, 0], or that of images")
+    after = "".join(before[axis] for axis in moved)
+    if before in (POSITIONS, CHANNELS):
+        if after in (POSITIONS, CHANNELS):
+            walk.chain.transpose(channels_first=after == CHANNELS)
+        elif before == CHANNELS:
+            walk.chain.transpose(channels_first=False)
+    elif after == CHANNELS:
+        walk.chain.transpose(channels_first=True)
+    return walk.grown("" if after in (ROWS, POSITIONS, CHANNELS) else after)
+
+
+def reshape(walk: Walk, node: Node) -> Any:
+    """To rows, or of directions to features side by side; to the same axes, too."""
+    shape = node.constant(1)
+    if isinstance(node.inputs[0], np.ndarray):
+        return node.inputs[0].reshape(shape)
+    walk.settle(node.names[0])
+    before = order_of(walk)
+    after = before.replace("DF", "F")
+    if before and len(after) == shape.size and (walk.order or len(before) > 2):
+        known = dict(zip(before, sizes_of(walk), strict=True))
+        _require_sizes(shape, before, after, known | {"F": walk.chain.width})
+        return _without_directions(walk, after)
+    side_by_side(walk)
+    if shape.size != 2 or shape[1] not in (-1, walk.chain.numbers) or walk.order:
+        raise ValueError(f"it makes the shape {shape}; expected (N, features)")
+    if shape[0] == -1 == shape[1]:
+        raise ValueError("it makes a shape of two unknown sizes")
+    walk.chain.layer(Flatten())
+    return walk.grown()
+
+
+def _require_sizes(shape: NDArray[Any], before: str, after: str, known: dict[str, int | None]) -> None:
+    """ValueError where a shape is not that of these axes. 0 keeps the size that stands there before, and -1 is the
+    rest; rows may be as many as were exported."""
+    rest = [*shape].count(-1)
+    for index, (size, axis) in enumerate(zip(shape, after, strict=True)):
+        kept = size == 0 and before[index] == axis
+        if not (kept or size == -1 or known[axis] is None or size == known[axis]) or rest > 1:
+            raise ValueError(f"it makes the shape {shape}; expected directions and features to become one axis")
+
+
+def side_by_side(walk: Walk) -> None:
+    """Directions become features, as they are here anyway."""
+    if walk.order:
+        _without_directions(walk, walk.order.replace("DF", "F"))
+
+
+def _without_directions(walk: Walk, after: str) -> End:
+    return walk.grown("" if after in (ROWS, POSITIONS) else after)
+
+
+def squeeze(walk: Walk, node: Node) -> End:
+    """Of directions, where there is one."""
+    node.tree(0)
+    walk.settle(node.names[0])
+    order, given = order_of(walk), node.optional(1) if len(node.names) > 1 else node.attributes.get("axes")
+    axes = [] if given is None else [int(axis) % max(len(order), 1) for axis in given]
+    if not walk.order or [order[axis] for axis in axes] != ["D"] or walk.directions != 1:
+        raise ValueError(f"its axes are {given}; expected that of the one direction of a recurrent layer")
+    return _without_directions(walk, order.replace("D", ""))
+
+
+def shape(walk: Walk, node: Node) -> NDArray[Any]:
+    """Whole numbers, with None for that of the rows."""
+    if isinstance(node.inputs[0], np.ndarray):
+        sizes: list[int | None] = [*node.inputs[0].shape]
+    else:
+        walk.settle(node.names[0])
+        sizes = sizes_of(walk)
+    of = node.attributes.get
+    return np.array(sizes, dtype=object)[of("start", 0) : of("end", len(sizes))]
+
+
+def last_position(walk: Walk, node: Node) -> End:
+    """Of the states of a recurrent layer those of the last position, which are its last."""
+    order, index = order_of(walk), node.constant(1)
+    axis = node.attributes.get("axis", 0) % max(len(order), 1)
+    positions = walk.chain.shape[0] if walk.chain.shape else 0
+    if index.shape != () or int(index) not in (-1, positions - 1) or order[axis : axis + 1] != "T":
+        raise ValueError(f"it takes {index} of axis {axis}; expected the last position of a recurrent layer")
+    if walk.fillers and walk.fillers[-1] is not None:
+        raise ValueError("it takes the last position, which is not there in sequences that were filled")
+    walk.settle(node.names[0])
+    walk.chain.last_state()
+    return _without_directions(walk, order.replace("T", ""))
