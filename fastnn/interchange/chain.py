@@ -139,6 +139,12 @@ class Chain:
         """Of a row at its end."""
         return prod(self.shape) if self.shape else None
 
+    def rows(self, axes: str) -> Shape | None:
+        """The shape of a row as a layer that asks for such axes has it here; None where it is not known."""
+        if self.shape is not None and axes == IMAGES and self.axes.channels_first is None:
+            return (*self.shape[1:], self.shape[0])
+        return self.shape
+
     def dense(self, weight: Array, bias: Array | None = None) -> None:
         """weight (I, O), bias (O,). ValueError where they do not fit each other or the layer before."""
         if weight.ndim != 2 or 0 in weight.shape:
