@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fastnn.edge.checks import as_dtype
 from fastnn.graph.protocol import FEATURES, FLAT, IMAGES
 from fastnn.interchange.axes import Axes, mixes
-from fastnn.layers import LAYERS, Activation, Dense, Graph, Layer, Operation, Parameter, Residual, Shape
+from fastnn.layers import LAYERS, Activation, Dense, Graph, Layer, Masking, Operation, Parameter, Residual, Shape
 from fastnn.learning.losses import Loss
 from fastnn.networks.network import Network
 
@@ -249,12 +249,17 @@ class Chain:
 
     def last_state(self) -> None:
         """Of all states, which a recurrent layer of one direction at its end gives, the last. ValueError: no such."""
-        last = self.layers[-1] if self.layers else None
+        last: Any = self.layers[-1] if self.layers else None
         if not getattr(last, "return_sequences", False) or getattr(last, "bidirectional", True):
             raise ValueError(f"it takes the last position of {last!r}; expected a recurrent layer of one direction")
         assert self.shape is not None
         self.layers[-1] = replace(last, return_sequences=False)
         self.shape, self.flat = self.shape[1:], True
+
+    def masked(self, filler: int) -> None:
+        """Rows are filled up to one length. When all layers are there, since this one comes first."""
+        self.layers.insert(0, Masking(filler))
+        self.parameters.insert(0, {})
 
     def place(self) -> Place:
         """Where it ends now."""
@@ -295,9 +300,11 @@ class Chain:
         """ValueError where nothing says the inputs or the dtype, or the loss cannot follow."""
         dtype = self.presumed if self._dtype is None else self._dtype
         if self.inputs is None or dtype is None:
-            raise ValueError("there is no layer with weights, which would say the number of inputs and the dtype")
+            unsaid = "the number of inputs and the dtype" if self.inputs is None else "the dtype"
+            raise ValueError(f"there is no layer with weights, which would say {unsaid}")
         self.axes.require_end()
-        found = Network(self.inputs, self.layers, loss=loss, dtype=dtype, initialize=False)
+        layers = self.layers or [Activation("identity")]
+        found = Network(self.inputs, layers, loss=loss, dtype=dtype, initialize=False)
         views = found.named_parameters
         for index, parameters in enumerate(self.parameters):
             for name, values in parameters.items():

@@ -83,6 +83,7 @@ def attention(walk: Walk, node: Node) -> End:
         raise ValueError(
             f"it has {heads} heads of queries and {groups} of keys, of {', '.join(map(str, sizes))} features"
         )
+    walk.fillers.append(None)
     _begin(walk.chain, Attended(heads, groups, bool(of("is_causal", 0))))
     return walk.grown()
 

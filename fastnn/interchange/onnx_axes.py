@@ -1,7 +1,8 @@
 """ONNX operators that move, merge and drop axes of the data: what they leave is the same rows; see onnx_operators.py.
 
 Where the axes of a tensor are others than those of the rows here, as around recurrent layers, its end has their order
-in letters: N rows, T positions, D directions, F features, which is (N, T, D F) here.
+in letters: N rows, T positions, D directions, F features, which is (N, T, D F) here; 1 one row, as which some exporters
+have sequences that are pooled.
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.interchange.onnx_export import CHANNELS_FIRST, CHANNELS_LAST
+from fastnn.interchange.axes import CHANNELS_FIRST, CHANNELS_LAST
+from fastnn.interchange.onnx_constants import axes_of
 from fastnn.interchange.onnx_walk import End, Node, Walk
 from fastnn.layers import Flatten
 
 # Of rows as they are here, with what is channels first of sequences.
 ROWS, POSITIONS, CHANNELS, COLUMNS = "NF", "NTF", "NFT", "FN"
+# Channels of images of one row, and of one column.
+ONE_SIDE = ("NF1T", "NFT1")
 
 
 def order_of(walk: Walk) -> str:
@@ -39,7 +43,7 @@ def sizes_of(walk: Walk) -> list[int | None]:
         *around, channels = shape
         return [None, channels, *around] if walk.chain.axes.channels_first else [None, *shape]
     directions = walk.directions if "D" in order else 1
-    sizes = {"N": None, "T": shape[0], "D": directions, "F": shape[-1] // directions}
+    sizes = {"N": None, "T": shape[0], "D": directions, "F": shape[-1] // directions, "1": 1}
     return [sizes[axis] for axis in order]
 
 
@@ -53,7 +57,7 @@ def transpose(walk: Walk, node: Node) -> Any:
     if not before and moved in (CHANNELS_FIRST, CHANNELS_LAST):
         walk.chain.transpose(channels_first=moved == CHANNELS_FIRST)
         return walk.grown()
-    if sorted(moved) != [*range(len(before))] or [*moved] == sorted(moved):
+    if sorted(moved) != [*range(len(before))] or [*moved] == sorted(moved) or before in ONE_SIDE:
         raise ValueError(f"its perm is {perm}; expected [1, 0], or that of images")
     after = "".join(before[axis] for axis in moved)
     if before in (POSITIONS, CHANNELS):
@@ -108,14 +112,46 @@ def _without_directions(walk: Walk, after: str) -> End:
 
 
 def squeeze(walk: Walk, node: Node) -> End:
-    """Of directions, where there is one."""
+    """Of directions, or of rows of images, where there is one."""
     node.tree(0)
     walk.settle(node.names[0])
-    order, given = order_of(walk), node.optional(1) if len(node.names) > 1 else node.attributes.get("axes")
-    axes = [] if given is None else [int(axis) % max(len(order), 1) for axis in given]
-    if not walk.order or [order[axis] for axis in axes] != ["D"] or walk.directions != 1:
-        raise ValueError(f"its axes are {given}; expected that of the one direction of a recurrent layer")
-    return _without_directions(walk, order.replace("D", ""))
+    order, axes = order_of(walk), axes_of(node)
+    dropped = [order[axis] for axis in axes if -len(order) <= axis < len(order)]
+    if not walk.order or len(axes) != 1 or not (dropped == ["1"] or (dropped == ["D"] and walk.directions == 1)):
+        raise ValueError(f"its axes are {axes}; expected that of the one direction of a recurrent layer")
+    after = order.replace(dropped[0], "")
+    return walk.grown("" if after == CHANNELS else after) if dropped == ["1"] else _without_directions(walk, after)
+
+
+def unsqueeze(walk: Walk, node: Node) -> End:
+    """Sequences (N, C, T) as images of one row, or column, for pools."""
+    node.tree(0)
+    walk.settle(node.names[0])
+    if order_of(walk) == POSITIONS and walk.chain.axes.channels_first is None:
+        walk.chain.turn()
+    axes = [axis % 4 for axis in axes_of(node)]
+    if order_of(walk) != CHANNELS or axes not in ([2], [3]):
+        raise ValueError(
+            f"its axes are {axes_of(node)}; expected 2 or 3, of sequences (N, C, T), which are pooled then"
+        )
+    return walk.grown(ONE_SIDE[axes[0] - 2])
+
+
+def of_one_side(
+    order: str, settings: dict[str, Any], constants: list[NDArray[Any] | None]
+) -> tuple[dict[str, Any], list[NDArray[Any] | None]]:  # fmt: skip
+    """An operator on images of one row, or column, as it is on sequences. ValueError where it reads more than that."""
+    found, pads, one = dict(settings), [*settings.get("pads", (0, 0, 0, 0))], ONE_SIDE.index(order)
+    weights = [np.moveaxis(values, 2 + one, 0) for values in constants if values is not None and values.ndim == 4]
+    windows = [settings.get("kernel_shape", (1, 1))[one], *(len(weight) for weight in weights)]
+    if {*windows} != {1} or any(pads[one::2]):
+        raise ValueError(
+            f"its window and pads along an axis of 1 are {windows[-1]} and {pads[one::2]}; expected 1 and 0"
+        )
+    for name in ("kernel_shape", "strides", "dilations"):
+        if name in found:
+            found[name] = [found[name][1 - one]]
+    return found | {"pads": pads[1 - one :: 2]}, [weight[0] for weight in weights] + constants[len(weights) :]
 
 
 def shape(walk: Walk, node: Node) -> NDArray[Any]:

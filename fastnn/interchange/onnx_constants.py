@@ -19,7 +19,7 @@ Array = NDArray[Any]
 MOST_NUMBERS = 2**24
 
 
-def _axes(node: Node) -> list[int]:
+def axes_of(node: Node) -> list[int]:
     """An attribute once, an input since opset 13."""
     given = node.optional(1) if len(node.names) > 1 else node.attributes.get("axes", ())
     return [int(axis) for axis in (() if given is None else given)]
@@ -59,7 +59,7 @@ def _constant_of_shape(node: Node) -> Array:
 
 
 def _squeeze(node: Node) -> Array:
-    return np.asarray(np.squeeze(node.inputs[0], tuple(_axes(node)) or None))
+    return np.asarray(np.squeeze(node.inputs[0], tuple(axes_of(node)) or None))
 
 
 def _reshape(node: Node) -> Array:
@@ -70,7 +70,7 @@ FOLDED: dict[str, Callable[[Node], Array]] = {
     "Gather": _gather,
     "Slice": _slice,
     "Concat": lambda node: np.concatenate(node.inputs, axis=node.attributes["axis"]),
-    "Unsqueeze": lambda node: np.expand_dims(node.inputs[0], tuple(_axes(node))),
+    "Unsqueeze": lambda node: np.expand_dims(node.inputs[0], tuple(axes_of(node))),
     "Squeeze": _squeeze,
     "Reshape": _reshape,
     "Expand": lambda node: _sized(*node.inputs),

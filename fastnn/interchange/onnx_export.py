@@ -14,7 +14,7 @@ from fastnn.graph.forms import Form
 from fastnn.graph.graph import Operation
 from fastnn.graph.protocol import ANY, IMAGES
 from fastnn.interchange import onnx_recurrent
-from fastnn.interchange.axes import as_there
+from fastnn.interchange.axes import CHANNELS_FIRST, CHANNELS_LAST, SWAPPED, as_there
 from fastnn.interchange.chain import kinds_in
 from fastnn.interchange.extra import imported
 from fastnn.kernels.activation import DEFAULT_ALPHA
@@ -27,10 +27,6 @@ OPSET, IR_VERSION = 20, 9
 LATER = {"RMSNormalization": (23, 11), "Attention": (23, 11)}
 # What protobuf can write: larger models keep their weights in files beside them.
 MOST_BYTES = 2**31 - 2**20
-# From (N, H, W, C) to (N, C, H, W), in which operators take images, and back.
-CHANNELS_FIRST, CHANNELS_LAST = (0, 3, 1, 2), (0, 2, 3, 1)
-# The same of sequences (N, T, C), either way.
-SWAPPED = (0, 2, 1)
 
 
 def to_onnx(network: Network, path: str | PathLike[str], *, probabilities: bool = False) -> None:

@@ -7,10 +7,11 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from fastnn.interchange.chain import Chain, kinds_by_name
 from fastnn.interchange.extra import imported
 from fastnn.interchange.onnx_attention import require_ended
-from fastnn.interchange.onnx_axes import COLUMNS
 from fastnn.interchange.onnx_constants import FOLDED, folded
 from fastnn.interchange.onnx_operators import FLOATS, OPERATORS, read_layer
 from fastnn.interchange.onnx_recurrent import GATES as RECURRENT
@@ -51,7 +52,7 @@ def from_onnx(path: str | PathLike[str], loss: str | Loss = "cross_entropy", *, 
             _take(onnx, walk, proto)
         _finish(walk, wanted, loss)
         return walk.chain.network(loss)
-    except (ValueError, TypeError, KeyError, OverflowError) as error:
+    except (ValueError, TypeError, LookupError, OverflowError) as error:
         raise FileError(f"{fspath(path)}: {error}") from error
 
 
@@ -110,7 +111,7 @@ def _take(onnx: Any, walk: Walk, node: Any) -> None:
             walk.values[node.output[0]] = value
     except Unreadable:
         raise
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, IndexError) as error:
         raise Unreadable(f"{said}: {error}") from error
     walk.nodes |= dict.fromkeys(given, said)
 
@@ -160,6 +161,8 @@ def _finish(walk: Walk, output: str, loss: Loss) -> None:
     """Settle the output: logits, where the file goes on to probabilities that predict_proba gives."""
     if output not in walk.values:
         raise ValueError(f"the output {output} is not the first of its node, and fastnn computes no other")
+    if isinstance(walk.values[output], np.ndarray):
+        raise ValueError(f"the output {output} does not depend on the input; expected data")
     if isinstance(walk.values[output], States):
         walk.values[output] = settled(walk, walk.values[output])
     tree = walk.values[output]
@@ -172,5 +175,9 @@ def _finish(walk: Walk, output: str, loss: Loss) -> None:
         walk.values[output] = tree[2]
     walk.settle(output)
     require_ended(walk.chain)
-    if walk.order == COLUMNS:
+    if walk.order and walk.order[-1] != "F":
         raise ValueError("the output is transposed; expected rows")
+    if any(filler is not None for filler in walk.fillers):
+        if len({*walk.fillers}) > 1:
+            raise ValueError("some of its layers are told lengths, and others not, or other ones; expected the same")
+        walk.chain.masked(int(walk.fillers[0] or 0))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fastnn.edge.checks import FLOAT32, FLOAT64
 from fastnn.graph.forms import Form
-from fastnn.graph.protocol import FLAT
+from fastnn.graph.protocol import FLAT, IMAGES
 from fastnn.interchange.axes import as_here
 from fastnn.interchange.formula import Tree, call, product, total
 from fastnn.interchange.onnx_attention import (
@@ -28,8 +28,20 @@ from fastnn.interchange.onnx_attention import (
     split,
     takes_bias,
 )
-from fastnn.interchange.onnx_axes import COLUMNS, last_position, reshape, shape, side_by_side, squeeze, transpose
+from fastnn.interchange.onnx_axes import (
+    COLUMNS,
+    ONE_SIDE,
+    last_position,
+    of_one_side,
+    reshape,
+    shape,
+    side_by_side,
+    squeeze,
+    transpose,
+    unsqueeze,
+)
 from fastnn.interchange.onnx_export import shortest
+from fastnn.interchange.onnx_recurrent import filled, is_call, largest, places
 from fastnn.interchange.onnx_walk import End, Node, Walk
 
 Array = NDArray[Any]
@@ -106,10 +118,13 @@ def read_layer(walk: Walk, node: Node, kind: Any) -> End:
     walk.settle(node.names[0])
     if kind.axes == FLAT:
         side_by_side(walk)
-    if walk.order and not (kind.positionwise and walk.features_last):
+    one_side = walk.order in ONE_SIDE and kind.axes == IMAGES
+    if walk.order and not one_side and not (kind.positionwise and walk.features_last):
         raise ValueError("it takes rows; expected no Transpose before it")
     constants = [node.optional(index) for index in range(1, len(node.names))]
     settings = {key: _setting(value) for key, value in node.attributes.items()}
+    if one_side:
+        settings, constants = of_one_side(walk.order, settings, constants)
     shapes = [values.shape for values in constants if values is not None]
     layer = kind.from_onnx(Form(node.op, settings, shapes=shapes, rows=walk.chain.rows(kind.axes)))
     names = layer.parameters((1,)) if constants else ()
@@ -168,6 +183,8 @@ def _greater(walk: Walk, node: Node) -> Tree:
 
 def _where(walk: Walk, node: Node) -> Tree:
     """torch.onnx's softplus: where(x > threshold, x, softplus(x)), which is softplus from a threshold of 20 on."""
+    if is_call(node.inputs[0], "filled"):
+        return places(walk, node)
     condition, x, otherwise = node.inputs
     is_softplus = otherwise == ("softplus", None, x) and condition[0::2] == ("above", x) and condition[1] >= 20
     if not is_softplus:
@@ -224,6 +241,8 @@ def _same(walk: Walk, node: Node) -> Any:
 def _cast(walk: Walk, node: Node) -> Any:
     """Between floats, of data: the network has the dtype of its weights."""
     dtype = FLOATS.get(node.attributes["to"])
+    if is_call(node.inputs[0], "lengths") and dtype is None:
+        return node.inputs[0]
     if dtype is None:
         raise ValueError("expected a cast to float32 or float64")
     return node.inputs[0].astype(dtype) if isinstance(node.inputs[0], np.ndarray) else node.inputs[0]
@@ -279,7 +298,10 @@ OPERATORS: dict[str, Operator] = {
     "Transpose": transpose,
     "Constant": _constant,
     "Gather": _gather,
+    "Equal": filled,
+    "ReduceMax": largest,
     "Squeeze": squeeze,
+    "Unsqueeze": unsqueeze,
     "Shape": shape,
     "Split": split,
     "Attention": attention,

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from fastnn.graph.forms import Form
 from fastnn.graph.graph import Operation
+from fastnn.interchange.formula import call
+from fastnn.interchange.onnx_axes import order_of, sizes_of
 from fastnn.interchange.onnx_walk import End, Node, States, Walk
 
 Array = NDArray[Any]
@@ -105,36 +107,37 @@ def recurrent(walk: Walk, node: Node, kind: Any) -> Any:
     """A layer of one direction or both, all of whose states are read, or the last."""
     if any(node.outputs[2:]) and set(node.outputs[2:]) & walk.wanted:
         raise ValueError("its Y_c is taken, the last cell; expected Y or Y_h")
-    form, weights = _form(node), [node.constant(index) for index in (1, 2)]
-    layer = kind.from_onnx(form)
-    _require_shapes(node.op, weights, node.optional(3), layer)
+    w, r, b = node.constant(1), node.constant(2), node.optional(3)
+    layer = kind.from_onnx(_form(node))
+    _require_shapes(node.op, w, r, b, layer)
     _require_no_states(node)
-    walk.fillers.append(_filler(node))
     _enter(walk, node)
+    walk.fillers.append(_filler(walk, node))
     sequences = bool(node.outputs[0]) and node.outputs[0] in walk.wanted
     layer = replace(layer, return_sequences=sequences)
-    walk.chain.container(layer, _parameters(node.op, *weights, node.optional(3)))
-    walk.directions = len(weights[0])
+    walk.chain.container(layer, _parameters(node.op, w, r, b))
+    walk.directions = len(w)
     return _results(walk, node, sequences)
 
 
 def _form(node: Node) -> Form:
-    settings = {
-        name: [each.decode() for each in value] if name == "activations" else value
-        for name, value in node.attributes.items()
-    }
+    settings: dict[str, Any] = dict(node.attributes)
     settings["direction"] = settings.get("direction", b"forward").decode()
+    if "activations" in settings:
+        settings["activations"] = [each.decode() for each in settings["activations"]]
     units = node.constant(2).shape[-1]
     return Form(node.op, settings | {"hidden_size": units, "bias": node.optional(3) is not None})
 
 
-def _require_shapes(op: str, weights: Sequence[Array], bias: Array | None, layer: Any) -> None:
+def _require_shapes(op: str, w: Array, r: Array, b: Array | None, layer: Any) -> None:
     units, directions, gates = layer.units, 1 + layer.bidirectional, len(GATES[op])
-    sums = weights[0].shape[-1] if weights[0].ndim else 0
-    right = [(directions, gates * units, sums), (directions, gates * units, units), (directions, 2 * gates * units)]
-    given = [values.shape for values in (*weights, bias) if values is not None]
-    if given != right[: len(given)]:
-        raise ValueError(f"its W, R and B have the shapes {given}; expected {right}")
+    right = {
+        "W": (directions, gates * units, *w.shape[2:3]), "R": (directions, gates * units, units),
+        "B": (directions, 2 * gates * units),
+    }  # fmt: skip
+    for name, values in zip(right, (w, r, b), strict=True):
+        if values is not None and values.shape != right[name]:
+            raise ValueError(f"its {name} has the shape {values.shape}; expected {right[name]}")
 
 
 def _require_no_states(node: Node) -> None:
@@ -144,11 +147,44 @@ def _require_no_states(node: Node) -> None:
             raise ValueError(f"its {name} is given; expected none, or zeros")
 
 
-def _filler(node: Node) -> int | None:
-    given = node.inputs[SEQUENCE_LENS] if len(node.inputs) > SEQUENCE_LENS else None
-    if given is not None:
-        raise ValueError("its sequence_lens is given; expected none")
-    return None
+def _filler(walk: Walk, node: Node) -> int | None:
+    """What the rows are filled with; None where no lengths are given, or those of all positions."""
+    lengths = node.inputs[SEQUENCE_LENS] if len(node.inputs) > SEQUENCE_LENS else None
+    if lengths is None:
+        return None
+    if isinstance(lengths, np.ndarray):
+        if (lengths == sizes_of(walk)[order_of(walk).index("T")]).all():
+            return None
+    elif is_call(lengths, "lengths"):
+        _, filler, ids = lengths[2][2]
+        if ids is walk.start and filler == int(filler):
+            return int(filler)
+    raise ValueError("its sequence_lens are given; expected none, or those up to the last id that is no filler")
+
+
+def filled(walk: Walk, node: Node) -> Any:
+    return call("filled", node.tree(0), node.scalar(1))
+
+
+def places(walk: Walk, node: Node) -> Any:
+    """The numbers of positions, 0 where there is a filler."""
+    absent, numbers = node.constant(1), node.constant(2)
+    if absent.any() or not np.array_equal(numbers.ravel(), np.arange(1, numbers.size + 1)):
+        raise ValueError("it chooses between other numbers than those of positions, from 1, and 0")
+    if walk.chain.inputs != (numbers.size,):
+        raise ValueError(f"it numbers {numbers.size} positions of rows {walk.chain.inputs}; expected all of the input")
+    return call("places", node.inputs[0])
+
+
+def largest(walk: Walk, node: Node) -> Any:
+    axes = node.optional(1) if len(node.names) > 1 else node.attributes.get("axes")
+    if not is_call(node.inputs[0], "places") or axes is None or [*axes] not in ([1], [-1]):
+        raise ValueError("it takes the largest of other numbers than those of positions, which gives lengths")
+    return call("lengths", node.inputs[0])
+
+
+def is_call(tree: Any, function: str) -> bool:
+    return isinstance(tree, tuple) and tree[0] == function
 
 
 def _enter(walk: Walk, node: Node) -> None:
@@ -167,13 +203,13 @@ def _enter(walk: Walk, node: Node) -> None:
 
 
 def _parameters(op: str, w: Array, r: Array, b: Array | None) -> dict[str, Array]:
-    order = np.argsort(GATES[op])
-    found = {}
+    order = np.argsort(GATES[op]).tolist()
+    found: dict[str, Array] = {}
     for index, suffix in enumerate(("_l0", "_l0_reverse")[: len(w)]):
         found |= {f"{of}{suffix}.weight": _ordered(values[index].T, order) for of, values in (("ih", w), ("hh", r))}
         if b is not None:
-            biases = np.split(b[index], 2)
-            found |= {f"{of}{suffix}.bias": _ordered(bias, order) for of, bias in zip(("ih", "hh"), biases, strict=True)}
+            biases = zip(("ih", "hh"), np.split(b[index], 2), strict=True)
+            found |= {f"{of}{suffix}.bias": _ordered(bias, order) for of, bias in biases}
     return found
 
 
@@ -203,7 +239,7 @@ def settled(walk: Walk, states: States) -> End:
     return end
 
 
-# Of several layers, side by side ---------------------------------------------------------------------------------------
+# Of several layers, side by side --------------------------------------------------------------------------------------
 
 
 def concatenated(walk: Walk, node: Node) -> End | States:

@@ -46,8 +46,11 @@ class Part:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class States:
-    """The last states of recurrent layers; slots: of each, the end that it is of, and the direction. order: of its axes;
-    without D the slots lie side by side among the features."""
+    """The last states of recurrent layers.
+
+    slots: of each, the end that it is of, and the direction. order: of its axes; without D the slots lie side by side
+    among the features.
+    """
 
     slots: tuple[tuple[End, int], ...]
     order: str
@@ -59,7 +62,7 @@ class Walk:
 
     nodes: who made a tensor, in words. wanted: tensors that are read. first: the size of the input's first axis, 0
     where it is not known. directions: of the last recurrent layer. fillers: what sequences are filled with, of each
-    recurrent layer, None where all positions are there.
+    layer that asks, None where all positions are there. start: the input.
     """
 
     chain: Chain
@@ -70,9 +73,10 @@ class Walk:
     directions: int = 1
     fillers: list[int | None] = field(default_factory=list)
     end: End = field(init=False)
+    start: End = field(init=False)
 
     def __post_init__(self) -> None:
-        self.end = End(self.chain.place())
+        self.start = self.end = End(self.chain.place())
 
     @property
     def order(self) -> str:

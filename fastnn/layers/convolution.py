@@ -224,8 +224,8 @@ class Conv2d(_Convolution):
     @classmethod
     def from_onnx(cls, form: Form) -> Conv1d | Conv2d:
         """Of as many sides as its windows have."""
-        (filters, _, *window), *more = form.shapes
-        window = require_sides(window)
+        (filters, _, *sides), *more = form.shapes
+        window = require_sides(sides)
         ones = [1] * len(window)
         strides, dilations = (tuple(form.settings.get(name, ones)) for name in ("strides", "dilations"))
         padding: Any = {"VALID": VALID, "SAME_UPPER": SAME}.get(form.settings.get("auto_pad", ""))

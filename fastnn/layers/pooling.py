@@ -136,10 +136,11 @@ class _Pool(SameShape):
         """Whether no window that begins in such rows, or the border before them, would end behind the border."""
         if shape is None or len(shape) != self.sides + 1:
             return False
-        return all(
-            (side + 2 * padding - window) % stride == 0 or places(side, window, stride, padding) * stride >= side + padding
-            for side, window, stride, padding in self._sides(self._image(shape))
-        )
+        for side, window, stride, padding in self._sides(self._image(shape)):
+            rest = (side + 2 * padding - window) % stride
+            if rest and places(side, window, stride, padding) * stride < side + padding:
+                return False
+        return True
 
 
 def _pixels(side: int, window: int, stride: int, padding: int) -> int:
@@ -332,5 +333,6 @@ class Flatten(SameShape):
 
     @classmethod
     def from_onnx(cls, form: Form) -> Flatten:
-        form.require(axis=1)
+        if form.rows is None or form.settings.get("axis") != -len(form.rows):
+            form.require(axis=1)
         return cls()
