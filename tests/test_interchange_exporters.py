@@ -37,8 +37,10 @@ def test_what_torch_exports_is_read(dynamo: bool, opset: int, tmp_path: Path) ->
     np.testing.assert_allclose(net.predict_proba(x.reshape(7, 6)), module(x).detach(), atol=1e-6)
 
 
-def export(torch: Any, module: Any, x: Any, path: Path, dynamo: bool, opset: int) -> None:
+def export(torch: Any, module: Any, x: Any, path: Path, dynamo: bool, opset: int, fixed: bool = False) -> None:
+    """fixed: of as many rows as x has."""
     rows = {"dynamic_shapes": ({0: torch.export.Dim("n")},)} if dynamo else {"dynamic_axes": {"x": {0: "n"}}}
+    rows = {} if fixed else rows
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporters deprecate one another
         torch.onnx.export(module, (x,), path, dynamo=dynamo, opset_version=opset, input_names=["x"], **rows)

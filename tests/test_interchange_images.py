@@ -165,8 +165,8 @@ READ: dict[str, list[Any]] = {
     ],
     "sizes that no window exceeds": [
         ("MaxPool", "x", "p", POOL | {"ceil_mode": 1, "storage_order": 1}),
-        ("AveragePool", "p", "q", {"kernel_shape": [1, 1], "ceil_mode": 1, "auto_pad": "VALID"}),
-        ("Flatten", "q", "f", {}),
+        ("AveragePool", "p", "q", {"kernel_shape": [1, 1], "pads": 4 * [0], "ceil_mode": 1}),
+        ("Reshape", "q shape", "f", {}),
     ],
     "channels moved last": [
         ("Transpose", "x", "h", {"perm": [0, 2, 3, 1]}), ("Transpose", "h", "c", {"perm": [0, 3, 1, 2]}),
@@ -215,13 +215,13 @@ BAD: dict[str, tuple[list[Any], str]] = {
         r"its auto_pad is 'SAME_LOWER' and its pads are .1, 1, 0, 0.; expected as many pixels on both sides",
     ),
     "a border of another name": (
-        [("MaxPool", "x", "f", POOL | {"auto_pad": "SAME"})], "its auto_pad is 'SAME'; expected NOTSET, VALID, SAME_UPP",
+        [("MaxPool", "x", "f", POOL | {"auto_pad": "SAME"})], "its auto_pad is 'SAME'; expected NOTSET",
     ),
     "windows that do not fit": (
         [("MaxPool", "x", "f", {"kernel_shape": [3, 3], "strides": [2, 2], "ceil_mode": 1})],
         r"its ceil_mode is 1, and windows would end behind rows \(8, 6, 3\); expected 0",
     ),
-    "windows of pixels apart": ([("MaxPool", "x", "f", POOL | {"dilations": [1, 2]})], r"its dilations is .1, 2.; expec"),
+    "windows of pixels apart": ([("MaxPool", "x", "f", POOL | {"dilations": [1, 2]})], "its dilations is .1, 2.;"),
     "pads of another number of sides": ([("MaxPool", "x", "f", POOL | {"pads": [0, 0]})], "expected two for each of 2"),
     "a window of an axis of one": (
         [("MaxPool", "x", "p", POOL), ("Unsqueeze", "p two", "f", {})], "expected 2 or 3, of sequences",

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.interchange.axes import CHANNELS_FIRST, CHANNELS_LAST
+from fastnn.interchange.formula import parts_of
 from fastnn.interchange.onnx_constants import axes_of
 from fastnn.interchange.onnx_walk import End, Node, Walk
 from fastnn.layers import Flatten
@@ -23,27 +24,28 @@ ROWS, POSITIONS, CHANNELS, COLUMNS = "NF", "NTF", "NFT", "FN"
 ONE_SIDE = ("NF1T", "NFT1")
 
 
-def order_of(walk: Walk) -> str:
-    """Of the axes at the end of the chain, "" where they have no letters: images, and rows of unknown axes."""
-    if walk.order:
-        return walk.order
-    if walk.chain.flat:
-        return ROWS
-    if walk.chain.shape is None or len(walk.chain.shape) != 2:
-        return ""
-    return CHANNELS if walk.chain.axes.channels_first else POSITIONS
+def order_of(walk: Walk, end: End | None = None) -> str:
+    """Of the axes at an end of the chain, "" where they have no letters: images, and rows of unknown axes."""
+    end = end or walk.end
+    if end.order:
+        return end.order
+    place = walk.chain.place() if end is walk.end else end.place
+    if place.shape is None or len(place.shape) == 1:
+        return ROWS if place.shape or walk.chain.flat else ""
+    return "" if len(place.shape) > 2 else CHANNELS if place.axes.channels_first else POSITIONS
 
 
-def sizes_of(walk: Walk) -> list[int | None]:
-    """Of the axes of the tensor at the end of the chain, None for the rows. ValueError where they are not known."""
-    shape, order = walk.chain.shape, order_of(walk)
-    if shape is None:
+def sizes_of(walk: Walk, end: End | None = None) -> list[int | None]:
+    """Of the axes of the tensor at an end of the chain, None for the rows. ValueError where they are not known."""
+    end = end or walk.end
+    place, order = walk.chain.place() if end is walk.end else end.place, order_of(walk, end)
+    if place.shape is None:
         raise ValueError("the shape of a row is not known; expected it in the file")
+    *around, channels = place.shape
     if not order:
-        *around, channels = shape
-        return [None, channels, *around] if walk.chain.axes.channels_first else [None, *shape]
+        return [None, channels, *around] if place.axes.channels_first else [None, *place.shape]
     directions = walk.directions if "D" in order else 1
-    sizes = {"N": None, "T": shape[0], "D": directions, "F": shape[-1] // directions, "1": 1}
+    sizes = {"N": None, "T": place.shape[0], "D": directions, "F": channels // directions, "1": 1}
     return [sizes[axis] for axis in order]
 
 
@@ -155,12 +157,11 @@ def of_one_side(
 
 
 def shape(walk: Walk, node: Node) -> NDArray[Any]:
-    """Whole numbers, with None for that of the rows."""
+    """Whole numbers, with None for that of the rows. It may be asked at any time."""
     if isinstance(node.inputs[0], np.ndarray):
         sizes: list[int | None] = [*node.inputs[0].shape]
     else:
-        walk.settle(node.names[0])
-        sizes = sizes_of(walk)
+        sizes = sizes_of(walk, next(part for part in parts_of(node.inputs[0]) if isinstance(part, End)))
     of = node.attributes.get
     return np.array(sizes, dtype=object)[of("start", 0) : of("end", len(sizes))]
 

@@ -83,8 +83,9 @@ def _start(onnx: Any, graph: Any) -> Walk:
         raise ValueError(f"the graph has {len(inputs)} inputs; expected one")
     of = inputs[0].type.tensor_type
     # A size that is not known is 0.
-    first, *sizes = [size.dim_value for size in of.shape.dim] or [0]
-    walk = Walk(Chain(tuple(sizes) if sizes and all(sizes) else None, flat=len(sizes) < 2), values, first=first)
+    dims = tuple(size.dim_value for size in of.shape.dim)
+    sizes = dims[1:]
+    walk = Walk(Chain(sizes if sizes and all(sizes) else None, flat=len(sizes) < 2), values, dims=dims)
     walk.chain.presumed = FLOATS.get(of.elem_type)
     values[inputs[0].name] = walk.end
     return walk

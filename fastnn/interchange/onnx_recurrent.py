@@ -36,9 +36,15 @@ def takes(operation: Operation) -> bool:
 
 def directions_of(operations: Sequence[Operation], operation: Operation) -> list[tuple[Operation, Operation]]:
     """Of an operation that takes others: for each direction the one of the inputs' sums, and the one of the steps."""
-    read = [operations[value - 1] for value in operation.sources]
-    steps = read if takes(read[0]) else [operation]
-    return [(operations[each.sources[0] - 1], each) for each in steps]
+    read = [operations[value - 1] for value in operation.sources if value]
+    steps = read if read and takes(read[0]) else [operation]
+    sums = [operations[each.sources[0] - 1] for each in steps]
+    for before, each in zip(sums, steps, strict=True):
+        if before.name != each.name.replace(".hh_l", ".ih_l") or before is each:
+            raise ValueError(
+                f"layer {each.name} shares the steps of a recurrent layer alone; ONNX has words for all of it"
+            )
+    return list(zip(sums, steps, strict=True))
 
 
 def taken(operations: Sequence[Operation]) -> set[str]:
@@ -81,16 +87,17 @@ def write(graph: Any, views: Mapping[str, Array], pairs: Sequence[tuple[Operatio
 def _constants(
     graph: Any, views: Mapping[str, Array], pairs: Sequence[tuple[Operation, Operation]], order: tuple[int, ...]
 ) -> list[str]:
-    """W, R and, where there are biases, B; named as the first parameter in each, as layers may share them."""
+    """W, R and, where there are biases, B; named by the first parameter in each, as layers may share them."""
     sums, steps = ([pair[index] for pair in pairs] for index in (0, 1))
     found = []
-    for each in (sums, steps):
+    for letter, each in (("W", sums), ("R", steps)):
         names = [operation.parameter_names["weight"] for operation in each]
-        found.append(graph.constant(names[0], np.stack([_ordered(views[one], order).T for one in names])))
+        weights = np.stack([_ordered(views[one], order).T for one in names])
+        found.append(graph.constant(f"{names[0]}.{letter}", weights))
     if "bias" in sums[0].parameters:
         names = [one.parameter_names["bias"] for pair in pairs for one in pair]
         biases = np.stack([_ordered(views[one], order) for one in names])
-        found.append(graph.constant(names[0], biases.reshape(len(pairs), -1)))
+        found.append(graph.constant(f"{names[0]}.B", biases.reshape(len(pairs), -1)))
     return found
 
 
@@ -193,10 +200,10 @@ def _enter(walk: Walk, node: Node) -> None:
     walk.settle(node.names[0])
     layout, chain = node.attributes.get("layout", 0), walk.chain
     untouched = not chain.layers and not walk.order and chain.axes.channels_first is None
-    if layout == 0 and untouched and chain.shape is not None and len(chain.shape) == 2:
-        if not walk.first:
+    if layout == 0 and untouched and len(walk.dims) == 3:
+        if not walk.dims[0]:
             raise ValueError("the number of positions is not known; expected it in the file, as the first axis")
-        chain.shape = chain.inputs = (walk.first, chain.shape[1])
+        chain.shape = chain.inputs = (walk.dims[0], node.constant(1).shape[-1])
     elif walk.order != ("" if layout else "TNF"):
         first = "rows" if layout else "positions"
         raise ValueError(f"its layout is {layout}, and the axes that come are others; expected {first} to be first")

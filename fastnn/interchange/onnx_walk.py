@@ -6,7 +6,7 @@ Elementwise nodes make trees grow; a node that needs rows of numbers has the tre
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -60,8 +60,8 @@ class States:
 class Walk:
     """The chain so far, and what each tensor is.
 
-    nodes: who made a tensor, in words. wanted: tensors that are read. first: the size of the input's first axis, 0
-    where it is not known. directions: of the last recurrent layer. fillers: what sequences are filled with, of each
+    nodes: who made a tensor, in words. wanted: tensors that are read. dims: of the input, 0 where a size is not known.
+    directions: of the last recurrent layer. fillers: what sequences are filled with, of each
     layer that asks, None where all positions are there. start: the input.
     """
 
@@ -69,7 +69,7 @@ class Walk:
     values: dict[str, Any]
     nodes: dict[str, str] = field(default_factory=dict)
     wanted: frozenset[str] = frozenset()
-    first: int = 0
+    dims: tuple[int, ...] = ()
     directions: int = 1
     fillers: list[int | None] = field(default_factory=list)
     end: End = field(init=False)
@@ -97,13 +97,21 @@ class Walk:
                 raise Unreadable(f"{self.nodes[name]} ends a formula that is none of fastnn's activations")
             *activation, tree = found
             activations.append(activation)
-        if tree is not self.end:
+        if tree is not self.end and not self._returned(tree):
             raise ValueError(f"{name} is taken once more, after other layers; expected a chain")
         for activation in reversed(activations):
             self.chain.activation(*activation)
         before, end = self.values[name], self.grown() if activations else self.end
         self.values |= {other: end for other, value in self.values.items() if value is before}
         return end
+
+    def _returned(self, end: Any) -> bool:
+        """Whether the end is that one again, of which only axes have been moved since."""
+        now = self.chain.place()
+        if not isinstance(end, End) or end.place[:4] != now[:4] or end.place.parameters is not now.parameters:
+            return False
+        self.end, self.chain.axes = end, replace(end.place.axes)
+        return True
 
     def grown(self, order: str | None = None) -> End:
         """A new end; order: of its axes, where that has changed."""

@@ -1,0 +1,422 @@
+"""Recurrent layers in ONNX: what runtimes compute of them, and what exporters write around them, both ways."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import needs
+import numpy as np
+import numpy.typing as npt
+import pytest
+from example_networks import normal
+from test_interchange_exporters import export
+
+from fastnn import (
+    GRU,
+    LSTM,
+    RNN,
+    Concatenate,
+    Conv1d,
+    Dense,
+    Embedding,
+    FileError,
+    Flatten,
+    LayerNorm,
+    Masking,
+    Network,
+    Residual,
+    SelfAttention,
+    Shared,
+    Slice,
+    from_onnx,
+    to_onnx,
+)
+
+onnx: Any = needs.package("onnx")
+helper: Any = onnx.helper
+
+Array = npt.NDArray[Any]
+CELLS: dict[str, Any] = {
+    "tanh": lambda **settings: RNN(4, **settings),
+    "relu": lambda **settings: RNN(4, activation="relu", **settings),
+    "lstm": lambda **settings: LSTM(4, **settings),
+    "gru": lambda **settings: GRU(4, **settings),
+    "gru_before": lambda **settings: GRU(4, reset_after=False, **settings),
+}
+WAYS: list[dict[str, Any]] = [
+    {},
+    {"bias": False, "return_sequences": False},
+    {"layers": 2, "bidirectional": True, "dropout": 0.3},
+    {"layers": 3, "bidirectional": True, "return_sequences": False},
+    {"bidirectional": True, "bias": False},
+]
+
+
+def drawn(net: Network) -> Network:
+    """Biases and weights that are not those they begin with, each another."""
+    rng = np.random.default_rng(1)
+    for values in net.named_parameters.values():
+        values += rng.normal(0, 0.3, values.shape)
+    return net
+
+
+def run(path: Path, x: Array) -> Array:
+    """By ONNX Runtime, and where it has no code for float64, by ONNX's own implementation."""
+    if x.dtype == np.float64:
+        from onnx.reference import ReferenceEvaluator
+
+        return np.asarray(ReferenceEvaluator(str(path)).run(None, {"input": x})[0])
+    runtime: Any = needs.package("onnxruntime")
+    session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return np.asarray(session.run(["output"], {"input": x})[0])
+
+
+def parts(layer: Any) -> list[Any]:
+    """Of several layers each by itself, as a file has them."""
+    one = replace(layer, layers=1, dropout=0.0)
+    return [replace(one, return_sequences=True)] * (layer.layers - 1) + [one]
+
+
+# To ONNX and back -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("way", WAYS, ids=str)
+@pytest.mark.parametrize("cell", CELLS)
+def test_random_networks_are_computed_and_come_back_to_the_bit(
+    cell: str, way: dict[str, Any], dtype: str, tmp_path: Path
+) -> None:
+    layer = CELLS[cell](**way)
+    net = drawn(Network((5, 3), [layer, Dense(2)], dtype=dtype, seed=0))
+    to_onnx(net, tmp_path / "net.onnx")
+    x = normal(6, 15).reshape(6, 5, 3).astype(dtype)
+    if (cell, dtype) != ("relu", "float64"):  # which neither has
+        close = 2e-5 if dtype == "float32" else 1e-13
+        np.testing.assert_allclose(run(tmp_path / "net.onnx", x), net(x), rtol=close, atol=close)
+    again = from_onnx(tmp_path / "net.onnx")
+    assert again.layers == (*parts(layer), Dense(2))
+    assert again(x).tobytes() == net(x).tobytes()
+    mine, its = ([values.tobytes() for values in each.named_parameters.values()] for each in (net, again))
+    assert mine == its
+
+
+AROUND: dict[str, tuple[Any, list[Any]]] = {
+    "a way around": ((5, 4), [Residual(LayerNorm(), LSTM(4)), GRU(3, return_sequences=False), Dense(2)]),
+    "after a convolution": ((9, 2), [Conv1d(4, 3), LSTM(5, bidirectional=True), Flatten(), Dense(2)]),
+    "before a convolution": ((9, 2), [GRU(4), Conv1d(3, 2, padding=1), Flatten(), Dense(2)]),
+    "between dense layers": ((5, 4), [Dense(6, "relu"), RNN(4), LayerNorm(), Dense(3, "tanh"), RNN(2), Flatten()]),
+    "last": ((5, 4), [LSTM(4, bidirectional=True)]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("inputs", "layers"), AROUND.values(), ids=AROUND)
+def test_other_layers_stand_around_them(inputs: Any, layers: list[Any], tmp_path: Path) -> None:
+    net = drawn(Network(inputs, layers, loss="mse", seed=0))
+    to_onnx(net, tmp_path / "net.onnx")
+    x = normal(6, net.inputs).reshape(6, *inputs).astype(np.float32)
+    np.testing.assert_allclose(run(tmp_path / "net.onnx", x), net(x), rtol=2e-5, atol=2e-5)
+    again = from_onnx(tmp_path / "net.onnx", "mse")
+    assert again.layers == net.layers
+    assert again(x).tobytes() == net(x).tobytes()
+
+
+def test_branches_go_and_each_number_stands_there_once(tmp_path: Path) -> None:
+    layers = [Concatenate([], LSTM(4)), Dense(4), GRU(4, bidirectional=True), Dense(4)]
+    net = drawn(Network((5, 4), layers, loss="mse", seed=0))
+    to_onnx(net, tmp_path / "net.onnx")
+    x = normal(6, 20).reshape(6, 5, 4).astype(np.float32)
+    np.testing.assert_allclose(run(tmp_path / "net.onnx", x), net(x), rtol=2e-5, atol=2e-5)
+    constants = onnx.load(tmp_path / "net.onnx").graph.initializer
+    assert sum(np.prod(one.dims, dtype=int) for one in constants if one.data_type == 1) == net.parameter_count
+
+
+def test_a_product_may_be_shared_and_steps_alone_may_not(tmp_path: Path) -> None:
+    net = drawn(Network((5, 4), [GRU(4), Shared("0.ih_l0")], loss="mse", seed=0))
+    to_onnx(net, tmp_path / "net.onnx")
+    x = normal(6, 20).reshape(6, 5, 4).astype(np.float32)
+    np.testing.assert_allclose(run(tmp_path / "net.onnx", x), net(x), rtol=2e-5, atol=2e-5)
+    for layers in ([GRU(4), Dense(12), Shared("0.hh_l0")], [RNN(4), Shared("0.hh_l0")]):
+        net = Network((5, 4), layers, loss="mse", seed=0)
+        with pytest.raises(ValueError, match="shares the steps of a recurrent layer alone"):
+            to_onnx(net, tmp_path / "net.onnx")
+
+
+def test_the_file_has_the_gates_of_onnx(tmp_path: Path) -> None:
+    """i, o, f, c of i, f, g, o; z, r, h of r, z, n; both biases; one node for both directions."""
+    for layer, gates in ((LSTM(2, bidirectional=True), [0, 3, 1, 2]), (GRU(2, bidirectional=True), [1, 0, 2])):
+        net = drawn(Network((5, 3), [layer], loss="mse", seed=0))
+        to_onnx(net, tmp_path / "net.onnx")
+        graph = onnx.load(tmp_path / "net.onnx").graph
+        constants = {one.name: onnx.numpy_helper.to_array(one) for one in graph.initializer}
+        (node,) = (node for node in graph.node if node.op_type in ("LSTM", "GRU"))
+        w, r, b = (constants[name] for name in node.input[1:])
+        for direction, end in enumerate(("_l0", "_l0_reverse")):
+            for theirs, ours in enumerate(gates):
+                mine, its = slice(2 * ours, 2 * ours + 2), slice(2 * theirs, 2 * theirs + 2)
+                views = {name.removeprefix("0."): values for name, values in net.named_parameters.items()}
+                assert np.array_equal(w[direction, its], views[f"ih{end}.weight"][:, mine].T)
+                assert np.array_equal(r[direction, its], views[f"hh{end}.weight"][:, mine].T)
+                first, second = np.split(b[direction], 2)
+                assert np.array_equal(first[its], views[f"ih{end}.bias"][mine])
+                assert np.array_equal(second[its], views[f"hh{end}.bias"][mine])
+
+
+# Lengths --------------------------------------------------------------------------------------------------------------
+
+
+def filled(rows: int, positions: int, filler: int) -> Array:
+    """Ids of every length from none to all."""
+    x = np.random.default_rng(0).integers(0, 7, (rows, positions))
+    for row in range(rows):
+        x[row, row % (positions + 1) :] = filler
+    return x
+
+
+@pytest.mark.parametrize("way", WAYS, ids=str)
+@pytest.mark.parametrize("cell", CELLS)
+def test_lengths_go_with_the_ids_and_come_back(cell: str, way: dict[str, Any], tmp_path: Path) -> None:
+    layer = CELLS[cell](**way)
+    net = drawn(Network((5,), [Masking(2), Embedding(7, 3), layer, Dense(2)], seed=0))
+    to_onnx(net, tmp_path / "net.onnx")
+    x = filled(12, 5, 2)
+    np.testing.assert_allclose(run(tmp_path / "net.onnx", x), net(x), rtol=2e-5, atol=2e-5)
+    again = from_onnx(tmp_path / "net.onnx")
+    assert again.layers == (Masking(2), Embedding(7, 3), *parts(layer), Dense(2))
+    assert again(x).tobytes() == net(x).tobytes()
+
+
+def test_lengths_of_a_part_go(tmp_path: Path) -> None:
+    layers = [Masking(2), Embedding(7, 3), Slice(1, 4), GRU(4, return_sequences=False)]
+    net = drawn(Network((6,), layers, loss="mse", seed=0))
+    to_onnx(net, tmp_path / "net.onnx")
+    x = filled(12, 6, 2)
+    np.testing.assert_allclose(run(tmp_path / "net.onnx", x), net(x), rtol=2e-5, atol=2e-5)
+
+
+def test_attention_to_a_part_has_no_words(tmp_path: Path) -> None:
+    net = Network((6,), [Masking(2), Embedding(7, 4), SelfAttention(2, causal=False), Dense(2)], seed=0)
+    with pytest.raises(ValueError, match="attention to another sequence, or to part of one, has no words"):
+        to_onnx(net, tmp_path / "net.onnx")
+
+
+# What PyTorch writes --------------------------------------------------------------------------------------------------
+
+# What is taken of the two results, and the layers that it makes of an LSTM.
+TAKEN: dict[str, tuple[dict[str, Any], Any]] = {
+    "all states": ({}, lambda y, h: y),
+    "the last position": ({}, lambda y, h: y[:, -1]),
+    "the last state": ({}, lambda y, h: h[-1]),
+    "the last state of two layers": ({"num_layers": 2}, lambda y, h: h[-1]),
+    "all states of both": ({"num_layers": 2, "bidirectional": True}, lambda y, h: y),
+    "last states of both": ({"bidirectional": True, "bias": False}, None),
+    "last states of two layers of both": ({"num_layers": 2, "bidirectional": True}, None),
+    "last states of both, moved": (
+        {"num_layers": 2, "bidirectional": True}, lambda y, h: h[-2:].movedim(0, 1).flatten(1),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("fixed", [False, True])
+@pytest.mark.parametrize(("dynamo", "opset"), [(False, 11), (False, 17), (True, 18), (True, 20)])
+@pytest.mark.parametrize("taken", TAKEN)
+@pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU"])
+def test_what_torch_exports_of_recurrent_modules_is_read(
+    name: str, taken: str, dynamo: bool, opset: int, fixed: bool, tmp_path: Path
+) -> None:
+    if dynamo:
+        needs.package("onnxscript")
+        if name == "RNN":
+            return test_what_the_newer_exporter_makes_of_rnn_is_refused(tmp_path)
+    torch: Any = needs.package("torch")
+    settings, function = TAKEN[taken]
+    join = function or (lambda y, h: torch.cat([h[-2], h[-1]], 1))
+    module, x = taking(torch, getattr(torch.nn, name)(3, 4, batch_first=True, **settings), join), torch.randn(7, 5, 3)
+    export(torch, module, x, tmp_path / "module.onnx", dynamo, opset, fixed)
+    net = from_onnx(tmp_path / "module.onnx", "mse")
+    kind: Any = {"RNN": RNN, "LSTM": LSTM, "GRU": GRU}[name]
+    layer = kind(4, settings.get("num_layers", 1), "bidirectional" in settings, "all" in taken, "bias" not in settings)
+    assert net.layers == (*parts(layer), Dense(2))
+    np.testing.assert_allclose(net(x), module(x).detach(), atol=1e-6)
+    right = {name: values.numpy() for name, values in module.part.state_dict().items()}
+    found = list(net.named_parameters.items())[: len(right)]
+    assert sorted(values.tobytes() for _, values in found) == sorted(
+        np.ascontiguousarray(values.T).tobytes() for values in right.values()
+    )
+
+
+def taking(torch: Any, part: Any, join: Any) -> Any:
+    """A module of what is taken of a recurrent one's results."""
+
+    class Taking(torch.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.part = part
+            self.out = torch.nn.LazyLinear(2)
+
+        def forward(self, x: Any) -> Any:
+            y, h = self.part(x)
+            return self.out(join(y, h[0] if isinstance(h, tuple) else h))
+
+    torch.manual_seed(0)
+    module = Taking().eval()
+    module(torch.zeros(1, 5, 3))
+    return module
+
+
+def test_what_the_newer_exporter_makes_of_rnn_is_refused(tmp_path: Path) -> None:
+    """A step for each position, in products and sums."""
+    needs.package("onnxscript")
+    torch: Any = needs.package("torch")
+    module = taking(torch, torch.nn.RNN(3, 4, batch_first=True), lambda y, h: y)
+    export(torch, module, torch.randn(7, 5, 3), tmp_path / "module.onnx", True, 20)
+    with pytest.raises(FileError, match=r"\(Slice\): it takes data; expected constants"):
+        from_onnx(tmp_path / "module.onnx")
+
+
+@pytest.mark.parametrize("dynamo", [False, True])
+def test_a_convolution_before_a_recurrent_module_is_read(dynamo: bool, tmp_path: Path) -> None:
+    if dynamo:
+        needs.package("onnxscript")
+    torch: Any = needs.package("torch")
+    nn = torch.nn
+
+    class Both(nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.gru, self.out = nn.Conv1d(3, 6, 3), nn.GRU(6, 4, batch_first=True), nn.Linear(4, 2)
+
+        def forward(self, x: Any) -> Any:
+            y, _ = self.gru(torch.relu(self.conv(x)).permute(0, 2, 1))
+            return self.out(y[:, -1])
+
+    torch.manual_seed(0)
+    module, x = Both().eval(), torch.randn(7, 3, 9)
+    export(torch, module, x, tmp_path / "module.onnx", dynamo, 20 if dynamo else 17)
+    net = from_onnx(tmp_path / "module.onnx")
+    assert net.input_shape == (9, 3)
+    np.testing.assert_allclose(net(x.permute(0, 2, 1).contiguous()), module(x).detach(), atol=1e-6)
+
+
+# What else nodes may say ----------------------------------------------------------------------------------------------
+
+NUMBERS: dict[str, Array] = {
+    "w": normal(2, 48).reshape(2, 16, 3).astype("f4"), "r": normal(2, 64, seed=1).reshape(2, 16, 4).astype("f4"),
+    "b": normal(2, 32, seed=2).astype("f4"), "p": np.ones((2, 12), "f4"), "no_p": np.zeros((2, 12), "f4"),
+    "ones": np.ones((2, 7, 4), "f4"), "zeros": np.zeros((2, 7, 4), "f4"), "two": np.array([2, 0, -1]),
+    "all": np.full(7, 5, np.int32), "some": np.full(7, 3, np.int32), "short": np.zeros((2, 30), "f4"),
+    "first": np.array(0), "last": np.array(-1), "axis_1": np.array([1]), "flat": np.array([0, -1]),
+    "rows": np.array([0, 0, -1]), "filler": np.array(2.0, "f4"),
+}  # fmt: skip
+
+
+def node(op: str, inputs: str, outputs: str, **attributes: Any) -> Any:
+    names = [["" if name == "-" else name for name in each.split()] for each in (inputs, outputs)]
+    return helper.make_node(op, *names, name=f"the {op}", **attributes)
+
+
+def lstm(inputs: str = "t w r b", outputs: str = "y", **attributes: Any) -> Any:
+    both = {"hidden_size": 4, "direction": "bidirectional", **attributes}
+    return node("LSTM", inputs, outputs, **{name: value for name, value in both.items() if value is not None})
+
+
+TIME_FIRST = node("Transpose", "x", "t", perm=[1, 0, 2])
+
+
+def write(path: Path, nodes: list[Any], dims: Any = ("n", 5, 3), output: str = "y") -> Path:
+    used = {name for each in nodes for name in each.input}
+    constants = [onnx.numpy_helper.from_array(values, name) for name, values in NUMBERS.items() if name in used]
+    x, y = helper.make_tensor_value_info("x", 1, dims), helper.make_tensor_value_info(output, 1, ("rows",))
+    graph = helper.make_graph(nodes, "graph", [x], [y], constants)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9), path)
+    return path
+
+
+ROWS_LAST = node("Transpose", "y", "z", perm=[2, 0, 1, 3])
+READ: dict[str, tuple[list[Any], Any, str]] = {
+    "Y as it is": ([TIME_FIRST, lstm()], (2, 0, 1, 3), "y"),
+    "Y_h as it is": ([TIME_FIRST, lstm(outputs="- h")], (1, 0, 2), "h"),
+    "layout 1": ([lstm("x w r b", layout=1)], (0, 1, 2, 3), "y"),
+    "Y_h of layout 1": ([lstm("x w r b", "- h", layout=1), node("Flatten", "h", "z")], (0, 1), "z"),
+    "as keras2onnx": ([TIME_FIRST, lstm(), ROWS_LAST, node("Reshape", "z rows", "a")], (0, 1, 2), "a"),
+    "flattened": ([TIME_FIRST, lstm(), ROWS_LAST, node("Flatten", "z", "f")], (0, 1), "f"),
+    "reshaped to rows": ([TIME_FIRST, lstm(), ROWS_LAST, node("Reshape", "z flat", "f")], (0, 1), "f"),
+    "defaults said": (
+        [TIME_FIRST, lstm(
+            "t w r b all zeros zeros no_p", activations=["Sigmoid", "Tanh", "Tanh"] * 2, input_forget=0, layout=0,
+        )], (2, 0, 1, 3), "y",
+    ),
+    "names of activations in other letters": (
+        [TIME_FIRST, lstm(activations=["sigmoid", "tanh", "TANH"] * 2)], (2, 0, 1, 3), "y",
+    ),
+    "a norm of positions": ([TIME_FIRST, lstm("t w r b"), node("Tanh", "y", "a")], (2, 0, 1, 3), "a"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("nodes", "moved", "output"), READ.values(), ids=READ)
+def test_every_way_to_write_it_is_read(nodes: list[Any], moved: Any, output: str, tmp_path: Path) -> None:
+    from onnx.reference import ReferenceEvaluator
+
+    path, x = write(tmp_path / "model.onnx", nodes, output=output), normal(7, 15).reshape(7, 5, 3).astype("f4")
+    (right,) = ReferenceEvaluator(str(path)).run(None, {"x": x})
+    found = from_onnx(path, "mse")(x)
+    np.testing.assert_allclose(found, right.transpose(moved).reshape(found.shape), rtol=2e-6, atol=2e-6)
+
+
+def test_positions_may_come_first(tmp_path: Path) -> None:
+    """Of a model that takes (T, N, I): rows are (T, I) here all the same."""
+    from onnx.reference import ReferenceEvaluator
+
+    path = write(tmp_path / "model.onnx", [lstm("x w r b")], (5, "n", 3))
+    net, x = from_onnx(path, "mse"), normal(7, 15).reshape(7, 5, 3).astype("f4")
+    assert net.input_shape == (5, 3)
+    (right,) = ReferenceEvaluator(str(path)).run(None, {"x": x.swapaxes(0, 1)})
+    np.testing.assert_allclose(net(x), right.transpose(2, 0, 1, 3).reshape(7, 5, 8), rtol=2e-6, atol=2e-6)
+
+
+BAD: dict[str, tuple[list[Any], str]] = {
+    "backwards alone": ([TIME_FIRST, lstm(direction="reverse")], "its direction is 'reverse'; expected 'forward' or"),
+    "clipped": ([TIME_FIRST, lstm(clip=3.0)], "its clip is 3.0; expected None"),
+    "coupled gates": ([TIME_FIRST, lstm(input_forget=1)], "its input_forget is 1; expected 0"),
+    "another activation": (
+        [TIME_FIRST, lstm(activations=["Sigmoid", "Tanh", "Relu"] * 2)], "its activations are .'Sigmoid', 'Tanh', 'R",
+    ),
+    "a slope of an activation": ([TIME_FIRST, lstm(activation_alpha=[0.5])], "its activation_alpha is .0.5"),
+    "peepholes": ([TIME_FIRST, lstm("t w r b - - - p")], "its P is given; expected none, or zeros"),
+    "a first state": ([TIME_FIRST, lstm("t w r b - ones")], "its initial_h is given; expected none, or zeros"),
+    "a first cell": ([TIME_FIRST, lstm("t w r b - - ones")], "its initial_c is given; expected none, or zeros"),
+    "a first state that is data": ([TIME_FIRST, lstm("t w r b - t")], "its initial_h is given; expected none"),
+    "lengths": ([TIME_FIRST, lstm("t w r b some")], "its sequence_lens are given; expected none, or those up to the l"),
+    "a bias of another size": ([TIME_FIRST, lstm("t w r short")], r"its B has the shape \(2, 30\); expected \(2, 32\)"),
+    "one direction of two": ([TIME_FIRST, lstm(direction=None)], r"its W has the shape \(2, 16, 3\); expected"),
+    "features that do not come": ([TIME_FIRST, lstm("t r r b")], r"its parameters do not fit rows of \(5, 3\)"),
+    "weights that are data": ([TIME_FIRST, lstm("t w t b")], "its input t depends on the data; expected a constant"),
+    "positions first in layout 1": ([TIME_FIRST, lstm(layout=1)], "its layout is 1, and the axes that come are others"),
+    "cells": ([TIME_FIRST, lstm(outputs="- - y")], "its Y_c is taken, the last cell; expected Y or Y_h"),
+    "both results": (
+        [TIME_FIRST, lstm(outputs="a h"), node("Add", "a h", "y")], "of a layer all of whose states are taken too",
+    ),
+    "one of both": ([TIME_FIRST, lstm(outputs="- h"), node("Gather", "h first", "y")], "it takes some of the last"),
+    "the last position of both": (
+        [TIME_FIRST, lstm(outputs="a"), node("Gather", "a last", "y")], "expected a recurrent layer of one direction",
+    ),
+    "the first position": ([TIME_FIRST, lstm(outputs="a"), node("Gather", "a first", "y")], "expected the last pos"),
+    "squeezed directions": (
+        [TIME_FIRST, lstm(outputs="a"), node("Squeeze", "a axis_1", "y")], "expected that of the one direction",
+    ),
+    "directions before positions": (
+        [TIME_FIRST, lstm(outputs="a"), node("Transpose", "a", "c", perm=[2, 1, 0, 3]), node("Reshape", "c rows", "y")],
+        "it makes the shape",
+    ),
+    "flattened positions first": ([TIME_FIRST, lstm(outputs="a"), node("Flatten", "a", "y")], "it takes rows; exp"),
+    "positions last": ([TIME_FIRST, lstm(outputs="a"), node("Transpose", "a", "y", perm=[1, 2, 3, 0])], "transposed"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("nodes", "message"), BAD.values(), ids=BAD)
+def test_what_is_no_recurrent_layer_of_fastnns_is_refused(nodes: list[Any], message: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "model.onnx", nodes)
+    with pytest.raises(FileError, match=message):
+        from_onnx(path, "mse")
