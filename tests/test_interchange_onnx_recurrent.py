@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,7 @@ import needs
 import numpy as np
 import numpy.typing as npt
 import pytest
-from example_networks import normal
-from test_interchange_exporters import export
+from example_networks import normal, one_by_one
 
 from fastnn import (
     GRU,
@@ -73,12 +71,6 @@ def run(path: Path, x: Array) -> Array:
     return np.asarray(session.run(["output"], {"input": x})[0])
 
 
-def parts(layer: Any) -> list[Any]:
-    """Of several layers each by itself, as a file has them."""
-    one = replace(layer, layers=1, dropout=0.0)
-    return [replace(one, return_sequences=True)] * (layer.layers - 1) + [one]
-
-
 # To ONNX and back -----------------------------------------------------------------------------------------------------
 
 
@@ -96,7 +88,7 @@ def test_random_networks_are_computed_and_come_back_to_the_bit(
         close = 2e-5 if dtype == "float32" else 1e-13
         np.testing.assert_allclose(run(tmp_path / "net.onnx", x), net(x), rtol=close, atol=close)
     again = from_onnx(tmp_path / "net.onnx")
-    assert again.layers == (*parts(layer), Dense(2))
+    assert again.layers == (*one_by_one(layer), Dense(2))
     assert again(x).tobytes() == net(x).tobytes()
     mine, its = ([values.tobytes() for values in each.named_parameters.values()] for each in (net, again))
     assert mine == its
@@ -183,7 +175,7 @@ def test_lengths_go_with_the_ids_and_come_back(cell: str, way: dict[str, Any], t
     x = filled(12, 5, 2)
     np.testing.assert_allclose(run(tmp_path / "net.onnx", x), net(x), rtol=2e-5, atol=2e-5)
     again = from_onnx(tmp_path / "net.onnx")
-    assert again.layers == (Masking(2), Embedding(7, 3), *parts(layer), Dense(2))
+    assert again.layers == (Masking(2), Embedding(7, 3), *one_by_one(layer), Dense(2))
     assert again(x).tobytes() == net(x).tobytes()
 
 
@@ -199,105 +191,6 @@ def test_attention_to_a_part_has_no_words(tmp_path: Path) -> None:
     net = Network((6,), [Masking(2), Embedding(7, 4), SelfAttention(2, causal=False), Dense(2)], seed=0)
     with pytest.raises(ValueError, match="attention to another sequence, or to part of one, has no words"):
         to_onnx(net, tmp_path / "net.onnx")
-
-
-# What PyTorch writes --------------------------------------------------------------------------------------------------
-
-# What is taken of the two results, and the layers that it makes of an LSTM.
-TAKEN: dict[str, tuple[dict[str, Any], Any]] = {
-    "all states": ({}, lambda y, h: y),
-    "the last position": ({}, lambda y, h: y[:, -1]),
-    "the last state": ({}, lambda y, h: h[-1]),
-    "the last state of two layers": ({"num_layers": 2}, lambda y, h: h[-1]),
-    "all states of both": ({"num_layers": 2, "bidirectional": True}, lambda y, h: y),
-    "last states of both": ({"bidirectional": True, "bias": False}, None),
-    "last states of two layers of both": ({"num_layers": 2, "bidirectional": True}, None),
-    "last states of both, moved": (
-        {"num_layers": 2, "bidirectional": True}, lambda y, h: h[-2:].movedim(0, 1).flatten(1),
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.thorough
-@pytest.mark.parametrize("fixed", [False, True])
-@pytest.mark.parametrize(("dynamo", "opset"), [(False, 11), (False, 17), (True, 18), (True, 20)])
-@pytest.mark.parametrize("taken", TAKEN)
-@pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU"])
-def test_what_torch_exports_of_recurrent_modules_is_read(
-    name: str, taken: str, dynamo: bool, opset: int, fixed: bool, tmp_path: Path
-) -> None:
-    if dynamo:
-        needs.package("onnxscript")
-        if name == "RNN":
-            return test_what_the_newer_exporter_makes_of_rnn_is_refused(tmp_path)
-    torch: Any = needs.package("torch")
-    settings, function = TAKEN[taken]
-    join = function or (lambda y, h: torch.cat([h[-2], h[-1]], 1))
-    module, x = taking(torch, getattr(torch.nn, name)(3, 4, batch_first=True, **settings), join), torch.randn(7, 5, 3)
-    export(torch, module, x, tmp_path / "module.onnx", dynamo, opset, fixed)
-    net = from_onnx(tmp_path / "module.onnx", "mse")
-    kind: Any = {"RNN": RNN, "LSTM": LSTM, "GRU": GRU}[name]
-    layer = kind(4, settings.get("num_layers", 1), "bidirectional" in settings, "all" in taken, "bias" not in settings)
-    assert net.layers == (*parts(layer), Dense(2))
-    np.testing.assert_allclose(net(x), module(x).detach(), atol=1e-6)
-    right = {name: values.numpy() for name, values in module.part.state_dict().items()}
-    found = list(net.named_parameters.items())[: len(right)]
-    assert sorted(values.tobytes() for _, values in found) == sorted(
-        np.ascontiguousarray(values.T).tobytes() for values in right.values()
-    )
-
-
-def taking(torch: Any, part: Any, join: Any) -> Any:
-    """A module of what is taken of a recurrent one's results."""
-
-    class Taking(torch.nn.Module):  # type: ignore[misc, name-defined]
-        def __init__(self) -> None:
-            super().__init__()
-            self.part = part
-            self.out = torch.nn.LazyLinear(2)
-
-        def forward(self, x: Any) -> Any:
-            y, h = self.part(x)
-            return self.out(join(y, h[0] if isinstance(h, tuple) else h))
-
-    torch.manual_seed(0)
-    module = Taking().eval()
-    module(torch.zeros(1, 5, 3))
-    return module
-
-
-def test_what_the_newer_exporter_makes_of_rnn_is_refused(tmp_path: Path) -> None:
-    """A step for each position, in products and sums."""
-    needs.package("onnxscript")
-    torch: Any = needs.package("torch")
-    module = taking(torch, torch.nn.RNN(3, 4, batch_first=True), lambda y, h: y)
-    export(torch, module, torch.randn(7, 5, 3), tmp_path / "module.onnx", True, 20)
-    with pytest.raises(FileError, match=r"\(Slice\): it takes data; expected constants"):
-        from_onnx(tmp_path / "module.onnx")
-
-
-@pytest.mark.parametrize("dynamo", [False, True])
-def test_a_convolution_before_a_recurrent_module_is_read(dynamo: bool, tmp_path: Path) -> None:
-    if dynamo:
-        needs.package("onnxscript")
-    torch: Any = needs.package("torch")
-    nn = torch.nn
-
-    class Both(nn.Module):  # type: ignore[misc, name-defined]
-        def __init__(self) -> None:
-            super().__init__()
-            self.conv, self.gru, self.out = nn.Conv1d(3, 6, 3), nn.GRU(6, 4, batch_first=True), nn.Linear(4, 2)
-
-        def forward(self, x: Any) -> Any:
-            y, _ = self.gru(torch.relu(self.conv(x)).permute(0, 2, 1))
-            return self.out(y[:, -1])
-
-    torch.manual_seed(0)
-    module, x = Both().eval(), torch.randn(7, 3, 9)
-    export(torch, module, x, tmp_path / "module.onnx", dynamo, 20 if dynamo else 17)
-    net = from_onnx(tmp_path / "module.onnx")
-    assert net.input_shape == (9, 3)
-    np.testing.assert_allclose(net(x.permute(0, 2, 1).contiguous()), module(x).detach(), atol=1e-6)
 
 
 # What else nodes may say ----------------------------------------------------------------------------------------------

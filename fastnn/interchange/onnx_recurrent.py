@@ -36,8 +36,7 @@ def takes(operation: Operation) -> bool:
 
 def directions_of(operations: Sequence[Operation], operation: Operation) -> list[tuple[Operation, Operation]]:
     """Of an operation that takes others: for each direction the one of the inputs' sums, and the one of the steps."""
-    read = [operations[value - 1] for value in operation.sources if value]
-    steps = read if read and takes(read[0]) else [operation]
+    steps = [operation] if operation.parameters else [operations[value - 1] for value in operation.sources]
     sums = [operations[each.sources[0] - 1] for each in steps]
     for before, each in zip(sums, steps, strict=True):
         if before.name != each.name.replace(".hh_l", ".ih_l") or before is each:
