@@ -12,7 +12,7 @@ from fastnn.edge.atomic import write_atomically
 from fastnn.edge.checks import FLOAT32
 from fastnn.graph.forms import Form
 from fastnn.graph.graph import Operation
-from fastnn.graph.protocol import ANY, IMAGES
+from fastnn.graph.protocol import ANY, IMAGES, axes_of
 from fastnn.interchange import onnx_recurrent
 from fastnn.interchange.axes import CHANNELS_FIRST, CHANNELS_LAST, SWAPPED, as_there
 from fastnn.interchange.chain import kinds_in
@@ -35,11 +35,12 @@ def to_onnx(network: Network, path: str | PathLike[str], *, probabilities: bool 
 
     The batch may be of any size. probabilities: end in what predict_proba gives, a Softmax or a Sigmoid, for networks
     trained on logits. Weights are kept to the bit, alpha as float32. ONNX Runtime (1.32) runs float64 models with
-    identity, step, sigmoid, tanh, relu, silu and, to 3e-8, gelu_tanh; for the others, and for AvgPool2d, it has no
-    float64 code.
+    identity, step, sigmoid, tanh, relu, silu and, to 3e-8, gelu_tanh; for the others, for AvgPool2d and for recurrent
+    layers, it has no float64 code.
 
-    Dropout is left out, as nothing is trained there; parameters that layers share stand there once. Raises ValueError
-    for layers that ONNX has no operators for, where there are no probabilities, where a float64 network has an alpha or
+    Dropout is left out, as nothing is trained there; parameters that layers share stand there once. A recurrent layer of
+    several is that many nodes, each of one direction or both, and behind a Masking they are given lengths. Raises
+    ValueError for layers that ONNX has no operators for, where there are no probabilities, where a float64 network has an alpha or
     epsilon that float32 cannot keep, or above 2 GiB; ModuleNotFoundError without onnx.
     """
     onnx = imported("onnx")
@@ -149,7 +150,7 @@ class _Graph:
         ends = [self._taken(source, operation) for source in operation.sources]
         for form in layer.onnx_forms(*operation.shapes):
             if layer.axes != ANY:
-                self.arrange(layer.axes == IMAGES, 1 + len(operation.shapes[0]))
+                self.arrange(axes_of(layer, operation.shapes[0]) == IMAGES, 1 + len(operation.shapes[0]))
                 ends = [self.end, *ends[1:]]
             ends = self._form(network, operation, form, ends)
         if layer.activation != "identity":

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fastnn.edge.checks import FLOAT32, FLOAT64
 from fastnn.graph.forms import Form
-from fastnn.graph.protocol import FLAT, IMAGES
+from fastnn.graph.protocol import CHANNELS, FEATURES, FLAT, IMAGES
 from fastnn.interchange.axes import as_here
 from fastnn.interchange.formula import Tree, call, product, total
 from fastnn.interchange.onnx_attention import (
@@ -118,8 +118,9 @@ def read_layer(walk: Walk, node: Node, kind: Any) -> End:
     walk.settle(node.names[0])
     if kind.axes == FLAT:
         side_by_side(walk)
-    one_side = walk.order in ONE_SIDE and kind.axes == IMAGES
-    if walk.order and not one_side and not (kind.positionwise and walk.features_last):
+    one_side = walk.order in ONE_SIDE and kind.axes in (IMAGES, CHANNELS)
+    of_features = kind.axes == FEATURES and kind.positionwise and walk.features_last
+    if walk.order and not (one_side or of_features):
         raise ValueError("it takes rows; expected no Transpose before it")
     constants = [node.optional(index) for index in range(1, len(node.names))]
     settings = {key: _setting(value) for key, value in node.attributes.items()}
