@@ -38,10 +38,10 @@ def to_onnx(network: Network, path: str | PathLike[str], *, probabilities: bool 
     identity, step, sigmoid, tanh, relu, silu and, to 3e-8, gelu_tanh; for the others, for AvgPool2d and for recurrent
     layers, it has no float64 code.
 
-    Dropout is left out, as nothing is trained there; parameters that layers share stand there once. A recurrent layer of
-    several is that many nodes, each of one direction or both, and behind a Masking they are given lengths. Raises
-    ValueError for layers that ONNX has no operators for, where there are no probabilities, where a float64 network has an alpha or
-    epsilon that float32 cannot keep, or above 2 GiB; ModuleNotFoundError without onnx.
+    Dropout is left out, as nothing is trained there; parameters that layers share stand there once. A recurrent layer
+    of several is that many nodes, each of one direction or both, and behind a Masking they are given lengths. Raises
+    ValueError for layers that ONNX has no operators for, where there are no probabilities, where a float64 network has
+    an alpha or epsilon that float32 cannot keep, or above 2 GiB; ModuleNotFoundError without onnx.
     """
     onnx = imported("onnx")
     last = _probabilities(network.loss_function) if probabilities else None
