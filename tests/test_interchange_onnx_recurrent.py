@@ -201,8 +201,10 @@ NUMBERS: dict[str, Array] = {
     "ones": np.ones((2, 7, 4), "f4"), "zeros": np.zeros((2, 7, 4), "f4"), "two": np.array([2, 0, -1]),
     "all": np.full(7, 5, np.int32), "some": np.full(7, 3, np.int32), "short": np.zeros((2, 30), "f4"),
     "first": np.array(0), "last": np.array(-1), "axis_1": np.array([1]), "flat": np.array([0, -1]),
-    "rows": np.array([0, 0, -1]), "filler": np.array(2.0, "f4"),
+    "rows": np.array([0, 0, -1]),
+    "axis_0": np.array([0]), "axis_2": np.array([2]), "axis_4": np.array([4]), "table": normal(6, 3).astype("f4"),
 }  # fmt: skip
+NUMBERS |= {f"{name}1": np.ascontiguousarray(NUMBERS[name][:1]) for name in "wrb"}
 
 
 def node(op: str, inputs: str, outputs: str, **attributes: Any) -> Any:
@@ -228,6 +230,11 @@ def write(path: Path, nodes: list[Any], dims: Any = ("n", 5, 3), output: str = "
 
 
 ROWS_LAST = node("Transpose", "y", "z", perm=[2, 0, 1, 3])
+STATES = [
+    node("Transpose", "x", "u", perm=[1, 0, 2]), node("Shape", "u", "s", start=1, end=2),
+    node("Concat", "axis_2 s axis_4", "c", axis=0), node("ConstantOfShape", "c", "zero"),
+]  # fmt: skip
+ONE, LAST = (lstm("t w1 r1 b1", outputs, direction="forward") for outputs in ("y", "- h"))
 READ: dict[str, tuple[list[Any], Any, str]] = {
     "Y as it is": ([TIME_FIRST, lstm()], (2, 0, 1, 3), "y"),
     "Y_h as it is": ([TIME_FIRST, lstm(outputs="- h")], (1, 0, 2), "h"),
@@ -244,7 +251,17 @@ READ: dict[str, tuple[list[Any], Any, str]] = {
     "names of activations in other letters": (
         [TIME_FIRST, lstm(activations=["sigmoid", "tanh", "TANH"] * 2)], (2, 0, 1, 3), "y",
     ),
-    "a norm of positions": ([TIME_FIRST, lstm("t w r b"), node("Tanh", "y", "a")], (2, 0, 1, 3), "a"),
+    "an activation": ([TIME_FIRST, lstm(), node("Tanh", "y", "a")], (2, 0, 1, 3), "a"),
+    "one direction": ([TIME_FIRST, ONE, node("Squeeze", "y axis_1", "a")], (1, 0, 2), "a"),
+    "one direction and rows first": (
+        [TIME_FIRST, ONE, node("Squeeze", "y axis_1", "a"), node("Transpose", "a", "z", perm=[1, 0, 2])], (0, 1, 2),
+        "z",
+    ),
+    "the last state of one direction": ([TIME_FIRST, LAST, node("Squeeze", "h axis_0", "a")], (0, 1), "a"),
+    "the last position": (
+        [TIME_FIRST, ONE, node("Gather", "y last", "a"), node("Squeeze", "a axis_0", "z")], (0, 1), "z",
+    ),
+    "states of the shape of what is moved twice": ([*STATES, TIME_FIRST, lstm("t w r b - zero")], (2, 0, 1, 3), "y"),
 }  # fmt: skip
 
 
@@ -267,6 +284,20 @@ def test_positions_may_come_first(tmp_path: Path) -> None:
     assert net.input_shape == (5, 3)
     (right,) = ReferenceEvaluator(str(path)).run(None, {"x": x.swapaxes(0, 1)})
     np.testing.assert_allclose(net(x), right.transpose(2, 0, 1, 3).reshape(7, 5, 8), rtol=2e-6, atol=2e-6)
+
+
+def test_ids_may_be_turned_round(tmp_path: Path) -> None:
+    """As where positions come first from then on."""
+    from onnx.reference import ReferenceEvaluator
+
+    nodes = [node("Transpose", "x", "i"), node("Gather", "table i", "t"), lstm(), ROWS_LAST]
+    path = write(tmp_path / "model.onnx", nodes, ("n", 5), "z")
+    model = onnx.load(path)
+    model.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.INT64
+    onnx.save(model, path)
+    net, x = from_onnx(path, "mse"), np.random.default_rng(0).integers(0, 6, (7, 5))
+    (right,) = ReferenceEvaluator(str(path)).run(None, {"x": x})
+    np.testing.assert_allclose(net(x), right.reshape(7, 5, 8), rtol=2e-6, atol=2e-6)
 
 
 BAD: dict[str, tuple[list[Any], str]] = {

@@ -26,7 +26,7 @@ def gather(walk: Walk, node: Node) -> End:
         raise ValueError("the shape of a row of ids is not known; expected it in the file")
     walk.chain.axes.channels_first = False  # positions of features, and no image
     walk.chain.layer(Embedding(*table.shape), {"weight": table})
-    return walk.grown()
+    return walk.grown("TNF" if walk.order else "")
 
 
 def is_table(walk: Walk, constant: Array) -> bool:

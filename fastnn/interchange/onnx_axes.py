@@ -44,7 +44,7 @@ def sizes_of(walk: Walk, end: End | None = None) -> list[int | None]:
     *around, channels = place.shape
     if not order:
         return [None, channels, *around] if place.axes.channels_first else [None, *place.shape]
-    directions = walk.directions if "D" in order else 1
+    directions = end.directions if "D" in order else 1
     sizes = {"N": None, "T": place.shape[0], "D": directions, "F": channels // directions, "1": 1}
     return [sizes[axis] for axis in order]
 
@@ -119,7 +119,7 @@ def squeeze(walk: Walk, node: Node) -> End:
     walk.settle(node.names[0])
     order, axes = order_of(walk), axes_of(node)
     dropped = [order[axis] for axis in axes if -len(order) <= axis < len(order)]
-    if not walk.order or len(axes) != 1 or not (dropped == ["1"] or (dropped == ["D"] and walk.directions == 1)):
+    if not walk.order or len(axes) != 1 or not (dropped == ["1"] or (dropped == ["D"] and walk.end.directions == 1)):
         raise ValueError(f"its axes are {axes}; expected that of the one direction of a recurrent layer")
     after = order.replace(dropped[0], "")
     return walk.grown("" if after == CHANNELS else after) if dropped == ["1"] else _without_directions(walk, after)

@@ -122,8 +122,7 @@ def recurrent(walk: Walk, node: Node, kind: Any) -> Any:
     sequences = bool(node.outputs[0]) and node.outputs[0] in walk.wanted
     layer = replace(layer, return_sequences=sequences)
     walk.chain.container(layer, _parameters(node.op, w, r, b))
-    walk.directions = len(w)
-    return _results(walk, node, sequences)
+    return _results(walk, node, sequences, len(w))
 
 
 def _form(node: Node) -> Form:
@@ -219,13 +218,12 @@ def _parameters(op: str, w: Array, r: Array, b: Array | None) -> dict[str, Array
     return found
 
 
-def _results(walk: Walk, node: Node, sequences: bool) -> End | States:
+def _results(walk: Walk, node: Node, sequences: bool, directions: int) -> End | States:
     """Y, and Y_h, which are the end of the chain where they are all that is read."""
     layout = node.attributes.get("layout", 0)
     end = walk.grown("NTDF" if layout else "TDNF")
-    if not sequences:
-        end.order = None
-    states = States(tuple((end, direction) for direction in range(walk.directions)), "NDF" if layout else "DNF")
+    end.order, end.directions = end.order if sequences else None, directions
+    states = States(tuple((end, direction) for direction in range(directions)), "NDF" if layout else "DNF")
     if len(node.outputs) > 1:
         walk.values[node.outputs[1]] = states
     return end if sequences else states
@@ -234,9 +232,9 @@ def _results(walk: Walk, node: Node, sequences: bool) -> End | States:
 def settled(walk: Walk, states: States) -> End:
     """Last states as the end of the chain: those of all directions of the layer at the end, in order."""
     end = states.slots[0][0]
-    if end.order == "TDNF" or end.order == "NTDF":
+    if end.order in ("TDNF", "NTDF"):
         raise ValueError("it takes the last states of a layer all of whose states are taken too; expected one of them")
-    if [*states.slots] != [(walk.end, direction) for direction in range(walk.directions)]:
+    if [*states.slots] != [(walk.end, direction) for direction in range(end.directions)]:
         raise ValueError("it takes some of the last states, or those of several layers; expected those of the last")
     order = "" if states.order == "NF" else states.order
     if end.order not in (None, order):

@@ -28,11 +28,12 @@ class End:
     """The data at the end of the chain, a leaf of trees. Once the chain grows, it has another end.
 
     order: of its axes there, where that is another than the chain has: N rows, T positions, D directions, F features.
-    None of last states, while nothing has taken them; see States.
+    None of last states, while nothing has taken them; see States. directions: as many as D has.
     """
 
     place: Place
     order: str | None = ""
+    directions: int = 1
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -61,8 +62,8 @@ class Walk:
     """The chain so far, and what each tensor is.
 
     nodes: who made a tensor, in words. wanted: tensors that are read. dims: of the input, 0 where a size is not known.
-    directions: of the last recurrent layer. fillers: what sequences are filled with, of each
-    layer that asks, None where all positions are there. start: the input.
+    fillers: what sequences are filled with, of each layer that asks, None where all positions are there. start: the
+    input.
     """
 
     chain: Chain
@@ -70,7 +71,6 @@ class Walk:
     nodes: dict[str, str] = field(default_factory=dict)
     wanted: frozenset[str] = frozenset()
     dims: tuple[int, ...] = ()
-    directions: int = 1
     fillers: list[int | None] = field(default_factory=list)
     end: End = field(init=False)
     start: End = field(init=False)
@@ -107,15 +107,17 @@ class Walk:
 
     def _returned(self, end: Any) -> bool:
         """Whether the end is that one again, of which only axes have been moved since."""
-        now = self.chain.place()
-        if not isinstance(end, End) or end.place[:4] != now[:4] or end.place.parameters is not now.parameters:
+        if not isinstance(end, End):
             return False
-        self.end, self.chain.axes = end, replace(end.place.axes)
+        then, now = end.place, self.chain.place()
+        if then.parameters is not now.parameters or (*then[:2], then.shape) != (*now[:2], now.shape):
+            return False
+        self.end, self.chain.axes = end, replace(then.axes)
         return True
 
     def grown(self, order: str | None = None) -> End:
         """A new end; order: of its axes, where that has changed."""
-        self.end = End(self.chain.place(), self.end.order if order is None else order)
+        self.end = End(self.chain.place(), self.end.order if order is None else order, self.end.directions)
         return self.end
 
     def around(self, names: list[str]) -> End | None:
