@@ -204,6 +204,8 @@ NUMBERS: dict[str, Array] = {
     "rows": np.array([0, 0, -1]),
     "axis_0": np.array([0]), "axis_2": np.array([2]), "axis_4": np.array([4]), "table": normal(6, 3).astype("f4"),
 }  # fmt: skip
+NUMBERS["huge"] = np.array([2_000_000_000])
+GROWN = [f"c{k}" for k in range(39)]
 NUMBERS |= {f"{name}1": np.ascontiguousarray(NUMBERS[name][:1]) for name in "wrb"}
 
 
@@ -336,6 +338,18 @@ BAD: dict[str, tuple[list[Any], str]] = {
     ),
     "flattened positions first": ([TIME_FIRST, lstm(outputs="a"), node("Flatten", "a", "y")], "it takes rows; exp"),
     "positions last": ([TIME_FIRST, lstm(outputs="a"), node("Transpose", "a", "y", perm=[1, 2, 3, 0])], "transposed"),
+}  # fmt: skip
+
+
+BAD |= {
+    "a constant that grows": (
+        [TIME_FIRST, *(node("Concat", 2 * f"{name} ", f"c{k}", axis=0) for k, name in enumerate(["ones", *GROWN])),
+         lstm("t w r b - c39")], "expected at most 67,108,864 numbers",
+    ),
+    "a table that grows": (
+        [TIME_FIRST, node("Expand", "last huge", "i"), node("Gather", "w i", "c"), lstm("t w r b - c")],
+        "it makes a constant of the shape .2000000000,.; expected at most",
+    ),
 }  # fmt: skip
 
 

@@ -83,7 +83,7 @@ def reshape(walk: Walk, node: Node) -> Any:
     if before and len(after) == shape.size and (walk.order or len(before) > 2):
         known = dict(zip(before, sizes_of(walk), strict=True))
         _require_sizes(shape, before, after, known | {"F": walk.chain.width})
-        return _without_directions(walk, after)
+        return _in_order(walk, after)
     side_by_side(walk)
     if shape.size != 2 or shape[1] not in (-1, walk.chain.numbers) or walk.order:
         raise ValueError(f"it makes the shape {shape}; expected (N, features)")
@@ -106,10 +106,11 @@ def _require_sizes(shape: NDArray[Any], before: str, after: str, known: dict[str
 def side_by_side(walk: Walk) -> None:
     """Directions become features, as they are here anyway."""
     if walk.order:
-        _without_directions(walk, walk.order.replace("DF", "F"))
+        _in_order(walk, walk.order.replace("DF", "F"))
 
 
-def _without_directions(walk: Walk, after: str) -> End:
+def _in_order(walk: Walk, after: str) -> End:
+    """The end with its axes in that order, which is that of rows here, or not."""
     return walk.grown("" if after in (ROWS, POSITIONS) else after)
 
 
@@ -122,7 +123,7 @@ def squeeze(walk: Walk, node: Node) -> End:
     if not walk.order or len(axes) != 1 or not (dropped == ["1"] or (dropped == ["D"] and walk.end.directions == 1)):
         raise ValueError(f"its axes are {axes}; expected that of the one direction of a recurrent layer")
     after = order.replace(dropped[0], "")
-    return walk.grown("" if after == CHANNELS else after) if dropped == ["1"] else _without_directions(walk, after)
+    return walk.grown("" if after == CHANNELS else after) if dropped == ["1"] else _in_order(walk, after)
 
 
 def unsqueeze(walk: Walk, node: Node) -> End:
@@ -161,13 +162,17 @@ def shape(walk: Walk, node: Node) -> NDArray[Any]:
     if isinstance(node.inputs[0], np.ndarray):
         sizes: list[int | None] = [*node.inputs[0].shape]
     else:
-        sizes = sizes_of(walk, next(part for part in parts_of(node.inputs[0]) if isinstance(part, End)))
+        end = next((part for part in parts_of(node.inputs[0]) if isinstance(part, End)), None)
+        if end is None:
+            raise ValueError("it asks for the shape of a part of the features; expected that of data as a whole")
+        sizes = sizes_of(walk, end)
     of = node.attributes.get
     return np.array(sizes, dtype=object)[of("start", 0) : of("end", len(sizes))]
 
 
 def last_position(walk: Walk, node: Node) -> End:
     """Of the states of a recurrent layer those of the last position, which are its last."""
+    walk.settle(node.names[0])
     order, index = order_of(walk), node.constant(1)
     axis = node.attributes.get("axis", 0) % max(len(order), 1)
     positions = walk.chain.shape[0] if walk.chain.shape else 0
@@ -175,6 +180,5 @@ def last_position(walk: Walk, node: Node) -> End:
         raise ValueError(f"it takes {index} of axis {axis}; expected the last position of a recurrent layer")
     if walk.fillers and walk.fillers[-1] is not None:
         raise ValueError("it takes the last position, which is not there in sequences that were filled")
-    walk.settle(node.names[0])
     walk.chain.last_state()
-    return _without_directions(walk, order.replace("T", ""))
+    return _in_order(walk, order.replace("T", ""))

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from fastnn.interchange.onnx_walk import Node
 
 Array = NDArray[Any]
-# What is made of a shape in a file is states, one for each row or one for all; larger is a mistake, or malicious.
-MOST_NUMBERS = 2**24
+# Numbers of a constant that is made: tables and states are less, and a malicious file could ask for any number.
+MOST_NUMBERS = 2**26
 
 
 def axes_of(node: Node) -> list[int]:
@@ -25,9 +25,25 @@ def axes_of(node: Node) -> list[int]:
     return [int(axis) for axis in (() if given is None else given)]
 
 
+def _require_few(*shape: int) -> None:
+    if prod(shape) > MOST_NUMBERS:
+        raise ValueError(f"it makes a constant of the shape {shape}; expected at most {MOST_NUMBERS:,} numbers")
+
+
 def _gather(node: Node) -> Array:
-    values, indices = node.inputs
-    return np.asarray(np.take(values, indices.astype(np.int64), axis=node.attributes.get("axis", 0)))
+    (values, indices), axis = node.inputs, node.attributes.get("axis", 0)
+    _require_few(indices.size, values.size // max(values.shape[axis], 1))
+    return np.asarray(np.take(values, indices.astype(np.int64), axis=axis))
+
+
+def _concat(node: Node) -> Array:
+    _require_few(sum(values.size for values in node.inputs))
+    return np.concatenate(node.inputs, axis=node.attributes["axis"])
+
+
+def _product(node: Node) -> Array:
+    _require_few(*np.broadcast_shapes(*(values.shape for values in node.inputs)))
+    return np.asarray(node.inputs[0] * node.inputs[1])
 
 
 def _slice(node: Node) -> Array:
@@ -48,8 +64,7 @@ def _slice(node: Node) -> Array:
 def _sized(values: Array, shape: Array) -> Array:
     """Broadcast, with one row where their number is open."""
     wanted = np.broadcast_shapes(values.shape, tuple(1 if size is None else int(size) for size in shape))
-    if prod(wanted) > MOST_NUMBERS:
-        raise ValueError(f"it makes a constant of the shape {wanted}; expected at most {MOST_NUMBERS:,} numbers")
+    _require_few(*wanted)
     return np.broadcast_to(values, wanted)
 
 
@@ -69,7 +84,7 @@ def _reshape(node: Node) -> Array:
 FOLDED: dict[str, Callable[[Node], Array]] = {
     "Gather": _gather,
     "Slice": _slice,
-    "Concat": lambda node: np.concatenate(node.inputs, axis=node.attributes["axis"]),
+    "Concat": _concat,
     "Unsqueeze": lambda node: np.expand_dims(node.inputs[0], tuple(axes_of(node))),
     "Squeeze": _squeeze,
     "Reshape": _reshape,
@@ -78,7 +93,7 @@ FOLDED: dict[str, Callable[[Node], Array]] = {
 }
 # Of whole numbers alone, as shapes are; a product of weights is no layer.
 OF_SHAPES: dict[str, Callable[[Node], Array]] = {
-    "Mul": lambda node: np.asarray(node.inputs[0] * node.inputs[1]),
+    "Mul": _product,
     "Cast": lambda node: node.inputs[0],
 }
 WHOLE_NUMBERS = {6, 7}

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fastnn import cost
 from fastnn.compiler.jit import most_threads
 from fastnn.edge.checks import as_count
-from fastnn.graph.borders import borders, even, require_sides
+from fastnn.graph.borders import borders, even, require_sides, same
 from fastnn.graph.forms import Form
 from fastnn.graph.protocol import IMAGES, Parameter, Places, SameShape, Shape, waiting
 from fastnn.kernels.convolution import gradient_scratch, inward_scratch
@@ -98,9 +98,8 @@ class _Convolution(SameShape):
         side, stride = shape[axis], self._stride[axis]
         window = (self._window[axis] - 1) * self._dilation[axis] + 1
         if self.padding == SAME:
-            places = -(-side // stride)
-            more = max((places - 1) * stride + window - side, 0)
-            return _Side(side + more, more // 2, places)
+            before, after = same(side, window, stride)
+            return _Side(before + side + after, before, -(-side // stride))
         first = 0 if isinstance(self.padding, str) else as_pair(self.padding, 0)[axis]
         return _Side(side + 2 * first, first, cost.places(side, window, stride, first))
 
@@ -234,7 +233,6 @@ class Conv2d(_Convolution):
             uneven = any(before != after for before, after in pads)
             padding = SAME if uneven and _are_same(form, pads, window, strides) else even(form, pads)
         kind: Any = Conv1d if len(window) == 1 else Conv2d
-        strides, dilations = (tuple(form.settings.get(name, ones)) for name in ("strides", "dilations"))
         found: Conv1d | Conv2d = kind(filters, window, strides, padding, bool(more), dilation=dilations,
                                       groups=form.settings.get("group", 1))  # fmt: skip
         return found
