@@ -60,6 +60,32 @@ def test_what_torch_exports_of_images_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("dynamo", "opset"), [(False, 17), (True, 20)])
+@pytest.mark.parametrize("sides", [1, 2])
+def test_convolutional_networks_that_torch_exports_are_read(
+    sides: int, dynamo: bool, opset: int, tmp_path: Path
+) -> None:
+    """With groups, dilation, a border by name and a mean of all pixels, which the newer exporter writes as such."""
+    if dynamo:
+        needs.package("onnxscript")
+    torch: Any = needs.package("torch")
+    nn = torch.nn
+    conv, norm, pool, mean = (
+        getattr(nn, f"{name}{sides}d") for name in ("Conv", "BatchNorm", "MaxPool", "AdaptiveAvgPool")
+    )
+    torch.manual_seed(0)
+    module = nn.Sequential(
+        conv(3, 6, 3, padding=1, groups=3), norm(6), nn.ReLU(), pool(2), conv(6, 4, 3, stride=2, dilation=2, padding=2),
+        nn.Tanh(), conv(4, 5, 3, padding="same", bias=False), mean(1), nn.Flatten(), nn.Linear(5, 2),
+    ).eval()  # fmt: skip
+    x = torch.randn(7, 3, *(12, 10)[:sides])
+    export(torch, module, x, tmp_path / "module.onnx", dynamo, opset)
+    net = from_onnx(tmp_path / "module.onnx")
+    rows = np.ascontiguousarray(np.moveaxis(x.numpy(), 1, -1))
+    assert net.input_shape == rows.shape[1:]
+    np.testing.assert_allclose(net(rows), module(x).detach(), atol=1e-6)
+
+
+@pytest.mark.parametrize(("dynamo", "opset"), [(False, 17), (True, 20)])
 def test_ways_around_that_torch_exports_are_read(dynamo: bool, opset: int, tmp_path: Path) -> None:
     if dynamo:
         needs.package("onnxscript")

@@ -168,6 +168,10 @@ READ: dict[str, list[Any]] = {
         ("AveragePool", "p", "q", {"kernel_shape": [1, 1], "pads": 4 * [0], "ceil_mode": 1}),
         ("Reshape", "q shape", "f", {}),
     ],
+    "a mean of all pixels": [
+        ("ReduceMean", "x sides", "p", {}), ("MaxPool", "p", "q", {"kernel_shape": [1, 1]}), ("Flatten", "q", "f", {}),
+    ],
+    "a mean of all pixels as a row": [("ReduceMean", "x sides", "f", {"keepdims": 0})],
     "channels moved last": [
         ("Transpose", "x", "h", {"perm": [0, 2, 3, 1]}), ("Transpose", "h", "c", {"perm": [0, 3, 1, 2]}),
         ("MaxPool", "c", "p", POOL), ("Transpose", "p", "q", {"perm": [0, 2, 3, 1]}), ("Flatten", "q", "f", {}),
@@ -185,7 +189,7 @@ def write(path: Path, nodes: list[Any], rows: int = 36) -> Path:
     ]
     made.append(helper.make_node("Gemm", ["f", "w", "b"], ["y"], name="the Gemm"))
     constants = {"w": normal(rows, 4).astype("f4"), "b": normal(1, 4)[0].astype("f4"), "shape": np.array([-1, rows]),
-                 "two": np.array([2])}  # fmt: skip
+                 "two": np.array([2]), "sides": np.array([-1, 2])}  # fmt: skip
     graph = helper.make_graph(
         made, "images", [helper.make_tensor_value_info("x", kind, ["n", 3, 8, 6])],
         [helper.make_tensor_value_info("y", kind, ["n", 4])],
@@ -197,7 +201,7 @@ def write(path: Path, nodes: list[Any], rows: int = 36) -> Path:
 
 @pytest.mark.parametrize("nodes", READ.values(), ids=READ)
 def test_files_of_images_whose_channels_are_first_are_read(nodes: list[Any], tmp_path: Path) -> None:
-    path = write(tmp_path / "model.onnx", nodes)
+    path = write(tmp_path / "model.onnx", nodes, 3 if "ReduceMean" in str(nodes) else 36)
     from onnx.reference import ReferenceEvaluator
 
     net, x = from_onnx(path), images()
@@ -230,6 +234,7 @@ BAD: dict[str, tuple[list[Any], str]] = {
     "channels that are first already": (
         [("MaxPool", "x", "p", POOL), ("Transpose", "p", "f", {"perm": [0, 3, 1, 2]})], "expected an image",
     ),
+    "a mean of rows": ([("ReduceMean", "x two", "f", {})], "it takes the mean along .2.; expected the sides of images"),
     "no flattening": ([("MaxPool", "x", "f", POOL)], r"\(Gemm\): it takes no rows"),
 }  # fmt: skip
 

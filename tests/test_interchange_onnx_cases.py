@@ -89,6 +89,7 @@ MODELS = {
         GLU Softmin operator_addconstant operator_basic operator_exp gradient_of_add gradient_of_add_and_mul""",
     "depends on the data; expected a constant": "operator_addmm",
     "it splits axis": "GLU_dim operator_chunk",
+    "it takes the mean along": "operator_reduced_mean operator_reduced_mean_keepdim",
     "it makes the shape": "PixelShuffle operator_repeat_dim_overflow",
     "its perm is": "operator_permute2",
     "it takes data; expected constants": """
@@ -98,7 +99,7 @@ MODELS = {
     "no layer of fastnn does what it does": """
         ConstantPad2d ReflectionPad2d ReplicationPad2d ZeroPad2d operator_pad ConvTranspose2d ConvTranspose2d_no_bias
         operator_convtranspose SELU operator_selu Softsign operator_clip operator_max operator_min
-        operator_reduced_mean operator_reduced_mean_keepdim operator_reduced_sum operator_reduced_sum_keepdim
+        operator_reduced_sum operator_reduced_sum_keepdim
         operator_repeat operator_sqrt operator_symbolic_override operator_symbolic_override_nested shrink sign_model
         sequence_model1 sequence_model2 sequence_model3 sequence_model4 sequence_model5 sequence_model6
         sequence_model7 sequence_model8

@@ -33,6 +33,7 @@ from fastnn.interchange.onnx_axes import (
     ONE_SIDE,
     last_position,
     of_one_side,
+    order_of,
     reshape,
     shape,
     side_by_side,
@@ -40,9 +41,11 @@ from fastnn.interchange.onnx_axes import (
     transpose,
     unsqueeze,
 )
+from fastnn.interchange.onnx_constants import axes_of
 from fastnn.interchange.onnx_export import shortest
 from fastnn.interchange.onnx_recurrent import filled, is_call, largest, places
 from fastnn.interchange.onnx_walk import End, Node, Walk
+from fastnn.layers import Flatten, GlobalAvgPool2d
 
 Array = NDArray[Any]
 Operator = Callable[[Walk, Node], Any]
@@ -132,6 +135,22 @@ def read_layer(walk: Walk, node: Node, kind: Any) -> End:
     arrays = zip(names, constants, strict=False)
     walk.chain.layer(layer, {key: as_here(values) for key, values in arrays if values is not None})
     return walk.grown()
+
+
+def _mean(walk: Walk, node: Node) -> End:
+    """Of all sides of images, channels first, which is a pool as exporters write it."""
+    node.tree(0)
+    walk.settle(node.names[0])
+    rank = len(order_of(walk)) or 1 + len(walk.chain.shape or ())
+    axes = sorted(axis % rank for axis in axes_of(node))
+    if rank < 3 or axes != [*range(2, rank)] or walk.order not in ("", *ONE_SIDE):
+        raise ValueError(f"it takes the mean along {axes_of(node)}; expected the sides of images (N, C, H, W)")
+    layer: Any = GlobalAvgPool2d.from_onnx(Form("GlobalAveragePool", rows=walk.chain.rows(IMAGES)))
+    walk.chain.layer(layer)
+    if node.attributes.get("keepdims", 1):
+        return walk.grown()
+    walk.chain.layer(Flatten())
+    return walk.grown("")
 
 
 def _setting(value: Any) -> Any:
@@ -301,6 +320,7 @@ OPERATORS: dict[str, Operator] = {
     "Gather": _gather,
     "Equal": filled,
     "ReduceMax": largest,
+    "ReduceMean": _mean,
     "Squeeze": squeeze,
     "Unsqueeze": unsqueeze,
     "Shape": shape,
