@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,12 @@ def with_biases(net: Network, seed: int = 5) -> Network:
         if name.endswith("bias"):
             view[...] = np.random.default_rng(seed).normal(0, 0.3, view.shape)
     return net
+
+
+def one_by_one(layer: Any) -> list[Any]:
+    """A recurrent layer of several, as that many, which is how an ONNX file has them."""
+    one = replace(layer, layers=1, dropout=0.0)
+    return [replace(one, return_sequences=True)] * (layer.layers - 1) + [one]
 
 
 def deep(activation: str, dtype: str, loss: Any = "cross_entropy", last: str = "identity") -> Network:

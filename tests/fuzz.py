@@ -215,6 +215,8 @@ def readers(folder: Path) -> list[Reader]:
     simple = fastnn.mlp(3, 4, 2, seed=0)
     fastnn.save_state_dict(simple, folder / "s")
     fastnn.to_onnx(network, folder / "o.onnx")
+    ids = [fastnn.Masking(0), fastnn.Embedding(5, 3), fastnn.LSTM(3, bidirectional=True), fastnn.Flatten()]
+    fastnn.to_onnx(fastnn.Network((4,), [*ids, fastnn.Dense(2)], seed=0), folder / "r.onnx")
     (folder / "t.csv").write_bytes(WHOLE_TABLES[0])
     table, model_file, again = (str(folder / name) for name in ("t.csv", "m", "out"))
     arguments = ["train", table, "--epochs", "1", "-o", model_file, "--split", "0.5/0.5/0"]
@@ -242,7 +244,7 @@ def readers(folder: Path) -> list[Reader]:
         Reader("networks", [("", (folder / "n").read_bytes())], _read_network, (FileError, ValueError)),
         Reader("trained models", [("", (folder / "m").read_bytes())], _read_model, (FileError,)),
         Reader("state dicts", [("", (folder / "s").read_bytes())], _read_state_dict, (ValueError,)),
-        Reader("onnx", [(".onnx", (folder / "o.onnx").read_bytes())], _read_onnx, (ValueError,)),
+        Reader("onnx", [(".onnx", (folder / f"{name}.onnx").read_bytes()) for name in "or"], _read_onnx, (ValueError,)),
         Reader("results", [(".json", json.dumps(suite).encode())], _read_results, (ValueError,)),
         Reader("commands", [(".txt", "\n".join(each).encode()) for each in commands], _run_command, (ValueError,)),
     ]  # fmt: skip

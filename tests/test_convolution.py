@@ -294,13 +294,21 @@ def test_sequences_go_to_onnx_and_come_back(tmp_path: Path) -> None:
 
 
 def test_onnx_has_a_border_of_its_own_on_each_side(tmp_path: Path) -> None:
-    """Of `same` an odd pixel, which is written and, on one side alone, not read."""
+    """Of `same` an odd pixel, which is read as such from where it is; elsewhere it is none of fastnn's."""
     runtime: Any = needs.package("onnxruntime")
     net = drawn(Network((8, 7, 2), [Conv2d(3, 4, 3, "same"), Flatten(), Dense(2)], seed=0))
     to_onnx(net, tmp_path / "net.onnx")
     x = np.random.default_rng(0).normal(size=(3, 8, 7, 2)).astype(np.float32)
     session = runtime.InferenceSession(tmp_path / "net.onnx", providers=["CPUExecutionProvider"])
     np.testing.assert_allclose(session.run(None, {"input": x})[0], net(x), rtol=1e-5, atol=1e-5)
+    again = from_onnx(tmp_path / "net.onnx")
+    assert again.layers == net.layers
+    assert again(x).tobytes() == net(x).tobytes()
+    onnx: Any = needs.package("onnx")
+    model = onnx.load(tmp_path / "net.onnx")
+    (pads,) = (each.ints for node in model.graph.node for each in node.attribute if each.name == "pads")
+    pads[:] = [pads[2], pads[3], pads[0], pads[1]]
+    onnx.save(model, tmp_path / "net.onnx")
     with pytest.raises(FileError, match="its pads are"):
         from_onnx(tmp_path / "net.onnx")
 

@@ -158,6 +158,20 @@ READ: dict[str, list[Any]] = {
         ("Flatten", "q", "f", {"axis": 1}),
     ],
     "reshaped": [("MaxPool", "x", "p", POOL), ("Reshape", "p shape", "f", {})],
+    "borders by name": [
+        ("MaxPool", "x", "p", POOL | {"auto_pad": "SAME_UPPER"}),
+        ("AveragePool", "p", "q", {"kernel_shape": [3, 1], "auto_pad": "SAME_LOWER"}),
+        ("Flatten", "q", "f", {"axis": -3}),
+    ],
+    "sizes that no window exceeds": [
+        ("MaxPool", "x", "p", POOL | {"ceil_mode": 1, "storage_order": 1}),
+        ("AveragePool", "p", "q", {"kernel_shape": [1, 1], "pads": 4 * [0], "ceil_mode": 1}),
+        ("Reshape", "q shape", "f", {}),
+    ],
+    "a mean of all pixels": [
+        ("ReduceMean", "x sides", "p", {}), ("MaxPool", "p", "q", {"kernel_shape": [1, 1]}), ("Flatten", "q", "f", {}),
+    ],
+    "a mean of all pixels as a row": [("ReduceMean", "x sides", "f", {"keepdims": 0})],
     "channels moved last": [
         ("Transpose", "x", "h", {"perm": [0, 2, 3, 1]}), ("Transpose", "h", "c", {"perm": [0, 3, 1, 2]}),
         ("MaxPool", "c", "p", POOL), ("Transpose", "p", "q", {"perm": [0, 2, 3, 1]}), ("Flatten", "q", "f", {}),
@@ -174,7 +188,8 @@ def write(path: Path, nodes: list[Any], rows: int = 36) -> Path:
         for op, taken, given, settings in nodes
     ]
     made.append(helper.make_node("Gemm", ["f", "w", "b"], ["y"], name="the Gemm"))
-    constants = {"w": normal(rows, 4).astype("f4"), "b": normal(1, 4)[0].astype("f4"), "shape": np.array([-1, rows])}
+    constants = {"w": normal(rows, 4).astype("f4"), "b": normal(1, 4)[0].astype("f4"), "shape": np.array([-1, rows]),
+                 "two": np.array([2]), "sides": np.array([-1, 2])}  # fmt: skip
     graph = helper.make_graph(
         made, "images", [helper.make_tensor_value_info("x", kind, ["n", 3, 8, 6])],
         [helper.make_tensor_value_info("y", kind, ["n", 4])],
@@ -186,7 +201,7 @@ def write(path: Path, nodes: list[Any], rows: int = 36) -> Path:
 
 @pytest.mark.parametrize("nodes", READ.values(), ids=READ)
 def test_files_of_images_whose_channels_are_first_are_read(nodes: list[Any], tmp_path: Path) -> None:
-    path = write(tmp_path / "model.onnx", nodes)
+    path = write(tmp_path / "model.onnx", nodes, 3 if "ReduceMean" in str(nodes) else 36)
     from onnx.reference import ReferenceEvaluator
 
     net, x = from_onnx(path), images()
@@ -199,12 +214,27 @@ BAD: dict[str, tuple[list[Any], str]] = {
     "an uneven border": (
         [("MaxPool", "x", "f", POOL | {"pads": [0, 0, 1, 1]})], r"\(MaxPool\): its pads are .0, 0, 1, 1.; expected",
     ),
-    "a border by name": ([("MaxPool", "x", "f", POOL | {"auto_pad": "SAME_UPPER"})], "its auto_pad is 'SAME_UPPER'"),
-    "windows that do not fit": ([("MaxPool", "x", "f", POOL | {"ceil_mode": 1})], "its ceil_mode is 1; expected 0"),
+    "an uneven border by name": (
+        [("MaxPool", "x", "f", {"kernel_shape": [3, 3], "strides": [2, 2], "auto_pad": "SAME_LOWER"})],
+        r"its auto_pad is 'SAME_LOWER' and its pads are .1, 1, 0, 0.; expected as many pixels on both sides",
+    ),
+    "a border of another name": (
+        [("MaxPool", "x", "f", POOL | {"auto_pad": "SAME"})], "its auto_pad is 'SAME'; expected NOTSET",
+    ),
+    "windows that do not fit": (
+        [("MaxPool", "x", "f", {"kernel_shape": [3, 3], "strides": [2, 2], "ceil_mode": 1})],
+        r"its ceil_mode is 1, and windows would end behind rows \(8, 6, 3\); expected 0",
+    ),
+    "windows of pixels apart": ([("MaxPool", "x", "f", POOL | {"dilations": [1, 2]})], "its dilations is .1, 2.;"),
+    "pads of another number of sides": ([("MaxPool", "x", "f", POOL | {"pads": [0, 0]})], "expected two for each of 2"),
+    "a window of an axis of one": (
+        [("MaxPool", "x", "p", POOL), ("Unsqueeze", "p two", "f", {})], "expected 2 or 3, of sequences",
+    ),
     "images of another order": ([("Transpose", "x", "f", {"perm": [0, 3, 2, 1]})], r"its perm is .0, 3, 2, 1.; expect"),
     "channels that are first already": (
         [("MaxPool", "x", "p", POOL), ("Transpose", "p", "f", {"perm": [0, 3, 1, 2]})], "expected an image",
     ),
+    "a mean of rows": ([("ReduceMean", "x two", "f", {})], "it takes the mean along .2.; expected the sides of images"),
     "no flattening": ([("MaxPool", "x", "f", POOL)], r"\(Gemm\): it takes no rows"),
 }  # fmt: skip
 

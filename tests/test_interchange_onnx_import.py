@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 from example_networks import normal
 
-from fastnn import Dense, FileError, from_onnx
+from fastnn import Activation, Dense, FileError, from_onnx
 from fastnn.interchange import formula
 
 onnx: Any = needs.package("onnx")
@@ -297,7 +297,7 @@ BAD: dict[str, tuple[list[Any], str]] = {
     "another transposition": ([node("Transpose", "x", "t", perm=[0, 1]), node("Gemm", "t w b", "y")], "perm is .0, 1"),
     "a constant of another shape": ([node("Reshape", "w shape", "u"), node("MatMul", "x u", "y")], "cannot reshape"),
     "arithmetic of constants": ([node("Mul", "one k", "m"), node("Gemm", "x w m", "y")], "its inputs are constants"),
-    "no layer": ([node("Tanh", "x", "y")], "there is no layer with weights"),
+    "no data": ([node("Identity", "w", "y")], "the output y does not depend on the input; expected data"),
     "a product of the same doubled": (
         [FIRST] + [node("Mul", f"{'z' if i == 0 else f'm{i}'} " * 2, f"m{i + 1}") for i in range(80)]
         + [node("Identity", "m80", "y")], "ends a formula of more than 64 parts",
@@ -332,6 +332,21 @@ def test_inputs_that_are_no_rows_are_refused(tmp_path: Path) -> None:
     onnx.save(model, path)
     with pytest.raises(FileError, match="the graph has 2 inputs; expected one"):
         from_onnx(path)
+
+
+def test_a_model_without_weights_has_the_numbers_of_its_input(tmp_path: Path) -> None:
+    """Its dtype, and how many in a row; a model without layers is the identity."""
+    for op, layer in (("Tanh", "tanh"), ("Identity", "identity"), ("Flatten", "identity")):
+        for kind, dtype in ((FLOAT, np.float32), (DOUBLE, np.float64)):
+            net = from_onnx(write(tmp_path / "model.onnx", [node(op, "x", "y")], kind=kind), "mse")
+            assert (net.layers, net.inputs, net.dtype) == ((Activation(layer),), 4, dtype)
+    for dims, kind, unsaid in (
+        (("n", "m"), FLOAT, "the number of inputs and the dtype"),
+        (("n", 4), HALF, "the dtype"),
+    ):
+        path = write(tmp_path / "model.onnx", [node("Tanh", "x", "y")], dims, kind)
+        with pytest.raises(FileError, match=f"there is no layer with weights, which would say {unsaid}"):
+            from_onnx(path, "mse")
 
 
 def test_half_precision_is_refused(tmp_path: Path) -> None:

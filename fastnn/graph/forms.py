@@ -21,7 +21,8 @@ class Form:
     transposes; constants: what it takes after them; outputs: those that it gives, of which the next one takes all;
     activation: of the first; moved: its parameters have their axes as elsewhere, (out, in, ...).
 
-    shapes: as they are there, of the parameters of an operator that is read.
+    shapes: as they are there, of the parameters of an operator that is read. rows: the shape of a row that comes to it,
+    as it is here; None where it is not known.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Form:
     activation: str = "identity"
     moved: bool = False
     shapes: Sequence[tuple[int, ...]] = ()
+    rows: tuple[int, ...] | None = None
 
     def require(self, **expected: Any) -> None:
         """ValueError for a setting with another value, which would be another function."""

@@ -100,8 +100,8 @@ class Layer(Protocol):
 
     axes: of ANY, FEATURES, IMAGES, CHANNELS, FLAT, for those who keep images in another order. What PyTorch and ONNX
     call a layer its class may say beside: torch_names, those that are read as it, and from_torch(form),
-    torch_form(shape); onnx_names, from_onnx(form), onnx_forms(shape); see fastnn.graph.forms. One whose class does not
-    say torch_names, or onnx_names, cannot go there.
+    torch_form(shape); onnx_names, from_onnx(form), onnx_forms(shape); see fastnn.graph.forms; onnx_takes, whether its
+    node stands for operations that it reads. One whose class does not say torch_names, or onnx_names, cannot go there.
     """
 
     positionwise: ClassVar[bool]

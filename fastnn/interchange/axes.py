@@ -17,6 +17,10 @@ from numpy.typing import NDArray
 from fastnn.graph.protocol import FEATURES, IMAGES, Shape
 
 Array = NDArray[Any]
+# From (N, H, W, C) to (N, C, H, W), in which operators take images, and back.
+CHANNELS_FIRST, CHANNELS_LAST = (0, 3, 1, 2), (0, 2, 3, 1)
+# The same of sequences (N, T, C), either way.
+SWAPPED = (0, 2, 1)
 
 
 def as_there(values: Array) -> Array:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fastnn.edge.checks import as_dtype
 from fastnn.graph.protocol import FEATURES, FLAT, IMAGES, axes_of
 from fastnn.interchange.axes import Axes, mixes
-from fastnn.layers import LAYERS, Activation, Dense, Graph, Layer, Operation, Parameter, Residual, Shape
+from fastnn.layers import LAYERS, Activation, Dense, Graph, Layer, Masking, Operation, Parameter, Residual, Shape
 from fastnn.learning.losses import Loss
 from fastnn.networks.network import Network
 
@@ -117,7 +117,7 @@ class Chain:
     """Layers in the order that data goes through them, and their parameters by name.
 
     shape: of a row at its end, None while nothing has said it. flat: whether it has one axis then. layers, parameters:
-    of each, by its own names.
+    of each, by its own names. presumed: the dtype where no layer has weights, which would say it.
     """
 
     def __init__(self, shape: Shape | None = None, flat: bool = True) -> None:
@@ -127,6 +127,7 @@ class Chain:
         self.layers: list[Any] = []
         self.parameters: list[Mapping[str, Array]] = []
         self._dtype: np.dtype[Any] | None = None
+        self.presumed: np.dtype[Any] | None = None
 
     @property
     def width(self) -> int | None:
@@ -137,6 +138,12 @@ class Chain:
     def numbers(self) -> int | None:
         """Of a row at its end."""
         return prod(self.shape) if self.shape else None
+
+    def rows(self, axes: str) -> Shape | None:
+        """The shape of a row as a layer that asks for such axes has it here; None where it is not known."""
+        if self.shape is not None and axes == IMAGES and self.axes.channels_first is None:
+            return (*self.shape[1:], self.shape[0])
+        return self.shape
 
     def dense(self, weight: Array, bias: Array | None = None) -> None:
         """weight (I, O), bias (O,). ValueError where they do not fit each other or the layer before."""
@@ -241,6 +248,20 @@ class Chain:
         else:
             self.append(Activation(name, alpha), {})
 
+    def last_state(self) -> None:
+        """Of all states, which a recurrent layer of one direction at its end gives, the last. ValueError: no such."""
+        last: Any = self.layers[-1] if self.layers else None
+        if not getattr(last, "return_sequences", False) or getattr(last, "bidirectional", True):
+            raise ValueError(f"it takes the last position of {last!r}; expected a recurrent layer of one direction")
+        assert self.shape is not None
+        self.layers[-1] = replace(last, return_sequences=False)
+        self.shape, self.flat = self.shape[1:], True
+
+    def masked(self, filler: int) -> None:
+        """Rows are filled up to one length. When all layers are there, since this one comes first."""
+        self.layers.insert(0, Masking(filler))
+        self.parameters.insert(0, {})
+
     def place(self) -> Place:
         """Where it ends now."""
         last, parameters = (self.layers[-1], self.parameters[-1]) if self.layers else (None, None)
@@ -277,11 +298,14 @@ class Chain:
         self.parameters.insert(index + 1, {})
 
     def network(self, loss: str | Loss) -> Network:
-        """ValueError where there is no Dense, or the loss cannot follow."""
-        if self.inputs is None or self._dtype is None:
-            raise ValueError("there is no layer with weights, which would say the number of inputs and the dtype")
+        """ValueError where nothing says the inputs or the dtype, or the loss cannot follow."""
+        dtype = self.presumed if self._dtype is None else self._dtype
+        if self.inputs is None or dtype is None:
+            unsaid = "the number of inputs and the dtype" if self.inputs is None else "the dtype"
+            raise ValueError(f"there is no layer with weights, which would say {unsaid}")
         self.axes.require_end()
-        found = Network(self.inputs, self.layers, loss=loss, dtype=self._dtype, initialize=False)
+        layers = self.layers or [Activation("identity")]
+        found = Network(self.inputs, layers, loss=loss, dtype=dtype, initialize=False)
         views = found.named_parameters
         for index, parameters in enumerate(self.parameters):
             for name, values in parameters.items():

@@ -26,7 +26,7 @@ def gather(walk: Walk, node: Node) -> End:
         raise ValueError("the shape of a row of ids is not known; expected it in the file")
     walk.chain.axes.channels_first = False  # positions of features, and no image
     walk.chain.layer(Embedding(*table.shape), {"weight": table})
-    return walk.grown()
+    return walk.grown("TNF" if walk.order else "")
 
 
 def is_table(walk: Walk, constant: Array) -> bool:
@@ -48,7 +48,7 @@ def split(walk: Walk, node: Node) -> Part:
     end = walk.settle(node.names[0])
     shape, count = walk.chain.shape, len(node.outputs)
     axis = node.attributes.get("axis", 0)
-    if shape is None or walk.columns or axis not in (-1, len(shape)):
+    if shape is None or walk.order or axis not in (-1, len(shape)):
         raise ValueError(f"it splits axis {axis} of what is not known; expected the last, of positions of features")
     given = node.optional(1) if len(node.names) > 1 else None
     sizes = tuple(map(int, given)) if given is not None else (shape[-1] // count,) * count
@@ -83,6 +83,7 @@ def attention(walk: Walk, node: Node) -> End:
         raise ValueError(
             f"it has {heads} heads of queries and {groups} of keys, of {', '.join(map(str, sizes))} features"
         )
+    walk.fillers.append(None)
     _begin(walk.chain, Attended(heads, groups, bool(of("is_causal", 0))))
     return walk.grown()
 

@@ -13,7 +13,8 @@ from fastnn.edge.checks import FLOAT32
 from fastnn.graph.forms import Form
 from fastnn.graph.graph import Operation
 from fastnn.graph.protocol import ANY, IMAGES, axes_of
-from fastnn.interchange.axes import as_there
+from fastnn.interchange import onnx_recurrent
+from fastnn.interchange.axes import CHANNELS_FIRST, CHANNELS_LAST, SWAPPED, as_there
 from fastnn.interchange.chain import kinds_in
 from fastnn.interchange.extra import imported
 from fastnn.kernels.activation import DEFAULT_ALPHA
@@ -26,10 +27,6 @@ OPSET, IR_VERSION = 20, 9
 LATER = {"RMSNormalization": (23, 11), "Attention": (23, 11)}
 # What protobuf can write: larger models keep their weights in files beside them.
 MOST_BYTES = 2**31 - 2**20
-# From (N, H, W, C) to (N, C, H, W), in which operators take images, and back.
-CHANNELS_FIRST, CHANNELS_LAST = (0, 3, 1, 2), (0, 2, 3, 1)
-# The same of sequences (N, T, C), either way.
-SWAPPED = (0, 2, 1)
 
 
 def to_onnx(network: Network, path: str | PathLike[str], *, probabilities: bool = False) -> None:
@@ -38,23 +35,27 @@ def to_onnx(network: Network, path: str | PathLike[str], *, probabilities: bool 
 
     The batch may be of any size. probabilities: end in what predict_proba gives, a Softmax or a Sigmoid, for networks
     trained on logits. Weights are kept to the bit, alpha as float32. ONNX Runtime (1.32) runs float64 models with
-    identity, step, sigmoid, tanh, relu, silu and, to 3e-8, gelu_tanh; for the others, and for AvgPool2d, it has no
-    float64 code.
+    identity, step, sigmoid, tanh, relu, silu and, to 3e-8, gelu_tanh; for the others, for AvgPool2d and for recurrent
+    layers, it has no float64 code.
 
-    Dropout is left out, as nothing is trained there; parameters that layers share stand there once. Raises ValueError
-    for layers that ONNX has no operators for, where there are no probabilities, where a float64 network has an alpha or
-    epsilon that float32 cannot keep, or above 2 GiB; ModuleNotFoundError without onnx.
+    Dropout is left out, as nothing is trained there; parameters that layers share stand there once. A recurrent layer
+    of several is that many nodes, each of one direction or both, and behind a Masking they are given lengths. Raises
+    ValueError for layers that ONNX has no operators for, where there are no probabilities, where a float64 network has
+    an alpha or epsilon that float32 cannot keep, or above 2 GiB; ModuleNotFoundError without onnx.
     """
     onnx = imported("onnx")
     last = _probabilities(network.loss_function) if probabilities else None
     if network.parameter_count * network.dtype.itemsize > MOST_BYTES:
         raise ValueError(f"the network has {network.parameter_count:,} parameters; an ONNX file holds at most 2 GiB")
-    graph = _Graph(onnx, network.dtype)
+    graph, elsewhere = _Graph(onnx, network.dtype), onnx_recurrent.taken(network.operations)
     for operation in network.operations:
         _require_words(operation)
         for name in ("alpha", "epsilon"):
             _require_kept(getattr(operation.layer, name, None), name, operation.name, network.dtype)
-        graph.operation(network, operation)
+        if operation.name in elsewhere:
+            graph.values.append(graph.values[operation.sources[0]])
+        else:
+            graph.operation(network, operation)
     graph.arrange(channels_first=False, axes=1 + len(network.output_shape))
     if not graph.nodes:
         graph.node("Identity", name="identity")
@@ -141,6 +142,11 @@ class _Graph:
 
     def operation(self, network: Network, operation: Operation) -> None:
         layer: Any = operation.layer
+        if onnx_recurrent.takes(operation):
+            pairs = onnx_recurrent.directions_of(network.operations, operation)
+            onnx_recurrent.write(self, network.named_parameters, pairs, operation.name)
+            self.values.append((self.end, self.channels_first))
+            return
         ends = [self._taken(source, operation) for source in operation.sources]
         for form in layer.onnx_forms(*operation.shapes):
             if layer.axes != ANY:
@@ -167,10 +173,15 @@ class _Graph:
 
     def _taken(self, value: int, operation: Operation) -> str:
         """The tensor of a value, which is then the end; of several, each with its channels last."""
-        self.end, self.channels_first = self.values[value]
         if len(operation.sources) > 1:
-            shape = operation.shapes[operation.sources.index(value)]
-            self.arrange(channels_first=False, axes=1 + len(shape))
+            return self.take(value, axes=1 + len(operation.shapes[operation.sources.index(value)]))
+        self.end, self.channels_first = self.values[value]
+        return self.end
+
+    def take(self, value: int, axes: int) -> str:
+        """The tensor of a value with its channels last, which is then the end."""
+        self.end, self.channels_first = self.values[value]
+        self.arrange(channels_first=False, axes=axes)
         return self.end
 
     def model(self, network: Network) -> Any:

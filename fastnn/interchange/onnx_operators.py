@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fastnn.edge.checks import FLOAT32, FLOAT64
 from fastnn.graph.forms import Form
+from fastnn.graph.protocol import CHANNELS, FEATURES, FLAT, IMAGES
 from fastnn.interchange.axes import as_here
 from fastnn.interchange.formula import Tree, call, product, total
 from fastnn.interchange.onnx_attention import (
@@ -27,9 +28,24 @@ from fastnn.interchange.onnx_attention import (
     split,
     takes_bias,
 )
-from fastnn.interchange.onnx_export import CHANNELS_FIRST, CHANNELS_LAST, SWAPPED, shortest
+from fastnn.interchange.onnx_axes import (
+    COLUMNS,
+    ONE_SIDE,
+    last_position,
+    of_one_side,
+    order_of,
+    reshape,
+    shape,
+    side_by_side,
+    squeeze,
+    transpose,
+    unsqueeze,
+)
+from fastnn.interchange.onnx_constants import axes_of
+from fastnn.interchange.onnx_export import shortest
+from fastnn.interchange.onnx_recurrent import filled, is_call, largest, places
 from fastnn.interchange.onnx_walk import End, Node, Walk
-from fastnn.layers import Flatten
+from fastnn.layers import Flatten, GlobalAvgPool2d
 
 Array = NDArray[Any]
 Operator = Callable[[Walk, Node], Any]
@@ -42,9 +58,11 @@ FLOATS = {1: FLOAT32, 11: FLOAT64}
 def _dense(walk: Walk, node: Node, weight: Array, bias: Array | None, columns: bool = False) -> End:
     walk.settle(node.names[0])
     of_positions = node.op == "MatMul" and walk.chain.shape is not None
-    if not (walk.chain.flat or of_positions) or walk.columns != columns:
+    fits = walk.order == COLUMNS if columns else not walk.order or (of_positions and walk.features_last)
+    if not (walk.chain.flat or of_positions) or not fits:
         raise ValueError("it takes no rows (N, features); expected a Flatten(axis=1) before it, or no Transpose")
-    walk.columns = False
+    if columns:
+        walk.grown("")
     if is_pending(walk.chain):
         end_attention(walk.chain, weight)
         if bias is not None:
@@ -84,9 +102,9 @@ def _add(walk: Walk, node: Node) -> Tree:
     """A bias, where it follows a product and has its width; the end of a way around layers; or a term of a formula."""
     constants = [value for value in node.inputs if isinstance(value, np.ndarray)]
     trees = [value for value in node.inputs if not isinstance(value, np.ndarray)]
-    if len(constants) == 1 and is_table(walk, constants[0]):
+    if len(constants) == 1 and not walk.order and is_table(walk, constants[0]):
         return add_table(walk, node, constants[0])
-    if len(constants) == 1 and trees[0] is walk.end and walk.chain.width is not None and not walk.columns:
+    if len(constants) == 1 and trees[0] is walk.end and walk.chain.width is not None and walk.features_last:
         (bias,) = constants
         if bias.size > 1 or walk.chain.width == 1:
             row = _row(bias, walk.chain.width)
@@ -101,16 +119,38 @@ def read_layer(walk: Walk, node: Node, kind: Any) -> End:
     """What fastnn has a layer for that says so itself. Its parameters are constants, in its order."""
     node.tree(0)
     walk.settle(node.names[0])
-    if walk.columns:
+    if kind.axes == FLAT:
+        side_by_side(walk)
+    one_side = walk.order in ONE_SIDE and kind.axes in (IMAGES, CHANNELS)
+    of_features = kind.axes == FEATURES and kind.positionwise and walk.features_last
+    if walk.order and not (one_side or of_features):
         raise ValueError("it takes rows; expected no Transpose before it")
     constants = [node.optional(index) for index in range(1, len(node.names))]
     settings = {key: _setting(value) for key, value in node.attributes.items()}
+    if one_side:
+        settings, constants = of_one_side(walk.order, settings, constants)
     shapes = [values.shape for values in constants if values is not None]
-    layer = kind.from_onnx(Form(node.op, settings, shapes=shapes))
+    layer = kind.from_onnx(Form(node.op, settings, shapes=shapes, rows=walk.chain.rows(kind.axes)))
     names = layer.parameters((1,)) if constants else ()
     arrays = zip(names, constants, strict=False)
     walk.chain.layer(layer, {key: as_here(values) for key, values in arrays if values is not None})
     return walk.grown()
+
+
+def _mean(walk: Walk, node: Node) -> End:
+    """Of all sides of images, channels first, which is a pool as exporters write it."""
+    node.tree(0)
+    walk.settle(node.names[0])
+    rank = len(order_of(walk)) or 1 + len(walk.chain.shape or ())
+    axes = sorted(axis % rank for axis in axes_of(node))
+    if rank < 3 or axes != [*range(2, rank)] or walk.order not in ("", *ONE_SIDE):
+        raise ValueError(f"it takes the mean along {axes_of(node)}; expected the sides of images (N, C, H, W)")
+    layer: Any = GlobalAvgPool2d.from_onnx(Form("GlobalAveragePool", rows=walk.chain.rows(IMAGES)))
+    walk.chain.layer(layer)
+    if node.attributes.get("keepdims", 1):
+        return walk.grown()
+    walk.chain.layer(Flatten())
+    return walk.grown("")
 
 
 def _setting(value: Any) -> Any:
@@ -163,6 +203,8 @@ def _greater(walk: Walk, node: Node) -> Tree:
 
 def _where(walk: Walk, node: Node) -> Tree:
     """torch.onnx's softplus: where(x > threshold, x, softplus(x)), which is softplus from a threshold of 20 on."""
+    if is_call(node.inputs[0], "filled"):
+        return places(walk, node)
     condition, x, otherwise = node.inputs
     is_softplus = otherwise == ("softplus", None, x) and condition[0::2] == ("above", x) and condition[1] >= 20
     if not is_softplus:
@@ -194,13 +236,15 @@ def _is_of_features(walk: Walk, axis: int) -> bool:
     shape = walk.chain.shape
     if shape is None and not walk.chain.flat:
         return False
-    axes = 1 + (1 if walk.chain.flat or shape is None else len(shape))
+    axes = len(walk.order) or 1 + (1 if walk.chain.flat or shape is None else len(shape))
+    if walk.order:
+        return walk.features_last and axis % axes == axes - 1
     return axis % axes == (1 if walk.chain.axes.channels_first else axes - 1)
 
 
 def _softmax(name: str) -> Operator:
     def read(walk: Walk, node: Node) -> Tree:
-        if walk.columns or not _is_of_features(walk, node.attributes.get("axis", -1)):
+        if not _is_of_features(walk, node.attributes.get("axis", -1)):
             raise ValueError("expected the last axis, or of images the channels")
         return call(name, node.tree())
 
@@ -217,6 +261,8 @@ def _same(walk: Walk, node: Node) -> Any:
 def _cast(walk: Walk, node: Node) -> Any:
     """Between floats, of data: the network has the dtype of its weights."""
     dtype = FLOATS.get(node.attributes["to"])
+    if is_call(node.inputs[0], "lengths") and dtype is None:
+        return node.inputs[0]
     if dtype is None:
         raise ValueError("expected a cast to float32 or float64")
     return node.inputs[0].astype(dtype) if isinstance(node.inputs[0], np.ndarray) else node.inputs[0]
@@ -229,35 +275,9 @@ def _dropout(walk: Walk, node: Node) -> Tree:
     return node.tree()
 
 
-def _reshape(walk: Walk, node: Node) -> Tree:
-    """To rows, as far as that can be told: what comes must have as many features."""
-    shape = node.constant(1)
-    if isinstance(node.inputs[0], np.ndarray):
-        return node.inputs[0].reshape(shape)
-    if shape.size != 2 or shape[1] not in (-1, walk.chain.numbers) or walk.columns:
-        raise ValueError(f"it makes the shape {shape}; expected (N, features)")
-    if shape[0] == -1 == shape[1]:
-        raise ValueError("it makes a shape of two unknown sizes")
-    walk.settle(node.names[0])
-    walk.chain.layer(Flatten())
-    return walk.grown()
-
-
-def _transpose(walk: Walk, node: Node) -> Any:
-    order = node.attributes.get("perm")
-    if isinstance(node.inputs[0], np.ndarray):
-        return node.inputs[0].transpose(order)
-    walk.settle(node.names[0])
-    moved = None if order is None else tuple(order)
-    if moved in (CHANNELS_FIRST, CHANNELS_LAST):
-        walk.chain.transpose(channels_first=moved == CHANNELS_FIRST)
-    elif moved == SWAPPED:
-        walk.chain.transpose(channels_first=not walk.chain.axes.channels_first)
-    elif order in (None, [1, 0]) and walk.chain.flat:
-        walk.columns = not walk.columns
-    else:
-        raise ValueError(f"its perm is {order}; expected [1, 0], or that of images")
-    return walk.grown()
+def _gather(walk: Walk, node: Node) -> End:
+    """Rows of a table, or of positions the last."""
+    return gather(walk, node) if isinstance(node.inputs[0], np.ndarray) else last_position(walk, node)
 
 
 def _constant(walk: Walk, node: Node) -> Array:
@@ -294,10 +314,16 @@ OPERATORS: dict[str, Operator] = {
     "Identity": _same,
     "Cast": _cast,
     "Dropout": _dropout,
-    "Reshape": _reshape,
-    "Transpose": _transpose,
+    "Reshape": reshape,
+    "Transpose": transpose,
     "Constant": _constant,
-    "Gather": gather,
+    "Gather": _gather,
+    "Equal": filled,
+    "ReduceMax": largest,
+    "ReduceMean": _mean,
+    "Squeeze": squeeze,
+    "Unsqueeze": unsqueeze,
+    "Shape": shape,
     "Split": split,
     "Attention": attention,
 }

@@ -6,7 +6,7 @@ Elementwise nodes make trees grow; a node that needs rows of numbers has the tre
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -25,9 +25,15 @@ class Unreadable(ValueError):
 
 @dataclass(eq=False, repr=False)
 class End:
-    """The data at the end of the chain, a leaf of trees. Once the chain grows, it has another end."""
+    """The data at the end of the chain, a leaf of trees. Once the chain grows, it has another end.
+
+    order: of its axes there, where that is another than the chain has: N rows, T positions, D directions, F features.
+    None of last states, while nothing has taken them; see States. directions: as many as D has.
+    """
 
     place: Place
+    order: str | None = ""
+    directions: int = 1
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -39,21 +45,48 @@ class Part:
     sizes: tuple[int, ...]
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class States:
+    """The last states of recurrent layers.
+
+    slots: of each, the end that it is of, and the direction. order: of its axes; without D the slots lie side by side
+    among the features.
+    """
+
+    slots: tuple[tuple[End, int], ...]
+    order: str
+
+
 @dataclass
 class Walk:
     """The chain so far, and what each tensor is.
 
-    nodes: who made a tensor, in words. columns: whether rows (N, features) are transposed, (features, N).
+    nodes: who made a tensor, in words. wanted: tensors that are read. dims: of the input, 0 where a size is not known.
+    fillers: what sequences are filled with, of each layer that asks, None where all positions are there. start: the
+    input.
     """
 
     chain: Chain
     values: dict[str, Any]
-    columns: bool = False
     nodes: dict[str, str] = field(default_factory=dict)
+    wanted: frozenset[str] = frozenset()
+    dims: tuple[int, ...] = ()
+    fillers: list[int | None] = field(default_factory=list)
     end: End = field(init=False)
+    start: End = field(init=False)
 
     def __post_init__(self) -> None:
-        self.grown()
+        self.start = self.end = End(self.chain.place())
+
+    @property
+    def order(self) -> str:
+        """Of the axes at the end; see End."""
+        return self.end.order or ""
+
+    @property
+    def features_last(self) -> bool:
+        """Whether what is done along the last axis is done to the features of each row, or position."""
+        return not self.order or (self.order[-1] == "F" and "D" not in self.order)
 
     def settle(self, name: str) -> End:
         """The tensor as the end of the chain: the activations that its tree is are appended."""
@@ -64,7 +97,7 @@ class Walk:
                 raise Unreadable(f"{self.nodes[name]} ends a formula that is none of fastnn's activations")
             *activation, tree = found
             activations.append(activation)
-        if tree is not self.end:
+        if tree is not self.end and not self._returned(tree):
             raise ValueError(f"{name} is taken once more, after other layers; expected a chain")
         for activation in reversed(activations):
             self.chain.activation(*activation)
@@ -72,8 +105,19 @@ class Walk:
         self.values |= {other: end for other, value in self.values.items() if value is before}
         return end
 
-    def grown(self) -> End:
-        self.end = End(self.chain.place())
+    def _returned(self, end: Any) -> bool:
+        """Whether the end is that one again, of which only axes have been moved since."""
+        if not isinstance(end, End):
+            return False
+        then, now = end.place, self.chain.place()
+        if then.parameters is not now.parameters or (*then[:2], then.shape) != (*now[:2], now.shape):
+            return False
+        self.end, self.chain.axes = end, replace(then.axes)
+        return True
+
+    def grown(self, order: str | None = None) -> End:
+        """A new end; order: of its axes, where that has changed."""
+        self.end = End(self.chain.place(), self.end.order if order is None else order, self.end.directions)
         return self.end
 
     def around(self, names: list[str]) -> End | None:
@@ -81,7 +125,8 @@ class Walk:
         for name, other in zip(names, reversed(names), strict=True):
             begin = self.values[name]
             if isinstance(begin, End) and begin is not self.end and self.end in parts_of(self.values[other]):
-                self.settle(other)
+                if self.settle(other).order != begin.order:
+                    raise ValueError("it adds data to the same with other axes first; expected one order")
                 self.chain.residual(begin.place)
                 return self.grown()
         return None

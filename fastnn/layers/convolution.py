@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fastnn import cost
 from fastnn.compiler.jit import most_threads
 from fastnn.edge.checks import as_count
+from fastnn.graph.borders import borders, even, require_sides, same
 from fastnn.graph.forms import Form
 from fastnn.graph.protocol import IMAGES, Parameter, Places, SameShape, Shape, waiting
 from fastnn.kernels.convolution import gradient_scratch, inward_scratch
@@ -97,9 +98,8 @@ class _Convolution(SameShape):
         side, stride = shape[axis], self._stride[axis]
         window = (self._window[axis] - 1) * self._dilation[axis] + 1
         if self.padding == SAME:
-            places = -(-side // stride)
-            more = max((places - 1) * stride + window - side, 0)
-            return _Side(side + more, more // 2, places)
+            before, after = same(side, window, stride)
+            return _Side(before + side + after, before, -(-side // stride))
         first = 0 if isinstance(self.padding, str) else as_pair(self.padding, 0)[axis]
         return _Side(side + 2 * first, first, cost.places(side, window, stride, first))
 
@@ -223,22 +223,26 @@ class Conv2d(_Convolution):
     @classmethod
     def from_onnx(cls, form: Form) -> Conv1d | Conv2d:
         """Of as many sides as its windows have."""
-        (filters, _, *window), *more = form.shapes
-        if len(window) not in (1, 2):
-            raise ValueError(f"its windows have {len(window)} sides; expected one or two")
-        none, ones = [0] * len(window), [1] * len(window)
+        (filters, _, *sides), *more = form.shapes
+        window = require_sides(sides)
+        ones = [1] * len(window)
+        strides, dilations = (tuple(form.settings.get(name, ones)) for name in ("strides", "dilations"))
         padding: Any = {"VALID": VALID, "SAME_UPPER": SAME}.get(form.settings.get("auto_pad", ""))
         if padding is None:
-            form.require(auto_pad="NOTSET")
-            pads = [*form.settings.get("pads", 2 * none)]
-            if pads[: len(window)] != pads[len(window) :]:
-                raise ValueError(f"its pads are {pads}; expected as many pixels on both sides")
-            padding = tuple(pads[: len(window)])
+            pads = borders(form, window, strides)
+            uneven = any(before != after for before, after in pads)
+            padding = SAME if uneven and _are_same(form, pads, window, strides) else even(form, pads)
         kind: Any = Conv1d if len(window) == 1 else Conv2d
-        strides, dilations = (tuple(form.settings.get(name, ones)) for name in ("strides", "dilations"))
-        found: Conv1d | Conv2d = kind(filters, tuple(window), strides, padding, bool(more), dilation=dilations,
+        found: Conv1d | Conv2d = kind(filters, window, strides, padding, bool(more), dilation=dilations,
                                       groups=form.settings.get("group", 1))  # fmt: skip
         return found
+
+
+def _are_same(form: Form, pads: Sequence[Pair], window: Sequence[int], strides: Sequence[int]) -> bool:
+    """Whether these are the borders of "same", for the rows that come, in pixels."""
+    if form.rows is None or len(form.rows) != len(window) + 1:
+        return False
+    return pads == borders(replace(form, settings={**form.settings, "auto_pad": "SAME_UPPER"}), window, strides)
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,17 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from fastnn import cost
 from fastnn.edge.checks import as_count
+from fastnn.graph.forms import Form
 from fastnn.graph.graph import Graph
 from fastnn.graph.protocol import Places, SameShape, Shape
 from fastnn.operations import masking
+
+# ONNX's number of the type of lengths.
+INT32 = 6
 
 
 @dataclass(frozen=True)
@@ -123,9 +129,23 @@ class Lengths(SameShape):
     kind: ClassVar[int] = masking.LENGTHS
     positionwise: ClassVar[bool] = False
     reads_backward: ClassVar[Collection[str]] = ()
+    onnx_names: ClassVar[Collection[str]] = ()  # see fastnn.interchange.onnx_recurrent
 
     def output_shape(self, *shapes: Shape) -> Shape:
         return (1,)
+
+    def onnx_forms(self, shape: Shape) -> list[Form]:
+        """The largest number, from 1, of a position that is no filler; int32 (B,)."""
+        bounds = {"starts": [self.first], "ends": [self.last], "axes": [1]}
+        places = {"absent": np.zeros(1, np.int64), "places": np.arange(1, self.last - self.first + 1)}
+        part = [Form("Slice", constants={name: np.array(value, np.int64) for name, value in bounds.items()})]
+        return [
+            *(part if (self.first, self.last) != (0, shape[0]) else []),
+            Form("Equal", constants={"filler": np.array(self.filler, np.int64)}),
+            Form("Where", constants={name: values.astype(np.int64) for name, values in places.items()}),
+            Form("ReduceMax", {"keepdims": 0}, constants={"axes": np.ones(1, np.int64)}),
+            Form("Cast", {"to": INT32}),
+        ]
 
     def own_columns(self, places: Places, *shapes: Shape) -> Mapping[int, int]:
         return {masking.FIRST: self.first, masking.LAST: self.last, masking.FILLER: self.filler}

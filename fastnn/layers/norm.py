@@ -106,7 +106,8 @@ class LayerNorm(_Norm):
 
     @classmethod
     def from_onnx(cls, form: Form) -> LayerNorm:
-        form.require(axis=-1)
+        if form.rows is None or form.settings.get("axis") != len(form.rows):
+            form.require(axis=-1)
         return cls(form.settings.get("epsilon", 1e-5))
 
 
@@ -141,5 +142,6 @@ class RMSNorm(_Norm):
 
     @classmethod
     def from_onnx(cls, form: Form) -> RMSNorm:
-        form.require(axis=-1)
+        if form.rows is None or form.settings.get("axis") != len(form.rows):
+            form.require(axis=-1)
         return cls(form.settings.get("epsilon", 1e-5))

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 from fastnn import cost
 from fastnn.cost.convolution import places
 from fastnn.edge.checks import as_count, as_int64
+from fastnn.graph.borders import borders, even, require_sides
 from fastnn.graph.forms import Form
 from fastnn.graph.protocol import FLAT, IMAGES, Places, SameShape, Shape
 from fastnn.operations import pooling
@@ -27,6 +28,8 @@ Pair = tuple[int, int]
 MOST_PIXELS = 2**24
 
 
+# ONNX's pools whose windows are whole images.
+GLOBAL = ("GlobalMaxPool", "GlobalAveragePool")
 # Rows that windows of so many sides are over.
 TAKES = {1: "sequences (T, C)", 2: "images (H, W, C)"}
 
@@ -118,18 +121,26 @@ class _Pool(SameShape):
 
     @classmethod
     def from_onnx(cls, form: Form) -> _Pool:
-        """Of as many sides as its windows have."""
-        form.require(auto_pad="NOTSET", ceil_mode=0, dilations=1, storage_order=0)
-        pads = [*form.settings.get("pads", 2 * [0] * len(form.settings["kernel_shape"]))]
-        window = tuple(form.settings["kernel_shape"])
-        if pads[: len(pads) // 2] != pads[len(pads) // 2 :]:
-            raise ValueError(f"its pads are {pads}; expected as many pixels on both sides")
-        strides, padding = tuple(form.settings.get("strides", [1] * len(window))), tuple(pads[: len(window)])
-        if len(window) not in (1, 2):
-            raise ValueError(f"its windows have {len(window)} sides; expected one or two")
+        """Of as many sides as its windows have. storage_order is of the indices, which nothing reads."""
+        window = require_sides((form.rows or ())[:-1] if form.name in GLOBAL else form.settings["kernel_shape"])
+        form.require(dilations=1)
+        strides = tuple(form.settings.get("strides", [1] * len(window)))
+        padding = even(form, borders(form, window, strides))
         kind: Any = cls.of_one_side if len(window) == 1 else cls
         found: _Pool = kind(window, strides, padding)
+        if form.settings.get("ceil_mode", 0) and not found.fills(form.rows):
+            raise ValueError(f"its ceil_mode is 1, and windows would end behind rows {form.rows}; expected 0")
         return found
+
+    def fills(self, shape: Shape | None) -> bool:
+        """Whether no window that begins in such rows, or the border before them, would end behind the border."""
+        if shape is None or len(shape) != self.sides + 1:
+            return False
+        for side, window, stride, padding in self._sides(self._image(shape)):
+            rest = (side + 2 * padding - window) % stride
+            if rest and places(side, window, stride, padding) * stride < side + padding:
+                return False
+        return True
 
 
 def _pixels(side: int, window: int, stride: int, padding: int) -> int:
@@ -218,7 +229,7 @@ class MaxPool2d(_MaxPool):
     sides: ClassVar[int] = 2
     of_one_side: ClassVar[type[_Pool]] = MaxPool1d
     torch_names: ClassVar[Collection[str]] = ("MaxPool2d",)
-    onnx_names: ClassVar[Collection[str]] = ("MaxPool",)
+    onnx_names: ClassVar[Collection[str]] = ("MaxPool", "GlobalMaxPool")
 
 
 @dataclass(frozen=True)
@@ -283,8 +294,9 @@ class GlobalAvgPool2d(SameShape):
         return [Form("GlobalAveragePool")]
 
     @classmethod
-    def from_onnx(cls, form: Form) -> GlobalAvgPool2d:
-        return cls()
+    def from_onnx(cls, form: Form) -> GlobalAvgPool2d | _Pool:
+        """Of one side an AvgPool1d."""
+        return cls() if form.rows is not None and len(form.rows) == 3 else AvgPool2d.from_onnx(form)
 
 
 @dataclass(frozen=True)
@@ -321,5 +333,6 @@ class Flatten(SameShape):
 
     @classmethod
     def from_onnx(cls, form: Form) -> Flatten:
-        form.require(axis=1)
+        if form.rows is None or form.settings.get("axis") != -len(form.rows):
+            form.require(axis=1)
         return cls()

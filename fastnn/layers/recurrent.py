@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,11 @@ from fastnn.operations import recurrent
 
 # By the numbers of cells, what cost calls them.
 CELLS = ("tanh", "relu", "lstm", "gru", "gru_before")
+# And ONNX, with what makes them of its operators.
+ONNX: Sequence[tuple[str, Mapping[str, Any]]] = (
+    ("RNN", {"activations": ["Tanh"]}), ("RNN", {"activations": ["Relu"]}), ("LSTM", {}),
+    ("GRU", {"linear_before_reset": 1}), ("GRU", {"linear_before_reset": 0}),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,8 @@ class _Recurrent:
     recurrent_initializer: str | float = "orthogonal"
     truncate: int | None = None
     axes: ClassVar[str] = FEATURES
+    # Of one direction; the first is what is meant where a node says nothing.
+    onnx_activations: ClassVar[Sequence[list[str]]]
 
     def __post_init__(self) -> None:
         for name in ("units", "layers"):
@@ -85,6 +92,19 @@ class _Recurrent:
         kinds = ("weight", "bias") if self.bias else ("weight",)
         return {f"{kind}_{of}{end}": f"{of}{end}.{kind}" for end in suffixes for kind in kinds for of in ("ih", "hh")}
 
+    @classmethod
+    def from_onnx(cls, form: Form) -> Self:
+        """Of one layer, all of whose states are given; see fastnn.interchange.onnx_recurrent."""
+        form.require(clip=None, activation_alpha=None, activation_beta=None, input_forget=0)
+        of = form.settings
+        if of["direction"] not in ("forward", "bidirectional"):
+            raise ValueError(f"its direction is {of['direction']!r}; expected 'forward' or 'bidirectional'")
+        both = of["direction"] == "bidirectional"
+        given, expected = of.get("activations"), [each * (1 + both) for each in cls.onnx_activations]
+        if given is not None and [*map(str.capitalize, given)] not in expected:
+            raise ValueError(f"its activations are {given}; expected {' or '.join(map(str, expected))}")
+        return cls(of["hidden_size"], bidirectional=both, bias=of["bias"])
+
     def build(self, graph: Graph, name: str, source: int) -> int:
         shape = graph.shape_of(source)
         if len(shape) != 2:
@@ -101,7 +121,7 @@ class _Recurrent:
             ]
             source = ends[0]
             if self.bidirectional:
-                source = graph.add(f"{name}.both_l{number}", Join(), *ends, owner=type(self).__name__)
+                source = graph.add(f"{name}.both_l{number}", _Both(), *ends, owner=type(self).__name__)
         if not self.return_sequences:
             graph.mask = None
         return source
@@ -133,6 +153,8 @@ class RNN(_Recurrent):
 
     activation: str = "tanh"
     torch_names: ClassVar[Collection[str]] = ()  # see fastnn.interchange.torch_recurrent
+    onnx_names: ClassVar[Collection[str]] = ("RNN",)
+    onnx_activations: ClassVar[Sequence[list[str]]] = (["Tanh"], ["Relu"])
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -141,6 +163,11 @@ class RNN(_Recurrent):
     def torch_form(self, shape: Shape) -> Form:
         form = super().torch_form(shape)
         return Form(form.name, {**form.settings, "nonlinearity": self.activation})
+
+    @classmethod
+    def from_onnx(cls, form: Form) -> Self:
+        first, *_ = form.settings.get("activations", cls.onnx_activations[0])
+        return replace(super().from_onnx(form), activation=first.lower())
 
     @property
     def _cell(self) -> int:
@@ -154,6 +181,8 @@ class LSTM(_Recurrent):
     1 (Jozefowicz et al. 2015)."""
 
     torch_names: ClassVar[Collection[str]] = ()  # see fastnn.interchange.torch_recurrent
+    onnx_names: ClassVar[Collection[str]] = ("LSTM",)
+    onnx_activations: ClassVar[Sequence[list[str]]] = (["Sigmoid", "Tanh", "Tanh"],)
 
     @property
     def _cell(self) -> int:
@@ -171,6 +200,8 @@ class GRU(_Recurrent):
 
     reset_after: bool = True
     torch_names: ClassVar[Collection[str]] = ()  # see fastnn.interchange.torch_recurrent
+    onnx_names: ClassVar[Collection[str]] = ("GRU",)
+    onnx_activations: ClassVar[Sequence[list[str]]] = (["Sigmoid", "Tanh"],)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -182,9 +213,21 @@ class GRU(_Recurrent):
             raise ValueError("torch's GRU resets after its product alone")
         return super().torch_form(shape)
 
+    @classmethod
+    def from_onnx(cls, form: Form) -> Self:
+        return replace(super().from_onnx(form), reset_after=bool(form.settings.get("linear_before_reset", 0)))
+
     @property
     def _cell(self) -> int:
         return GRU_AFTER if self.reset_after else GRU_BEFORE
+
+
+@dataclass(frozen=True)
+class _Both(Join):
+    """The states of both directions side by side; ONNX has them as one operator."""
+
+    onnx_names: ClassVar[Collection[str]] = ()
+    onnx_takes: ClassVar[bool] = True
 
 
 @dataclass(frozen=True)
@@ -204,6 +247,12 @@ class _Steps(SameShape):
     axes: ClassVar[str] = FEATURES
     local: ClassVar[bool] = True
     reads_backward: ClassVar[Collection[str]] = ()
+    onnx_names: ClassVar[Collection[str]] = ()  # see fastnn.interchange.onnx_recurrent
+    onnx_takes: ClassVar[bool] = True
+
+    def onnx_forms(self, *shapes: Shape) -> list[Form]:
+        name, settings = ONNX[self.cell]
+        return [Form(name, {"hidden_size": self.units, **settings})]
 
     def output_shape(self, *shapes: Shape) -> Shape:
         return (self.units,) if self.last else (shapes[0][0], self.units)
