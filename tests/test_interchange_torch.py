@@ -147,7 +147,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
         lambda: nn.Conv3d(3, 2, 1),
         "module 1.0 is Conv3d.*: fastnn has no such layer; expected",
     ),
-    "a norm": (lambda: nn.BatchNorm1d(3), "module 1.0 is BatchNorm1d"),
+    "a norm": (lambda: nn.LocalResponseNorm(2), "module 1.0 is LocalResponseNorm"),
     "a container that computes": (
         lambda: Residual(nn.Linear(3, 3)),
         "module 1.0 is Residual: fastnn has no such",
