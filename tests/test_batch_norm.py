@@ -61,6 +61,7 @@ def images() -> list[Any]:
     ]  # fmt: skip
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_training_is_that_of_torch_in_float64(optimizer: str) -> None:
     torch: Any = needs.package("torch")
@@ -89,6 +90,7 @@ def test_training_is_that_of_torch_in_float64(optimizer: str) -> None:
     assert back.named_parameters["1.num_batches_tracked"] == 5
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
