@@ -24,7 +24,7 @@ from fastnn.demo import (
     temperature,
     universal,
 )
-from fastnn.demo.demonstration import Table, decimal
+from fastnn.demo.display.demonstration import Table, decimal
 from fastnn.kernels.activation import NAMES
 from fastnn.learning.optimizers import SGD, Adam, Cosine
 from fastnn.reference import activation as reference

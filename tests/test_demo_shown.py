@@ -14,8 +14,8 @@ from demos import run, shown
 from processes import uncovered
 
 from fastnn.demo.catalogue import SUMMARIES
-from fastnn.demo.demonstration import Table, decimal
-from fastnn.demo.terminal import is_numeric
+from fastnn.demo.display.demonstration import Table, decimal
+from fastnn.demo.display.terminal import is_numeric
 
 QUICK = ("neuron", "losses", "temperature")
 
@@ -32,7 +32,7 @@ def test_demo_alone_lists_them_all() -> None:
 def test_a_demonstration_fits_80_columns_of_a_pipe_and_is_the_same_each_time(name: str) -> None:
     from io import StringIO
 
-    from fastnn.demo.terminal import console, print_demonstration
+    from fastnn.demo.display.terminal import console, print_demonstration
 
     stream = StringIO()
     print_demonstration(console(stream), shown(name))

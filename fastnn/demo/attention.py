@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn import tape
-from fastnn.demo.demonstration import Demonstration, Drawing, Section, Table
+from fastnn.demo.display.demonstration import Demonstration, Drawing, Section, Table
 from fastnn.demo.gpt import shaded
 from fastnn.demo.inside_gpt import shares
 from fastnn.demo.parameters import NUMBERS, SEED

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from fastnn.demo.demonstration import Demonstration
+from fastnn.demo.display.demonstration import Demonstration
 
 # In the order in which one learns them. fastnn.demo.NAME has OPTIONS and `show`, which takes them by name.
 SUMMARIES = {

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn import data
-from fastnn.demo.demonstration import Block, Demonstration, Drawing, Section, Table
+from fastnn.demo.display.demonstration import Block, Demonstration, Drawing, Section, Table
 from fastnn.demo.parameters import SEED
 from fastnn.learning.fitting import History
 from fastnn.learning.losses import CrossEntropy

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import IO, TYPE_CHECKING, Any
 
-from fastnn.demo.demonstration import Block, Demonstration, Drawing, Table
+from fastnn.demo.display.demonstration import Block, Demonstration, Drawing, Table
 from fastnn.report.picture import Picture
 
 if TYPE_CHECKING:

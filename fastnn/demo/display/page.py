@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import fastnn
-from fastnn.demo.demonstration import Block, Demonstration, Drawing, Table
-from fastnn.demo.terminal import is_numeric
+from fastnn.demo.display.demonstration import Block, Demonstration, Drawing, Table
+from fastnn.demo.display.terminal import is_numeric
 from fastnn.report.palette import GROUND
 
 FOLDER = Path(__file__).parent
-STYLE = FOLDER.parent / "report" / "style.css"
+STYLE = FOLDER.parent.parent / "report" / "style.css"
 
 
 def page(shown: Demonstration) -> str:
