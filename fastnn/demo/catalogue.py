@@ -22,6 +22,7 @@ SUMMARIES = {
     "temperature": "The same logits, sharper or flatter; sampling",
     "universal": "A layer follows a curve; what a digit costs",
     "digits": "Handwritten digits, and those it misreads",
+    "cnn": "Filters, maps, pools; digits that move",
     "attention": "Digits backwards, from one vector or from all",
     "llm": "A language model, from prompt to next token",
     "gpt": "It learns to write; where its heads look",
