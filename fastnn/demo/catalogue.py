@@ -23,6 +23,7 @@ SUMMARIES = {
     "universal": "A layer follows a curve; what a digit costs",
     "digits": "Handwritten digits, and those it misreads",
     "cnn": "Filters, maps, pools; digits that move",
+    "rnn": "A symbol remembered: gates, cells, exchanged",
     "attention": "Digits backwards, from one vector or from all",
     "llm": "A language model, from prompt to next token",
     "gpt": "It learns to write; where its heads look",

@@ -124,7 +124,8 @@ def _costs(network: Network, rival: Network) -> tuple[Block, ...]:
         f"A filter has {KERNEL * KERNEL} weights for each channel that it sees, and a bias. The first layer uses the "
         f"same weights at {first['uses']:,} places, a dense layer at one: {first['parameters']:,} parameters make "
         f"{first['macs']:,} multiply-adds there, {last['parameters']:,} in the last layer {last['macs']:,}. A dense "
-        f"network of one hidden layer that makes {rival.cost(1).forward.macs:,} has {rival.parameter_count:,} parameters.",
+        f"network of {rival.operations[0].outputs:,} hidden units makes as many in all, "
+        f"{rival.cost(1).forward.macs:,}, and has {rival.parameter_count:,} parameters.",
     )
 
 

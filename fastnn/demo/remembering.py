@@ -1,0 +1,167 @@
+"""A symbol is to be remembered: networks that learn it, what is left of it in them, and the gates of an LSTM."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnn.functional import gru, lstm, rnn, sigmoid, tanh
+from fastnn.layers import GRU, LSTM, RNN, Dense
+from fastnn.learning.optimizers import Adam, Cosine
+from fastnn.networks.network import Network
+
+# Sequences of a step, the rate that it begins with, and the norm that a gradient has at most.
+ROWS, RATE, CLIP = 32, 2e-2, 1.0
+# Losses of training that are kept: the means of so many steps.
+SPAN = 50
+PARAMETERS = ("ih_l0.weight", "hh_l0.weight", "ih_l0.bias", "hh_l0.bias")
+
+Array = NDArray[Any]
+
+
+class Task(NamedTuple):
+    """One of `symbols` stands at each of `positions`, one of them is marked, and it is asked for at the end."""
+
+    symbols: int
+    positions: int
+
+    @property
+    def inputs(self) -> int:
+        """Which symbol it is, and whether it is marked."""
+        return self.symbols + 1
+
+
+class Sequences(NamedTuple):
+    """x (N, T, symbols + 1), y (N,) the marked symbols, marked (N,) where they stand."""
+
+    x: Array
+    y: Array
+    marked: Array
+
+
+class Learned(NamedTuple):
+    """losses: of training, the means of SPAN steps each; loss, right: of sequences that it never saw, the latter for
+    each of them."""
+
+    name: str
+    network: Network
+    losses: tuple[float, ...]
+    loss: float
+    right: Array
+
+
+class Gates(NamedTuple):
+    """Of an LSTM, (N, T, units) each: how much of the candidate the cell takes, how much it keeps of what it had, how
+    much of it the state shows; the candidate, the cell, the state."""
+
+    input: Array
+    forget: Array
+    output: Array
+    candidate: Array
+    cell: Array
+    state: Array
+
+
+def sequences(task: Task, rng: np.random.Generator, rows: int, marked: int | None = None) -> Sequences:
+    """marked: the place, the same in all; else any."""
+    symbols = rng.integers(0, task.symbols, (rows, task.positions))
+    places = rng.integers(0, task.positions, rows) if marked is None else np.full(rows, marked)
+    x = np.eye(task.inputs, dtype=np.float32)[symbols]
+    x[np.arange(rows), places, task.symbols] = 1
+    return Sequences(x, symbols[np.arange(rows), places], places)
+
+
+def networks(task: Task, units: int, seed: int) -> Iterator[tuple[str, Network]]:
+    """An RNN of U units has U (inputs + U + 2) parameters, and its answer (U + 1) symbols."""
+    gated = _network(task, LSTM(units, return_sequences=False), seed)
+    half = (task.inputs + task.symbols + 2) / 2
+    wide = max(1, round((half**2 + gated.parameter_count - task.symbols) ** 0.5 - half))
+    yield f"RNN, {units} units", _network(task, RNN(units, return_sequences=False), seed)
+    yield f"RNN, {wide} units", _network(task, RNN(wide, return_sequences=False), seed)
+    yield f"GRU, {units} units", _network(task, GRU(units, return_sequences=False), seed)
+    yield f"LSTM, {units} units", gated
+
+
+def _network(task: Task, layer: Any, seed: int | None) -> Network:
+    return Network((task.positions, task.inputs), [layer, Dense(task.symbols)], seed=seed)
+
+
+def learned(name: str, network: Network, task: Task, held: Sequences, steps: int, seed: int) -> Learned:
+    rng = np.random.default_rng(seed)
+    trainer: Any = network.trainer(Adam(RATE, schedule=Cosine(steps), clip_norm=CLIP), batch=ROWS)
+    losses = []
+    for _ in range(steps):
+        x, y, _ = sequences(task, rng, ROWS)
+        losses.append(trainer.step(x, y))
+    means = tuple(float(np.mean(losses[at : at + SPAN])) for at in range(0, steps, SPAN))
+    return Learned(name, network, means, network.loss(held.x, held.y), network.predict(held.x) == held.y)
+
+
+def right_at(network: Network, task: Task, positions: int, rows: int, seed: int) -> float:
+    """Share of sequences of another length; the parameters do not depend on it."""
+    other = task._replace(positions=positions)
+    longer = Network((positions, task.inputs), network.layers, initialize=False)
+    longer.parameters[:] = network.parameters
+    x, y, _ = sequences(other, np.random.default_rng(seed), rows)
+    return longer.accuracy(x, y)
+
+
+def parameters(network: Network) -> tuple[Array, Array, Array, Array]:
+    """Weights and biases as fastnn.functional takes them, in float64."""
+    named = network.named_parameters
+    v, w, b, c = (named[f"0.{name}"].astype(np.float64) for name in PARAMETERS)
+    return v, w, b, c
+
+
+def gates(network: Network, x: Array) -> Gates:
+    """Of a network that begins with an LSTM, in float64."""
+    v, w, b, c = parameters(network)
+    x = x.astype(np.float64)
+    state, _ = lstm(x, v, w, b, c)
+    before = np.concatenate([np.zeros_like(state[:, :1]), state[:, :-1]], axis=1)
+    i, f, g, o = np.split(x @ v + before @ w + b + c, 4, axis=2)
+    i, f, g, o = sigmoid(i), sigmoid(f), tanh(g), sigmoid(o)
+    cell = np.zeros_like(state)
+    for t in range(x.shape[1]):
+        cell[:, t] = f[:, t] * (cell[:, t - 1] if t else 0) + i[:, t] * g[:, t]
+    return Gates(i, f, o, g, cell, state)
+
+
+def states(network: Network, x: Array) -> Array:
+    """What goes from position to position (N, T, units), in float64: the cell of an LSTM, else the state."""
+    kind = type(network.layers[0])
+    if kind is LSTM:
+        return gates(network, x).cell
+    found: Array = (gru if kind is GRU else rnn)(x.astype(np.float64), *parameters(network))[0]
+    return found
+
+
+def left_of_the_mark(network: Network, task: Task, marked: int, rows: int, seed: int) -> Array:
+    """Another symbol at the mark, and all else as it was: how far the states are apart, from the mark on (T - marked,),
+    as a share of how far they were there. The mean of the distances of `rows` sequences."""
+    x, y, _ = sequences(task, np.random.default_rng(seed), rows, marked)
+    other = x.copy()
+    other[:, marked, : task.symbols] = np.eye(task.symbols, dtype=x.dtype)[(y + 1) % task.symbols]
+    apart = np.linalg.norm(states(network, x) - states(network, other), axis=2).mean(axis=0)[marked:]
+    return np.asarray(apart / apart[0])
+
+
+def swapped(network: Network, task: Task, marked: int, rows: int, seed: int) -> dict[str, float]:
+    """In the middle of the sequence each gets the cell, the state or both of another that is to remember another
+    symbol: the share of answers that are then the other's symbol."""
+    (x, y, _), half = sequences(task, np.random.default_rng(seed), rows, marked), task.positions // 2
+    of = parameters(network)
+    _, (state, cell) = lstm(x[:, :half].astype(np.float64), *of)
+    others, found = np.roll(y, 1), {}
+    for name, given in (
+        ("the cell", (state, np.roll(cell, 1, axis=0))),
+        ("the state", (np.roll(state, 1, axis=0), cell)),
+        ("both", (np.roll(state, 1, axis=0), np.roll(cell, 1, axis=0))),
+    ):
+        _, (last, _) = lstm(x[:, half:].astype(np.float64), *of, given)
+        answers = (last @ network.named_parameters["1.weight"] + network.named_parameters["1.bias"]).argmax(axis=1)
+        found[name] = float(np.mean(answers[y != others] == others[y != others]))
+    return found
