@@ -17,6 +17,9 @@ from fastnn.networks.network import Network
 ROWS, RATE, CLIP = 32, 2e-2, 1.0
 # Losses of training that are kept: the means of so many steps.
 SPAN = 50
+# Biases of gates: sigmoid(3) is 0.95. Of 20 seeds the mean of |i g| is 0.56 at the mark and 0.14 elsewhere; with those
+# that layers begin with, 0 and 1, it is 0.61 and 0.28.
+OPEN = 3.0
 PARAMETERS = ("ih_l0.weight", "hh_l0.weight", "ih_l0.bias", "hh_l0.bias")
 
 Array = NDArray[Any]
@@ -75,8 +78,11 @@ def sequences(task: Task, rng: np.random.Generator, rows: int, marked: int | Non
 
 
 def networks(task: Task, units: int, seed: int) -> Iterator[tuple[str, Network]]:
-    """An RNN of U units has U (inputs + U + 2) parameters, and its answer (U + 1) symbols."""
+    """An RNN of U units has U (inputs + U + 2) parameters, and its answer (U + 1) symbols. Input gates of the LSTM
+    begin almost closed, and forget gates open."""
     gated = _network(task, LSTM(units, return_sequences=False), seed)
+    biases = gated.named_parameters["0.hh_l0.bias"]
+    biases[:units], biases[units : 2 * units] = -OPEN, OPEN
     half = (task.inputs + task.symbols + 2) / 2
     wide = max(1, round((half**2 + gated.parameter_count - task.symbols) ** 0.5 - half))
     yield f"RNN, {units} units", _network(task, RNN(units, return_sequences=False), seed)
@@ -131,10 +137,10 @@ def gates(network: Network, x: Array) -> Gates:
 
 
 def states(network: Network, x: Array) -> Array:
-    """What goes from position to position (N, T, units), in float64: the cell of an LSTM, else the state."""
+    """What goes from position to position (N, T, units), in float64: tanh of the cell of an LSTM, else the state."""
     kind = type(network.layers[0])
     if kind is LSTM:
-        return gates(network, x).cell
+        return np.asarray(np.tanh(gates(network, x).cell))
     found: Array = (gru if kind is GRU else rnn)(x.astype(np.float64), *parameters(network))[0]
     return found
 

@@ -13,6 +13,7 @@ from fastnn.demo.display.demonstration import Block, Demonstration, Drawing, Sec
 from fastnn.demo.display.maps import Map, Maps
 from fastnn.demo.parameters import SEED
 from fastnn.demo.remembering import (
+    OPEN,
     ROWS,
     SPAN,
     Gates,
@@ -32,9 +33,9 @@ from fastnn.networks.network import Network
 from fastnn.report.picture import Axis, Picture, Series
 
 OPTIONS = (
-    click.Option(["--symbols"], type=click.IntRange(2, 9), default=4, show_default=True, help="Of which one is marked."),
+    click.Option(["--symbols"], type=click.IntRange(2, 9), default=4, show_default=True, help="One of them is marked."),
     click.Option(["--positions"], type=click.IntRange(8, 64), default=48, show_default=True, help="Of a sequence."),
-    click.Option(["--units"], type=click.IntRange(1, 16), default=8, show_default=True),
+    click.Option(["--units"], type=click.IntRange(1, 16), default=4, show_default=True),
     click.Option(["--steps"], type=click.IntRange(min=1), default=1500, show_default=True,
                  help=f"Of {ROWS} sequences each."),
     SEED,
@@ -47,6 +48,7 @@ TEST_SEED, LOOK_SEED = 1, 2
 GROUPS = 8
 LONGER = (2, 4, 8)
 LETTERS = "abcdefghi"
+SIGNS = "above 0 squares or ░▒▓█, below circles or ·-=≡"
 
 Array = NDArray[Any]
 
@@ -68,14 +70,14 @@ def show(symbols: int, positions: int, units: int, steps: int, seed: int) -> Dem
     longer = {
         each.name: [right_at(each.network, task, positions * by, LOOKED, seed) for by in LONGER] for each in found
     }
-    written = _written(inside, marked)
+    let_in = _let_in(inside, marked)
     return Demonstration(
         title=f"One of {symbols} symbols is remembered over up to {positions - 1} positions: "
         f"{', '.join(f'{each.name} {each.right.mean():.0%}' for each in (plain, gated))}",
         sections=(
             Section("What is to be remembered", _question(task, looked)),
             Section("Four networks", _four(found, task, held, steps)),
-            Section("One sequence through the LSTM", _one_sequence(gated, plain, looked, inside, marked, written)),
+            Section("One sequence through the LSTM", _one_sequence(gated, plain, looked, inside, marked, let_in)),
             Section("What is left of the mark", _left(left, exchanged, positions, marked)),
             Section("Longer than any it has seen", _longer(longer, positions)),
         ),
@@ -91,27 +93,27 @@ def show(symbols: int, positions: int, units: int, steps: int, seed: int) -> Dem
                 }
                 for each in found
             ],
-            "written_at_mark": written[0], "written_elsewhere": written[1], "exchanged": exchanged,
+            "marked": marked, "exchanged": exchanged,
+            "let_in": [dict(zip(("mark", "elsewhere"), sizes, strict=True)) for sizes in let_in.tolist()],
             "gates": {name: values[0].tolist() for name, values in inside._asdict().items()},
         },
     )  # fmt: skip
 
 
-def _written(inside: Gates, marked: int) -> tuple[float, float]:
-    """The mean size of what input gates let into cells, at the mark and elsewhere."""
-    sizes = np.abs(inside.input * inside.candidate).mean(axis=(0, 2))
-    return float(sizes[marked]), float(np.delete(sizes, marked).mean())
+def _let_in(inside: Gates, marked: int) -> Array:
+    """(units, 2): the mean size of what the input gate of each unit lets in, at the mark and elsewhere."""
+    sizes = np.abs(inside.input * inside.candidate).mean(axis=0)
+    return np.stack([sizes[marked], np.delete(sizes, marked, axis=0).mean(axis=0)], axis=1)
 
 
 def _question(task: Task, looked: Sequences) -> tuple[Block, ...]:
     letters = "".join(LETTERS[each] for each in looked.x[0, :, : task.symbols].argmax(axis=1))
     return (
-        f"{task.positions} positions, at each one of {task.symbols} symbols, one of them marked; after the last, which was "
-        "it? All others are there to distract. "
-        f"Here it is {LETTERS[looked.y[0]]}:",
+        f"{task.positions} positions, at each one of {task.symbols} symbols, one of them marked; after the last, which "
+        f"was it? All others are there to distract. Here it is {LETTERS[looked.y[0]]}:",
         Drawing((letters, " " * int(looked.marked[0]) + "^")),
-        f"Who knows nothing loses ln {task.symbols} = {np.log(task.symbols):.3f} nats an answer, who remembers 0. A mark "
-        f"is drawn anywhere in training, so that the distance to the end is from 0 to {task.positions - 1}.",
+        f"Who knows nothing loses ln {task.symbols} = {np.log(task.symbols):.3f} nats an answer, who remembers 0. In "
+        f"training the mark is anywhere, its distance to the end from 0 to {task.positions - 1}.",
     )
 
 
@@ -135,18 +137,18 @@ def _four(found: Sequence[Learned], task: Task, held: Sequences, steps: int) -> 
         Table(
             columns=("network", "parameters", "multiply-adds a step", "a sequence", "loss", "right"), rows=rows
         ),
-        f"{steps:,} steps of {ROWS} sequences drawn anew; loss and share right of {len(held.y):,} others. The second has "
-        f"about as many parameters as the LSTM. Of the LSTM a sequence is {positions} x {inputs} x {gated} multiply-adds "
-        f"with the inputs, {positions - 1} x {units} x {gated} with the states, as the first is 0 and not multiplied, and "
-        f"{units} x {task.symbols} of the answer.",
+        f"{steps:,} steps of {ROWS} sequences drawn anew; loss and share right of {len(held.y):,} others. The second "
+        f"has about as many parameters as the LSTM. A sequence of the LSTM is {positions} x {inputs} x {gated} "
+        f"multiply-adds with inputs, {positions - 1} x {units} x {gated} with states, as the first is 0 and not "
+        f"multiplied, and {units} x {task.symbols} of the answer.",
         Picture(
             family="rnn", title="Loss by step", x=Axis(title="step", plain=True),
             y=Axis(title="nats an answer", plain=True),
             series=(
                 *_linked(found, {each.name: {float(SPAN * at): loss for at, loss in enumerate(each.losses, 1)}
                                  for each in found}),
-                Series(name="nothing known", kind="line", colour=-1, dash="dash", x=(float(SPAN), float(max(steps, SPAN))),
-                       y=(float(np.log(task.symbols)),) * 2),
+                Series(name="nothing known", kind="line", colour=-1, dash="dash",
+                       x=(float(SPAN), float(max(steps, SPAN))), y=(float(np.log(task.symbols)),) * 2),
             ),
         ),
         Picture(
@@ -184,39 +186,51 @@ def _by_distance(each: Learned, held: Sequences, positions: int) -> list[tuple[f
 
 
 def _one_sequence(
-    gated: Learned, plain: Learned, looked: Sequences, inside: Gates, marked: int, written: tuple[float, float]
+    gated: Learned, plain: Learned, looked: Sequences, inside: Gates, marked: int, let_in: Array
 ) -> tuple[Block, ...]:
     one = Gates(*(values[0] for values in inside))
-    before = one.cell[marked - 1] if marked else np.zeros_like(one.cell[0])
-    unit = int(np.abs(one.cell[marked] - before).argmax())
+    unit = int((let_in[:, 0] / let_in[:, 1]).argmax())
+    at, elsewhere = let_in[unit]
+    kept = float(inside.forget[:, marked + 1 :, unit].mean())
 
-    def over_time(name: str, values: Array, **settings: Any) -> Maps:
-        return Maps(title=f"{name}, of {values.shape[1]} units over {len(values)} positions",
-                    maps=(Map(caption=name, values=values.T, marks=(marked,)),), **settings)  # fmt: skip
+    def over_time(name: str, values: Array, signed: bool) -> Maps:
+        title = f"{name}: {values.shape[1]} units over {len(values)} positions"
+        return Maps(
+            title=title, maps=(Map(caption=name, values=values.T, marks=(marked,)),), signed=signed, largest=1.0
+        )
 
-    times = tuple(float(t) for t in range(len(one.cell)))
-    lines = {"input gate": one.input, "forget gate": one.forget, "output gate": one.output, "cell": one.cell}
     return (
-        "A row is a unit, a column a position; ^ is the mark. The cell keeps its share f, and takes the share i of a "
-        "candidate g: c = f c + i g. The state, which the answer sees, is o tanh(c).",
-        over_time("input gates i", one.input, largest=1.0),
-        over_time("forget gates f", one.forget, largest=1.0),
-        over_time("output gates o", one.output, largest=1.0),
-        over_time("cell c, squares or ░▒▓█ above 0, circles or ·-=≡ below", one.cell, signed=True),
-        f"What is let in, the mean of |i g| over all units and {len(inside.cell)} sequences: {written[0]:.3f} at the mark, "
-        f"{written[1]:.3f} elsewhere. Unit {unit + 1}, whose cell the mark changed most:",
-        Picture(
-            family="rnn unit", title=f"Unit {unit + 1} over time", x=Axis(title="position", plain=True),
-            y=Axis(title="value", plain=True),
-            series=tuple(
-                Series(name=name, kind="line", colour=colour, dash=dash, x=times, y=tuple(values[:, unit].tolist()))
-                for colour, (dash, (name, values)) in enumerate(
-                    zip(("solid", "dash", "dot", "dashdot"), lines.items(), strict=True)
-                )
-            ),
+        "A row is a unit, a column a position; below the mark is an arrow. The cell c keeps a share f of what it had, "
+        "and takes a share i of a candidate g: c = f c + i g. The state, which the answer sees, is o tanh(c). Input "
+        f"gates began almost closed (biases {-OPEN:g}), and forget gates open ({OPEN:g}).",
+        over_time("input gates i, from 0 to 1", one.input, False),
+        over_time("forget gates f, from 0 to 1", one.forget, False),
+        over_time("output gates o, from 0 to 1", one.output, False),
+        over_time(f"cells, tanh(c): {SIGNS}", np.tanh(one.cell), True),
+        f"Over {len(inside.cell)} sequences the mean of |i g| of all units is {let_in[:, 0].mean():.3f} at the mark "
+        f"and {let_in[:, 1].mean():.3f} elsewhere. That of unit {unit + 1}, the most for the mark: {at:.3f} and "
+        f"{elsewhere:.3f}; thereafter its forget gate keeps {kept:.1%} a position.",
+        _unit_over_time(one, unit),
+        f"The {plain.name}, has no gates: each position multiplies the whole state, and squeezes it.",
+        over_time(f"its state: {SIGNS}", states(plain.network, looked.x[:1])[0], True),
+    )
+
+
+def _unit_over_time(one: Gates, unit: int) -> Picture:
+    times = tuple(float(t) for t in range(len(one.cell)))
+    lines = {
+        "input gate": one.input,
+        "forget gate": one.forget,
+        "output gate": one.output,
+        "tanh(c)": np.tanh(one.cell),
+    }
+    return Picture(
+        family="rnn unit", title=f"Unit {unit + 1} over time", x=Axis(title="position", plain=True),
+        y=Axis(title="value", plain=True),
+        series=tuple(
+            Series(name=name, kind="linked", colour=colour, x=times, y=tuple(values[:, unit].tolist()))
+            for colour, (name, values) in enumerate(lines.items())
         ),
-        f"The {plain.name} has no gates: each position multiplies the whole state, and squeezes it.",
-        over_time("its state, from -1 to 1", states(plain.network, looked.x[:1])[0], signed=True, largest=1.0),
     )  # fmt: skip
 
 
@@ -224,18 +238,18 @@ def _left(left: dict[str, Array], exchanged: dict[str, float], positions: int, m
     last = positions - 1 - marked
     shares = "; ".join(f"{name} {values[-1]:.2g}" for name, values in left.items())
     return (
-        "Another symbol at the mark, and all else as it was: how far the states are apart then (of the LSTM the cells), "
+        "Another symbol at the mark, and all else as it was: how far the states are apart then, of the LSTM tanh(c), "
         f"times as far as at the mark. After {last} positions: {shares}.",
         Picture(
             family="rnn left", title="Distance of the states, times that at the mark",
             x=Axis(title="positions after the mark", plain=True), y=Axis(title="times", plain=True),
             series=tuple(
-                Series(name=name, kind="line", dash=("solid", "dash", "dot", "dashdot")[colour], colour=colour,
+                Series(name=name, kind="linked", colour=colour,
                        x=tuple(float(t) for t in range(len(values))), y=tuple(values.tolist()))
                 for colour, (name, values) in enumerate(left.items())
             ),
         ),
-        f"And the proof of where it lies: in the middle, after {positions // 2} positions, a sequence gets the cell of "
+        f"And where it lies: in the middle, after {positions // 2} positions, a sequence gets the cell of "
         "another, the state of another, or both. The share of answers that are the other's symbol then:",
         Table(
             columns=("what is the other's", "answers that are"),
