@@ -62,7 +62,7 @@ def test_json_goes_to_stdout_alone_or_to_a_file_beside_the_text(name: str, tmp_p
     assert len(beside.stdout) > 200
 
 
-@pytest.mark.parametrize("name", ["losses", "perceptron"])
+@pytest.mark.parametrize("name", ["losses", "perceptron", "rnn"])
 def test_a_page_holds_all_it_needs(name: str, tmp_path: Path) -> None:
     file = tmp_path / "page.html"
     assert run(name, "--html", str(file)).exit_code == 0

@@ -177,9 +177,8 @@ def _weights(network: Network) -> Array:
 def _filters(network: Network) -> tuple[Block, ...]:
     filters = _weights(network)
     return (
-        f"{len(filters)} filters of {KERNEL} x {KERNEL}, as they were learned. What is above 0, squares on a page and "
-        "░▒▓█ in a terminal, wants ink there; what is below, circles and ·-=≡, wants none. A map has a large number "
-        "where both are so.",
+        f"{len(filters)} filters of {KERNEL} x {KERNEL}, as learned: they want ink where a weight is above 0, "
+        "and none where it is below. A map has a large number where both are so.",
         Maps(
             title=f"The weights of {len(filters)} filters", signed=True,
             maps=tuple(Map(caption=f"{number}", values=each) for number, each in enumerate(filters, 1)),

@@ -48,7 +48,6 @@ TEST_SEED, LOOK_SEED = 1, 2
 GROUPS = 8
 LONGER = (2, 4, 8)
 LETTERS = "abcdefghi"
-SIGNS = "above 0 squares or ░▒▓█, below circles or ·-=≡"
 
 Array = NDArray[Any]
 
@@ -142,7 +141,7 @@ def _four(found: Sequence[Learned], task: Task, held: Sequences, steps: int) -> 
         f"multiply-adds with inputs, {positions - 1} x {units} x {gated} with states, as the first is 0 and not "
         f"multiplied, and {units} x {task.symbols} of the answer.",
         Picture(
-            family="rnn", title="Loss by step", x=Axis(title="step", plain=True),
+            family="rnn", title="Loss by step", x=Axis(title="step"),
             y=Axis(title="nats an answer", plain=True),
             series=(
                 *_linked(found, {each.name: {float(SPAN * at): loss for at, loss in enumerate(each.losses, 1)}
@@ -206,13 +205,13 @@ def _one_sequence(
         over_time("input gates i, from 0 to 1", one.input, False),
         over_time("forget gates f, from 0 to 1", one.forget, False),
         over_time("output gates o, from 0 to 1", one.output, False),
-        over_time(f"cells, tanh(c): {SIGNS}", np.tanh(one.cell), True),
+        over_time("cells, tanh(c), from -1 to 1", np.tanh(one.cell), True),
         f"Over {len(inside.cell)} sequences the mean of |i g| of all units is {let_in[:, 0].mean():.3f} at the mark "
         f"and {let_in[:, 1].mean():.3f} elsewhere. That of unit {unit + 1}, the most for the mark: {at:.3f} and "
         f"{elsewhere:.3f}; thereafter its forget gate keeps {kept:.1%} a position.",
         _unit_over_time(one, unit),
         f"The {plain.name}, has no gates: each position multiplies the whole state, and squeezes it.",
-        over_time(f"its state: {SIGNS}", states(plain.network, looked.x[:1])[0], True),
+        over_time("its state, from -1 to 1", states(plain.network, looked.x[:1])[0], True),
     )
 
 

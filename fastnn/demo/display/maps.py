@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 # By size, from nothing to the largest: above 0, and below.
 ABOVE, BELOW = " ░▒▓█", " ·-=≡"
+# What a terminal and a page say below maps that are signed.
+LEGENDS = {"terminal": f"above 0{ABOVE}, below{BELOW}", "page": "Squares are above 0, circles below."}
 # Sides up to which a cell has two characters, which are half as wide as high; what is wider has one, and what is higher
 # too has one for two rows.
 SMALL = 16
@@ -54,12 +56,14 @@ def is_wide(each: Map) -> bool:
 
 
 def lines(maps: Maps, width: int) -> Iterator[str]:
-    """Side by side as far as they fit, captions above."""
+    """Side by side as far as they fit, captions above; below signed ones, what tells."""
     blocks = [drawn(maps.shares(each), each.caption, each.marks) for each in maps.maps]
     while blocks:
         fit = max(1, _fitting([len(block[0]) for block in blocks], width))
         row, blocks = blocks[:fit], blocks[fit:]
         yield from side_by_side(row)
+    if maps.signed:
+        yield LEGENDS["terminal"]
 
 
 def _fitting(widths: Sequence[int], width: int) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 import fastnn
 from fastnn.demo.display.demonstration import Block, Demonstration, Drawing, Table
-from fastnn.demo.display.maps import Maps, as_svg, is_wide
+from fastnn.demo.display.maps import LEGENDS, Maps, as_svg, is_wide
 from fastnn.demo.display.terminal import is_numeric
 from fastnn.report.palette import DARK, GROUND, LIGHT
 
@@ -42,7 +42,7 @@ def _block(block: Block) -> dict[str, Any]:
         return {"kind": "drawing", "text": "\n".join(block.lines)}
     if isinstance(block, Maps):
         maps = [{"caption": each.caption, "wide": is_wide(each), "svg": as_svg(block, each)} for each in block.maps]
-        return {"kind": "maps", "title": block.title, "maps": maps}
+        return {"kind": "maps", "title": block.title, "maps": maps, "legend": LEGENDS["page"] * block.signed}
     from fastnn.report.figures import drawn
 
     ((_, svg),) = drawn(block, ("svg",))
