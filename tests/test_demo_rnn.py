@@ -138,7 +138,7 @@ def test_cells_that_are_exchanged_change_nothing_where_nothing_was_learned() -> 
     network = drawn_lstm(TASK, 4)
     named = network.named_parameters
     named["1.weight"][:], named["1.bias"][:] = 0, (1, 0, 0, 0)
-    found = remembering.swapped(network, TASK, 6, 2000, 0)
+    found = remembering.swapped(network, remembering.sequences(TASK, np.random.default_rng(0), 2000, 6))
     assert all(share == pytest.approx(1 / 4, abs=0.05) for share in found.values())
 
 
@@ -152,12 +152,10 @@ def test_what_is_left_of_the_mark_vanishes_without_gates() -> None:
 
 def test_parameters_do_not_depend_on_the_length() -> None:
     network = drawn_lstm(TASK, 4)
-    x, y, _ = remembering.sequences(TASK, np.random.default_rng(3), 300)
-    assert remembering.right_at(network, TASK, 48, 300, 3) == network.accuracy(x, y)
-    x, y, _ = remembering.sequences(TASK._replace(positions=20), np.random.default_rng(3), 300)
-    answers = remembering.gates(network, x).state[:, -1] @ network.named_parameters["1.weight"]
-    right = (answers + network.named_parameters["1.bias"]).argmax(axis=1) == y
-    assert remembering.right_at(network, TASK, 20, 300, 3) == pytest.approx(right.mean(), abs=0.01)
+    some = remembering.sequences(TASK._replace(positions=20), np.random.default_rng(3), 300)
+    answers = remembering.gates(network, some.x).state[:, -1] @ network.named_parameters["1.weight"]
+    right = (answers + network.named_parameters["1.bias"]).argmax(axis=1) == some.y
+    assert remembering.right_at(network, some) == pytest.approx(right.mean(), abs=0.01)
 
 
 def test_gates_are_drawn_over_time_with_the_mark() -> None:

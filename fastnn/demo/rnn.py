@@ -43,7 +43,7 @@ OPTIONS = (
 
 # Sequences to judge by, and to look into; seeds of theirs.
 TESTED, LOOKED = 2000, 256
-TEST_SEED, LOOK_SEED = 1, 2
+TEST_SEED, LOOK_SEED, LONGER_SEED = 1, 2, 3
 # Groups of distances to the end.
 GROUPS = 8
 LONGER = (2, 4, 8)
@@ -64,14 +64,14 @@ def show(symbols: int, positions: int, units: int, steps: int, seed: int) -> Dem
     plain, gated = found[1], found[-1]
     looked = sequences(task, np.random.default_rng([seed, LOOK_SEED]), LOOKED, marked)
     inside = gates(gated.network, looked.x)
-    left = {each.name: left_of_the_mark(each.network, task, marked, LOOKED, seed) for each in found}
-    exchanged = swapped(gated.network, task, marked, LOOKED, seed)
-    longer = {
-        each.name: [right_at(each.network, task, positions * by, LOOKED, seed) for by in LONGER] for each in found
-    }
+    left = {each.name: left_of_the_mark(each.network, looked) for each in found}
+    exchanged = swapped(gated.network, looked)
+    rng = np.random.default_rng([seed, LONGER_SEED])
+    long = [sequences(task._replace(positions=positions * by), rng, LOOKED) for by in LONGER]
+    longer = {each.name: [right_at(each.network, some) for some in long] for each in found}
     let_in = _let_in(inside, marked)
     return Demonstration(
-        title=f"One of {symbols} symbols is remembered over up to {positions - 1} positions: "
+        title=f"One of {symbols} symbols to be remembered over up to {positions - 1} positions: "
         f"{', '.join(f'{each.name} {each.right.mean():.0%}' for each in (plain, gated))}",
         sections=(
             Section("What is to be remembered", _question(task, looked)),
