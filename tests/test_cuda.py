@@ -29,6 +29,8 @@ from fastnn.kernels.optimizer import NAMES as OPTIMIZER_NAMES
 from fastnn.layers import Activation
 from fastnn.learning.optimizers import OPTIMIZERS, Cosine
 from fastnn.learning.trainer import NonFiniteLoss
+from fastnn.samples import Rows
+from fastnn.tables import Scaling
 from fastnn.tape import columns
 
 # Simulated numbers are NumPy's, which warns where a device has inf and NaN.
@@ -351,6 +353,9 @@ def test_what_cannot_be_is_refused() -> None:
         trainer.epoch(x, y, np.array([len(x)]))
     with pytest.raises(ValueError, match="sample_weight has no kernels on device='cuda'"):
         trainer.hold(x, y, np.ones(len(x)))
+    made = Rows(np.zeros((4, 3), np.uint8), Scaling.none(3), np.dtype(np.float32))
+    with pytest.raises(ValueError, match="made when a step needs them are trained on by the CPU alone"):
+        trainer.hold(made, np.zeros(4, int))
     with pytest.raises(ValueError, match="call gradient first"):
         trainer.apply()
     with pytest.raises(ValueError, match="step"):

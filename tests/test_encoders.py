@@ -30,7 +30,7 @@ from fastnn import (
     TransformerBlock,
     load,
 )
-from fastnn.kernels.masking import lengths_of
+from fastnn.kernels.masking import lengths_of, row_lengths_of
 
 Array = Any
 
@@ -56,6 +56,13 @@ def test_lengths_are_up_to_the_last_that_is_no_filler(filler: int) -> None:
     assert found.tolist() == [3, 1, 2, 0]
     lengths_of(found, rows, 1, 3, filler)
     assert found.tolist() == [2, 0, 1, 0]
+
+
+def test_lengths_of_positions_are_up_to_the_last_that_is_not_all_filler() -> None:
+    rows = np.array([[[1, 2], [9, 4], [9, 9]], [[9, 9], [5, 9], [9, 9]], [[9, 9]] * 3, [[9, 9], [9, 9], [9, 1]]], float)
+    found = np.empty(4)
+    row_lengths_of(found, rows.reshape(4, -1), 2, 9)
+    assert found.tolist() == [2, 2, 0, 3]
 
 
 @pytest.mark.parametrize("causal", [False, True])
@@ -170,8 +177,9 @@ def test_branches_begin_with_one_mask_and_must_end_with_one() -> None:
 
 
 REFUSED: list[tuple[Any, Any, str]] = [
-    (6, [Embedding(7, 8), Masking(0)], "layer 1 is Masking, which reads the ids of a network; expected it to stand"),
-    ((6, 4), [Masking(0)], "layer 0 is Masking"),
+    (6, [Embedding(7, 8), Masking(0)], "layer 1 is Masking, which reads the ids (T,) or positions (T, F) of a"),
+    ((6, 4, 1), [Masking(0)], "layer 0 is Masking"),
+    ((6, 4), [Masking(0), Slice(0, 2)], "layer 0 is Masking of positions of features, of which all are read"),
     (6, [Embedding(7, 8), CrossAttention(2)], "layer 1 attends to another sequence; expected it in the decoder"),
     (6, [Embedding(7, 8), TransformerBlock(2, cross=True)], "layer 1.1.1 attends to another sequence"),
     (6, [Embedding(7, 8), Slice(4, 2)], "layer 1 is Slice(start=4, stop=2) of 6 positions; expected one of them"),

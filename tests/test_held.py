@@ -14,7 +14,8 @@ from fastnn import SGD, Dense, Network
 from fastnn.bench.case import Case
 from fastnn.bench.ladder import parse
 from fastnn.learning import targets
-from fastnn.learning.held import Held, as_order
+from fastnn.learning import trainer as trainer_module
+from fastnn.learning.held import Held, MadeRows, as_order
 from fastnn.learning.trainer import Trainer
 
 
@@ -41,6 +42,41 @@ def after_two_epochs(write: Callable[[Array, Array], object]) -> bytes:
     write(x, y)
     trainer.epoch(held, ORDER)
     return trainer.params.tobytes()
+
+
+class Made(MadeRows):
+    """Halves of what is kept, and of a training each step's own number besides."""
+
+    def __init__(self, x: Array) -> None:
+        self.shape, self.dtype, self._twice = x.shape, x.dtype, 2 * x
+
+    def __getitem__(self, rows: slice) -> Array:
+        return self._twice[rows] / 2
+
+    def for_steps(self, order: Array, step: int, batch: int) -> Array:
+        steps = step + np.arange(len(order), dtype=self.dtype) // batch
+        return self._twice[order] / 2 + steps[:, None] / 16
+
+
+@pytest.mark.parametrize("weights", [None, np.linspace(0, 2, ROWS)])
+def test_rows_that_are_made_are_those_of_their_steps(weights: Array | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainer_module, "CALL_WORK", 1)  # a call a step
+    net, plain = net_of(), net_of()
+    trainer, steps = net.trainer(SGD(0.1), BATCH), plain.trainer(SGD(0.1), BATCH)
+    held = trainer.hold(Made(X), LABELS, weights)
+    for _ in range(2):
+        trainer.epoch(held, ORDER)
+        for at in range(0, len(ORDER), BATCH):
+            rows = ORDER[at : at + BATCH]
+            weigh = None if weights is None else weights[rows]
+            steps.step(X[rows] + np.float32(steps.steps / 16), LABELS[rows], weigh)
+    assert net.parameters.tobytes() == plain.parameters.tobytes()
+    assert net.evaluate(held) == plain.evaluate(X, LABELS, weights)
+
+
+def test_rows_that_are_made_have_the_networks_width() -> None:
+    with pytest.raises(ValueError, match=f"rows of {X.shape[1] - 1} numbers are made; expected {X.shape[1]}"):
+        net_of().trainer(SGD(0.1), BATCH).hold(Made(X[:, 1:]), LABELS)
 
 
 def test_fit_checks_labels_once_however_many_epochs_there_are(checks: list[int]) -> None:

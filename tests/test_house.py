@@ -201,7 +201,7 @@ def test_what_draws_is_imported_when_a_picture_is_asked_for(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in SOURCES.paths if not name.startswith("fastnn.bench.peers")])
 def test_other_libraries_are_imported_when_a_format_of_theirs_is_asked_for(name: str) -> None:
-    others = {"torch", "onnx", "onnxruntime", "jax", "pandas", "polars", "pyarrow"}
+    others = {"torch", "onnx", "onnxruntime", "jax", "pandas", "polars", "pyarrow", "PIL"}
     assert not {module.partition(".")[0] for module in imports(name, deferred=False)} & others
 
 

@@ -157,3 +157,30 @@ def test_schedule_agrees_with_the_reference_at_every_step(name: str) -> None:
     for number in range(60):
         rate = learning_rate_at(kind, 0.1, float(number), span, shape, floor)
         assert rate == pytest.approx(expected(number), rel=1e-14)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ["momentum", "nesterov", "adam", "adamw"])
+def test_moments_of_a_unit_that_died_become_zero_and_are_never_subnormal(name: str, dtype: str) -> None:
+    """Intel's processors take several times as long over what is subnormal."""
+    least = float(np.finfo(dtype).tiny)
+    p, g = np.full(4, 0.5, dtype), np.zeros(4, dtype)
+    state = np.full(4 * STATE[name], 64 * least, dtype)
+    seen = []
+    for number in range(1, 80):
+        step(name, p, g, state, number)
+        seen.append(float(state[0]))
+    assert seen[0] == pytest.approx(FACTOR * 64 * least)
+    assert all(moment == 0 or moment >= least for moment in seen)
+    assert seen[-1] == 0
+    assert (p == np.full(4, 0.5, dtype)).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_least_moment_that_is_normal_is_kept(dtype: str) -> None:
+    least = float(np.finfo(dtype).tiny)
+    for gradient, kept in ((least, True), (-least, True), (least * 0.99, False)):
+        p, g, state = np.ones(1, dtype), np.full(1, gradient, dtype), np.zeros(1, dtype)
+        step("momentum", p, g, state, 1)
+        assert (state[0] == gradient) == kept
+        assert kept or state[0] == 0

@@ -215,6 +215,31 @@ def test_a_filled_row_is_the_short_one(name: str, sequences: bool) -> None:
     np.testing.assert_allclose(net.gradient(ids, target), alone, atol=1e-13)
 
 
+@pytest.mark.parametrize("name", CELLS)
+def test_a_filled_row_of_features_is_the_short_one(name: str) -> None:
+    """Through two layers, of which the first gives each position; the gradient is that of the rows alone."""
+    layers = [Masking(99), CELLS_OF[name](5), CELLS_OF[name](4, return_sequences=False), Dense(2)]
+    net = drawn(Network((6, 3), layers, loss="mse", dtype="float64", seed=0))
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(4, 6, 3))
+    lengths = (3, 6, 0, 1)
+    for row, length in enumerate(lengths):
+        x[row, length:] = 99
+    x[1, 3] = 99  # between others it is there
+    x[0, 2, 2] = 99  # in one feature alone
+    found, alone = net(x), []
+    target = rng.normal(size=found.shape)
+    for row, length in enumerate(lengths):
+        if length:
+            short = Network((length, 3), layers, loss="mse", dtype="float64", seed=0)
+            short.parameters = net.parameters
+            assert found[row].tobytes() == short(x[row : row + 1, :length]).tobytes()
+            alone.append(short.gradient(x[row : row + 1, :length], target[row : row + 1]))
+    assert len(alone) == 3
+    alone.append(net.gradient(x[2:3], target[2:3]))
+    np.testing.assert_allclose(net.gradient(x, target), sum(alone) / 4, atol=1e-13)
+
+
 def test_windows_over_what_may_not_be_there_are_refused() -> None:
     for layer in (Conv1d(4, 3), MaxPool1d(2)):
         with pytest.raises(ValueError, match="reads positions beside its own"):

@@ -41,7 +41,7 @@ def test_a_run_is_that_of_a_plain_loop(more: dict[str, Any]) -> None:
     outcome = train(table, settings)
     rows = split(twin.y, 3, settings.split, settings.seed)
     x = twin.x.astype(settings.dtype)
-    if settings.standardise:
+    if settings.standardise is not False:
         x = ((x - x[rows[0]].mean(axis=0)) / x[rows[0]].std(axis=0)).astype(settings.dtype)
     y = twin.y[rows[0]]
     weight = tuple(len(y) / (3 * np.bincount(y))) if settings.class_weight == "balanced" else None
@@ -231,7 +231,9 @@ def test_files_that_are_no_model_are_refused(tmp_path: Path) -> None:
 
 def test_data_without_a_name_of_their_own_make_model_safetensors(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.csv")
-    for data in (tmp_path / "pipe.csv", tmp_path, "-", "/dev/null"):
+    for data in (tmp_path / "pipe.csv", "/", "-", "/dev/null"):
         assert training.model_file(str(data)) == Path("model.safetensors")
+    (tmp_path / "digits.2").mkdir()
+    assert training.model_file(str(tmp_path / "digits.2")) == Path("digits.2.safetensors")
     (tmp_path / "a.b.csv").touch()
     assert training.model_file(str(tmp_path / "a.b.csv")) == Path("a.b.safetensors")

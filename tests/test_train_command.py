@@ -214,7 +214,7 @@ def test_ctrl_c_while_reading_ends_with_130(tmp_path: Path, monkeypatch: pytest.
     def interrupt(*arguments: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "read_table", interrupt)
+    monkeypatch.setattr(training, "read_data", interrupt)
     result = invoke("train", "spam", "-o", tmp_path / "m", "--checkpoint", tmp_path / "c")
     assert result.exit_code == 130
     assert "interrupted; nothing was kept" in result.stderr

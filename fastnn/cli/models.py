@@ -19,6 +19,7 @@ from fastnn.train.command.options import (
     OUTPUT,
     PROBABILITIES,
     READING,
+    SAMPLES,
     SETTINGS,
     THREADS,
 )
@@ -28,8 +29,9 @@ def _train(text: bool, **options: Any) -> None:
     """Train a network on DATA, and keep the model with all that it takes to use it.
 
     DATA is a table as text, .npz (x and y) or .parquet, packed by gzip or from a pipe (- is stdin), or spam, digits or
-    mnist; the model of the best epoch is kept. With --text it is a text (UTF-8), or topics, which every Python has, and
-    the model a small GPT, which `fastnn generate` asks to go on.
+    mnist; or images, a folder of them, in it a folder a class, or an .npz of x (N, H, W), (N, H, W, C) or (N, C, H, W);
+    or sequences, an .npz of x (N, T, F). The model of the best epoch is kept. With --text it is a text (UTF-8), or
+    topics, which every Python has, and the model a small GPT, which `fastnn generate` asks to go on.
     """
     if text:
         from fastnn.language.command.training import run_train_text
@@ -42,7 +44,8 @@ def _train(text: bool, **options: Any) -> None:
 
 
 def _evaluate(model_file: Path, data: str, threads: int | None, json_file: str | None, **told: Any) -> None:
-    """Score a MODEL of `fastnn train` on DATA: the rows of a table, whose columns are found by name, or a text."""
+    """Score a MODEL of `fastnn train` on DATA: the rows of a table, whose columns are found by name, images or
+    sequences as it was trained on, or a text."""
     from fastnn.language.command.using import is_language_model, run_evaluate_text
     from fastnn.train.command.using import run_evaluate
 
@@ -55,7 +58,10 @@ def _evaluate(model_file: Path, data: str, threads: int | None, json_file: str |
 
 
 def _predict_on(**options: Any) -> None:
-    """Predict each row of DATA with a MODEL of `fastnn train`, some thousand at a time: csv, or JSON lines."""
+    """Predict each row of DATA with a MODEL of `fastnn train`, some thousand at a time: csv, or JSON lines.
+
+    For a model of images DATA is one image, a folder of them, or an .npz of x; for one of sequences an .npz.
+    """
     from fastnn.train.command.using import run_predict_on
 
     run_predict_on(**options)
@@ -82,7 +88,8 @@ GENERATION = [
 
 COMMANDS = (
     click.Command(
-        "train", callback=_train, help=_train.__doc__, params=[DATA, *TEXT, *READING, *SETTINGS, THREADS, *FILES]
+        "train", callback=_train, help=_train.__doc__,
+        params=[DATA, *TEXT, *READING, *SAMPLES, *SETTINGS, THREADS, *FILES],
     ),
     click.Command(
         "evaluate", callback=_evaluate, params=[MODEL, DATA, *FORMAT, THREADS, JSON], help=_evaluate.__doc__

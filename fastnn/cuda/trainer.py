@@ -16,7 +16,7 @@ from fastnn.cuda.optimizer import NEXT_STEP, STOPPED
 from fastnn.cuda.run import Data, doubles_of
 from fastnn.cuda.target import cuda, is_on_device
 from fastnn.edge.checks import as_count
-from fastnn.learning.held import Epoch, EpochTrainer, Held, as_asked
+from fastnn.learning.held import Epoch, EpochTrainer, Held, MadeRows, as_asked
 from fastnn.learning.optimizers import Optimizer, as_optimizer
 from fastnn.learning.trainer import Trainable, require_gradient
 
@@ -108,7 +108,9 @@ class CudaTrainer(EpochTrainer):
         return bool(np.isfinite(self.params).all())
 
     def place(self, held: Held) -> Held:
-        """Copies of the rows, on the device."""
+        """Copies of the rows, on the device. ValueError: rows that are made when a step needs them."""
+        if isinstance(held.x, MadeRows):
+            raise ValueError("rows that are made when a step needs them are trained on by the CPU alone; pass arrays")
         data = upload(held.x, held.target)
         return Held(data.x, data.y, held.network)
 

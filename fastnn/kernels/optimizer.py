@@ -36,6 +36,8 @@ CONSTANT, STEP_DECAY, INVERSE_SCALING, COSINE, LINEAR = range(len(SCHEDULES))
 # By itself the update of 100,000 parameters is 1.45 times as fast on two threads, but it moves half of the weights to
 # another core: a whole step of 784-128-10 took 212 us with 100,000 here and 120 with 200,000.
 PARALLEL_PARAMETERS = 200_000
+# The least normal numbers of float64, 0 in float32, and of float32.
+LEAST_DOUBLE, LEAST_SINGLE = 2.0**-1022, 2.0**-126
 # Elements whose squares are summed as one. Processes that share parameters by blocks get the norm of one that has all.
 NORM_BLOCK = 4_096
 
@@ -56,19 +58,32 @@ def descended(p, direction, rate):
 
 
 @kernel(inlined=True)
+def moment(value):
+    """A moment, or 0 where it is subnormal: as that of a unit that died ends, and never 0 by itself.
+
+    Steps of which such moments are two thirds took 4.3 (momentum) and 6.7 (adam) times as long on an Emerald Rapids,
+    1.0 and 1.4 on Zen 5. Of the update alone the comparison takes 0 to 6 % with momentum, less than 1 % with adam. What
+    it leaves out of a parameter is less than 1e-30 of the learning rate.
+    """
+    number = type(value)
+    least = number(LEAST_DOUBLE) if number(LEAST_DOUBLE) > number(0) else number(LEAST_SINGLE)
+    return number(0) if abs(value) < least else value  # so that NaN passes
+
+
+@kernel(inlined=True)
 def velocity(v, gradient, factor):
     """factor * v + gradient"""
-    return fma(factor, v, gradient)
+    return moment(fma(factor, v, gradient))
 
 
 @kernel(inlined=True)
 def first_moment(m, gradient, beta, complement):
-    return fma(beta, m, complement * gradient)
+    return moment(fma(beta, m, complement * gradient))
 
 
 @kernel(inlined=True)
 def second_moment(v, gradient, beta, complement):
-    return fma(beta, v, complement * gradient * gradient)
+    return moment(fma(beta, v, complement * gradient * gradient))
 
 
 @kernel(inlined=True)

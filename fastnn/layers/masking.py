@@ -16,6 +16,7 @@ from fastnn.operations import masking
 @dataclass(frozen=True)
 class Masking:
     """Ids (B, T) as they are; behind the last of a row that is no `filler` nothing is there for the layers that follow.
+    Of features (B, T, F) behind the last position that is not `filler` in all of them, a number that data do not have.
 
     Attention sees none of those positions. Their own outputs mean nothing: the label -100 leaves them out of a loss.
     Rows may be full, or hold fillers alone; a filler before another id is an id. What a Slice takes, or an
@@ -28,10 +29,14 @@ class Masking:
         as_count(self.filler, "filler", 0)
 
     def build(self, graph: Graph, name: str, source: int) -> int:
-        if source or len(graph.shape_of(source)) != 1:
-            raise ValueError(f"layer {name} is Masking, which reads the ids of a network; expected it to stand first")
+        shape = graph.shape_of(source)
+        if source or len(shape) > 2:
+            raise ValueError(
+                f"layer {name} is Masking, which reads the ids (T,) or positions (T, F) of a network; expected it to "
+                "stand first"
+            )
         graph.enter()
-        graph.mask = _Filled(name, self.filler, 0, graph.shape_of(source)[0])
+        graph.mask = _FilledRows(name, self.filler, shape) if len(shape) == 2 else _Filled(name, self.filler, 0, *shape)
         return source
 
 
@@ -58,6 +63,54 @@ class _Filled:
             if operation.name == own:
                 return number
         return graph.add(own, Lengths(self.filler, self.first, self.last), 0, owner="Masking")
+
+
+@dataclass(frozen=True)
+class _FilledRows:
+    """A fastnn.graph.graph.Mask of rows of positions of features, all of them. name: of the layer that says so."""
+
+    name: str
+    filler: int
+    shape: Shape
+
+    def within(self, first: int, last: int) -> _FilledRows:
+        raise ValueError(f"layer {self.name} is Masking of positions of features, of which all are read; expected ids")
+
+    def lengths(self, graph: Graph, name: str, positions: int) -> int:
+        if positions != self.shape[0]:
+            raise ValueError(
+                f"layer {name} reads {positions} positions, and layer {self.name} says which of {self.shape[0]} are "
+                "there; expected as many"
+            )
+        own = f"{self.name}.lengths"
+        for number, operation in enumerate(graph.operations, 1):
+            if operation.name == own:
+                return number
+        return graph.add(own, RowLengths(self.filler), 0, owner="Masking")
+
+
+@dataclass(frozen=True)
+class RowLengths(SameShape):
+    """Positions up to the last that is not filler in all its features: (B, T, F) to (B, 1)."""
+
+    filler: int
+    kind: ClassVar[int] = masking.LENGTHS
+    positionwise: ClassVar[bool] = False
+    reads_backward: ClassVar[Collection[str]] = ()
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        return (1,)
+
+    def own_columns(self, places: Places, *shapes: Shape) -> Mapping[int, int]:
+        return {masking.FILLER: self.filler, masking.FEATURES: shapes[0][-1]}
+
+    def forward_cost(self, rows: int, itemsize: int, *shapes: Shape) -> cost.Cost:
+        """Comparisons alone, of as many as are fillers, at most all."""
+        positions, features = shapes[0]
+        return cost.Cost(0, 0, 0, rows * (positions * features + 1) * itemsize)
+
+    def backward_cost(self, rows: int, itemsize: int, input_gradient: bool, *shapes: Shape) -> cost.Cost:
+        return cost.Cost()
 
 
 @dataclass(frozen=True)

@@ -133,7 +133,7 @@ def epochs_of(
     finite step. rewinds=False gives such an epoch like any other: for who changes the trainer between epochs, which
     then cannot be made again.
     """
-    if isinstance(held.x, np.ndarray):  # and does not lie on a device
+    if held.is_on_cpu:
         trainer.network.require_weight(held.target)
     rewind = _Rewind(trainer, held) if rewinds else None
     for epoch, order in enumerate(orders, first):

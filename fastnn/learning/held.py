@@ -11,13 +11,38 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn.edge.checks import as_contiguous, as_count, as_numeric
-from fastnn.learning.targets import AnyTarget, weighted
+from fastnn.learning.targets import AnyTarget, rows_of, weighted
 
 INDEX: np.dtype[np.int64] = np.dtype(np.int64)
 
 
+class MadeRows(ABC):
+    """Rows (N, inputs) that are made when a call needs them, since they are kept smaller than they are computed with,
+    or drawn anew for each step. shape: of all. dtype: as which they are made.
+
+    Making one leaves the next as it is: calls may ask for any rows, any number of times.
+    """
+
+    shape: tuple[int, int]
+    dtype: np.dtype[Any]
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @abstractmethod
+    def __getitem__(self, rows: slice) -> NDArray[Any]:
+        """Some rows as they are, (n, inputs)."""
+
+    @abstractmethod
+    def for_steps(self, order: NDArray[np.int64], step: int, batch: int) -> NDArray[Any]:
+        """Rows of an order (n, inputs) to train on, in batches, the first of which is of the step of this number."""
+
+
 class Checks(Protocol):
     """What checking rows asks of a fastnn.Network."""
+
+    @property
+    def inputs(self) -> int: ...
 
     def as_input(self, x: ArrayLike) -> NDArray[Any]: ...
 
@@ -34,7 +59,7 @@ class Held:
     see, unchecked: a target that its loss is not defined on gives a wrong number, and no access outside of an array.
     target is the kernels' own, where a wrong label is such an access: read y, which cannot be written on the CPU.
 
-    With sample_weight, target is a pair of it and the weights, which are copies.
+    With sample_weight, target is a pair of it and the weights, which are copies. x may be MadeRows.
 
     Unpacks, and is indexed, as the pair (x, y).
     """
@@ -68,10 +93,23 @@ class Held:
         if self.network is not network:
             raise ValueError("these rows are held for another network; hold them with a trainer of this one")
 
-    def on_cpu(self, network: Checks) -> tuple[NDArray[Any], AnyTarget]:
+    @property
+    def is_on_cpu(self) -> bool:
+        return isinstance(self.x, (np.ndarray, MadeRows))
+
+    def for_steps(
+        self, order: NDArray[np.int64], step: int, batch: int
+    ) -> tuple[NDArray[Any], AnyTarget, NDArray[np.int64]]:
+        """x, target and the order of their rows, as kernels read them, for training on rows of an order."""
+        if not isinstance(self.x, MadeRows):
+            return self.x, self.target, order
+        x = self.x.for_steps(order, step, batch)
+        return x, rows_of(self.target, order), np.arange(len(order))
+
+    def on_cpu(self, network: Checks) -> tuple[NDArray[Any] | MadeRows, AnyTarget]:
         """x and target. ValueError: rows of another network, or on a device."""
         self.require(network)
-        if not isinstance(self.x, np.ndarray):
+        if not self.is_on_cpu:
             raise ValueError("these rows are held on the GPU; pass x and y as arrays of the CPU")
         return self.x, self.target
 
@@ -82,13 +120,20 @@ def _locked(array: NDArray[Any]) -> NDArray[Any]:
     return view
 
 
-def hold_rows(network: Checks, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Held:
+def hold_rows(
+    network: Checks, x: ArrayLike | MadeRows, y: ArrayLike, sample_weight: ArrayLike | None = None
+) -> Held:  # fmt: skip
     """Rows held on the CPU; see Held. ValueError, TypeError."""
-    x = network.as_input(x)
-    target = network.as_target(y, len(x))
+    if isinstance(x, MadeRows):
+        rows: Any = x
+        if x.shape[1] != network.inputs:
+            raise ValueError(f"rows of {x.shape[1]:,} numbers are made; expected {network.inputs:,}")
+    else:
+        rows = network.as_input(x)[:]
+    target = network.as_target(y, len(rows))
     # Views of their own: an array's shape can be changed in place.
     own = target.copy() if target.dtype == INDEX else target[:]
-    return Held(x[:], weighted(own, sample_weight), network)
+    return Held(rows, weighted(own, sample_weight), network)
 
 
 def as_order(order: ArrayLike, rows: int) -> NDArray[np.int64]:
@@ -118,7 +163,7 @@ class EpochTrainer(ABC):
 
     network: Checks
 
-    def hold(self, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Held:
+    def hold(self, x: ArrayLike | MadeRows, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Held:
         """x (N, inputs) and y, labels (N,) or rows (N, outputs), checked, converted and laid where `epoch` reads them.
 
         Once for many epochs; Held says what a later write to x or y does. sample_weight (N,): numbers of at least 0,

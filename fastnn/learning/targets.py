@@ -44,6 +44,11 @@ def part_of(target: AnyTarget, first: int, last: int) -> AnyTarget:
     return target[first:last]
 
 
+def rows_of(target: AnyTarget, order: NDArray[np.int64]) -> AnyTarget:
+    """Copies of rows, in this order."""
+    return (target[0][order], target[1][order]) if isinstance(target, tuple) else target[order]
+
+
 def weighted(target: NDArray[Any], sample_weight: ArrayLike | None) -> AnyTarget:
     """A target that is checked, or a pair of it and a copy of the weights of its rows. ValueError, TypeError."""
     if sample_weight is None:

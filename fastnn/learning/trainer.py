@@ -387,11 +387,10 @@ class Trainer(EpochTrainer):
         self._report[:] = 0
         rows = len(order) if steps < 0 else min(len(order), steps * self.batch)
         together = self.batch * max(1, CALL_WORK // int(self.tape[0, WORK] * self.batch))
+        arrays = self.tape, self.params, self.grads, self.state, self.control
         for at in range(0, rows, together):  # between two calls Python hears of signals
-            training.go_on(
-                self._report, self.tape, self.params, self.grads, self.state, self.control, held.x, held.target,
-                order[at : min(at + together, rows)], room, self.workspace, self.batch, -1,
-            )  # fmt: skip
+            x, target, part = held.for_steps(order[at : min(at + together, rows)], self.steps, self.batch)
+            training.go_on(self._report, *arrays, x, target, part, room, self.workspace, self.batch, -1)
             if not math.isfinite(self._report[training.LOSS_SUM]):
                 break
         loss_sum, weight, rows, hits, made = self._report[: training.PENALTY]

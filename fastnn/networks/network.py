@@ -31,7 +31,7 @@ from fastnn.kernels.dropout import NO_KEY
 from fastnn.layers import Container, Layer, operations_of, vocabulary_of
 from fastnn.learning.evaluation import Evaluation, evaluation_of, predictions_of, probabilities_of
 from fastnn.learning.fitting import fit
-from fastnn.learning.held import Held
+from fastnn.learning.held import Held, MadeRows
 from fastnn.learning.losses import Loss, as_loss
 from fastnn.learning.optimizers import Optimizer
 from fastnn.learning.precision import require_precision
@@ -228,10 +228,8 @@ class Network(Described):
         if self.loss_function.reduction == "mean" and tape.mean_weight(self._settings, target) == 0:
             raise ValueError("every target is ignored or weighs nothing, so that there is nothing to learn")
 
-    def _rows(
-        self, x: ArrayLike | Held, y: ArrayLike, sample_weight: ArrayLike | None = None
-    ) -> tuple[NDArray[Any], AnyTarget]:
-        """As the kernels read them, at least one."""
+    def _rows(self, x: ArrayLike | Held, y: ArrayLike, sample_weight: ArrayLike | None = None) -> tuple[Any, AnyTarget]:
+        """As the kernels read them, at least one; held rows as they are held."""
         if isinstance(x, Held):
             if y is not None or sample_weight is not None:
                 raise TypeError("rows that are held have their y and weights; expected neither beside them")
@@ -306,9 +304,12 @@ class Network(Described):
         tape.infer(out.reshape(len(x), math.prod(self.output_shape)), plan.tape, self.parameters, x, workspace)
         return out
 
-    def _parts(self, x: NDArray[Any], y: AnyTarget) -> Iterator[tuple[NDArray[Any], AnyTarget]]:
-        """Outputs as rows of the loss, and targets: of all rows, or of as many at a time as KEPT_BYTES hold."""
+    def _parts(self, x: NDArray[Any] | MadeRows, y: AnyTarget) -> Iterator[tuple[NDArray[Any], AnyTarget]]:
+        """Outputs as rows of the loss, and targets: of all rows, or of as many at a time as KEPT_BYTES hold; of rows
+        that are made as many as INFERENCE_BYTES do."""
         rows = max(1, KEPT_BYTES // (math.prod(self.output_shape) * self.dtype.itemsize))
+        if isinstance(x, MadeRows):
+            rows = min(rows, max(1, INFERENCE_BYTES // (self.inputs * self.dtype.itemsize)))
         for at in range(0, len(x), rows):
             yield self(x[at : at + rows]).reshape(-1, self.outputs), part_of(y, at, at + rows)
 
@@ -351,13 +352,13 @@ class Network(Described):
 
         In the network's dtype, and of many rows the sum of those of spans of 1,024: see fastnn.Trainer.
         """
-        x, target = self._rows(x, y, sample_weight)
+        rows, target = self._rows(x, y, sample_weight)
         require_gradient(self.operations, self.loss_function)
         if self._memory:
-            return self._memory.gradient(x, target)
-        plan, workspace = self._workspace(len(x), gradients=True)
+            return self._memory.gradient(rows, target)
+        plan, workspace = self._workspace(len(rows), gradients=True)
         gradient = aligned_zeros(self.layout.size, self.dtype)
-        tape.loss_and_gradient_with(plan.tape, self.parameters, gradient, x, target, workspace, NO_KEY)
+        tape.loss_and_gradient_with(plan.tape, self.parameters, gradient, rows, target, workspace, NO_KEY)
         return gradient
 
     # Training -------------------------------------------------------------------------------------------------------

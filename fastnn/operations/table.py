@@ -57,6 +57,7 @@ TABLE = (
     Row("sinusoids", {"SinusoidalPositions": "sinusoidal_positions"}),
     Row("convolution", {"Conv2d": "conv2d", "Conv1d": "conv1d"}),
     Row("recurrent", {"RNN": "rnn", "LSTM": "lstm", "GRU": "gru"}),
+    Row("batch_norm", {"BatchNorm": "batch_norm"}),
 )
 
 # Of each layer, the module that it is in.

@@ -19,7 +19,7 @@ from fastnn.tables.chunks import chunks
 from fastnn.tables.errors import DataError, listed
 from fastnn.tables.source import Typed, Values
 
-TARGET = "y"
+TARGET, LENGTHS = "y", "lengths"
 # What NumPy and zipfile make of a file that is broken, locked, or packed in a way that they do not know.
 BROKEN = (
     ValueError, OSError, KeyError, EOFError, RuntimeError, AttributeError, SyntaxError, MemoryError, TypeError,
@@ -28,19 +28,31 @@ BROKEN = (
 
 
 class Arrays(Typed):
-    """A Source of x (N, F), whose columns are x0, x1, ..., and y (N,), where there is one."""
+    """A Source of x (N, ...), whose columns are x0, x1, ..., and y (N,), where there is one.
 
-    def __init__(self, title: str, x: NDArray[Any], y: NDArray[Any] | None) -> None:
+    array: x with its axes, for who reads images or sequences; y; lengths: what else the file holds by that name.
+    built_in: whether it is a set that every fastnn has.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        x: NDArray[Any],
+        y: NDArray[Any] | None,
+        lengths: NDArray[Any] | None = None,
+        built_in: bool = False,
+    ) -> None:
         self.title = title
         self.rows = len(x)
         self.target = None if y is None else TARGET
-        self._x, self._y = x, y
-        inputs = tuple(f"x{i}" for i in range(x.shape[1]))
+        self.array, self.y, self.lengths, self.built_in = x, y, lengths, built_in
+        self._x = x.reshape(len(x), -1)
+        inputs = tuple(f"x{i}" for i in range(self._x.shape[1]))
         self.columns = inputs if y is None else (*inputs, TARGET)
 
     def _column(self, column: str) -> NDArray[Any]:
-        if column == TARGET and self._y is not None:
-            return self._y
+        if column == TARGET and self.y is not None:
+            return self.y
         values: NDArray[Any] = self._x[:, int(column[1:])]
         return values
 
@@ -61,11 +73,12 @@ def _values(array: NDArray[Any], text: bool) -> Values:
 
 
 def of_dataset(dataset: Dataset) -> Arrays:
-    return Arrays(dataset.name, dataset.x, dataset.y)
+    """Images keep their axes."""
+    return Arrays(dataset.name, dataset.x.reshape(len(dataset.x), *dataset.shape), dataset.y, built_in=True)
 
 
 def of_npz(path: Path, title: str) -> Arrays:
-    """x (N, ...), flattened to (N, F), and y (N,) or (N, 1). DataError where the file holds anything else."""
+    """x (N, ...), y (N,) or (N, 1), and lengths. DataError where the file holds anything else."""
     try:
         with zipfile.ZipFile(path) as archive:
             require_memory(sum(member.file_size for member in archive.infolist()) // 8, FLOAT64, "what it holds")
@@ -75,12 +88,13 @@ def of_npz(path: Path, title: str) -> Arrays:
                 raise DataError(f"{title} holds {listed(file.files)}; expected one x and one y")
             if "x" not in names:
                 raise DataError(f"{title} holds {listed(file.files) or 'nothing'}; expected x (N, inputs) and y (N,)")
-            x, y = np.asarray(file[names["x"]]), np.asarray(file[names["y"]]) if "y" in names else None
+            x = np.asarray(file[names["x"]])
+            y, lengths = (np.asarray(file[names[name]]) if name in names else None for name in (TARGET, LENGTHS))
     except DataError:
         raise
     except BROKEN as error:
         raise DataError(f"{title}: {error}") from error
-    return Arrays(title, *_checked(title, x, y))
+    return Arrays(title, *_checked(title, x, y), lengths)
 
 
 def _checked(title: str, x: NDArray[Any], y: NDArray[Any] | None) -> tuple[NDArray[Any], NDArray[Any] | None]:
@@ -89,9 +103,9 @@ def _checked(title: str, x: NDArray[Any], y: NDArray[Any] | None) -> tuple[NDArr
     if x.dtype.kind not in "fiub":
         raise DataError(f"{title}: x has dtype {x.dtype}; expected real numbers")
     if y is None:
-        return x.reshape(len(x), -1), None
+        return x, None
     if y.ndim not in (1, 2) or y.shape not in ((len(x),), (len(x), 1)):
         raise DataError(f"{title}: y has shape {y.shape}; expected ({len(x)},), one a row of x")
     if y.dtype.kind not in "fiubU":
         raise DataError(f"{title}: y has dtype {y.dtype}; expected numbers or text")
-    return x.reshape(len(x), -1), y.reshape(-1)
+    return x, y.reshape(-1)

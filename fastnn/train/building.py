@@ -12,13 +12,17 @@ from fastnn.learning.losses import LOSSES, CrossEntropy, Loss
 from fastnn.learning.optimizers import OPTIMIZERS, Cosine, InverseScaling, Optimizer, Schedule, StepDecay
 from fastnn.networks.network import Network
 from fastnn.tables import Target
-from fastnn.train.settings import Settings
+from fastnn.train.settings import MLP, Settings
 
 DECAY = 0.1
 
 
 def network_of(settings: Settings, inputs: int, target: Target, y: NDArray[Any]) -> Network:
-    """A network for a target, whose training part is y. ValueError: a loss that does not suit the target."""
+    """A network for a target, whose training part is y. ValueError: a loss that does not suit the target, or what is
+    of images or sequences."""
+    if settings.model not in (None, MLP) or settings.flip or settings.shift:
+        told = "flip and shift are" if settings.model in (None, MLP) else f"model is {settings.model}, which is"
+        raise ValueError(f"{told} of images or sequences, and this is a table; leave it out (model)")
     loss = loss_of(settings, target, y)
     outputs = target.count if isinstance(loss, CrossEntropy) else 1
     layers = layers_of(settings, outputs, loss)
@@ -27,14 +31,22 @@ def network_of(settings: Settings, inputs: int, target: Target, y: NDArray[Any])
 
 def layers_of(settings: Settings, outputs: int, loss: Loss) -> list[Layer]:
     """Hidden layers, each with dropout behind it where that is asked for, and one of so many outputs."""
-    last = "sigmoid" if loss.name == "binary_cross_entropy" else "identity"
+    return [*hidden_of(settings), Dense(outputs, last_activation(loss), initializer=settings.initializer)]
+
+
+def hidden_of(settings: Settings) -> list[Layer]:
+    """The layers of a multilayer perceptron but the last."""
     behind: list[Layer] = [Dropout(settings.dropout)] if settings.dropout else []
-    hidden = (
+    return [
         layer
         for units in settings.layers
         for layer in (Dense(units, settings.activation, initializer=settings.initializer), *behind)
-    )
-    return [*hidden, Dense(outputs, last, initializer=settings.initializer)]
+    ]
+
+
+def last_activation(loss: Loss) -> str:
+    """Of the last layer of a network."""
+    return "sigmoid" if loss.name == "binary_cross_entropy" else "identity"
 
 
 def loss_of(settings: Settings, target: Target, y: NDArray[Any]) -> Loss:

@@ -11,18 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.edge.checks import as_choice
-from fastnn.learning.losses import CrossEntropy
 from fastnn.networks.io import FileError, read_metadata, save
 from fastnn.networks.models import load
 from fastnn.networks.network import Network
 from fastnn.tables import RULES, Column, Filling, Format, Scaling, Target
 from fastnn.tables.columns import column_of, describe, target_of
+from fastnn.train.predictor import Predictor, as_lists, scaling_from
 
 KEY = "table"
 
 
 @dataclass(frozen=True, eq=False)
-class Model:
+class Model(Predictor):
     """x of its methods holds a table's columns as `fastnn.tables` gives them; standardised is what the network takes.
 
     filling: what stands for missing values of x, where rule says that something does; form: how numbers are written
@@ -50,43 +50,13 @@ class Model:
         self.prepare(x)
         return x
 
-    def encoded(self, y: NDArray[Any]) -> NDArray[Any]:
-        """A target (N,) as the network's loss takes it: labels, -1 and 1, 0 and 1, or standardised numbers (N, 1)."""
-        loss = self.network.loss_function
-        if isinstance(loss, CrossEntropy):
-            return y
-        if self.target.classes is not None:
-            signs = np.array([loss.negative, 1], self.network.dtype)
-            return np.take(signs, y)[:, None]
-        scaled = y[:, None].astype(np.float64)
-        self.target_scaling.apply(scaled)
-        return scaled.astype(self.network.dtype)
-
-    def predict(self, x: NDArray[Any]) -> NDArray[Any]:
-        """For x (N, inputs), classes from 0 (N,) int64, or numbers (N,) float64."""
-        return self.decoded(self.network.predict(self.standardised(x)))
-
-    def decoded(self, prediction: NDArray[Any]) -> NDArray[Any]:
-        """What the network's prediction means."""
-        if isinstance(self.network.loss_function, CrossEntropy):
-            return prediction
-        if self.target.classes is not None:
-            return np.where(prediction[:, 0] == 1, 1, 0)
-        numbers: NDArray[np.float64] = self.target_scaling.undo(prediction)[:, 0]
-        return numbers
-
-    def predict_proba(self, x: NDArray[Any]) -> NDArray[Any]:
-        """For x (N, inputs), the probability of each class (N, classes). ValueError: the loss gives none."""
-        found = self.network.predict_proba(self.standardised(x))
-        return found if found.shape[1] > 1 else np.concatenate([1 - found, found], axis=1)
-
     def save(self, path: str | PathLike[str]) -> None:
         """A file that fastnn.load reads too, as the bare network; atomically."""
         about = {
             "columns": [describe(column) for column in self.columns],
             "target": describe(self.target),
-            "scaling": _as_lists(self.scaling),
-            "target_scaling": _as_lists(self.target_scaling),
+            "scaling": as_lists(self.scaling),
+            "target_scaling": as_lists(self.target_scaling),
             "missing": {
                 "rule": self.rule,
                 "filling": None if self.filling is None else self.filling.values.tolist(),
@@ -108,8 +78,8 @@ class Model:
                 network,
                 tuple(column_of(each) for each in about["columns"]),
                 target_of(about["target"]),
-                Scaling(*(np.array(values, np.float64) for values in about["scaling"])),
-                Scaling(*(np.array(values, np.float64) for values in about["target_scaling"])),
+                scaling_from(about["scaling"]),
+                scaling_from(about["target_scaling"]),
                 **_missing_of(about.get("missing") or {}),
                 form=_form_of(about.get("form")),
             )
@@ -120,16 +90,14 @@ class Model:
 
     def _check(self) -> None:
         """ValueError: sizes that do not belong together."""
-        widths = [sum(column.width for column in self.columns), *(len(each) for each in _as_lists(self.scaling))]
+        widths = [sum(column.width for column in self.columns), *(len(each) for each in as_lists(self.scaling))]
         if self.filling is not None:
             widths.append(len(self.filling.values))
         if set(widths) != {self.network.inputs}:
             raise ValueError(
                 f"columns, scaling and filling have {widths} inputs; the network has {self.network.inputs}"
             )
-        outputs = self.target.count if isinstance(self.network.loss_function, CrossEntropy) else 1
-        if outputs != self.network.outputs or len(self.target_scaling.means) != 1:
-            raise ValueError(f"the target needs {outputs} outputs; the network has {self.network.outputs}")
+        self.require_outputs()
 
 
 def _missing_of(about: dict[str, Any]) -> dict[str, Any]:
@@ -143,7 +111,3 @@ def _missing_of(about: dict[str, Any]) -> dict[str, Any]:
 
 def _form_of(about: dict[str, Any] | None) -> Format | None:
     return None if about is None else Format(**about)
-
-
-def _as_lists(scaling: Scaling) -> list[list[float]]:
-    return [scaling.means.tolist(), scaling.scales.tolist()]

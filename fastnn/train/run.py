@@ -13,14 +13,15 @@ from typing import Any
 from fastnn.compiler.jit import check_threading_layer
 from fastnn.edge.atomic import is_file, sweep
 from fastnn.train.checkpoint import Checkpoint
-from fastnn.train.model import Model
+from fastnn.train.predictor import Predictor
 from fastnn.train.records import HistoryFile, Record
-from fastnn.train.training import Training
+from fastnn.train.standing import Standing
 
 # A checkpoint is written at most so often, and takes at most this share of the time.
 SECONDS = 1.0
 SHARE = 0.1
 
+Training = Standing[Any, Any]
 Place = str | PathLike[str]
 After = Callable[[Record], object]
 
@@ -32,7 +33,7 @@ class Outcome:
     stopped: "epochs", "patience", or "asked" where `after` said so.
     """
 
-    model: Model
+    model: Predictor
     records: list[Record]
     best_epoch: int
     stopped: str

@@ -21,6 +21,12 @@ TRAINABLE = tuple(name for name in ACTIVATIONS if name != "step")
 OBJECTIVES = tuple(name for name in LOSSES if name != "perceptron")
 SEED_LIMIT = 2**32
 INITIAL = ("auto", *INITIALIZERS)
+# Networks by their names: of tables, and by what else rows may be.
+MLP = "mlp"
+MODELS = {
+    "images": ("keras-convnet", "lenet5", "simplechains", "resnet10", "alexnet"),
+    "sequences": ("gru", "lstm", "rnn"),
+}
 
 
 @dataclass(frozen=True)
@@ -31,9 +37,13 @@ class Settings:
 
     loss: None is cross_entropy for classes and mse for numbers. learning_rate, weight_decay, momentum: None is the
     optimizer's own. warmup, decay_every: in epochs. split: shares of the rows for training, validation and test.
-    standardise: inputs, and numbers to predict, to mean 0 and deviation 1 of the training part. patience: epochs
-    without a better `metric`; None trains them all. span: rows of a larger batch whose gradient is summed as one; see
-    fastnn.Trainer.
+    standardise: inputs, and numbers to predict, to mean 0 and deviation 1 of the training part; None: but for images,
+    whose bytes are scaled to 0..1 alone. patience: epochs without a better `metric`; None trains them all. span: rows
+    of a larger batch whose gradient is summed as one; see fastnn.Trainer.
+
+    model: a network of images or sequences by its name, or mlp; None is mlp for tables, gru for sequences and
+    keras-convnet for images (resnet10 below 10 pixels). layers: of rnn, lstm and gru their units. flip, shift: mirror
+    half of the images of a step, and move each by up to so many pixels; see fastnn.samples.Augmentation.
 
     ValueError, TypeError: a value that cannot be.
     """
@@ -61,9 +71,12 @@ class Settings:
     seed: int = 0
     dtype: str = "float32"
     split: tuple[float, float, float] = (0.7, 0.15, 0.15)
-    standardise: bool = True
+    standardise: bool | None = None
     patience: int | None = None
     metric: str = "val_loss"
+    model: str | None = None
+    flip: bool = False
+    shift: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", as_layers(self.layers))
@@ -77,8 +90,12 @@ class Settings:
         as_choice(self.schedule, SCHEDULES, "schedule")
         as_choice(self.metric, METRICS, "metric")
         as_dtype(self.dtype)
-        if not isinstance(self.standardise, bool):
-            raise TypeError(f"standardise is {self.standardise!r}; expected true or false")
+        for name in ("standardise", "flip"):
+            if not isinstance(getattr(self, name), (bool, type(getattr(Settings, name)))):
+                raise TypeError(f"{name} is {getattr(self, name)!r}; expected true or false")
+        if self.model is not None:
+            as_choice(self.model, (*(name for names in MODELS.values() for name in names), MLP), "model")
+        as_count(self.shift, "shift", least=0)
         self._check_numbers()
         self._check_companions()
 

@@ -9,6 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from fastnn.samples.layout import LAYOUTS, NHW
 from fastnn.tables import Format
 from fastnn.train.settings import Settings
 
@@ -21,14 +22,17 @@ KINDS = {
     "delimiter": (str, "one character, such as ';'"), "encoding": (str, "a name, such as 'cp1252'"),
     "decimal": (str, "',' or '.'"), "thousands": (str, "one character, such as '.'"),
     "units": (list, "a list of texts, such as ['%']"), "null": (list, "a list of texts, such as ['NA', '?']"),
+    "image_size": (str, "height and width, such as '28x28'"), "axes": (str, f"one of {', '.join(LAYOUTS)}"),
     "threads": (int, "a whole number"),
 }  # fmt: skip
-READING = tuple(name for name in KINDS if name != "threads")
+# How images and sequences are read, and tables.
+OF_SAMPLES = ("image_size", "axes")
+READING = tuple(name for name in KINDS if name not in (*OF_SAMPLES, "threads"))
 # Of these, how a csv file is written.
 FORMAT = tuple(each.name for each in fields(Format))
 SETTINGS = tuple(each.name for each in fields(Settings))
 KNOWN = (*KINDS, *SETTINGS)
-OPTIONS = "|".join((*READING, "unit", "split"))
+OPTIONS = "|".join((*READING, "unit", "split", "image-size", "axes", "model"))
 # What refusals of the library name in parentheses, as it is called in Python.
 NAMED = re.compile(rf"\((?:{OPTIONS})\b[^()]*\)")
 
@@ -59,6 +63,8 @@ def read(path: Path, known: Sequence[str] = KNOWN, kinds: Mapping[str, Any] = KI
         fits = type(values[name]) is kind
         if not fits or (kind is list and not all(isinstance(each, str) for each in values[name])):
             raise ValueError(f"{path}: {name} is {values[name]!r}; expected {expected}")
+    if values.get("axes", NHW) not in LAYOUTS:
+        raise ValueError(f"{path}: axes is {values['axes']!r}; expected one of {', '.join(LAYOUTS)}")
     if values.get("threads", 1) < 1:
         raise ValueError(f"{path}: threads is {values['threads']}; expected 1 or more")
     return values

@@ -13,11 +13,22 @@ from fastnn.data import LOADERS
 from fastnn.edge.options import JSON, FileOr, Output
 from fastnn.learning.early_stopping import METRICS
 from fastnn.learning.optimizers import OPTIMIZERS
+from fastnn.samples.layout import LAYOUTS
 from fastnn.tables.columns import TASKS
 from fastnn.tables.missing import RULES
-from fastnn.train.settings import CLASS_WEIGHTS, INITIAL, OBJECTIVES, SCHEDULES, TRAINABLE, Settings
+from fastnn.train.settings import (
+    CLASS_WEIGHTS,
+    INITIAL,
+    MLP,
+    MODELS,
+    OBJECTIVES,
+    SCHEDULES,
+    TRAINABLE,
+    Settings,
+)
 
 FILE = click.Path(dir_okay=False, path_type=Path)
+NETWORKS = (*MODELS["images"], *MODELS["sequences"], MLP)
 DEFAULTS = {each.name: each.default for each in fields(Settings)}
 
 
@@ -65,8 +76,26 @@ READING = [
     ),
     *FORMAT,
 ]  # fmt: skip
+SAMPLES = [
+    _setting(
+        "--model", f"The network: {', '.join(NETWORKS)}; by default the first for images, gru for sequences, mlp for "
+        "tables.", kind=click.Choice(NETWORKS), metavar="NAME",
+    ),
+    _setting("--flip/--no-flip", "Of images: mirror half of those of each step, left to right."),
+    _setting("--shift", "Of images: move each by up to so many, anew in each step; what comes in is 0.", int,
+             metavar="PIXELS"),
+    click.Option(
+        ["--image-size"], metavar="HxW", help="Resize images of files to so many pixels down and across."
+    ),
+    click.Option(
+        ["--axes"], type=click.Choice(LAYOUTS),
+        help="Of x in an npz file: rows, height, width and channels, or rows, time and features.  [default: found]",
+    ),
+]  # fmt: skip
 SETTINGS = [
-    _setting("--layers", "Units of the hidden layers, such as 64-32; none for none.", metavar="A-B"),
+    _setting(
+        "--layers", "Units of the hidden layers, of gru, lstm and rnn too, such as 64-32; none for none.", metavar="A-B"
+    ),
     _setting("--activation", f"Of the hidden layers: {', '.join(TRAINABLE)}.", **_choice(TRAINABLE)),
     _setting("--initializer", f"Of the first weights: {', '.join(INITIAL)}.", **_choice(INITIAL)),
     _setting("--dropout", "Share of each hidden layer that a step leaves out.", float, metavar="SHARE"),
@@ -92,7 +121,9 @@ SETTINGS = [
     _setting("--dtype", "Of numbers.", **_choice(("float32", "float64"))),
     _setting("--split", "Shares for training, validation and test; of a text the first, 0.9.", metavar="A/B/C"),
     _setting(
-        "--standardise/--no-standardise", "Inputs to mean 0 and deviation 1 of the training part, or as they are."
+        "--standardise/--no-standardise",
+        "Inputs to mean 0 and deviation 1 of the training part, or as they are.  "
+        "[default: but for images, which are 0..1]",
     ),
     _setting("--patience", "Stop after so many epochs without a better metric.", int, metavar="EPOCHS"),
     _setting("--metric", "What chooses the best epoch, whose weights are kept.", **_choice(METRICS)),

@@ -18,14 +18,18 @@ from fastnn.data import LOADERS
 from fastnn.edge.atomic import is_file, sweep
 from fastnn.edge.options import FAILED, INTERRUPTED
 from fastnn.learning.trainer import NonFiniteLoss
-from fastnn.tables import Table, open_source, read
-from fastnn.train.command.configuration import FORMAT, READING, SETTINGS, as_options, joined
+from fastnn.samples import Samples
+from fastnn.tables import Table
+from fastnn.train.command.configuration import SETTINGS, as_options, joined
 from fastnn.train.command.interruption import interruptible
+from fastnn.train.command.reading import read_data
 from fastnn.train.command.screen import epochs_shown, scores_table
+from fastnn.train.networks import name_of
 from fastnn.train.run import Outcome, run
+from fastnn.train.sample_training import training_of
 from fastnn.train.scores import as_json
-from fastnn.train.settings import Settings, describe, settings_of
-from fastnn.train.training import Training
+from fastnn.train.settings import describe, settings_of
+from fastnn.train.standing import Standing
 
 SCHEMA = "fastnn-train/1"
 
@@ -44,9 +48,9 @@ def run_train(
         require_apart((output, checkpoint, history, json_file), (data, config))
         files = places(json_file, output, checkpoint, history, resume, overwrite)
         use_threads(values.get("threads"))
-        table = read_table(data, values, settings)
-        training = Training(table, settings)
-        say(about(table, training))
+        source = read_data(data, values, settings)
+        training = training_of(source, settings)
+        say(about(source, training))
         outcome = _trained(training, checkpoint_seconds, kept)
         if resume:
             sweep(output)
@@ -59,15 +63,17 @@ def run_train(
         return FAILED
     except (ValueError, TypeError, OSError, ModuleNotFoundError) as error:
         raise click.UsageError(as_options(str(error))) from error
-    as_json = hand_out(document(training, table, outcome), json_file, files)
+    as_json = hand_out(document(training, source, outcome), json_file, files)
     console(sys.stderr if as_json else sys.stdout).print(scores_table(outcome.scores))
     say(f"epoch {outcome.best_epoch} of {training.epoch} {_why(outcome)}; written: {output}")
     return INTERRUPTED if outcome.stopped == "asked" else 0
 
 
 def model_file(data: str) -> Path:
-    """Where the model of DATA goes, named after a file or a built-in set; a pipe has no name worth keeping."""
+    """Where the model of DATA goes, named after a file, a folder or a built-in set, which a pipe is not."""
     path = Path(data)
+    if path.is_dir():
+        return Path(f"{path.resolve().name or 'model'}.safetensors")
     return Path(f"{path.stem if path.is_file() or data in LOADERS else 'model'}.safetensors")
 
 
@@ -93,25 +99,23 @@ def use_threads(threads: int | None) -> None:
         set_num_threads(thread_counts([threads])[0])
 
 
-def read_table(data: str, values: dict[str, Any], settings: Settings) -> Table:
-    chosen = {name: values[name] for name in READING if name in values}
-    how = {name: chosen.pop(name) for name in FORMAT if name in chosen}
-    return read(open_source(data, **how), dtype=settings.dtype, centre=settings.standardise, **chosen)
-
-
-def about(table: Table, training: Training) -> str:
+def about(source: Table | Samples, training: Standing[Any, Any]) -> str:
     """The data as it was read, and the network."""
-    classes = table.target.classes
-    what = f"{table.target.name}, a number" if classes is None else f"{table.target.name}, {len(classes)} classes"
-    sizes = [training.network.inputs, *training.settings.layers, training.network.outputs]
-    told = f"\nread as: {table.told}" if table.told else ""
+    classes = source.target.classes
+    what = f"{source.target.name}, a number" if classes is None else f"{source.target.name}, {len(classes)} classes"
+    if isinstance(source, Table):
+        rows = f"{len(source):,} rows, {len(source.columns):,} columns"
+        name = "-".join(map(str, [training.network.inputs, *training.settings.layers, training.network.outputs]))
+    else:
+        rows, name = f"{len(source):,} {source.form},", name_of(training.settings, source.form)
+    told = f"\nread as: {source.told}" if source.told else ""
     return (
-        f"{table.title}: {len(table):,} rows, {len(table.columns):,} columns to predict {what}; network "
-        f"{'-'.join(map(str, sizes))}, {training.network.parameter_count:,} parameters{told}"
+        f"{source.title}: {rows} to predict {what}; network {name}, {training.network.parameter_count:,} parameters"
+        f"{told}"
     )
 
 
-def _trained(training: Training, seconds: float, kept: dict[str, Any]) -> Outcome:
+def _trained(training: Standing[Any, Any], seconds: float, kept: dict[str, Any]) -> Outcome:
     """Trains; after the first SIGINT to the end of the epoch, if that is near."""
     with (
         announced(say),
@@ -138,10 +142,10 @@ def _why(outcome: Outcome) -> str:
     ]
 
 
-def document(training: Training, table: Table, outcome: Outcome) -> dict[str, Any]:
+def document(training: Standing[Any, Any], source: Table | Samples, outcome: Outcome) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
-        "data": {"source": table.title, **training.data, "parts": training.rows},
+        "data": {"source": source.title, **training.data, "parts": training.rows},
         "settings": describe(training.settings),
         "network": training.network.description() | {"parameters": training.network.parameter_count},
         "flops_per_epoch": training.flops,
