@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from fastnn import cli
 from fastnn.demo.catalogue import entry
 from fastnn.demo.command import command
-from fastnn.demo.demonstration import Demonstration
+from fastnn.demo.display.demonstration import Demonstration
 
 
 @cache

@@ -24,7 +24,8 @@ from fastnn.demo import (
     temperature,
     universal,
 )
-from fastnn.demo.demonstration import Table, decimal
+from fastnn.demo.display import maps
+from fastnn.demo.display.demonstration import Table, decimal
 from fastnn.kernels.activation import NAMES
 from fastnn.learning.optimizers import SGD, Adam, Cosine
 from fastnn.reference import activation as reference
@@ -285,10 +286,10 @@ def test_a_moved_image_loses_what_leaves_and_gains_blanks() -> None:
 def test_a_digit_is_drawn_with_its_ink_where_it_is() -> None:
     image = np.zeros((8, 8), np.float32)
     image[2, 5] = 1
-    lines = digits.drawn(image, "3, read as 5")
+    lines = maps.drawn(image, "3, read as 5")
     assert lines[0].strip() == "3, read as 5"
     assert [(y, line.index("██")) for y, line in enumerate(lines) if "█" in line] == [(3, 10)]
-    assert len(digits.drawn(np.zeros((28, 28), np.float32), "")) == 15
+    assert len(maps.drawn(np.zeros((28, 28), np.float32), "")) == 15
 
 
 def test_what_a_neuron_cannot_compute_is_refused() -> None:

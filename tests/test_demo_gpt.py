@@ -12,7 +12,7 @@ from demos import numbers, run, shown
 import fastnn
 from fastnn import GPT, Network
 from fastnn.demo import gpt, inside_gpt, llm, small_gpt
-from fastnn.demo.demonstration import Drawing, Table
+from fastnn.demo.display.demonstration import Drawing, Table
 from fastnn.language.model import LanguageModel
 from fastnn.language.vocabulary import Characters
 

@@ -14,8 +14,8 @@ from demos import run, shown
 from processes import uncovered
 
 from fastnn.demo.catalogue import SUMMARIES
-from fastnn.demo.demonstration import Table, decimal
-from fastnn.demo.terminal import is_numeric
+from fastnn.demo.display.demonstration import Table, decimal
+from fastnn.demo.display.terminal import is_numeric
 
 QUICK = ("neuron", "losses", "temperature")
 
@@ -32,7 +32,7 @@ def test_demo_alone_lists_them_all() -> None:
 def test_a_demonstration_fits_80_columns_of_a_pipe_and_is_the_same_each_time(name: str) -> None:
     from io import StringIO
 
-    from fastnn.demo.terminal import console, print_demonstration
+    from fastnn.demo.display.terminal import console, print_demonstration
 
     stream = StringIO()
     print_demonstration(console(stream), shown(name))
@@ -62,7 +62,7 @@ def test_json_goes_to_stdout_alone_or_to_a_file_beside_the_text(name: str, tmp_p
     assert len(beside.stdout) > 200
 
 
-@pytest.mark.parametrize("name", ["losses", "perceptron"])
+@pytest.mark.parametrize("name", ["losses", "perceptron", "rnn"])
 def test_a_page_holds_all_it_needs(name: str, tmp_path: Path) -> None:
     file = tmp_path / "page.html"
     assert run(name, "--html", str(file)).exit_code == 0

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn import data
-from fastnn.demo.demonstration import Block, Demonstration, Section, Table
+from fastnn.demo.display.demonstration import Block, Demonstration, Section, Table
 from fastnn.demo.looking_inside import first_layer
 from fastnn.demo.parameters import SEED
 from fastnn.kernels.activation import DEFAULT_ALPHA, NAMES, activation_backward, activation_forward

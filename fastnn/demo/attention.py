@@ -9,16 +9,15 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn import tape
-from fastnn.demo.demonstration import Demonstration, Drawing, Section, Table
+from fastnn.demo.display.demonstration import Demonstration, Drawing, Section, Table
 from fastnn.demo.gpt import shaded
 from fastnn.demo.inside_gpt import shares
+from fastnn.demo.looking_inside import values
 from fastnn.demo.parameters import NUMBERS, SEED
 from fastnn.layers import Dense, Embedding, EncoderDecoder, LayerNorm, PositionEmbedding, Slice, TransformerBlock
 from fastnn.learning.optimizers import Adam, Cosine
 from fastnn.networks.network import Network
 from fastnn.report.picture import Axis, Picture, Series
-from fastnn.tape.columns import OUTPUT
 
 OPTIONS = (
     click.Option(["--lengths"], type=NUMBERS, default="4,8,16,24", show_default=True, help="Of the sequences, digits."),
@@ -132,15 +131,9 @@ def written_by(net: Network, x: Array, length: int) -> Array:
 def looks(net: Network, length: int, seed: int) -> NDArray[np.float64]:
     """(written, read): shares of the attention to what was read, the mean of the heads, of one sequence."""
     x, _ = sequences(np.random.default_rng(seed), 1, length)
-    plan = net.plan(1, gradients=False, keep=True)
-    workspace = plan.workspace()
-    tape.forward(plan.tape, net.parameters, net.as_input(x), workspace)
-    values = {}
-    for row, operation in enumerate(net.operations, 1):
-        at = int(plan.tape[row, OUTPUT])
-        values[operation.name] = workspace[at : at + operation.outputs].reshape(operation.shape).astype(np.float64)
-    (name,) = (name.removesuffix(".q") for name in values if name.endswith(".q"))
-    q, kv = values[f"{name}.q"], values[f"{name}.kv"]
+    found = {name: each[0].astype(np.float64) for name, each in values(net, x).items()}
+    (name,) = (name.removesuffix(".q") for name in found if name.endswith(".q"))
+    q, kv = found[f"{name}.q"], found[f"{name}.kv"]
     q, k = (each[:, :WIDTH].reshape(len(each), HEADS, -1) for each in (q, kv))
     return np.asarray(shares(q, k, np.ones((len(q), len(k)), bool)).mean(axis=0))
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from fastnn.demo.demonstration import Demonstration
+from fastnn.demo.display.demonstration import Demonstration
 
 # In the order in which one learns them. fastnn.demo.NAME has OPTIONS and `show`, which takes them by name.
 SUMMARIES = {
@@ -22,6 +22,8 @@ SUMMARIES = {
     "temperature": "The same logits, sharper or flatter; sampling",
     "universal": "A layer follows a curve; what a digit costs",
     "digits": "Handwritten digits, and those it misreads",
+    "cnn": "Filters, maps, pools; digits that move",
+    "rnn": "A symbol remembered: gates, cells, exchanged",
     "attention": "Digits backwards, from one vector or from all",
     "llm": "A language model, from prompt to next token",
     "gpt": "It learns to write; where its heads look",

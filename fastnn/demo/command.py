@@ -14,8 +14,8 @@ from fastnn.bench.command import require_apart, result_files
 from fastnn.bench.compiling import announced
 from fastnn.bench.progress import say
 from fastnn.demo.catalogue import SUMMARIES, entry
-from fastnn.demo.demonstration import Demonstration
-from fastnn.demo.terminal import console, list_demonstrations, print_demonstration
+from fastnn.demo.display.demonstration import Demonstration
+from fastnn.demo.display.terminal import console, list_demonstrations, print_demonstration
 from fastnn.edge.atomic import write_atomically
 from fastnn.edge.options import JSON, STDOUT
 from fastnn.learning.trainer import NonFiniteLoss
@@ -72,7 +72,7 @@ def _hand_out(
     for file in files:
         write_atomically(file, document.encode())
     for file in pages:
-        from fastnn.demo.page import page
+        from fastnn.demo.display.page import page
 
         write_atomically(file, page(shown).encode())
     if json_file == STDOUT:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import click
@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn import data
-from fastnn.demo.demonstration import Block, Demonstration, Drawing, Section, Table
+from fastnn.demo.display.demonstration import Block, Demonstration, Section, Table
+from fastnn.demo.display.maps import Map, Maps
 from fastnn.demo.parameters import SEED
 from fastnn.learning.fitting import History
 from fastnn.learning.losses import CrossEntropy
@@ -31,9 +32,6 @@ OPTIONS = (
 # with 4 sides and 256 units, 97.2 % with 8 and 512.
 SIDES = tuple((down, right) for down in (-1, 0, 1) for right in (-1, 0, 1))
 UNITS, BATCH, RATE, SMOOTHING, WARMUP = 512, 32, 2e-3, 0.1, 0.05
-SHADES = " ░▒▓█"
-# Pixels a side of an image that is drawn two characters a pixel, and columns that drawings share.
-SMALL, COLUMNS = 16, 80
 
 
 class Split(NamedTuple):
@@ -154,24 +152,8 @@ def _matrix(matrix: NDArray[np.int64]) -> Table:
     return Table(columns=("truth", *(f"as {digit}" for digit in range(10))), rows=rows)
 
 
-def _misread(
-    x: NDArray[np.float32], truth: NDArray[np.int64], answers: NDArray[np.int64], most: int
-) -> Iterator[Drawing]:
+def _misread(x: NDArray[np.float32], truth: NDArray[np.int64], answers: NDArray[np.int64], most: int) -> Iterator[Maps]:
     wrong = np.flatnonzero(answers != truth)[:most]
-    drawings = [drawn(as_images(x)[i], f"{truth[i]}, read as {answers[i]}") for i in wrong]
-    abreast = COLUMNS // len(drawings[0][0]) if drawings else 1
-    for at in range(0, len(drawings), abreast):
-        yield Drawing(side_by_side(drawings[at : at + abreast]))
-
-
-def drawn(image: NDArray[np.float32], caption: str) -> list[str]:
-    """Characters are twice as high as wide: two a pixel, or one for two pixels of a large image. Above, the caption."""
-    large = len(image) > SMALL
-    cells = image.reshape(len(image) // 2, 2, -1).mean(axis=1) if large else image.repeat(2, axis=1)
-    level = np.minimum(cells * len(SHADES), len(SHADES) - 1).astype(int)
-    width = max(cells.shape[1], len(caption)) + 2
-    return [line.ljust(width) for line in [caption, *("".join(SHADES[each] for each in row) for row in level)]]
-
-
-def side_by_side(drawings: Sequence[Sequence[str]]) -> tuple[str, ...]:
-    return tuple("".join(lines).rstrip() for lines in zip(*drawings, strict=True))
+    if len(wrong):
+        maps = (Map(caption=f"{truth[i]}, read as {answers[i]}", values=as_images(x)[i]) for i in wrong)
+        yield Maps(title=f"{len(wrong)} digits that were misread", maps=tuple(maps), largest=1.0)

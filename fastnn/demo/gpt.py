@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.demo import inside_gpt
-from fastnn.demo.demonstration import Block, Demonstration, Drawing, Section, Table, decimal
+from fastnn.demo.display.demonstration import Block, Demonstration, Drawing, Section, Table, decimal
 from fastnn.demo.parameters import NUMBERS, SEED
 from fastnn.demo.small_gpt import TEXT, bigram_nats, known, trained, written_out
 from fastnn.edge.checks import as_number

@@ -9,7 +9,7 @@ import click
 import numpy as np
 
 from fastnn import data
-from fastnn.demo.demonstration import Block, Demonstration, Section, Table
+from fastnn.demo.display.demonstration import Block, Demonstration, Section, Table
 from fastnn.demo.parameters import SEED
 from fastnn.layers import Dense, Layer, LayerNorm, Residual
 from fastnn.learning.optimizers import Adam

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import click
 
 from fastnn import data
-from fastnn.demo.demonstration import Block, Demonstration, Section, Table
+from fastnn.demo.display.demonstration import Block, Demonstration, Section, Table
 from fastnn.demo.parameters import SEED
 from fastnn.learning.optimizers import SGD, Adam, AdamW, Cosine, Momentum, Optimizer
 from fastnn.learning.trainer import NonFiniteLoss

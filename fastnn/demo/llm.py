@@ -10,7 +10,7 @@ import click
 import numpy as np
 
 from fastnn.demo import inside_gpt
-from fastnn.demo.demonstration import Block, Demonstration, Section, Table, decimal
+from fastnn.demo.display.demonstration import Block, Demonstration, Section, Table, decimal
 from fastnn.demo.parameters import SEED
 from fastnn.demo.small_gpt import TEXT, known, token, trained, written_out
 from fastnn.functional import softmax

@@ -8,7 +8,7 @@ import click
 import numpy as np
 
 from fastnn import cost
-from fastnn.demo.demonstration import Block, Demonstration, Section, Table, decimal
+from fastnn.demo.display.demonstration import Block, Demonstration, Section, Table, decimal
 from fastnn.functional import binary_cross_entropy, cross_entropy, mse
 from fastnn.report.picture import Axis, Picture, Series
 

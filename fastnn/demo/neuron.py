@@ -9,7 +9,7 @@ import click
 import numpy as np
 
 from fastnn.cost import dense_forward
-from fastnn.demo.demonstration import Demonstration, Drawing, Section, Table, decimal
+from fastnn.demo.display.demonstration import Demonstration, Drawing, Section, Table, decimal
 from fastnn.demo.parameters import ACTIVATION, NUMBERS
 from fastnn.layers import Dense
 from fastnn.networks.network import Network

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import click
 import numpy as np
 
-from fastnn.demo.demonstration import Block, Demonstration, Drawing, Section, Table, decimal
+from fastnn.demo.display.demonstration import Block, Demonstration, Drawing, Section, Table, decimal
 from fastnn.demo.parameters import ACTIVATION
 from fastnn.learning.optimizers import SGD
 from fastnn.networks.models import mlp

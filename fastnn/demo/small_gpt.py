@@ -9,7 +9,7 @@ import click
 import numpy as np
 
 from fastnn.demo import inside_gpt
-from fastnn.demo.demonstration import Drawing
+from fastnn.demo.display.demonstration import Drawing
 from fastnn.language.corpus import BUILT_IN, Corpus, read
 from fastnn.language.model import LanguageModel
 from fastnn.language.settings import LanguageSettings

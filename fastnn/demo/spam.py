@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn import data
-from fastnn.demo.demonstration import Demonstration, Section, Table
+from fastnn.demo.display.demonstration import Demonstration, Section, Table
 from fastnn.demo.looking_inside import first_layer
 from fastnn.demo.parameters import ACTIVATION, SEED
 from fastnn.learning.optimizers import SGD, Adam, Cosine

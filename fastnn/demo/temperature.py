@@ -8,7 +8,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.demo.demonstration import Demonstration, Section, Table, decimal
+from fastnn.demo.display.demonstration import Demonstration, Section, Table, decimal
 from fastnn.demo.parameters import NUMBERS, SEED
 from fastnn.edge.checks import as_number
 from fastnn.functional import softmax

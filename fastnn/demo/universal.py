@@ -10,7 +10,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.demo.demonstration import Demonstration, Section, Table
+from fastnn.demo.display.demonstration import Demonstration, Section, Table
 from fastnn.demo.parameters import SEED
 from fastnn.learning.optimizers import Adam, Cosine
 from fastnn.networks.models import mlp

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fastnn.demo.display.maps import Maps
 from fastnn.report.picture import Picture
 
 
@@ -29,7 +30,7 @@ class Drawing:
 
 
 # Text is a paragraph.
-Block = str | Table | Drawing | Picture
+Block = str | Table | Drawing | Maps | Picture
 
 
 @dataclass(frozen=True)

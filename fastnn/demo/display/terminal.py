@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import IO, TYPE_CHECKING, Any
 
-from fastnn.demo.demonstration import Block, Demonstration, Drawing, Table
+from fastnn.demo.display.demonstration import Block, Demonstration, Drawing, Table
+from fastnn.demo.display.maps import Maps, lines
 from fastnn.report.picture import Picture
 
 if TYPE_CHECKING:
@@ -52,8 +53,8 @@ def _print_block(out: Console, block: Block) -> None:
         out.print(block, markup=False)
     elif isinstance(block, Table):
         out.print(_table(block))
-    elif isinstance(block, Drawing):
-        for line in block.lines:
+    elif isinstance(block, Drawing | Maps):
+        for line in block.lines if isinstance(block, Drawing) else lines(block, min(out.width, WIDTH)):
             out.print(line, markup=False, soft_wrap=True)
     else:
         _print_picture(out, block)

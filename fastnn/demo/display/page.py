@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import fastnn
-from fastnn.demo.demonstration import Block, Demonstration, Drawing, Table
-from fastnn.demo.terminal import is_numeric
-from fastnn.report.palette import GROUND
+from fastnn.demo.display.demonstration import Block, Demonstration, Drawing, Table
+from fastnn.demo.display.maps import LEGENDS, Maps, as_svg, is_wide
+from fastnn.demo.display.terminal import is_numeric
+from fastnn.report.palette import DARK, GROUND, LIGHT
 
 FOLDER = Path(__file__).parent
-STYLE = FOLDER.parent / "report" / "style.css"
+STYLE = FOLDER.parent.parent / "report" / "style.css"
 
 
 def page(shown: Demonstration) -> str:
@@ -25,7 +26,7 @@ def page(shown: Demonstration) -> str:
     sections = [{"title": each.title, "blocks": [_block(block) for block in each.blocks]} for each in shown.sections]
     html: str = environment.get_template("template.html").render(
         title=shown.title, sections=sections, version=fastnn.__version__, style=STYLE.read_text(encoding="utf-8"),
-        ground=GROUND,
+        ground=GROUND, signs={"light": LIGHT[:2], "dark": DARK[:2]},
     )  # fmt: skip
     return html
 
@@ -39,6 +40,9 @@ def _block(block: Block) -> dict[str, Any]:
         return {"kind": "table", "columns": block.columns, "rows": block.rows, "numeric": numeric}
     if isinstance(block, Drawing):
         return {"kind": "drawing", "text": "\n".join(block.lines)}
+    if isinstance(block, Maps):
+        maps = [{"caption": each.caption, "wide": is_wide(each), "svg": as_svg(block, each)} for each in block.maps]
+        return {"kind": "maps", "title": block.title, "maps": maps, "legend": LEGENDS["page"] * block.signed}
     from fastnn.report.figures import drawn
 
     ((_, svg),) = drawn(block, ("svg",))

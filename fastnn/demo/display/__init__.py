@@ -1,0 +1,1 @@
+"""How demonstrations are shown: what they are made of, on a terminal, on a page."""
