@@ -1,0 +1,261 @@
+"""LeCun's networks of 1989 and 1998: the published counts, PyTorch's values with a mask over a whole weight, digits."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import needs
+import numpy as np
+import pytest
+from processes import run_python
+
+from fastnn import (
+    Adam,
+    Channels,
+    Conv2d,
+    LeCun1989,
+    LeNet1998,
+    Network,
+    ScaledTanh,
+    data,
+    drawn_digits,
+    load,
+    nearest_digit,
+    to_onnx,
+)
+from fastnn.networks.lecun import C3_SEES, H2_SEES
+
+Array = Any
+NETWORKS: dict[str, Any] = {"1989": LeCun1989, "1998": LeNet1998}
+
+# Layers by the first part of their names in a network, and their parameters as the papers count them.
+PARAMETERS = {
+    "1989": {"H1": ("01", 1_068), "H2": ("45", 2_592), "H3": ("8", 5_790), "output": (["10"], 310)},
+    "1998": {
+        "C1": ("0", 156), "S2": ("3", 12), "C3": ("5", 1_516), "S4": ("8", 32), "C5": (["11"], 48_120),
+        "F6": (["13"], 10_164),
+    },
+}  # fmt: skip
+TOTAL = {"1989": (9_760, 63_660), "1998": (60_000, 325_680)}
+
+
+def stepped(kind: str) -> Network:
+    """After a step of training, with the parameters that it has then."""
+    net = NETWORKS[kind](dtype="float64", seed=0)
+    rng = np.random.default_rng(0)
+    net.trainer("sgd", 2).step(rng.normal(size=(2, *net.input_shape)), rng.normal(size=(2, *net.output_shape)))
+    return net
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_parameters_and_multiply_adds_are_those_of_the_papers(kind: str) -> None:
+    net = stepped(kind)
+    sizes = {name: values.size for name, values in net.named_parameters.items()}
+    found = {
+        layer: sum(size for name, size in sizes.items() if name.partition(".")[0] in numbers)
+        for layer, (numbers, _) in PARAMETERS[kind].items()
+    }
+    assert found == {layer: count for layer, (_, count) in PARAMETERS[kind].items()}
+    assert (sum(sizes.values()), net.cost(1).forward.macs) == TOTAL[kind]
+    assert net.parameter_count == TOTAL[kind][0]
+
+
+def test_the_connections_of_1998_are_those_of_the_paper() -> None:
+    """340,908: a bias counts as one, and so do four pixels of a mean, and the last layer's 840 that are not here."""
+    units = {"C1": 28 * 28 * 6, "S2": 14 * 14 * 6, "C3": 10 * 10 * 16, "S4": 5 * 5 * 16, "C5": 120, "F6": 84}
+    means = 4 * (units["S2"] + units["S4"])
+    assert LeNet1998(seed=0).cost(1).forward.macs + sum(units.values()) + means + 10 * 84 == 340_908
+
+
+def test_a_unit_of_1989_has_a_squashing_function_of_its_own() -> None:
+    """1,000 of them."""
+    assert LeCun1989(seed=0).cost(1).forward.transcendentals == 768 + 192 + 30 + 10
+
+
+def test_the_table_of_c3_has_60_connections_and_no_two_maps_see_the_same() -> None:
+    assert [len(maps) for maps in C3_SEES] == 6 * [3] + 9 * [4] + [6]
+    assert len({frozenset(maps) for maps in C3_SEES}) == 16
+    assert [sum(first in maps for maps in C3_SEES) for first in range(6)] == 6 * [10]
+    assert [len({*maps}) for maps in H2_SEES] == [8, 8, 8]
+
+
+def count_products() -> None:
+    """Multiply-adds that the convolutions of a forward pass were called for, in plain Python."""
+    from fastnn.kernels import convolution
+
+    inner, made = convolution.windows, [0]
+
+    def counted(rows: int, columns: int, *of: Any) -> None:
+        made[0] += int(rows * columns * of[-4] * of[-3])
+        inner(rows, columns, *of)
+
+    convolution.windows = counted
+    found = []
+    for build in NETWORKS.values():
+        net = build(seed=0)
+        made[0] = 0
+        net(np.zeros((1, *net.input_shape)))
+        found.append(made[0])
+    json.dump(found, sys.stdout)
+
+
+def test_only_connections_that_there_are_are_multiplied() -> None:
+    """H1 and H2; C1, and C3 by its 60 connections of 96."""
+    found = run_python("import test_lecun; test_lecun.count_products()", NUMBA_DISABLE_JIT="1")
+    assert found == [12 * 64 * 25 + 12 * 16 * 8 * 25, 6 * 784 * 25 + 60 * 100 * 25]
+
+
+# PyTorch --------------------------------------------------------------------------------------------------------------
+
+
+def masked(parts: list[Array], sees: list[Array], channels: int) -> Array:
+    """A whole weight (KH, KW, channels, filters) with zeros where a filter does not see, of parts (KH, KW, D, F), and
+    what each of their filters sees."""
+    filters = [part[..., k] for part in parts for k in range(part.shape[3])]
+    whole = np.zeros((*parts[0].shape[:2], channels, len(filters)))
+    for k, (values, maps) in enumerate(zip(filters, sees, strict=True)):
+        whole[:, :, list(maps), k] = values
+    return whole
+
+
+def convolved(torch: Any, x: Any, weight: Any, **how: Any) -> Any:
+    """Weights as fastnn has them, of images as PyTorch has them."""
+    return torch.nn.functional.conv2d(x, weight.permute(3, 2, 0, 1), **how)
+
+
+def squashed(torch: Any, x: Any) -> Any:
+    return 1.7159 * torch.tanh(2 / 3 * x)
+
+
+def flat_as_here(x: Any) -> Any:
+    return x.permute(0, 2, 3, 1).flatten(1)
+
+
+def of_1989(torch: Any, p: dict[str, Any], x: Any, whole: dict[str, Any]) -> Any:
+    h1 = squashed(torch, convolved(torch, x, p["0.weight"], stride=2, padding=2) + p["1.bias"].permute(2, 0, 1))
+    h2 = convolved(torch, h1, whole["H2"], stride=2, padding=2) + p["5.bias"].permute(2, 0, 1)
+    h3 = squashed(torch, flat_as_here(squashed(torch, h2)) @ p["8.weight"] + p["8.bias"])
+    return squashed(torch, h3 @ p["10.weight"] + p["10.bias"])
+
+
+def subsampled(torch: Any, x: Any, weight: Any, bias: Any) -> Any:
+    """By the sum of four pixels, as the paper has it."""
+    total = 4 * torch.nn.functional.avg_pool2d(x, 2)
+    return squashed(torch, total * (weight / 4)[:, None, None] + bias[:, None, None])
+
+
+def of_1998(torch: Any, p: dict[str, Any], x: Any, whole: dict[str, Any]) -> Any:
+    c1 = squashed(torch, convolved(torch, x, p["0.weight"], bias=p["0.bias"]))
+    s2 = subsampled(torch, c1, p["3.weight"], p["3.bias"])
+    bias = torch.cat([p[f"5.{k}.1.bias"] for k in range(3)])
+    s4 = subsampled(torch, squashed(torch, convolved(torch, s2, whole["C3"], bias=bias)), p["8.weight"], p["8.bias"])
+    c5 = squashed(torch, flat_as_here(s4) @ p["11.weight"] + p["11.bias"])
+    return squashed(torch, c5 @ p["13.weight"] + p["13.bias"])
+
+
+# What is masked: its layer, the parts of its weight here, what each filter sees, the channels that come.
+MASKED: dict[str, Any] = {
+    "1989": (of_1989, "H2", ["4.weight"], [maps for maps in H2_SEES for _ in range(4)], 12),
+    "1998": (of_1998, "C3", [f"5.{k}.1.weight" for k in range(3)], C3_SEES, 6),
+}
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_values_and_gradients_are_those_of_a_whole_weight_under_a_mask_in_pytorch(kind: str) -> None:
+    torch: Any = needs.package("torch")
+    theirs, layer, parts, sees, channels = MASKED[kind]
+    net, rng = stepped(kind), np.random.default_rng(1)
+    for values in net.named_parameters.values():
+        values += rng.normal(0, 0.1, values.shape)
+    x, y = rng.normal(size=(3, *net.input_shape)), rng.normal(size=(3, *net.output_shape))
+    own = net.named_parameters
+    p = {name: torch.tensor(values, requires_grad=True) for name, values in own.items() if name not in parts}
+    mask = torch.tensor(masked([np.ones_like(own[name]) for name in parts], sees, channels))
+    weight = torch.tensor(masked([own[name] for name in parts], sees, channels), requires_grad=True)
+    output = theirs(torch, p, torch.tensor(np.moveaxis(x, 3, 1).copy()), {layer: weight * mask})
+    np.testing.assert_allclose(net(x), output.detach(), atol=1e-10)
+    torch.nn.functional.mse_loss(output, torch.tensor(y)).backward()
+    found = net.named(net.gradient(x, y))
+    for name, parameter in p.items():
+        np.testing.assert_allclose(found[name], parameter.grad, atol=1e-10, err_msg=name)
+    np.testing.assert_allclose(masked([found[name] for name in parts], sees, channels), weight.grad, atol=1e-10)
+
+
+# Digits ---------------------------------------------------------------------------------------------------------------
+
+
+def digits(side: int) -> tuple[Array, Array]:
+    """scikit-learn's, each pixel several; -1 is paper and 1 ink."""
+    found = data.digits()
+    order, times = np.random.default_rng(0).permutation(len(found.y)), side // 8
+    images = found.x.reshape(-1, 8, 8, 1).repeat(times, axis=1).repeat(times, axis=2)
+    return (2 * images - 1)[order], found.y[order]
+
+
+def test_that_of_1989_reads_digits() -> None:
+    x, y = digits(16)
+    net = LeCun1989(seed=0)
+    net.fit(x[:1400], 2 * np.eye(10)[y[:1400]] - 1, epochs=5, batch=16, optimizer=Adam(2e-3), seed=0)
+    assert np.mean(net(x[1400:]).argmax(axis=1) == y[1400:]) >= 0.96
+
+
+def test_that_of_1998_reads_digits_by_the_nearest_drawing() -> None:
+    x, y = digits(32)
+    net = LeNet1998(seed=0)
+    net.fit(x[:1400], drawn_digits()[y[:1400]], epochs=4, batch=16, optimizer=Adam(2e-3), seed=0)
+    assert np.mean(nearest_digit(net(x[1400:])) == y[1400:]) >= 0.95
+
+
+def test_the_drawn_digits_are_84_pixels_that_differ() -> None:
+    found = drawn_digits()
+    assert found.shape == (10, 84)
+    assert {*found.ravel()} == {-1.0, 1.0}
+    apart = np.count_nonzero(found[:, None] != found, axis=2)[~np.eye(10, dtype=bool)]
+    assert apart.min() >= 10
+    assert nearest_digit(found + np.random.default_rng(0).normal(0, 0.3, found.shape)).tolist() == [*range(10)]
+
+
+# Around them ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_files_give_it_back_to_the_bit(kind: str, tmp_path: Path) -> None:
+    net = stepped(kind)
+    net.save(tmp_path / "net.safetensors")
+    again = load(tmp_path / "net.safetensors")
+    assert again.layers == net.layers
+    assert again.parameters.tobytes() == net.parameters.tobytes()
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_onnxruntime_computes_what_it_does(kind: str, tmp_path: Path) -> None:
+    needs.package("onnx")
+    runtime: Any = needs.package("onnxruntime")
+    net = NETWORKS[kind](seed=3)
+    to_onnx(net, tmp_path / "net.onnx")
+    session = runtime.InferenceSession(tmp_path / "net.onnx", providers=["CPUExecutionProvider"])
+    x = np.random.default_rng(0).normal(size=(3, *net.input_shape)).astype(np.float32)
+    (found,) = session.run(["output"], {"input": x})
+    np.testing.assert_allclose(found, net(x), atol=1e-5)
+
+
+REFUSED: list[Any] = [
+    (lambda: Channels([]), ValueError, r"channels is \[\]; expected numbers of channels, one at least"),
+    (lambda: Channels(3), ValueError, "channels is 3; expected numbers of channels"),  # type: ignore[arg-type]
+    (lambda: Channels([0, -1]), ValueError, "a channel is -1; expected at least 0"),
+    (lambda: Channels([0.5]), TypeError, "a channel is 0.5; expected a whole number"),  # type: ignore[list-item]
+    (lambda: Network((4, 4, 2), [Channels([0, 2]), Conv2d(1, 3)]), ValueError,
+     "layer 0: Channels asks for channel 2, and 2 come, from 0 on"),
+    (lambda: ScaledTanh(0), ValueError, "scale is 0; expected more"),
+    (lambda: ScaledTanh(slope=-1), ValueError, r"slope is -1; expected a finite number in \[0, inf\]"),
+    (lambda: ScaledTanh(slope="2"), TypeError, "slope is '2'; expected a number"),  # type: ignore[arg-type]
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("make", "error", "message"), REFUSED)
+def test_what_is_no_such_layer_is_refused(make: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        make()
