@@ -23,7 +23,7 @@ from fastnn.networks.network import Network
 # The first opset with Gelu, and the file format of its time: runtimes since 2023 read them.
 OPSET, IR_VERSION = 20, 9
 # Operators that came later, and the file format of their time.
-LATER = {"RMSNormalization": (23, 11), "Attention": (23, 11)}
+LATER = {"GroupNormalization": (21, 10), "RMSNormalization": (23, 11), "Attention": (23, 11)}
 # What protobuf can write: larger models keep their weights in files beside them.
 MOST_BYTES = 2**31 - 2**20
 # From (N, H, W, C) to (N, C, H, W), in which operators take images, and back.

@@ -60,6 +60,7 @@ TABLE = (
     Row("recurrent", {"RNN": "rnn", "LSTM": "lstm", "GRU": "gru"}),
     Row("images.channels", {"Channels": "channels"}),
     Row("images.scale", {"Scale": "scale", "UnitBias": "unit_bias", "ScaledTanh": "scaled_tanh"}),
+    Row("images.group_norm", {"GroupNorm": "group_norm", "InstanceNorm2d": "instance_norm2d"}),
 )
 
 # Of each layer, the module that it is in.
