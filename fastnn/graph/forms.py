@@ -21,7 +21,8 @@ class Form:
     transposes; constants: what it takes after them; outputs: those that it gives, of which the next one takes all;
     activation: of the first; moved: its parameters have their axes as elsewhere, (out, in, ...).
 
-    shapes: as they are there, of the parameters of an operator that is read.
+    Of an ONNX operator that is read: constants: its inputs after the first, "1" and so on; shapes: theirs, as they are
+    there.
     """
 
     name: str

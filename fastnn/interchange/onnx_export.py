@@ -114,8 +114,9 @@ class _Graph:
         self.end = name
 
     def constant(self, name: str, values: Any) -> str:
-        """Whole numbers stay what they are."""
-        kind = np.int64 if np.asarray(values).dtype == np.int64 else self.dtype
+        """int64 and float32 stay what they are."""
+        given = np.asarray(values).dtype
+        kind = given if given in (np.int64, np.float32) else self.dtype
         array = np.ascontiguousarray(values, kind).reshape(np.shape(values))
         self.constants[name] = self.onnx.numpy_helper.from_array(array, name)
         return name

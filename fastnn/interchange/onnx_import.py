@@ -21,7 +21,8 @@ def from_onnx(path: str | PathLike[str], loss: str | Loss = "cross_entropy", *, 
 
     Read are Gemm, MatMul, Add of a bias or of a way around layers (Residual), Gather of a table's rows (Embedding), Add
     of a table (PositionEmbedding), Split and Attention of queries, keys and values that lie side by side, and a product
-    after it (SelfAttention), LayerNormalization, RMSNormalization, MaxPool, AveragePool, Relu, LeakyRelu, PRelu, Elu,
+    after it (SelfAttention), LayerNormalization, RMSNormalization, GroupNormalization, InstanceNormalization, Resize
+    by whole factors, MaxPool, AveragePool, Relu, LeakyRelu, PRelu, Elu,
     Tanh, Sigmoid, Gelu, Softplus, Swish, the nodes that make up silu, gelu, softplus, step and GatedDense, Identity,
     Cast, Dropout (left out, as in inference), Transpose, Flatten, Reshape to rows. Rows that are flattened before any
     layer asks for their axes are taken flat; images, (N, C, H, W) where their pooling comes without a Transpose before

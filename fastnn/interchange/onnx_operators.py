@@ -106,7 +106,8 @@ def read_layer(walk: Walk, node: Node, kind: Any) -> End:
     constants = [node.optional(index) for index in range(1, len(node.names))]
     settings = {key: _setting(value) for key, value in node.attributes.items()}
     shapes = [values.shape for values in constants if values is not None]
-    layer = kind.from_onnx(Form(node.op, settings, shapes=shapes))
+    given = {str(index): values for index, values in enumerate(constants, 1) if values is not None}
+    layer = kind.from_onnx(Form(node.op, settings, shapes=shapes, constants=given))
     names = layer.parameters((1,)) if constants else ()
     arrays = zip(names, constants, strict=False)
     walk.chain.layer(layer, {key: as_here(values) for key, values in arrays if values is not None})

@@ -19,6 +19,7 @@ from fastnn.layers.images.group_norm import InstanceNorm2d as InstanceNorm2d
 from fastnn.layers.images.scale import Scale as Scale
 from fastnn.layers.images.scale import ScaledTanh as ScaledTanh
 from fastnn.layers.images.scale import UnitBias as UnitBias
+from fastnn.layers.images.upsampling import Upsample2d as Upsample2d
 from fastnn.layers.masking import Masking as Masking
 from fastnn.layers.norm import LayerNorm as LayerNorm
 from fastnn.layers.norm import RMSNorm as RMSNorm

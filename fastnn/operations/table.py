@@ -61,6 +61,7 @@ TABLE = (
     Row("images.channels", {"Channels": "channels"}),
     Row("images.scale", {"Scale": "scale", "UnitBias": "unit_bias", "ScaledTanh": "scaled_tanh"}),
     Row("images.group_norm", {"GroupNorm": "group_norm", "InstanceNorm2d": "instance_norm2d"}),
+    Row("images.upsampling", {"Upsample2d": "upsample2d"}),
 )
 
 # Of each layer, the module that it is in.
