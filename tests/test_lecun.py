@@ -15,6 +15,7 @@ from processes import run_python
 from fastnn import (
     Adam,
     Channels,
+    ChannelSums,
     Conv2d,
     LeCun1989,
     LeNet1998,
@@ -35,8 +36,8 @@ NETWORKS: dict[str, Any] = {"1989": LeCun1989, "1998": LeNet1998}
 PARAMETERS = {
     "1989": {"H1": ("01", 1_068), "H2": ("45", 2_592), "H3": ("8", 5_790), "output": (["10"], 310)},
     "1998": {
-        "C1": ("0", 156), "S2": ("3", 12), "C3": ("5", 1_516), "S4": ("8", 32), "C5": (["11"], 48_120),
-        "F6": (["13"], 10_164),
+        "C1": ("0", 156), "S2": ("3", 12), "C3": ("67", 1_516), "S4": (["10"], 32), "C5": (["13"], 48_120),
+        "F6": (["15"], 10_164),
     },
 }  # fmt: skip
 TOTAL = {"1989": (9_760, 63_660), "1998": (60_000, 325_680)}
@@ -84,15 +85,19 @@ def test_the_table_of_c3_has_60_connections_and_no_two_maps_see_the_same() -> No
 
 def count_products() -> None:
     """Multiply-adds that the convolutions of a forward pass were called for, in plain Python."""
-    from fastnn.kernels import convolution
+    from fastnn.kernels import convolution, depthwise
 
-    inner, made = convolution.windows, [0]
+    made = [0]
 
-    def counted(rows: int, columns: int, *of: Any) -> None:
-        made[0] += int(rows * columns * of[-4] * of[-3])
-        inner(rows, columns, *of)
+    def counted(inner: Any) -> Any:
+        def run(rows: int, columns: int, *of: Any) -> None:
+            *_, terms, segments, _, _ = of
+            made[0] += int(rows * columns * terms * segments)
+            inner(rows, columns, *of)
 
-    convolution.windows = counted
+        return run
+
+    convolution.windows, depthwise.each_channel = counted(convolution.windows), counted(depthwise.each_channel)
     found = []
     for build in NETWORKS.values():
         net = build(seed=0)
@@ -111,13 +116,19 @@ def test_only_connections_that_there_are_are_multiplied() -> None:
 # PyTorch --------------------------------------------------------------------------------------------------------------
 
 
-def masked(parts: list[Array], sees: list[Array], channels: int) -> Array:
-    """A whole weight (KH, KW, channels, filters) with zeros where a filter does not see, of parts (KH, KW, D, F), and
-    what each of their filters sees."""
-    filters = [part[..., k] for part in parts for k in range(part.shape[3])]
-    whole = np.zeros((*parts[0].shape[:2], channels, len(filters)))
-    for k, (values, maps) in enumerate(zip(filters, sees, strict=True)):
-        whole[:, :, list(maps), k] = values
+def connections(kind: str) -> list[tuple[Any, int, int]]:
+    """Which part of a weight here (KH, KW, D, F) is of which channel and which filter of a whole one."""
+    if kind == "1989":
+        return [((..., d, f), c, f) for f in range(12) for d, c in enumerate(H2_SEES[f // 4])]
+    pairs = [(c, f) for f, maps in enumerate(C3_SEES) for c in maps]
+    return [((..., 0, k), c, f) for k, (c, f) in enumerate(pairs)]
+
+
+def masked(kind: str, part: Array) -> Array:
+    """A whole weight (KH, KW, C, F) with zeros where a filter does not see."""
+    whole = np.zeros((5, 5, 12, 12) if kind == "1989" else (5, 5, 6, 16))
+    for at, channel, number in connections(kind):
+        whole[..., channel, number] = part[at]
     return whole
 
 
@@ -134,9 +145,9 @@ def flat_as_here(x: Any) -> Any:
     return x.permute(0, 2, 3, 1).flatten(1)
 
 
-def of_1989(torch: Any, p: dict[str, Any], x: Any, whole: dict[str, Any]) -> Any:
+def of_1989(torch: Any, p: dict[str, Any], x: Any, whole: Any) -> Any:
     h1 = squashed(torch, convolved(torch, x, p["0.weight"], stride=2, padding=2) + p["1.bias"].permute(2, 0, 1))
-    h2 = convolved(torch, h1, whole["H2"], stride=2, padding=2) + p["5.bias"].permute(2, 0, 1)
+    h2 = convolved(torch, h1, whole, stride=2, padding=2) + p["5.bias"].permute(2, 0, 1)
     h3 = squashed(torch, flat_as_here(squashed(torch, h2)) @ p["8.weight"] + p["8.bias"])
     return squashed(torch, h3 @ p["10.weight"] + p["10.bias"])
 
@@ -147,41 +158,39 @@ def subsampled(torch: Any, x: Any, weight: Any, bias: Any) -> Any:
     return squashed(torch, total * (weight / 4)[:, None, None] + bias[:, None, None])
 
 
-def of_1998(torch: Any, p: dict[str, Any], x: Any, whole: dict[str, Any]) -> Any:
+def of_1998(torch: Any, p: dict[str, Any], x: Any, whole: Any) -> Any:
     c1 = squashed(torch, convolved(torch, x, p["0.weight"], bias=p["0.bias"]))
     s2 = subsampled(torch, c1, p["3.weight"], p["3.bias"])
-    bias = torch.cat([p[f"5.{k}.1.bias"] for k in range(3)])
-    s4 = subsampled(torch, squashed(torch, convolved(torch, s2, whole["C3"], bias=bias)), p["8.weight"], p["8.bias"])
-    c5 = squashed(torch, flat_as_here(s4) @ p["11.weight"] + p["11.bias"])
-    return squashed(torch, c5 @ p["13.weight"] + p["13.bias"])
+    c3 = squashed(torch, convolved(torch, s2, whole, bias=p["7.bias"]))
+    s4 = subsampled(torch, c3, p["10.weight"], p["10.bias"])
+    c5 = squashed(torch, flat_as_here(s4) @ p["13.weight"] + p["13.bias"])
+    return squashed(torch, c5 @ p["15.weight"] + p["15.bias"])
 
 
-# What is masked: its layer, the parts of its weight here, what each filter sees, the channels that come.
-MASKED: dict[str, Any] = {
-    "1989": (of_1989, "H2", ["4.weight"], [maps for maps in H2_SEES for _ in range(4)], 12),
-    "1998": (of_1998, "C3", [f"5.{k}.1.weight" for k in range(3)], C3_SEES, 6),
-}
+# The same in PyTorch, and the name of the weight that is whole there.
+MASKED: dict[str, Any] = {"1989": (of_1989, "4.weight"), "1998": (of_1998, "6.weight")}
 
 
 @pytest.mark.parametrize("kind", NETWORKS)
 def test_values_and_gradients_are_those_of_a_whole_weight_under_a_mask_in_pytorch(kind: str) -> None:
     torch: Any = needs.package("torch")
-    theirs, layer, parts, sees, channels = MASKED[kind]
+    theirs, part = MASKED[kind]
     net, rng = stepped(kind), np.random.default_rng(1)
     for values in net.named_parameters.values():
         values += rng.normal(0, 0.1, values.shape)
     x, y = rng.normal(size=(3, *net.input_shape)), rng.normal(size=(3, *net.output_shape))
     own = net.named_parameters
-    p = {name: torch.tensor(values, requires_grad=True) for name, values in own.items() if name not in parts}
-    mask = torch.tensor(masked([np.ones_like(own[name]) for name in parts], sees, channels))
-    weight = torch.tensor(masked([own[name] for name in parts], sees, channels), requires_grad=True)
-    output = theirs(torch, p, torch.tensor(np.moveaxis(x, 3, 1).copy()), {layer: weight * mask})
+    p = {name: torch.tensor(values, requires_grad=True) for name, values in own.items() if name != part}
+    mask = torch.tensor(masked(kind, np.ones_like(own[part])))
+    weight = torch.tensor(masked(kind, own[part]), requires_grad=True)
+    output = theirs(torch, p, torch.tensor(np.moveaxis(x, 3, 1).copy()), weight * mask)
     np.testing.assert_allclose(net(x), output.detach(), atol=1e-10)
     torch.nn.functional.mse_loss(output, torch.tensor(y)).backward()
     found = net.named(net.gradient(x, y))
     for name, parameter in p.items():
         np.testing.assert_allclose(found[name], parameter.grad, atol=1e-10, err_msg=name)
-    np.testing.assert_allclose(masked([found[name] for name in parts], sees, channels), weight.grad, atol=1e-10)
+    np.testing.assert_allclose(masked(kind, found[part]), weight.grad, atol=1e-10)
+    assert int(mask.sum()) == own[part].size
 
 
 # Digits ---------------------------------------------------------------------------------------------------------------
@@ -249,6 +258,10 @@ REFUSED: list[Any] = [
     (lambda: Channels([0.5]), TypeError, "a channel is 0.5; expected a whole number"),  # type: ignore[list-item]
     (lambda: Network((4, 4, 2), [Channels([0, 2]), Conv2d(1, 3)]), ValueError,
      "layer 0: Channels asks for channel 2, and 2 come, from 0 on"),
+    (lambda: ChannelSums([0, 2, 3]), ValueError, "nothing is added to channel 1 of 4; expected numbers from 0 on"),
+    (lambda: ChannelSums([2**40]), ValueError, "nothing is added to channel 0 of"),
+    (lambda: Network((4, 4, 2), [ChannelSums([0, 1, 0])]), ValueError,
+     "layer 0: ChannelSums has a number for 3 channels, and 2 come"),
     (lambda: ScaledTanh(0), ValueError, "scale is 0; expected more"),
     (lambda: ScaledTanh(slope=-1), ValueError, r"slope is -1; expected a finite number in \[0, inf\]"),
     (lambda: ScaledTanh(slope="2"), TypeError, "slope is '2'; expected a number"),  # type: ignore[arg-type]

@@ -14,6 +14,7 @@ from fastnn.layers.encoder_decoder import EncoderDecoder as EncoderDecoder
 from fastnn.layers.gated import GatedDense as GatedDense
 from fastnn.layers.head import TiedHead as TiedHead
 from fastnn.layers.images.channels import Channels as Channels
+from fastnn.layers.images.channels import ChannelSums as ChannelSums
 from fastnn.layers.images.group_norm import GroupNorm as GroupNorm
 from fastnn.layers.images.group_norm import InstanceNorm2d as InstanceNorm2d
 from fastnn.layers.images.scale import Scale as Scale
