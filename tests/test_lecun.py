@@ -28,6 +28,7 @@ from fastnn import (
     to_onnx,
 )
 from fastnn.networks.lecun import C3_SEES, H2_SEES
+from fastnn.reference.convolution import conv2d
 
 Array = Any
 NETWORKS: dict[str, Any] = {"1989": LeCun1989, "1998": LeNet1998}
@@ -74,6 +75,19 @@ def test_the_connections_of_1998_are_those_of_the_paper() -> None:
 def test_a_unit_of_1989_has_a_squashing_function_of_its_own() -> None:
     """1,000 of them."""
     assert LeCun1989(seed=0).cost(1).forward.transcendentals == 768 + 192 + 30 + 10
+
+
+def test_what_windows_see_outside_of_an_image_is_a_bias_of_their_unit() -> None:
+    """-1 in the paper, 0 here: a number for each unit, the same for any image."""
+    net, rng = stepped("1989"), np.random.default_rng(0)
+    weight, x = net.named_parameters["0.weight"], rng.normal(size=(3, 16, 16, 1))
+    zeros, paper = (
+        conv2d(np.pad(x, ((0, 0), (2, 2), (2, 2), (0, 0)), constant_values=outside), weight, stride=(2, 2))
+        for outside in (0, -1)
+    )
+    apart = paper - zeros
+    assert abs(apart).max() > 0.1
+    np.testing.assert_allclose(apart, apart[:1].repeat(3, axis=0), atol=1e-12)
 
 
 def test_the_table_of_c3_has_60_connections_and_no_two_maps_see_the_same() -> None:
@@ -262,6 +276,7 @@ REFUSED: list[Any] = [
     (lambda: ChannelSums([2**40]), ValueError, "nothing is added to channel 0 of"),
     (lambda: Network((4, 4, 2), [ChannelSums([0, 1, 0])]), ValueError,
      "layer 0: ChannelSums has a number for 3 channels, and 2 come"),
+    (lambda: nearest_digit(np.zeros((2, 10))), ValueError, r"outputs has shape \(2, 10\); expected \(N, 84\)"),
     (lambda: ScaledTanh(0), ValueError, "scale is 0; expected more"),
     (lambda: ScaledTanh(slope=-1), ValueError, r"slope is -1; expected a finite number in \[0, inf\]"),
     (lambda: ScaledTanh(slope="2"), TypeError, "slope is '2'; expected a number"),  # type: ignore[arg-type]

@@ -14,6 +14,7 @@ from case import DTYPES
 
 from fastnn import (
     Activation,
+    Concatenate,
     Conv2d,
     Dense,
     FileError,
@@ -27,6 +28,7 @@ from fastnn import (
     to_onnx,
     to_torch,
 )
+from fastnn.interchange.axes import as_there
 from fastnn.kernels.images.upsampling import bilinear, bilinear_inward, nearest, nearest_inward
 
 MODES = ["nearest", "bilinear"]
@@ -76,6 +78,29 @@ def test_the_gradient_of_a_network_is_pytorchs_and_it_comes_back(mode: str) -> N
     for parameter in module.parameters():
         parameter.data = parameter.grad
     np.testing.assert_allclose(net.gradient(x, y), from_torch(module, input_shape=(2, 8, 6)).parameters, atol=1e-10)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_way_around_that_is_made_smaller_and_larger_is_joined_by_channels_as_pytorchs(mode: str) -> None:
+    """As in a U-Net."""
+    torch: Any = needs.package("torch")
+    net = Network((4, 6, 2), [Conv2d(3, 1), Concatenate([], [MaxPool2d(2), Conv2d(5, 1), Upsample2d(2, mode)]),
+                              Conv2d(1, 3)], loss="mse", dtype="float64", seed=0)  # fmt: skip
+    own = net.named_parameters
+    p = {name: torch.tensor(as_there(values), requires_grad=True) for name, values in own.items()}
+
+    def convolved(x: Any, name: str) -> Any:
+        return torch.nn.functional.conv2d(x, p[f"{name}.weight"], p[f"{name}.bias"])
+
+    x, y = normal(3, 4, 6, 2), normal(3, 2, 4, 1, seed=1)
+    first = convolved(torch.tensor(np.moveaxis(x, 3, 1).copy()), "0")
+    small = convolved(torch.nn.functional.max_pool2d(first, 2), "1.1.1")
+    large = torch.nn.functional.interpolate(small, scale_factor=2, mode=mode)
+    output = convolved(torch.cat([first, large], dim=1), "2")
+    np.testing.assert_allclose(np.moveaxis(net(x), 3, 1), output.detach(), atol=1e-10)
+    torch.nn.functional.mse_loss(output, torch.tensor(np.moveaxis(y, 3, 1).copy())).backward()
+    for name, gradient in net.named(net.gradient(x, y)).items():
+        np.testing.assert_allclose(as_there(gradient), p[name].grad, atol=1e-10, err_msg=name)
 
 
 def test_modules_of_pytorch_that_are_the_same_are_read_and_others_named() -> None:

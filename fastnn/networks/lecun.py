@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from fastnn.edge.checks import as_numeric
 from fastnn.layers import (
     AvgPool2d,
     Channels,
@@ -56,14 +57,11 @@ DRAWN = """
 
 def drawn_digits() -> NDArray[np.float64]:
     """The digits 0 to 9 as 84 numbers each, (10, 84), row by row: 1 where there is ink and -1 elsewhere."""
-    lines = [line.split() for line in DRAWN.split("\n")[1:-1]]
-    ink = [["".join(line[digit] for line in lines)] for digit in range(10)]
-    return np.array([[1.0 if pixel == "#" else -1.0 for pixel in one] for (one,) in ink])
+    rows = zip(*(line.split() for line in DRAWN.strip().splitlines()), strict=True)
+    return np.array([[1.0 if pixel == "#" else -1.0 for pixel in "".join(digit)] for digit in rows])
 
 
-def LeCun1989(
-    *, dtype: DTypeLike = "float32", seed: int | np.random.Generator | None = None
-) -> Network:  # fmt: skip
+def LeCun1989(*, dtype: DTypeLike = "float32", seed: int | np.random.Generator | None = None) -> Network:
     """The network that read zip codes (LeCun et al. 1989, Backpropagation Applied to Handwritten Zip Code Recognition,
     Neural Computation 1, 541-551): images (16, 16, 1), 10 outputs, 9,760 parameters, 63,660 multiply-adds.
 
@@ -84,9 +82,7 @@ def LeCun1989(
     return Network((16, 16, 1), layers, loss="mse", dtype=dtype, seed=seed)
 
 
-def LeNet1998(
-    *, dtype: DTypeLike = "float32", seed: int | np.random.Generator | None = None
-) -> Network:  # fmt: skip
+def LeNet1998(*, dtype: DTypeLike = "float32", seed: int | np.random.Generator | None = None) -> Network:
     """LeNet-5 of 1998 (LeCun, Bottou, Bengio & Haffner, Gradient-Based Learning Applied to Document Recognition, Proc.
     IEEE 86, 2278-2324): images (32, 32, 1), 84 outputs, 60,000 parameters, 325,680 multiply-adds.
 
@@ -106,9 +102,15 @@ def LeNet1998(
     return Network((32, 32, 1), layers, loss="mse", dtype=dtype, seed=seed)
 
 
-def nearest_digit(outputs: NDArray[Any]) -> NDArray[np.intp]:
-    """The digit (N,) whose drawing is nearest to each row of a LeNet1998's outputs (N, 84): its last layer."""
-    distances = np.square(np.asarray(outputs, float)[:, None] - drawn_digits()).sum(axis=2)
+def nearest_digit(outputs: ArrayLike) -> NDArray[np.intp]:
+    """The digit (N,) whose drawing is nearest to each row of a LeNet1998's outputs (N, 84): its last layer.
+
+    ValueError: another shape.
+    """
+    rows, drawn = as_numeric(outputs, "outputs").astype(float), drawn_digits()
+    if rows.ndim != 2 or rows.shape[1] != drawn.shape[1]:
+        raise ValueError(f"outputs has shape {rows.shape}; expected (N, {drawn.shape[1]})")
+    distances = np.square(rows[:, None] - drawn).sum(axis=2)
     found: NDArray[np.intp] = distances.argmin(axis=1)
     return found
 
