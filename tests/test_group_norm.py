@@ -12,6 +12,7 @@ import numba
 import numpy as np
 import pytest
 from case import DTYPES
+from numba.core.runtime import _nrt_python, rtsys
 
 from fastnn import (
     Activation,
@@ -96,6 +97,18 @@ def test_threads_change_no_bit(dtype: str, norm: Any) -> None:
             trainer.step(x, y)
         found.add(net.parameters.tobytes() + net(x).tobytes())
     assert len(found) == 1
+
+
+@needs.compiled_kernels
+@pytest.mark.parametrize("norm", NORMS[:2], ids=str)
+def test_a_step_of_training_allocates_nothing(norm: Any) -> None:
+    numba.set_num_threads(1)
+    trainer, x, y = network(norm, "float32").trainer("adam", 9), np.zeros((9, 6, 5, 2), np.float32), np.arange(9) % 3
+    trainer.step(x, y)
+    _nrt_python.memsys_enable_stats()
+    before = rtsys.get_allocation_stats().alloc
+    trainer.step(x, y)
+    assert rtsys.get_allocation_stats().alloc == before
 
 
 @pytest.mark.parametrize("norm", NORMS, ids=str)

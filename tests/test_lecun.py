@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import needs
+import numba
 import numpy as np
 import pytest
+from numba.core.runtime import _nrt_python, rtsys
 from processes import run_python
 
 from fastnn import (
@@ -125,6 +127,36 @@ def test_only_connections_that_there_are_are_multiplied() -> None:
     """H1 and H2; C1, and C3 by its 60 connections of 96."""
     found = run_python("import test_lecun; test_lecun.count_products()", NUMBA_DISABLE_JIT="1")
     assert found == [12 * 64 * 25 + 12 * 16 * 8 * 25, 6 * 784 * 25 + 60 * 100 * 25]
+
+
+@needs.compiled_kernels
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_a_step_of_training_allocates_nothing(kind: str) -> None:
+    """Of several spans, on one thread."""
+    numba.set_num_threads(1)
+    net = NETWORKS[kind](seed=0)
+    x, y = np.zeros((40, *net.input_shape), np.float32), np.zeros((40, *net.output_shape), np.float32)
+    trainer = net.trainer("adam", 40)
+    trainer.step(x, y)
+    _nrt_python.memsys_enable_stats()
+    before = rtsys.get_allocation_stats().alloc
+    trainer.step(x, y)
+    assert rtsys.get_allocation_stats().alloc == before
+
+
+@needs.two_cores
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_threads_and_batches_change_no_bit(kind: str) -> None:
+    found = set()
+    for threads in (1, 2):
+        numba.set_num_threads(threads)
+        net = NETWORKS[kind](seed=0)
+        x, y = (np.random.default_rng(1).normal(size=(37, *shape)) for shape in (net.input_shape, net.output_shape))
+        net.trainer("adam", 37).step(x, y)
+        found.add(net.parameters.tobytes() + net(x).tobytes())
+    assert len(found) == 1
+    x = np.random.default_rng(0).normal(size=(5, *net.input_shape))
+    assert net(x).tobytes() == b"".join(net(row[None]).tobytes() for row in x)
 
 
 # PyTorch --------------------------------------------------------------------------------------------------------------
