@@ -23,11 +23,15 @@ LIMITS = {("sklearn", "adam"): 2e-5, ("torch-compile", "adam"): 4e-6, ("torch-co
 
 # JAX computes the scores of attention in float32 whatever it is given.
 IN_FLOAT32 = {("jax", GPT): 1e-8}
+# Batch norms of 4 images: what PyTorch rounds otherwise in float32 is 9e-3 of a loss after 8 steps.
+GROWS = {("resnet10", "float32"): 1e-2}
 
 
 def limit(name: str, optimizer: str, dtype: str, network: str = "") -> float:
     roundings = OF_SEQUENCES if network in ZOO else IN_ROUNDINGS
-    others = LIMITS.get((name, optimizer), 0.0), IN_FLOAT32.get((name, network), 0.0)
+    others = (
+        LIMITS.get((name, optimizer), 0.0), IN_FLOAT32.get((name, network), 0.0), GROWS.get((network, dtype), 0.0)
+    )  # fmt: skip
     return max(roundings * float(np.finfo(dtype).eps) / 2, *others)
 
 

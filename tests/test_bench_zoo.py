@@ -7,7 +7,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fastnn import GRU, LSTM, RNN, AvgPool2d, Conv2d, Dense, Flatten, GlobalAvgPool2d, MaxPool2d, Network, reference
+from fastnn import (
+    GRU,
+    LSTM,
+    RNN,
+    Activation,
+    AvgPool2d,
+    BatchNorm,
+    Conv2d,
+    Dense,
+    Flatten,
+    GlobalAvgPool2d,
+    MaxPool2d,
+    Network,
+    Residual,
+    reference,
+)  # fmt: skip
 from fastnn.bench import ladder, zoo
 from fastnn.bench.case import Case
 from fastnn.bench.perturbed import perturbed_residual
@@ -47,6 +62,9 @@ def test_a_network_is_checked_against_the_reference(rung: Any, dtype: str) -> No
 NETWORKS = (
     Network((7, 6, 2), [Conv2d(3, (3, 2), (2, 1), (1, 2), dilation=(1, 2)), AvgPool2d((2, 3), 2), Flatten(), Dense(3)]),
     Network((9, 8, 2), [Conv2d(4, 3, bias=False), MaxPool2d(3, 1), GlobalAvgPool2d(), Flatten(), Dense(3)]),
+    Network(
+        (7, 6, 2), [Conv2d(3, 3), Residual(BatchNorm(), Activation("tanh")), BatchNorm(1e-3, 0.3), Flatten(), Dense(3)]
+    ),
     *(Network((5, 3), [kind(4), kind(3, return_sequences=False), Dense(3)]) for kind in (RNN, LSTM, GRU)),
 )
 
@@ -60,9 +78,12 @@ def test_the_reference_is_in_float64_what_the_network_is(network: Network) -> No
     output, loss, gradients = reference.zoo.loss_and_gradient(
         net.description()["layers"], net.named_parameters, x, y, "cross_entropy"
     )
-    np.testing.assert_allclose(net(x), output, atol=1e-12)
-    assert net.loss(x, y) == pytest.approx(loss, rel=1e-12)
-    found = net.named(net.gradient(x, y))
+    trainer = net.trainer("sgd", 3)
+    assert trainer.gradient(x, y) == pytest.approx(loss, rel=1e-12)
+    found = net.named(trainer.grads)
+    inferred = reference.zoo.infer(net.description()["layers"], net.named_parameters, x)
+    np.testing.assert_allclose(net(x), inferred, atol=1e-12)
+    assert (np.abs(inferred - output).max() > 0.01) == any(isinstance(layer, BatchNorm) for layer in net.layers)
     assert set(found) == set(gradients)
     for name, values in gradients.items():
         np.testing.assert_allclose(found[name], values, atol=1e-12)

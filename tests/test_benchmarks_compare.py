@@ -33,6 +33,7 @@ from fastnn.simd.machine import Ceilings, Level
 SMALL: dict[str, Any] = {
     "SQUARES": (8, 64), "TRANSPOSED_SQUARES": (64,), "LAYERS": ((12, 7),), "BATCHES": (1, 5), "VECTORS": (333,),
     "SOFTMAX": ((5, 10),), "CROSS_ENTROPY": ((7, 3),), "PARAMETERS": (1000,),
+    "CONVOLUTIONS": ((2, 6, 3, 5, 3, 2, 1), (2, 5, 4, 6, 3, 1, 0)),
 }  # fmt: skip
 
 
@@ -60,7 +61,7 @@ def test_a_run_writes_right_rows_and_names_peers_that_are_not_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(peers, "find_spec", lambda name: name if name == "numpy" else None)
-    result, document = compared(tmp_path, "--only", "products,vector,softmax,optimizers")
+    result, document = compared(tmp_path, "--only", "products,vector,softmax,optimizers,convolutions")
     assert result.exit_code == 0, result.output
     assert document["schema"] == run.SCHEMA
     assert set(document["context"]["absent"]) == {"torch", "torch_compiled", "jax"}
@@ -71,13 +72,14 @@ def test_a_run_writes_right_rows_and_names_peers_that_are_not_there(
         assert 0 <= row["residual"] <= 1
         assert row["floor_s"] > 0
         ceiling = next(each for each in document["context"]["ceilings"] if each["dtype"] == row["dtype"])
-        peak = row["peak_flops_per_s"] if row["group"] == "products" else ceiling["flops_per_s"]
+        peak = row["peak_flops_per_s"] if row["group"] in ("products", "convolutions") else ceiling["flops_per_s"]
         assert 0.1 < peak / ceiling["flops_per_s"] < 2, "the peak beside a product is another than that of before"
         for timing in (*row["ours"].values(), *row["peers"].values()):
             assert 0 < timing["min_s"] <= timing["median_s"]
             assert timing["peak_fraction"] == pytest.approx(row["flops"] / timing["median_s"] / peak)
         assert set(row["ours"]) == set(ours.WAYS)
-        for interval in row["peers"]["numpy"]["ratio"].values():
+        assert ("numpy" in row["absent"]) == (row["group"] == "convolutions")
+        for interval in row["peers"].get("numpy", {"ratio": {}})["ratio"].values():
             assert 0 < interval["low"] <= interval["median"] <= interval["high"]
     for heading in ("products, float64, 1 thr", "NN 8x8x8", "exp 333", "softmax 5x10", "adamw 1,000", "against"):
         assert heading in result.stderr
@@ -107,7 +109,9 @@ def test_a_peer_does_the_same_work(name: str) -> None:
                 reasons = "functions and softmax only", "of the limit", "torch.compile fails here"
                 assert ready or any(reason in absent[name] for reason in reasons)
             else:
-                assert ready[name].residual <= peers.SLACK, absent
+                offered = case.op != "convolution" or name != "numpy"
+                assert offered == (name in ready), absent
+                assert not offered or ready[name].residual <= peers.SLACK
             for peer in ready.values():
                 started = time.perf_counter()
                 took = peer.timed(3)

@@ -5,21 +5,25 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from numba import njit
 from numba.core.runtime import _nrt_python, rtsys
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks" / "gallery"))
 
+import blind_cart_pole
 import cart_pole
 import ode_surrogate
 import td_learning
 
 import fastnn
+from fastnn.tape import decode, output
 
 Array = Any
 
@@ -62,7 +66,7 @@ def starts(count: int) -> Array:
 def played(network: fastnn.Network, population: Array, begin: Array, threads: int = 1) -> Array:
     tape, observed, workspaces = cart_pole.rooms(network, threads)
     lengths = np.full((len(population), len(begin)), -1)
-    cart_pole.play(lengths, tape, population, begin, observed, workspaces)
+    cart_pole.play(cart_pole.balance, lengths, tape, population, begin, observed, workspaces)
     return lengths
 
 
@@ -136,6 +140,70 @@ def test_generations_allocate_nothing() -> None:
         return int(rtsys.get_allocation_stats().alloc - before)
 
     assert allocations(4) == allocations(1) > 0
+
+
+# Without velocities ---------------------------------------------------------------------------------------------------
+
+
+def remembered_by(network: fastnn.Network, start: Array) -> int:
+    """How long a recurrent network keeps the pole up, asked by Python."""
+    state, decoder = start, fastnn.Decoder(network)
+    for step in range(500):
+        seen = np.array([[state[0] / 2.4, state[2] / math.radians(12)]])
+        scores = decoder.step(seen.astype(np.float32))[0]
+        state = barto(state, 10.0 if scores[1] > scores[0] else -10.0)
+        if abs(state[0]) > 2.4 or abs(state[2]) > 12 * math.pi / 180:
+            return step + 1
+    return 500
+
+
+def test_a_network_with_a_memory_balances_as_long_as_python_says() -> None:
+    player = blind_cart_pole.BLIND
+    networks = [player.controller(seed) for seed in range(6)] + [cart_pole.learn(0, player=player).network]
+    tape, observed, workspaces = player.rooms(networks[0], 1)
+    lengths = np.full((len(networks), 3), -1)
+    population = np.stack([each.parameters for each in networks])
+    cart_pole.play(player.balance, lengths, tape, population, starts(3), observed, workspaces)
+    assert lengths.tolist() == [[remembered_by(network, start) for start in starts(3)] for network in networks]
+    assert lengths[-1].tolist() == [500] * 3
+    assert len(np.unique(lengths)) > 5
+
+
+def test_ten_seeds_of_ten_learn_without_velocities_and_on_any_number_of_threads() -> None:
+    found = [cart_pole.learn(seed, player=blind_cart_pole.BLIND) for seed in range(10)]
+    assert all(each.learned for each in found)
+    shared = cart_pole.learn(9, 2, player=blind_cart_pole.BLIND)
+    assert shared.network.parameters.tobytes() == found[9].network.parameters.tobytes()
+
+
+@njit
+def forgetful(tape: Any, params: Any, observed: Any, workspace: Any, start: Any) -> int:
+    """The same, of a network whose memory is taken from it at each step."""
+    position, velocity, angle, turn = start[0], start[1], start[2], start[3]
+    for step in range(500):
+        observed[0, 0], observed[0, 1] = position / 2.4, angle / math.radians(12)
+        decode(tape, params, observed, workspace, 0 * step)
+        scores = output(tape, workspace, 1)
+        force = 10.0 if scores[0, 1] > scores[0, 0] else -10.0
+        position, velocity, angle, turn = cart_pole.push(position, velocity, angle, turn, force)
+        if abs(position) > 2.4 or abs(angle) > math.radians(12):
+            return step + 1
+    return 500
+
+
+def test_what_is_seen_in_one_moment_is_not_enough() -> None:
+    player = replace(blind_cart_pole.BLIND, balance=forgetful)
+    assert not cart_pole.learn(0, generations=60, player=player).learned
+
+
+@pytest.mark.usefixtures("counted")
+def test_generations_of_networks_with_a_memory_allocate_nothing() -> None:
+    def allocations(generations: int) -> int:
+        before = rtsys.get_allocation_stats().alloc
+        cart_pole.learn(11, 1, generations, blind_cart_pole.BLIND)
+        return int(rtsys.get_allocation_stats().alloc - before)
+
+    assert allocations(6) == allocations(2) > 0
 
 
 def test_ranks_weigh_less_and_less_and_one_together() -> None:

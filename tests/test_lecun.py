@@ -101,7 +101,8 @@ def test_the_table_of_c3_has_60_connections_and_no_two_maps_see_the_same() -> No
 
 def count_products() -> None:
     """Multiply-adds that the convolutions of a forward pass were called for, in plain Python."""
-    from fastnn.kernels import convolution, depthwise
+    from fastnn.kernels import convolution
+    from fastnn.kernels.windows import depthwise
 
     made = [0]
 

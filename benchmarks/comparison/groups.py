@@ -14,6 +14,7 @@ from layer_cases import ActivationForward, Product
 from limits import Array, Arrays, spacing
 from loss_cases import CrossEntropy, Softmax
 from update_cases import Update
+from window_cases import PRODUCTS, Convolution
 
 from fastnn import cost
 from fastnn.compiler.jit import kernel
@@ -33,6 +34,13 @@ VECTORS = (4096, 10_000_000)
 SOFTMAX = ((10_000, 10), (1000, 1000), (10, 100_000))
 CROSS_ENTROPY = ((32, 10), (256, 10), (256, 1000))
 PARAMETERS = (10_000, 1_000_000, 10_000_000)
+# Images, side, channels, filters, window, stride, padding: of LeNet-5, Keras' convnet, ResNets, and AlexNet.
+CONVOLUTIONS = (
+    (32, 32, 1, 6, 5, 1, 0), (32, 14, 6, 16, 5, 1, 0), (128, 28, 1, 32, 3, 1, 0), (128, 13, 32, 64, 3, 1, 0),
+    (32, 28, 16, 16, 3, 1, 1), (32, 28, 16, 32, 3, 2, 1), (32, 14, 32, 32, 3, 1, 1), (32, 7, 64, 64, 3, 1, 1),
+    (8, 56, 64, 64, 3, 1, 1), (8, 28, 128, 128, 3, 1, 1), (8, 56, 64, 256, 1, 1, 0), (4, 224, 3, 64, 11, 4, 2),
+    (4, 13, 384, 256, 3, 1, 1), (1, 56, 64, 64, 3, 1, 1),
+)  # fmt: skip
 OPTIMIZERS = ("sgd", "momentum", "adam", "adamw")
 
 
@@ -140,8 +148,15 @@ def optimizers() -> Iterator[Case]:
         yield FirstUpdate(optimizer=name, n=n, decay=0.01 if name == "adamw" else 0.0)
 
 
+def convolutions() -> Iterator[Case]:
+    for (images, side, channels, filters, window, stride, padding), each in product(CONVOLUTIONS, PRODUCTS):
+        yield Convolution(product=each, images=images, side=side, channels=channels, filters=filters, window=window,
+                          stride=stride, padding=padding)  # fmt: skip
+
+
 GROUPS: dict[str, Callable[[], Iterator[Case]]] = {
-    "products": products, "vector": vector, "softmax": softmax, "optimizers": optimizers
+    "products": products, "vector": vector, "softmax": softmax, "optimizers": optimizers,
+    "convolutions": convolutions,
 }  # fmt: skip
 
 
@@ -154,6 +169,10 @@ def title(case: Case) -> str:
     """A row's name: the operation and its sizes."""
     if isinstance(case, Product):
         return f"{case.form} {case.m}x{case.n}x{case.k}"
+    if isinstance(case, Convolution):
+        step, border = f" /{case.stride}" * (case.stride > 1), f" +{case.padding}" * (case.padding > 0)
+        sides = f"{case.side}x{case.side}x{case.channels}>{case.filters}"
+        return f"{case.product} {case.images} of {sides} {case.window}x{case.window}{step}{border}"
     if isinstance(case, (Function, ActivationForward)):
         return f"{case.name if isinstance(case, Function) else case.activation} {case.n:,}"
     if isinstance(case, Update):

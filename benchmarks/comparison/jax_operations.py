@@ -37,6 +37,34 @@ def loss(inputs: Arrays) -> Operation:
     return Operation(call, lambda answer: {"value": np.asarray(answer[0]), "dlogits": np.asarray(answer[1])})
 
 
+def convolution(inputs: Arrays, about: dict[str, Any]) -> Operation:
+    """Channels last; a gradient is that of the linear map."""
+    stride, padding = (about["stride"],) * 2, [(about["padding"],) * 2] * 2
+
+    def forward(x: Any, w: Any) -> Any:
+        return jax.lax.conv_general_dilated(x, w, stride, padding, dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+    def of_weight(x: Any, dy: Any) -> Any:
+        shape = about["window"], about["window"], about["channels"], about["filters"]
+        return jax.vjp(partial(forward, x), _zeros(shape, dy))[1](dy)[0]
+
+    def of_images(w: Any, dy: Any) -> Any:
+        shape = about["images"], about["side"], about["side"], about["channels"]
+        return jax.vjp(lambda x: forward(x, w), _zeros(shape, dy))[1](dy)[0]
+
+    products = {
+        "forward": (forward, "x", "w", "y"), "gradient": (of_weight, "x", "dy", "dw"),
+        "inward": (of_images, "w", "dy", "dx"),
+    }  # fmt: skip
+    function, first, second, answer = products[about["product"]]
+    return Operation(_waiting(function, inputs[first], inputs[second]), named(answer))
+
+
+def _zeros(shape: tuple[int, ...], like: Any) -> Any:
+    """Where the gradient of a linear map is taken; it is not read."""
+    return jnp.zeros(shape, like.dtype)
+
+
 def update(inputs: Arrays, about: dict[str, Any]) -> Operation:
     """The old parameters and moments are given back to be overwritten."""
     name = about["optimizer"]
@@ -69,6 +97,8 @@ class Library:
             return Operation(_waiting(FUNCTIONS[function_of(op, about)], inputs["z"]), named("y"))
         if op == "matmul":
             return Operation(_waiting(PRODUCTS[about["form"]], inputs["x"], inputs["w"]), named("y"))
+        if op == "convolution":
+            return convolution(inputs, about)
         if op == "softmax":
             return Operation(_waiting(jax.nn.softmax, inputs["logits"]), named("p"))
         return loss(inputs) if op == "cross_entropy" else update(inputs, about)

@@ -92,4 +92,6 @@ class Library:
     def operation(self, op: str, inputs: Arrays, about: dict[str, Any]) -> Operation:
         if op in ELEMENTWISE:
             return elementwise(inputs["z"], function_of(op, about))
+        if op not in OPERATIONS:
+            raise NotOffered(f"NumPy has no {op}")
         return OPERATIONS[op](inputs, about)

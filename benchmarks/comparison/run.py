@@ -4,8 +4,9 @@
 and "peers", a timing by the name, each with the "ratio" of its time to ours, pair by pair, by the way of calling ours;
 "absent" says why a peer is not among them. A row is refused, without times, where our answer is wrong.
 
-Shares of the peak, of products, are of "peak_flops_per_s": multiply-adds in registers that took turns with the row's
-calls, since the clock of a shared machine is not the same all day. Other rows take that of the context's ceilings.
+Shares of the peak, of products and convolutions, are of "peak_flops_per_s": multiply-adds in registers that took turns
+with the row's calls, since the clock of a shared machine is not the same all day. Other rows take that of the context's
+ceilings.
 """
 
 from __future__ import annotations
@@ -36,6 +37,9 @@ from fastnn.simd.machine import Ceilings, thread_limit
 SCHEMA = "fastnn-kernels/1"
 # A contestant's share of a row. 0.1 s is some thirty blocks of 2.5 ms on one thread; on two the pauses leave six.
 BUDGETS = {"fast": Budget(0.01), "normal": Budget(0.1)}
+
+# Operations whose share of the peak is of one that took turns with them.
+PRODUCTS = ("matmul", "convolution")
 
 Row = dict[str, Any]
 Say = Callable[[str], object]
@@ -145,7 +149,7 @@ def _row(group: str, case: Case, threads: int, found: Peers, budget: Budget, tim
     row["absent"] = absent
     timed: dict[str, Timed] = {way: partial(seconds_of, run) for way, run in ours.ways(case, inputs).items()}
     timed |= {name: peer.timed for name, peer in ready.items()}
-    if case.op == "matmul":
+    if case.op in PRODUCTS:
         timed["peak"], flops = ours.peak(threads, case)
     try:
         measured = in_turn(list(timed.values()), budget, timer_s, settling(threads))

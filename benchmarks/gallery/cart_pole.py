@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,29 +70,29 @@ def balance(tape, params, observed, workspace, start):
 
 
 @njit(nogil=True)
-def _play_share(lengths, tape, population, starts, observed, workspace, part, parts):
+def _play_share(balance, lengths, tape, population, starts, observed, workspace, part, parts):
     for episode in range(part, lengths.size, parts):
         i, j = divmod(episode, len(starts))
         lengths[i, j] = balance(tape, population[i], observed, workspace, starts[j])
 
 
 @njit(nogil=True, parallel=True)
-def _play_on_threads(lengths, tape, population, starts, observed, workspaces):
+def _play_on_threads(balance, lengths, tape, population, starts, observed, workspaces):
     parts = len(workspaces)
     for part in prange(parts):
-        _play_share(lengths, tape, population, starts, observed[part], workspaces[part], part, parts)
+        _play_share(balance, lengths, tape, population, starts, observed[part], workspaces[part], part, parts)
 
 
 @njit(nogil=True)
-def play(lengths, tape, population, starts, observed, workspaces):
+def play(balance, lengths, tape, population, starts, observed, workspaces):
     """lengths (P, S) = steps that each network, a row of population (P, size), balances from each of starts (S, 4).
 
-    As many threads as there are workspaces (T, size), each with an observed (T, 1, 4), take the episodes in turn.
+    As many threads as there are workspaces (T, size), each with an observed (T, 1, I), take the episodes in turn.
     """
     if len(workspaces) == 1:
-        _play_share(lengths, tape, population, starts, observed[0], workspaces[0], 0, 1)
+        _play_share(balance, lengths, tape, population, starts, observed[0], workspaces[0], 0, 1)
     else:
-        _play_on_threads(lengths, tape, population, starts, observed, workspaces)
+        _play_on_threads(balance, lengths, tape, population, starts, observed, workspaces)
 
 
 @njit(nogil=True)
@@ -126,7 +127,7 @@ def breed(centre, population, fitness, places, weights):
 
 
 @njit(nogil=True)
-def evolve(centre, tape, population, places, weights, observed, workspaces, generations, rng):
+def evolve(balance, centre, tape, population, places, weights, observed, workspaces, generations, rng):
     """Moves the centre until it has learned. Returns whether it has, generations, episodes and forward passes."""
     starts, fresh = np.empty((TRIALS, 4)), np.empty((PROBATION, 4))
     lengths, fitness = np.empty((len(population), TRIALS), np.int64), np.empty(len(population), np.int64)
@@ -135,7 +136,7 @@ def evolve(centre, tape, population, places, weights, observed, workspaces, gene
     for generation in range(generations):
         draw(starts, rng)
         scatter(population, centre, places, rng)
-        play(lengths, tape, population, starts, observed, workspaces)
+        play(balance, lengths, tape, population, starts, observed, workspaces)
         for i in range(len(population)):
             fitness[i] = 0
             for j in range(TRIALS):
@@ -144,7 +145,7 @@ def evolve(centre, tape, population, places, weights, observed, workspaces, gene
         episodes, passes = episodes + lengths.size, passes + fitness.sum()
         if fitness.max() == TRIALS * STEPS:
             draw(fresh, rng)
-            play(probation, tape, centre.reshape(1, centre.size), fresh, observed, workspaces)
+            play(balance, probation, tape, centre.reshape(1, centre.size), fresh, observed, workspaces)
             episodes, passes = episodes + PROBATION, passes + probation.sum()
             if probation.min() == STEPS:
                 return True, generation + 1, episodes, passes
@@ -188,29 +189,38 @@ def rooms(network: fastnn.Network, threads: int) -> tuple[NDArray[np.int64], NDA
     return plan.tape, observed, np.zeros((threads, plan.workspace_size), network.dtype)
 
 
-def learn(seed: int, threads: int = 1, generations: int = 100) -> Learned:
+@dataclass(frozen=True)
+class Player:
+    """What plays: networks from a seed, the rooms that each of some threads has, and an episode in them."""
+
+    controller: Callable[[int | np.random.Generator], fastnn.Network]
+    rooms: Callable[[fastnn.Network, int], tuple[NDArray[np.int64], NDArray[Any], NDArray[Any]]]
+    balance: Any
+
+
+SEEING = Player(controller, rooms, balance)
+
+
+def learn(seed: int, threads: int = 1, generations: int = 100, player: Player = SEEING) -> Learned:
     """Evolves a controller, from OFFSPRING networks a generation."""
     rng = np.random.default_rng(seed)
-    network = controller(rng)
-    tape, observed, workspaces = rooms(network, threads)
+    network = player.controller(rng)
+    tape, observed, workspaces = player.rooms(network, threads)
     population = np.zeros((OFFSPRING, network.parameters.size), network.dtype)
     begin = time.perf_counter()
     found = evolve(
-        network.parameters, tape, population, places_of(network), rank_weights(PARENTS), observed, workspaces,
-        generations, rng,
+        player.balance, network.parameters, tape, population, places_of(network), rank_weights(PARENTS), observed,
+        workspaces, generations, rng,
     )  # fmt: skip
     return Learned(network, *found, seconds=time.perf_counter() - begin)
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
-@click.option("--seeds", default=100, type=click.IntRange(min=1), help="Evolutions, from seeds 0, 1, ...")
-@click.option("--threads", default=1, type=click.IntRange(1, numba.config.NUMBA_NUM_THREADS), help="For episodes.")
-@click.option("--generations", default=100, type=click.IntRange(min=1), help="After which one gives up.")
-def main(seeds: int, threads: int, generations: int) -> None:
+def report(player: Player, seeds: int, threads: int, generations: int) -> None:
+    """Evolves from seeds 0, 1, ... and prints what came of it."""
     begin = time.perf_counter()
-    learn(0, threads, generations=1)
+    learn(0, threads, 1, player)
     click.echo(f"compiled in {time.perf_counter() - begin:.1f} s", err=True)
-    found = [learn(seed, threads, generations=generations) for seed in range(seeds)]
+    found = [learn(seed, threads, generations, player) for seed in range(seeds)]
     seconds = sum(each.seconds for each in found)
     episodes, passes = sum(each.episodes for each in found), sum(each.passes for each in found)
     learned, generation = sum(each.learned for each in found), [each.generations for each in found]
@@ -220,6 +230,21 @@ def main(seeds: int, threads: int, generations: int) -> None:
     click.echo(f"episodes: {si(episodes / seconds)} a second, {passes / episodes:.0f} steps long in the mean")
     click.echo(f"forward passes, a step of a cart with each: {si(passes / seconds)} a second")
 
+
+def command(player: Player) -> click.Command:
+    """The program of a player."""
+
+    @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+    @click.option("--seeds", default=100, type=click.IntRange(min=1), help="Evolutions, from seeds 0, 1, ...")
+    @click.option("--threads", default=1, type=click.IntRange(1, numba.config.NUMBA_NUM_THREADS), help="For episodes.")
+    @click.option("--generations", default=100, type=click.IntRange(min=1), help="After which one gives up.")
+    def main(seeds: int, threads: int, generations: int) -> None:
+        report(player, seeds, threads, generations)
+
+    return main
+
+
+main = command(SEEING)
 
 if __name__ == "__main__":
     main()

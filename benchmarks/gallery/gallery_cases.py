@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import blind_cart_pole
 import cart_pole
 import numpy as np
 import ode_surrogate
@@ -56,19 +57,39 @@ def _parameters(networks: list[Mapping[str, NDArray[Any]]]) -> Arrays:
 
 def cart_poles(threads: int, count: int) -> Case:
     """A generation of so many networks around a controller that has learned, each from TRIALS starts."""
+    return _generation("cart_pole", cart_pole.SEEING, threads, count, _parameters)
+
+
+def blind_cart_poles(threads: int, count: int) -> Case:
+    """The same of recurrent ones."""
+    return _generation("blind_cart_pole", blind_cart_pole.BLIND, threads, count, _recurrent)
+
+
+def _recurrent(networks: list[Mapping[str, NDArray[Any]]]) -> Arrays:
+    """Parameters of a GRU and a dense layer, as a GRUCell and a Linear name them, weights (P, in, out)."""
+    names = {
+        "weight_ih": "0.ih_l0.weight", "bias_ih": "0.ih_l0.bias", "weight_hh": "0.hh_l0.weight",
+        "bias_hh": "0.hh_l0.bias", "weight": "1.weight", "bias": "1.bias",
+    }  # fmt: skip
+    return {theirs: np.stack([network[name] for network in networks]) for theirs, name in names.items()}
+
+
+def _generation(
+    name: str, player: cart_pole.Player, threads: int, count: int, parameters_of: Callable[..., Arrays]
+) -> Case:  # fmt: skip
     rng = np.random.default_rng(0)
-    network = cart_pole.learn(0).network
-    tape, observed, workspaces = cart_pole.rooms(network, threads)
+    network = cart_pole.learn(0, player=player).network
+    tape, observed, workspaces = player.rooms(network, threads)
     population, starts = np.zeros((count, network.parameters.size), network.dtype), np.zeros((cart_pole.TRIALS, 4))
     cart_pole.scatter(population, network.parameters, cart_pole.places_of(network), rng)
     cart_pole.draw(starts, rng)
     lengths = np.zeros((count, cart_pole.TRIALS), np.int64)
-    run = _repeat(cart_pole.play, lengths, tape, population, starts, observed, workspaces)
+    run = _repeat(cart_pole.play, player.balance, lengths, tape, population, starts, observed, workspaces)
     run(1)
     ways = ("loop", "bare", "batched", "compiled") if count <= cart_pole.OFFSPRING else ("batched", "compiled")
-    inputs = _parameters([network.named(each) for each in population])
+    inputs = parameters_of([network.named(each) for each in population])
     return Case(
-        "cart_pole", count, "pass, step of a cart", int(lengths.sum()), ways,
+        name, count, "pass, step of a cart", int(lengths.sum()), ways,
         inputs | {"starts": starts, "steps": np.array(cart_pole.STEPS)}, lengths.copy(), 0, run,
     )  # fmt: skip
 
@@ -104,6 +125,7 @@ def walks(threads: int, count: int) -> Case:
 
 # Of how many at once, and whether several threads share the call.
 CASES: tuple[tuple[Callable[[int, int], Case], int, bool], ...] = (
-    (cart_poles, cart_pole.OFFSPRING, True), (cart_poles, 1024, True), (pendulums, 1, False), (pendulums, 1000, True),
+    (cart_poles, cart_pole.OFFSPRING, True), (cart_poles, 1024, True), (blind_cart_poles, cart_pole.OFFSPRING, True),
+    (blind_cart_poles, 1024, True), (pendulums, 1, False), (pendulums, 1000, True),
     (walks, 1, False),
 )  # fmt: skip

@@ -20,6 +20,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import blind_cart_pole
 import cart_pole
 import click
 import numpy as np
@@ -55,7 +56,8 @@ Row = dict[str, Any]
 
 def learned(threads: Sequence[int], seeds: int) -> list[Row]:
     """What each example reaches, from seeds 0, 1, ..., with everything compiled."""
-    found = [_evolutions(count, seeds) for count in threads]
+    players = {"cart_pole": cart_pole.SEEING, "blind_cart_pole": blind_cart_pole.BLIND}
+    found = [_evolutions(name, player, count, seeds) for name, player in players.items() for count in threads]
     few = min(seeds, FEW)
     angles = [ode_surrogate.error(ode_surrogate.surrogate(seed)) for seed in range(few)]
     found.append({"example": "ode_surrogate", "threads": 1, "seeds": few, "angle_off": _spread(angles)})
@@ -69,12 +71,12 @@ def learned(threads: Sequence[int], seeds: int) -> list[Row]:
     return found
 
 
-def _evolutions(threads: int, seeds: int) -> Row:
-    cart_pole.learn(0, threads, generations=1)
-    runs = [cart_pole.learn(seed, threads) for seed in range(seeds)]
+def _evolutions(name: str, player: cart_pole.Player, threads: int, seeds: int) -> Row:
+    cart_pole.learn(0, threads, 1, player)
+    runs = [cart_pole.learn(seed, threads, player=player) for seed in range(seeds)]
     generations, each = [run.generations for run in runs], [run.seconds for run in runs]
     return {
-        "example": "cart_pole", "threads": threads, "seeds": seeds, "learned": sum(run.learned for run in runs),
+        "example": name, "threads": threads, "seeds": seeds, "learned": sum(run.learned for run in runs),
         "generations": _spread(generations), "evolution_s": _spread(each),
         "episodes_per_s": sum(run.episodes for run in runs) / sum(each),
         "passes_per_s": sum(run.passes for run in runs) / sum(each),

@@ -20,6 +20,7 @@ from fastnn.compiler.jit import compile_clock
 from fastnn.learning.held import Held
 from fastnn.learning.optimizers import OPTIMIZERS, Optimizer
 from fastnn.learning.trainer import NonFiniteLoss
+from fastnn.lowering import is_joint
 
 # Seeds of the weights and of the order of the rows. With seed 0 all units of 3-4-2 take part.
 SEED = 0
@@ -72,7 +73,9 @@ class Case:
         self.optimizer_name = optimizer
         self.data = rung.data()
         self.network = rung.build(dtype=dtype, seed=SEED, device=device, precision=precision)
-        self.trainer = self.network.trainer(optimizer_for(optimizer, batch), batch, keep_output=True)
+        # Peers' batch norms are of the whole batch.
+        span = batch if is_joint(self.network.operations) else None
+        self.trainer = self.network.trainer(optimizer_for(optimizer, batch), batch, span=span, keep_output=True)
         self.initial = self.network.parameters.copy()
         rows = max(len(self.data.x) // batch, 1) * batch
         order = np.resize(np.random.default_rng(SEED).permutation(len(self.data.x)), rows)

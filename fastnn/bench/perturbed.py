@@ -35,6 +35,7 @@ from fastnn.layers import (
     TransformerBlock,
 )
 from fastnn.layers import Residual as ResidualLayer
+from fastnn.lowering import is_joint
 from fastnn.networks.network import Network
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def _moved(
 ) -> tuple[dict[str, Array], Array]:  # fmt: skip
     """Each number up or down by what sums of so many terms are off by: rows are summed too, in gradients."""
     rng = np.random.default_rng((SEED, draw))
-    terms = max(x.size // x.shape[-1], x.shape[-1], *(len(array) for array in parameters.values()))
+    terms = max(x.size // x.shape[-1], x.shape[-1], *(len(array) for array in parameters.values() if array.ndim))
     off = 4.0 * math.sqrt(terms) * units
 
     def move(array: Array) -> Array:
@@ -157,9 +158,12 @@ def _answer_of_gpt(network: Network, parameters: Arrays, ids: Array, y: NDArray[
 def _answer_of_zoo(network: Network, parameters: Arrays, x: Array, y: NDArray[Any]) -> dict[str, Array]:
     """Of a network of convolutions or recurrent layers. NotChecked: one that the reference has not."""
     try:
+        layers = network.description()["layers"]
         output, loss, gradients = reference.zoo.loss_and_gradient(
-            network.description()["layers"], parameters, x, y, network.loss_function.name, **_options(network)
+            layers, parameters, x, y, network.loss_function.name, **_options(network)
         )
+        if is_joint(network.operations):
+            output = reference.zoo.infer(layers, parameters, x)
     except KeyError as error:
         raise NotChecked(f"{error}, which the reference does not have") from error
     return {"output": output, "loss": np.array(loss), **gradients}

@@ -24,6 +24,8 @@ from fastnn.cost.attention import attention_backward, attention_forward, attenti
 from fastnn.cost.blocks import (
     accumulation,
     addition,
+    batch_norm_backward,
+    batch_norm_forward,
     copy,
     dropout,
     norm_backward,
@@ -130,6 +132,8 @@ __all__ = [
     "mse",
     "multilayer_perceptron",
     "norm_backward",
+    "batch_norm_backward",
+    "batch_norm_forward",
     "norm_forward",
     "norm_parameters",
     "operation_costs",

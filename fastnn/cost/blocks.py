@@ -14,6 +14,12 @@ from fastnn.cost.counts import Cost, Formula, whole_sizes
 RMS_NORM = Formula(flops_elementwise="3·B·I + 3·B", bytes="3·s·B·I + s·B")
 LAYER_NORM = Formula(flops_elementwise="5·B·I + 3·B", bytes="3·s·B·I + s·B")
 PARAMETER = Formula(flops_elementwise="B·I", bytes="s·I")
+# Batch norm of N rows of C channels: a mean is N C additions, a variance 3 an element, what is made of them 3; for each
+# channel both are divided by N, and there are epsilon, a root, its inverse, and the weight. Backward a sum of dy, and
+# one of its products with differences from the mean, 3 an element; 5 for dx.
+BATCH_NORM = Formula(flops_elementwise="7·N·C + 6·C", bytes="2·s·N·C + 4·s·C")
+BATCH_NORM_SUMS = Formula(flops_elementwise="4·N·C + 4·C", bytes="2·s·N·C + 4·s·C")
+BATCH_NORM_INWARD = Formula(flops_elementwise="5·N·C + 4·C", bytes="s·N·C + s·C")
 DROPOUT = Formula(flops_elementwise="2·N", bytes="2·s·N")
 ADDITION = Formula(flops_elementwise="N", bytes="3·s·N")
 ROTARY = Formula(flops_elementwise="3·P", bytes="2·s·N")
@@ -53,6 +59,20 @@ def norm_backward(
         formula += Formula(flops_elementwise="7·B·I" if centred else "5·B·I", bytes="s·B·I + s·B")
         formula += Formula(flops_elementwise="B·I", bytes="s·I") if count > 0 else Formula()
     return formula.cost(B=batch, I=inputs, s=itemsize)
+
+
+def batch_norm_forward(rows: int, channels: int, itemsize: int = 4) -> Cost:
+    """Batch norm in training of so many rows, or places: reads x, w and b, writes y, and mean and variance."""
+    rows, channels, itemsize = whole_sizes(rows=rows, channels=channels, itemsize=itemsize)
+    return BATCH_NORM.cost(N=rows, C=channels, s=itemsize)
+
+
+def batch_norm_backward(rows: int, channels: int, itemsize: int = 4, input_gradient: bool = True) -> Cost:
+    """db = sums of dy, dw = those of dy normal, dx = w inverse (dy - db / N - normal dw / N) if wanted; reads x, dy, w,
+    mean and variance."""
+    rows, channels, itemsize = whole_sizes(rows=rows, channels=channels, itemsize=itemsize)
+    formula = BATCH_NORM_SUMS + BATCH_NORM_INWARD if input_gradient else BATCH_NORM_SUMS
+    return formula.cost(N=rows, C=channels, s=itemsize)
 
 
 def norm_parameters(inputs: int, bias: bool) -> int:

@@ -1,8 +1,8 @@
 """Recurrent layers, but for the dense layer that their inputs go through. B rows, T positions, H units, G gates of the
 cell, A rows whose last state alone goes out, s bytes of a number.
 
-The first state is zeros, and not multiplied: T - 1 products forward, and T - 1 of the gradients of states; that of the
-weight is one product over all positions.
+The first state is zeros, and not multiplied: T - 1 products forward, and T - S of the gradients of states, S the parts
+that a gradient goes back through, one unless it is truncated; that of the weight is one product over all positions.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from fastnn.cost.counts import Cost, Formula, look_up, times, whole_sizes
 
-STATES = Formula(macs="B·T·H·G·H - B·H·G·H")
+STATES = Formula(macs="B·T·H·G·H - S·B·H·G·H")
 WEIGHT = Formula(macs="B·T·H·G·H", bytes="s·B·T·H + s·H·G·H")
 BIASES = Formula(flops_elementwise="B·T·G·H - G·H", bytes="s·G·H")
 # Of a cell: gates; FLOPs and transcendentals of a unit and step; FLOPs of it backward; arrays of T H numbers that are
@@ -28,14 +28,19 @@ CELLS: Mapping[str, tuple[int, int, int, int, int]] = {
     "gru": (3, 12, 3, 17, 1),
     "gru_before": (3, 11, 3, 18, 1),
 }
+# Where a gradient ends, a GRU that resets before its product still makes that of what the reset multiplied.
+RESETS = Formula(macs="S·B·H·H - B·H·H")
 # Of a GRU that resets after its product that gradient has biases of its own.
 OWN_BIASES = Formula(flops_elementwise="B·T·H - H", bytes="s·B·T·H")
 
 
-def _letters(cell: str, rows: int, positions: int, units: int, last: bool, itemsize: int) -> dict[str, int]:
+def _letters(
+    cell: str, rows: int, positions: int, units: int, last: bool, itemsize: int, reach: int = 0
+) -> dict[str, int]:  # fmt: skip
     gates = look_up("cell", CELLS, cell)[0]
     rows, positions, units, itemsize = whole_sizes(rows=rows, positions=positions, units=units, itemsize=itemsize)
-    return {"B": rows, "T": positions, "H": units, "G": gates, "A": rows if last else 0, "s": itemsize}
+    parts = -(-positions // reach) if reach else 1
+    return {"S": parts, "B": rows, "T": positions, "H": units, "G": gates, "A": rows if last else 0, "s": itemsize}
 
 
 def recurrent_forward(
@@ -53,15 +58,16 @@ def recurrent_forward(
 
 
 def recurrent_inward(
-    cell: str, rows: int, positions: int, units: int, last: bool = False, itemsize: int = 4
+    cell: str, rows: int, positions: int, units: int, last: bool = False, itemsize: int = 4, reach: int = 0
 ) -> Cost:  # fmt: skip
-    """The gradient of the sums of the inputs; a last state's is added once."""
+    """The gradient of the sums of the inputs; a last state's is added once. reach: positions of a part, 0 for all."""
     _, _, _, flops, kept = look_up("cell", CELLS, cell)
     formula = STATES + Formula(
         flops_elementwise=f"{flops}·B·T·H - A·T·H + A·H",
         bytes=f"2·s·B·T·G·H + s·H·G·H + {1 + kept}·s·B·T·H + s·B·T·H - s·A·T·H + s·A·H",
     )
-    return formula.cost(**_letters(cell, rows, positions, units, last, itemsize))
+    formula += RESETS if cell == "gru_before" else Formula()
+    return formula.cost(**_letters(cell, rows, positions, units, last, itemsize, reach))
 
 
 def recurrent_gradient(cell: str, rows: int, positions: int, units: int, bias: bool, itemsize: int = 4) -> Cost:

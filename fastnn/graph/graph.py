@@ -82,7 +82,7 @@ class Operation:
 
     @property
     def parameter_count(self) -> int:
-        return sum(map(math.prod, self.own_names.values()))
+        return sum(math.prod(one.shape) for one in self.parameters.values() if not (one.tied_to or one.statistic))
 
     @property
     def shared_count(self) -> int:

@@ -16,8 +16,9 @@ from fastnn.edge.checks import in_lines
 Shape = tuple[int, ...]
 
 # What a layer asks of the axes of a row: nothing; that the features are last; that they are those of an image, here
-# (H, W, C) and elsewhere (C, H, W); or that they become one.
-ANY, FEATURES, IMAGES, FLAT = "any", "features", "images", "flat"
+# (H, W, C) and elsewhere (C, H, W); that they are the latter where there are several, and else the former; or that they
+# become one.
+ANY, FEATURES, IMAGES, CHANNELS, FLAT = "any", "features", "images", "channels", "flat"
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,23 @@ class Parameter:
     """One of a layer's parameters. decays: a matrix, which the penalty l2 is of.
 
     tied_to: the whole name, such as "0.weight", of a parameter of an earlier layer that this one is.
+
+    statistic: a running mean, which no optimizer moves, and no count of parameters has. Its gradient is what it moves
+    by, times the rows of which that is; the last of a layer, of shape (), has their number as its gradient, and counts
+    steps; see fastnn.learning.training.move_statistics.
     """
 
     shape: Shape
     decays: bool = False
     tied_to: str | None = None
+    statistic: bool = False
+
+
+def axes_of(layer: Layer, shape: Shape) -> str:
+    """What it asks of the axes of rows of this shape."""
+    if layer.axes == CHANNELS:
+        return IMAGES if len(shape) > 1 else FEATURES
+    return layer.axes
 
 
 def waiting(parameters: Mapping[str, Parameter], itemsize: int) -> int:
@@ -78,21 +91,24 @@ class Layer(Protocol):
 
     beside: reads positions beside its own, and does not ask which are there; it takes no rows that were filled.
 
+    joint: in training takes all rows of a span together, where others take each row by itself.
+
     local: works long on a row, with few parameters, so that threads take spans of a batch; see lowering.spanning.
 
     stepping(positions): of a layer that is not positionwise, and can compute one position after the other, the layer
     that does so, of up to so many; see fastnn.generation.
 
-    axes: of ANY, FEATURES, IMAGES, FLAT, for those who keep images in another order. What PyTorch and ONNX call a layer
-    its class may say beside: torch_names, those that are read as it, and from_torch(form), torch_form(shape);
-    onnx_names, from_onnx(form), onnx_forms(shape); see fastnn.graph.forms. One whose class does not say torch_names,
-    or onnx_names, cannot go there.
+    axes: of ANY, FEATURES, IMAGES, CHANNELS, FLAT, for those who keep images in another order. What PyTorch and ONNX
+    call a layer its class may say beside: torch_names, those that are read as it, and from_torch(form),
+    torch_form(shape); onnx_names, from_onnx(form), onnx_forms(shape); see fastnn.graph.forms. One whose class does not
+    say torch_names, or onnx_names, cannot go there.
     """
 
     positionwise: ClassVar[bool]
     axes: ClassVar[str]
     reads_backward: ClassVar[Collection[str]]
     passes: ClassVar[Collection[int]]
+    joint: ClassVar[bool]
     local: ClassVar[bool]
     beside: ClassVar[bool]
 
@@ -136,6 +152,7 @@ class SameShape:
     axes: ClassVar[str] = ANY
     reads_backward: ClassVar[Collection[str]] = ("inputs", "outputs")
     passes: ClassVar[Collection[int]] = ()
+    joint: ClassVar[bool] = False
     local: ClassVar[bool] = False
     beside: ClassVar[bool] = False
 

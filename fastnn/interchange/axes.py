@@ -41,7 +41,8 @@ class Axes:
     order: NDArray[np.intp] | None = None
 
     def enter(self, axes: str, shape: Shape) -> bool:
-        """Before a layer that asks for such axes; whether rows show to be (C, H, W) there by it. ValueError."""
+        """Before a layer that asks for such axes, by axes_of; whether it shows that rows are (C, H, W) there.
+        ValueError."""
         if axes == IMAGES and self.channels_first is False:
             raise ValueError("it takes images, after a layer of the last axis, which is not that of their channels")
         if axes == FEATURES and len(shape) > 1:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.edge.checks import as_dtype
-from fastnn.graph.protocol import FEATURES, FLAT, IMAGES
+from fastnn.graph.protocol import FEATURES, FLAT, IMAGES, axes_of
 from fastnn.interchange.axes import Axes, mixes
 from fastnn.layers import LAYERS, Activation, Dense, Graph, Layer, Operation, Parameter, Residual, Shape
 from fastnn.learning.losses import Loss
@@ -74,7 +74,7 @@ def _told(network: Network, kinds: list[Any]) -> Iterator[Told]:
     for index, (layer, operations) in enumerate(zip(layers, _by_layer(network), strict=True)):
         shape, after = operations[0].shapes[0], operations[-1].shape
         try:
-            axes.enter(layer.axes, shape)
+            axes.enter(axes_of(layer, shape), shape)
         except ValueError as error:
             raise ValueError(f"layer {index} is {layer!r}: {error}") from error
         whole = {
@@ -153,7 +153,7 @@ class Chain:
         if self.shape is None:
             raise ValueError("the shape of a row is not known here; expected it as input_shape")
         self.require_dtype(dict(parameters))
-        self.axes.enter(layer.axes, self.shape)
+        self.axes.enter(axes_of(layer, self.shape), self.shape)
         graph = Graph(self.shape)
         end = layer.build(graph, "", 0)
         expected = {name.removeprefix("."): one.shape for name, one in graph.parameters().items()}
@@ -186,14 +186,15 @@ class Chain:
 
     def _enter(self, layer: Layer, parameters: Mapping[str, Array]) -> None:
         """Settles the shape of what comes, and how its axes stand."""
-        if self.shape is None and (layer.axes in (IMAGES, FLAT) or (layer.axes == FEATURES and not self.flat)):
+        axes = axes_of(layer, self.shape or ())
+        if self.shape is None and (axes in (IMAGES, FLAT) or (axes == FEATURES and not self.flat)):
             raise ValueError("the shape of a row is not known here; expected it as input_shape, or in the file")
-        if layer.axes == FEATURES and "weight" not in parameters and layer.parameters((1,)):
+        if axes == FEATURES and "weight" not in parameters and layer.parameters((1,)):
             raise ValueError("it has no weight")
-        if self.shape is None and layer.axes == FEATURES and "weight" in parameters:
+        if self.shape is None and axes == FEATURES and "weight" in parameters:
             weight = parameters["weight"]
             self.shape = self.inputs = (weight.shape[-2] if weight.ndim > 1 else weight.size,)
-        if self.shape is not None and self.axes.enter(layer.axes, self.shape):
+        if self.shape is not None and self.axes.enter(axes, self.shape):
             self.turn()
 
     def turn(self) -> None:
@@ -301,12 +302,13 @@ class Chain:
 
 
 def _fitting(expected: Mapping[str, Parameter], parameters: Mapping[str, Array], seen: Shape) -> dict[str, Array]:
-    """The parameters as a layer has them, a bias that is left out as zeros."""
+    """The parameters as a layer has them; a bias, or a count of steps, that is left out is 0."""
     weight, wanted = parameters.get("weight"), expected.get("weight")
     of_features = wanted is not None and len(wanted.shape) > 1 and wanted.shape[-2] == seen[-1]
     if of_features and weight is not None and weight.ndim > 1 and weight.shape[-2] != seen[-1]:
         raise ValueError(f"the weight takes {weight.shape[-2]} inputs and {seen[-1]} features come")
-    left_out = {name: np.zeros(one.shape) for name, one in expected.items() if name == "bias"}
+    count = {name for name, one in expected.items() if one.statistic and not one.shape}
+    left_out = {name: np.zeros(one.shape) for name, one in expected.items() if name in {"bias"} | count}
     found = {**left_out, **parameters}
     shapes = {name: values.shape for name, values in found.items()}
     if shapes != {name: one.shape for name, one in expected.items()}:

@@ -12,7 +12,7 @@ from fastnn.edge.atomic import write_atomically
 from fastnn.edge.checks import FLOAT32
 from fastnn.graph.forms import Form
 from fastnn.graph.graph import Operation
-from fastnn.graph.protocol import ANY, IMAGES
+from fastnn.graph.protocol import ANY, IMAGES, axes_of
 from fastnn.interchange.axes import as_there
 from fastnn.interchange.chain import kinds_in
 from fastnn.interchange.extra import imported
@@ -145,7 +145,7 @@ class _Graph:
         ends = [self._taken(source, operation) for source in operation.sources]
         for form in layer.onnx_forms(*operation.shapes):
             if layer.axes != ANY:
-                self.arrange(layer.axes == IMAGES, 1 + len(operation.shapes[0]))
+                self.arrange(axes_of(layer, operation.shapes[0]) == IMAGES, 1 + len(operation.shapes[0]))
                 ends = [self.end, *ends[1:]]
             ends = self._form(network, operation, form, ends)
         if layer.activation != "identity":

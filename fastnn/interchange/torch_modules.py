@@ -85,14 +85,20 @@ def _read(chain: Chain, module: Any, nn: Any) -> None:
 
 def _read_layer(chain: Chain, module: Any, kind: Any) -> None:
     """What fastnn has a layer for. A weight and a bias are settings as well, True where the module has them, which may
-    be as parameters, as buffers or as plain tensors."""
-    own = {name: getattr(module, name, None) for name in ("weight", "bias")}
+    be as parameters, as buffers or as plain tensors; so are what torch calls buffers."""
+    own = {name: getattr(module, name, None) for name in ("weight", "bias", *module._buffers)}
     settings = vars(module) | {name: values is not None for name, values in own.items()}
-    arrays = {name: _array(values, name) for name, values in own.items() if values is not None}
+    given = {name: values for name, values in own.items() if values is not None}
+    arrays = {name: _array(values, name) for name, values in given.items() if not _is_count(values)}
     dtype = arrays["weight"].dtype if "weight" in arrays else None
+    arrays |= {name: np.asarray(values.cpu().numpy(), dtype) for name, values in given.items() if _is_count(values)}
     layer = kind.from_torch(Form(type(module).__name__, settings, dtype=dtype))
     if layer is not None:
         chain.layer(layer, arrays)
+
+
+def _is_count(tensor: Any) -> bool:
+    return str(tensor.dtype) == "torch.int64"
 
 
 def _array(parameter: Any, name: str) -> np.ndarray[Any, Any]:

@@ -20,9 +20,9 @@ from __future__ import annotations
 from numba import prange
 
 from fastnn.compiler.jit import kernel
-from fastnn.kernels.depthwise import depthwise_forward, depthwise_gradient, depthwise_inward
 from fastnn.kernels.residual import add, copy
-from fastnn.kernels.windows import common_divisor, depth_of, is_depthwise, is_plain, meeting, weight_size
+from fastnn.kernels.windows.depthwise import depthwise_forward, depthwise_gradient, depthwise_inward
+from fastnn.kernels.windows.sizes import common_divisor, depth_of, is_depthwise, is_plain, meeting, weight_size
 from fastnn.products.blocks import VECTOR_BYTES, stripe_width
 from fastnn.products.matmul import PARALLEL_MACS
 from fastnn.simd.few_rows import column_sums

@@ -49,7 +49,8 @@ GATES = (1, 1, 4, 3, 3)
 
 class Recurrence(NamedTuple):
     """Sizes, and 0 or 1: reverse, from the last position to the first; last, y is the last state; given, the first
-    state is, and may be other than zeros."""
+    state is, and may be other than zeros. reach: steps, from the first on, that a gradient goes back through together,
+    and beyond none; 0 for all."""
 
     rows: int
     positions: int
@@ -58,6 +59,7 @@ class Recurrence(NamedTuple):
     reverse: int
     last: int
     given: int
+    reach: int = 0
 
 
 class Kept(NamedTuple):

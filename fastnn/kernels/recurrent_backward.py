@@ -75,7 +75,8 @@ def _backward_rows(r0, r1, dz, dy, dh, dc, slopes, turned, gates, before, cells,
     """All steps of some rows, from the last to the first."""
     kept, rows, units = Kept(gates, before, cells, inner), r1 - r0, of.units
     for s in range(of.positions - 1, -1, -1):
-        multiplies = of.given > 0 or s > 0
+        cut = of.reach > 0 and s % of.reach == 0
+        from_state = of.given > 0 or s > 0
         t = of.positions - 1 - s if of.reverse > 0 else s
         for r in range(r0, r1):
             place, own = r * of.positions + t, vector(dh, r * units, units)
@@ -91,7 +92,7 @@ def _backward_rows(r0, r1, dz, dy, dh, dc, slopes, turned, gates, before, cells,
             )
         if of.cell == GRU_BEFORE:
             at = (r0 * of.positions + t) * 3 * units + 2 * units
-            if multiplies:
+            if from_state:
                 state_product(rows, units, 3 * units, turned, r0 * units, units, turned, -1, units, dz, at,
                          of.positions * 3 * units, panels, 2 * units, 3 * units)  # fmt: skip
             else:
@@ -102,8 +103,12 @@ def _backward_rows(r0, r1, dz, dy, dh, dc, slopes, turned, gates, before, cells,
                     reset_backward(vector(dz, place * 3 * units, 3 * units), vector(dh, r * units, units),
                                    vector(turned, r * units, units), vector(gates, place * 3 * units, 3 * units),
                                    vector(before, place * units, units))  # fmt: skip
-        if multiplies:
+        if from_state and not cut:
             _turn_back(r0, rows, t, dz, dh, slopes, panels, of)
+        elif cut:
+            vector(dh, r0 * units, rows * units)[:] = 0
+            if of.cell == LSTM_CELL:
+                vector(dc, r0 * units, rows * units)[:] = 0
 
 
 @kernel(parallel=True, late=True)

@@ -54,6 +54,7 @@ class Dense:
     onnx_names: ClassVar[Collection[str]] = ()  # see fastnn.interchange.onnx_operators
     reads_backward: ClassVar[Collection[str]] = ("inputs", "outputs")
     passes: ClassVar[Collection[int]] = ()
+    joint: ClassVar[bool] = False
     local: ClassVar[bool] = False
     beside: ClassVar[bool] = False
 

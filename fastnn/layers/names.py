@@ -2,6 +2,7 @@
 
 from fastnn.layers.attention import CrossAttention as CrossAttention
 from fastnn.layers.attention import SelfAttention as SelfAttention
+from fastnn.layers.batch_norm import BatchNorm as BatchNorm
 from fastnn.layers.concatenate import Concatenate as Concatenate
 from fastnn.layers.convolution import Conv1d as Conv1d
 from fastnn.layers.convolution import Conv2d as Conv2d

@@ -49,11 +49,14 @@ class _Recurrent:
     dropout: float = 0.0
     initializer: str | float = "glorot_uniform"
     recurrent_initializer: str | float = "orthogonal"
+    truncate: int | None = None
     axes: ClassVar[str] = FEATURES
 
     def __post_init__(self) -> None:
         for name in ("units", "layers"):
             as_count(getattr(self, name), name)
+        if self.truncate is not None:
+            as_count(self.truncate, "truncate")
         for name in ("bidirectional", "return_sequences", "bias"):
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(f"{name} is {getattr(self, name)!r}; expected True or False")
@@ -110,7 +113,8 @@ class _Recurrent:
         gates = Dense(GATES[self._cell] * self.units, bias=self.bias, initializer=self.initializer)
         sums = graph.add(f"{name}.ih{suffix}", gates, source, owner=owner)
         last = not self.return_sequences and number == self.layers - 1
-        steps = _Steps(self.units, self._cell, reverse, last, self.bias, self.recurrent_initializer)
+        steps = _Steps(self.units, self._cell, reverse, last, self.bias, self.recurrent_initializer,
+                       self.truncate or 0)  # fmt: skip
         return graph.add(f"{name}.hh{suffix}", steps, sums, *lengths, owner=owner)
 
 
@@ -194,6 +198,7 @@ class _Steps(SameShape):
     last: bool
     bias: bool
     initializer: str | float
+    reach: int
     kind: ClassVar[int] = recurrent.RECURRENT
     positionwise: ClassVar[bool] = False
     axes: ClassVar[str] = FEATURES
@@ -216,7 +221,7 @@ class _Steps(SameShape):
         return found
 
     def _sizes(self, rows: int, positions: int) -> Recurrence:
-        return Recurrence(rows, positions, self.units, self.cell, int(self.reverse), int(self.last), 0)
+        return Recurrence(rows, positions, self.units, self.cell, int(self.reverse), int(self.last), 0, self.reach)
 
     def kept(self, *shapes: Shape) -> Mapping[str, int]:
         of = self._sizes(1, shapes[0][0])
@@ -230,7 +235,7 @@ class _Steps(SameShape):
         columns = {
             of.STEPS: shapes[0][0], of.UNITS: self.units, of.CELL: self.cell, of.REVERSE: self.reverse,
             of.LAST: self.last, of.WEIGHT: weight, of.BIAS: bias, of.BIAS_SIZE: bias_size,
-            of.LENGTHS: places.inputs[1] if len(shapes) > 1 else -1,
+            of.REACH: self.reach, of.LENGTHS: places.inputs[1] if len(shapes) > 1 else -1,
         }  # fmt: skip
         return columns | {getattr(of, name.upper()): places.kept(name) for name in kept}
 
@@ -246,7 +251,8 @@ class _Steps(SameShape):
             raise ValueError("it goes from the last position to the first, which is not there yet")
         if self.last:
             raise ValueError("it gives its last state alone; expected return_sequences=True")
-        return _OneStep(self.units, self.cell, self.reverse, self.last, self.bias, self.initializer, positions)
+        return _OneStep(self.units, self.cell, self.reverse, self.last, self.bias, self.initializer, self.reach,
+                        positions)  # fmt: skip
 
     def forward_cost(self, rows: int, itemsize: int, *shapes: Shape) -> cost.Cost:
         return cost.recurrent_forward(CELLS[self.cell], rows, shapes[0][0], self.units, self.last, itemsize)
@@ -254,7 +260,7 @@ class _Steps(SameShape):
     def backward_cost(self, rows: int, itemsize: int, input_gradient: bool, *shapes: Shape) -> cost.Cost:
         cell, positions = CELLS[self.cell], shapes[0][0]
         own = cost.recurrent_gradient(cell, rows, positions, self.units, self.bias, itemsize)
-        return own + cost.recurrent_inward(cell, rows, positions, self.units, self.last, itemsize)
+        return own + cost.recurrent_inward(cell, rows, positions, self.units, self.last, itemsize, self.reach)
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ from fastnn.tape.columns import (
     SPAN_ROWS,
     TIED,
 )
-from fastnn.tape.parameters import block_of
+from fastnn.tape.parameters import block_of, statistic_of
 from fastnn.tape.targets import is_weighted, part_of_target
 
 # Slots of control. FACTOR is the momentum or beta1; CLIP_NORM 0 does not clip; SPAN, SHAPE and FLOOR belong to the
@@ -185,8 +185,26 @@ def apply_update(tape, params, grads, state, control):
 
 
 @kernel(late=True)
+def move_statistics(tape, params, grads):
+    """Running statistics move by their gradients over the rows that were counted, and steps are counted; those
+    gradients become 0. One that is frozen stays, and so do all of which nothing was counted, since nothing trained."""
+    counted = params.dtype.type(0)
+    for k in range(tape[0, BLOCKS] - 1, -1, -1):  # a count is behind what it is of
+        at, size, _, times = block_of(tape, k)
+        is_statistic, is_count = statistic_of(tape, k)
+        if is_count:
+            counted = grads[at]
+        for j in range(at, at + size if is_statistic else at):
+            if counted > 0 and times > 0:
+                params[j] += 1 if is_count else -grads[j] / counted
+            grads[j] = 0
+
+
+@kernel(late=True)
 def apply_by_blocks(tape, params, grads, state, control):
-    """`apply_gradient` where blocks of parameters differ: in their rate, 0 for one that is frozen, or their decay."""
+    """`apply_gradient` where blocks of parameters differ: in their rate, 0 for one that is frozen, or their decay, or
+    are no optimizer's."""
+    move_statistics(tape, params, grads)
     for k in range(tape[0, BLOCKS]):
         at, size, _, times = block_of(tape, k)
         if times == 0:
@@ -198,7 +216,7 @@ def apply_by_blocks(tape, params, grads, state, control):
     control[STEP] += 1
     for k in range(tape[0, BLOCKS]):
         at, size, decays, times = block_of(tape, k)
-        if rate * times == 0:
+        if rate * times == 0 or statistic_of(tape, k)[0]:
             continue
         kind, rule = _rule_at(control, rate * times, decay if decays or control[DECAY_MATRICES] == 0 else 0.0)
         update_part(params, at, grads, at, state, size, kind, rule)

@@ -8,7 +8,7 @@ from fastnn.lowering.lower import (
     lower,
 )
 from fastnn.lowering.parameters import Block, ParameterLayout, layout_parameters, take_rates
-from fastnn.lowering.spanning import SPAN_ROWS, WORK_OF_VALUE, span_of, work_of
+from fastnn.lowering.spanning import SPAN_ROWS, WORK_OF_VALUE, is_joint, span_of, work_of
 
 __all__ = [
     "CHUNKED_WORK",
@@ -19,6 +19,7 @@ __all__ = [
     "Block",
     "ParameterLayout",
     "Plan",
+    "is_joint",
     "layout_parameters",
     "lower",
     "span_of",

@@ -15,7 +15,7 @@ from fastnn.kernels.loss import CROSS_ENTROPY
 from fastnn.layers import Operation
 from fastnn.lowering.blocks import Allocator, Lifetime
 from fastnn.lowering.parameters import ParameterLayout, constants
-from fastnn.lowering.spanning import LOCAL_SPANS, SPAN_ROWS, SPANS_AT_ONCE, is_local, work_of
+from fastnn.lowering.spanning import LOCAL_SPANS, SPAN_ROWS, SPANS_AT_ONCE, is_joint, is_local, work_of
 from fastnn.lowering.values import Values, offset
 from fastnn.operations import fan_out, tied
 from fastnn.tape import columns
@@ -245,6 +245,7 @@ def _describe_loss(header: NDArray[np.int64], loss: Objective, more: _Constants)
 def _describe_parameters(header: NDArray[np.int64], layout: ParameterLayout, more: _Constants) -> None:
     header[columns.BLOCKS] = len(layout.blocks)
     header[columns.BLOCKS_AT] = more.add(layout.table())
+    header[columns.GROUPED] = layout.has_statistics
 
 
 @dataclass
@@ -271,7 +272,8 @@ class _Lowering:
             operation.layer.kind >= columns.FIRST_REGISTERED and operation.scratch(1, self.dtype.itemsize)
             for operation in self.operations
         )
-        small = work_of(self.operations) <= CHUNKED_WORK and not (self.shared or scratch)
+        apart = self.shared or scratch or is_joint(self.operations)
+        small = work_of(self.operations) <= CHUNKED_WORK and not apart
         self.chunk = CHUNK_ROWS if small and self.capacity > CHUNK_ROWS else 0
         # Spans that threads take at once, 1 where they share the layers of one.
         at_once = SPANS_AT_ONCE if self.chunk else LOCAL_SPANS * most_threads() if is_local(self.operations) else 1

@@ -18,11 +18,19 @@ from fastnn.tape import columns
 
 @dataclass(frozen=True)
 class Block:
-    """A named array inside a flat vector: its first element and its shape. decays: whether l2 is of it."""
+    """A named array inside a flat vector: its first element and its shape. decays: whether l2 is of it; statistic: see
+    fastnn.graph.protocol.Parameter."""
 
     offset: int
     shape: tuple[int, ...]
     decays: bool = False
+    statistic: bool = False
+
+    @property
+    def flags(self) -> int:
+        """See fastnn.tape.columns."""
+        of_statistic = columns.STATISTIC | (0 if self.shape else columns.COUNT) if self.statistic else 0
+        return of_statistic | (columns.DECAYS if self.decays else 0)
 
     @property
     def size(self) -> int:
@@ -34,7 +42,7 @@ class Block:
 
 @dataclass(frozen=True)
 class ParameterLayout:
-    """Where each parameter lies. count never counts the padding between blocks; size does."""
+    """Where each parameter lies. count never counts the padding between blocks, nor statistics; size does."""
 
     blocks: dict[str, Block]
     size: int
@@ -42,7 +50,11 @@ class ParameterLayout:
 
     @property
     def count(self) -> int:
-        return sum(block.size for block in self.blocks.values())
+        return sum(block.size for block in self.blocks.values() if not block.statistic)
+
+    @property
+    def has_statistics(self) -> bool:
+        return any(block.statistic for block in self.blocks.values())
 
     def room(self, name: str) -> int:
         """Elements that a parameter takes with the zeros after it."""
@@ -61,7 +73,7 @@ class ParameterLayout:
         entries = np.zeros((len(self.blocks), columns.BLOCK_ENTRY), np.int64)
         for entry, block in zip(entries, self.blocks.values(), strict=True):
             entry[columns.BLOCK_OFFSET], entry[columns.BLOCK_SIZE] = block.offset, block.size
-            entry[columns.BLOCK_FLAGS] = columns.DECAYS if block.decays else 0
+            entry[columns.BLOCK_FLAGS] = block.flags
             entry[columns.BLOCK_RATE] = columns.bits(1.0)
         return entries.ravel()
 
@@ -74,16 +86,21 @@ def layout_parameters(operations: Sequence[Operation], itemsize: int) -> Paramet
         for name, parameter in operation.parameters.items():
             if parameter.tied_to is None:
                 offset = allocator.take(math.prod(parameter.shape))
-                blocks[operation.parameter_names[name]] = Block(offset, parameter.shape, parameter.decays)
+                blocks[operation.parameter_names[name]] = Block(
+                    offset, parameter.shape, parameter.decays, parameter.statistic
+                )
     return ParameterLayout(blocks, allocator.size, itemsize)
 
 
 def take_rates(tape: NDArray[np.int64], rates: Sequence[float]) -> None:
     """Writes into a tape what the learning rate of each parameter is multiplied by."""
     table = tape.reshape(-1)[tape[0, columns.BLOCKS_AT] * columns.COLUMNS :]
+    apart = False
     for number, rate in enumerate(rates):
-        table[number * columns.BLOCK_ENTRY + columns.BLOCK_RATE] = columns.bits(rate)
-    tape[0, columns.GROUPED] = any(rate != 1 for rate in rates)
+        entry = number * columns.BLOCK_ENTRY
+        table[entry + columns.BLOCK_RATE] = columns.bits(rate)
+        apart |= rate != 1 or bool(table[entry + columns.BLOCK_FLAGS] & columns.STATISTIC)
+    tape[0, columns.GROUPED] = apart
 
 
 def constants(values: NDArray[np.int64]) -> NDArray[np.int64]:

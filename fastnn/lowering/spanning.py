@@ -23,6 +23,9 @@ LOCAL_VALUES, LOCAL_WORK, LOCAL_PARAMETERS, LOCAL_SPANS = 300_000, 256, 1 << 20,
 # with spans of 4, 8, 9 (1,024 terms), 16 and 32 rows: 21.9, 21.2, 22.9, 21.5 and 24.8 ms on one thread, 9.9, 9.9, 11.4,
 # 10.9 and 13.4 on two.
 LOCAL_ROWS = 8
+# At least, where a layer takes the rows of a span together: as many images as a device has of a batch that several
+# share in Goyal et al. 2017, whose batch norms know of their own alone.
+JOINT_ROWS = 32
 
 
 def work_of(operations: Sequence[Operation]) -> int:
@@ -42,15 +45,25 @@ def is_local(operations: Sequence[Operation]) -> bool:
     return local and not shared and _parameters(operations) <= LOCAL_PARAMETERS
 
 
+def is_joint(operations: Sequence[Operation]) -> bool:
+    """Whether in training some layer takes the rows of a span together, and none where nothing is trained."""
+    return any(operation.layer.joint for operation in operations)
+
+
 def span_of(operations: Sequence[Operation]) -> int:
     """Rows of a span unless one is asked for: as many as have SPAN_ROWS positions, the terms of a parameter's gradient
-    where a layer takes each position for itself; of a local network LOCAL_ROWS, or of images at most as L2 holds, a
-    power of two."""
+    where a layer takes each position for itself; of a local network fewer. JOINT_ROWS at least where a layer is joint.
+    """
     rows = max(1, SPAN_ROWS // max((each.positions for each in operations if each.parameters), default=1))
-    if not is_local(operations):
-        return rows
+    if is_local(operations):
+        rows = _local_rows(operations, rows)
+    return max(rows, JOINT_ROWS) if is_joint(operations) else rows
+
+
+def _local_rows(operations: Sequence[Operation], most: int) -> int:
+    """LOCAL_ROWS, or of images at most as L2 holds, a power of two."""
     if all(operation.layer.axes != IMAGES for operation in operations):
         return LOCAL_ROWS
     fitting = LOCAL_VALUES // sum(operation.outputs for operation in operations)
     worthwhile = LOCAL_WORK * _parameters(operations) // work_of(operations)
-    return min(rows, 1 << max(fitting, worthwhile, 1).bit_length() - 1)
+    return min(most, 1 << max(fitting, worthwhile, 1).bit_length() - 1)

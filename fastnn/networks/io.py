@@ -44,7 +44,7 @@ def write(path: str | PathLike[str], tensors: Mapping[str, NDArray[Any]], metada
     """A safetensors file, atomically."""
     from safetensors.numpy import save as serialize
 
-    content = serialize({name: np.ascontiguousarray(view) for name, view in tensors.items()}, dict(metadata))
+    content = serialize({name: np.asarray(view, order="C") for name, view in tensors.items()}, dict(metadata))
     # The library draws the order of the metadata anew in each process.
     end = 8 + int.from_bytes(content[:8], "little")
     header = json.loads(content[8:end]) | {"__metadata__": dict(sorted(metadata.items()))}

@@ -12,6 +12,7 @@ from fastnn.edge.checks import as_count
 from fastnn.layers import (
     Activation,
     AvgPool2d,
+    BatchNorm,
     Conv2d,
     Dense,
     Dropout,
@@ -78,22 +79,29 @@ def AlexNet(
 
 
 def ResNet(
-    input_shape: Sequence[int], classes: int = 10, *, blocks: int = 3, width: int = 16, dtype: DTypeLike = "float32",
-    seed: int | np.random.Generator | None = None,
+    input_shape: Sequence[int], classes: int = 10, *, blocks: int = 3, width: int = 16, norm: bool = True,
+    dtype: DTypeLike = "float32", seed: int | np.random.Generator | None = None,
 ) -> Network:  # fmt: skip
-    """A residual network for small images (H, W, C), of the shape of He et al. 2016 for CIFAR-10 and without
-    normalisation: three stages of `blocks` residual blocks, of width, 2 width and 4 width filters. The second and third
-    begin with a convolution of stride 2 of their own, through which the way around goes, too: 6 blocks + 4 layers deep.
+    """A residual network for small images (H, W, C), of the shape of He et al. 2016 for CIFAR-10: three stages of
+    `blocks` residual blocks, of width, 2 width and 4 width filters. The second and third begin with a convolution of
+    stride 2 of their own, through which the way around goes, too: 6 blocks + 4 layers deep.
 
-    Blocks begin as the identity: the last weight of each is 0 (Zhang, Dauphin & Ma 2019).
+    norm: a BatchNorm after each convolution, in place of its bias. Without, blocks begin as the identity: the last
+    weight of each is 0 (Zhang, Dauphin & Ma 2019).
     """
     as_count(blocks, "blocks")
-    layers: list[Any] = [Conv2d(as_count(width, "width"), 3, padding=1), RELU]
+    layers = [*_convolution(as_count(width, "width"), norm), RELU]
     for stage, filters in enumerate((width, 2 * width, 4 * width)):
         if stage:
-            layers += [Conv2d(filters, 3, 2, 1), RELU]
+            layers += [*_convolution(filters, norm, stride=2), RELU]
         for _ in range(blocks):
-            first = [Conv2d(filters, 3, padding=1), RELU]
-            layers += [Residual(*first, Conv2d(filters, 3, padding=1, initializer="zeros")), RELU]
+            last = _convolution(filters, norm, initializer="auto" if norm else "zeros")
+            layers += [Residual(*_convolution(filters, norm), RELU, *last), RELU]
     layers += [GlobalAvgPool2d(), Flatten(), Dense(as_count(classes, "classes"))]
     return Network(tuple(input_shape), layers, dtype=dtype, seed=seed)
+
+
+def _convolution(filters: int, norm: bool, stride: int = 1, initializer: str = "auto") -> list[Any]:
+    """Of 3 x 3 pixels, with its norm."""
+    found = Conv2d(filters, 3, stride, 1, bias=not norm, initializer=initializer)
+    return [found, BatchNorm()] if norm else [found]

@@ -9,7 +9,7 @@ from fastnn.kernels.convolution import (
     convolution_inward,
     place_in_border,
 )
-from fastnn.kernels.windows import Sizes, weight_size
+from fastnn.kernels.windows.sizes import Sizes, weight_size
 from fastnn.simd.views import flat, vector
 from fastnn.tape.columns import (
     DINPUT,

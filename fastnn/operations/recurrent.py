@@ -26,16 +26,18 @@ from fastnn.tape.columns import (
 )
 from fastnn.tape.operations import nothing, register, scratch_behind, values_at
 
-# Positions of a row, units, the cell; REVERSE and LAST as Recurrence has them. Where states, their gradients after the
-# forward pass, and what is kept lie. LENGTHS is where a number of each row says how many positions are there, which is
-# kept at THERE, and -1 where all are.
+# Positions of a row, units, the cell; REVERSE, LAST and REACH as Recurrence has them. Where states, their gradients
+# after the forward pass, and what is kept lie. LENGTHS is where a number of each row says how many positions are there,
+# which is kept at THERE, and -1 where all are.
 (STEPS, UNITS, CELL, REVERSE, LAST, WEIGHT, BIAS, BIAS_SIZE, STATE, CARRY, GATES, BEFORE, CELLS, INNER, SLOPES,
- LENGTHS, THERE) = range(OWN, OWN + 17)  # fmt: skip
+ LENGTHS, THERE, REACH) = range(OWN, OWN + 18)  # fmt: skip
 
 
 @kernel(inlined=True)
 def _sizes(tape, i, rows, given):
-    return Recurrence(rows, tape[i, STEPS], tape[i, UNITS], tape[i, CELL], tape[i, REVERSE], tape[i, LAST], given)
+    return Recurrence(
+        rows, tape[i, STEPS], tape[i, UNITS], tape[i, CELL], tape[i, REVERSE], tape[i, LAST], given, tape[i, REACH]
+    )  # fmt: skip
 
 
 @kernel(inlined=True, views=True)

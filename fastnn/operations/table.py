@@ -58,6 +58,7 @@ TABLE = (
     Row("sinusoids", {"SinusoidalPositions": "sinusoidal_positions"}),
     Row("convolution", {"Conv2d": "conv2d", "Conv1d": "conv1d"}),
     Row("recurrent", {"RNN": "rnn", "LSTM": "lstm", "GRU": "gru"}),
+    Row("batch_norm", {"BatchNorm": "batch_norm"}),
     Row("images.channels", {"Channels": "channels", "ChannelSums": "channel_sums"}),
     Row("images.scale", {"Scale": "scale", "UnitBias": "unit_bias", "ScaledTanh": "scaled_tanh"}),
     Row("images.group_norm", {"GroupNorm": "group_norm", "InstanceNorm2d": "instance_norm2d"}),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from . import activation
+from . import activation, batch_norm
 from .network import LOSSES
 from .recurrent import sigmoid
 
@@ -23,18 +23,24 @@ Layer = Mapping[str, Any]
 def loss_and_gradient(
     layers: Sequence[Layer], parameters: Parameters, x: Array, y: Array, loss: str, **options: Any
 ) -> tuple[Array, Any, dict[str, Array]]:
-    """layers: as fastnn.Network.description tells them. options: of the loss. KeyError: a layer that is not here."""
-    output, back = _chain(layers, parameters, x, "")
+    """In training. layers: as fastnn.Network.description tells them. options: of the loss. KeyError: a layer that is
+    not here."""
+    output, back = _chain(layers, parameters, x, "", training=True)
     value, dy = LOSSES[loss](output, y, **options)
     found: dict[str, Array] = {}
     back(dy, found)
     return output, value, found
 
 
-def _chain(layers: Sequence[Layer], p: Parameters, x: Array, prefix: str) -> tuple[Array, Back]:
+def infer(layers: Sequence[Layer], parameters: Parameters, x: Array) -> Array:
+    """The output where nothing is trained."""
+    return _chain(layers, parameters, x, "", training=False)[0]
+
+
+def _chain(layers: Sequence[Layer], p: Parameters, x: Array, prefix: str, training: bool) -> tuple[Array, Back]:
     backs: list[Back] = []
     for index, layer in enumerate(layers):
-        x, back = LAYERS[layer["kind"]](layer, p, x, f"{prefix}{index}.")
+        x, back = LAYERS[layer["kind"]]({**layer, "training": training}, p, x, f"{prefix}{index}.")
         backs.append(back)
 
     def turn(dy: Array, found: dict[str, Array]) -> Array:
@@ -137,8 +143,28 @@ def _flatten(layer: Layer, p: Parameters, x: Array, name: str) -> tuple[Array, B
 
 
 def _residual(layer: Layer, p: Parameters, x: Array, name: str) -> tuple[Array, Back]:
-    y, back = _chain(layer["layers"], p, x, name)
+    y, back = _chain(layer["layers"], p, x, name, layer["training"])
     return x + y, lambda dy, found: dy + back(dy, found)
+
+
+def _batch_norm(layer: Layer, p: Parameters, x: Array, name: str) -> tuple[Array, Back]:
+    """The gradient of a running statistic is what it moves by, times the numbers of a channel."""
+    w, b, epsilon = p[f"{name}weight"], p[f"{name}bias"], layer["epsilon"]
+    running = p[f"{name}running_mean"], p[f"{name}running_var"]
+    used = batch_norm.statistics(x) if layer["training"] else running
+
+    def back(dy: Array, found: dict[str, Array]) -> Array:
+        if not layer["training"]:
+            raise KeyError("batch_norm backward where nothing is trained")
+        dx, found[f"{name}weight"], found[f"{name}bias"] = batch_norm.backward(dy, x, w, *used, epsilon)
+        count = x.size // x.shape[-1]
+        moved = batch_norm.moved(running, x, layer["momentum"])
+        for own, before, after in zip(("running_mean", "running_var"), running, moved, strict=True):
+            found[f"{name}{own}"] = (before - after) * count
+        found[f"{name}num_batches_tracked"] = np.array(float(count))
+        return dx
+
+    return batch_norm.forward(x, w, b, *used, epsilon), back
 
 
 # Cells: of the state before, the sums of the inputs, and the product of the state with its weight and bias. They give
@@ -233,6 +259,7 @@ LAYERS: Mapping[str, Callable[[Layer, Parameters, Array, str], tuple[Array, Back
     "global_avg_pool2d": _global_avg_pool2d,
     "flatten": _flatten,
     "residual": _residual,
+    "batch_norm": _batch_norm,
     "rnn": _recurrent,
     "lstm": _recurrent,
     "gru": _recurrent,

@@ -12,7 +12,8 @@ COLUMNS = 40
 # BATCH_AT is where an epoch gathers the rows of a minibatch, DBIAS_AT where the gradient of a bias waits for its
 # update, LOSS_CONSTANTS the row where those of the loss begin, class weights or settings, or 0 where there are none.
 # BLOCKS is the number of parameter blocks, BLOCKS_AT the row where the table of them begins; TIED is 1 where some have
-# several users, GROUPED where some have a BLOCK_RATE, what their learning rate is multiplied by, that is not 1.
+# several users, GROUPED where some have a BLOCK_RATE, what their learning rate is multiplied by, that is not 1, or are
+# no optimizer's.
 #
 # More than CHUNK rows (0: never) go through the whole network a chunk at a time, by at most SHARES threads. A batch of
 # more than SPAN_ROWS goes a span at a time, see fastnn.tape.spans: SPANNED is 1 where one may come. Then a workspace
@@ -32,10 +33,11 @@ COLUMNS = 40
 (KIND, INPUT, OUTPUT, DINPUT, DOUTPUT, INWARD, POSITIONS, WIDTH_IN, WIDTH_OUT, PARAMETERS, PARAMETERS_SIZE,
  OWN) = range(12)  # fmt: skip
 
-# An entry of the table of parameter blocks, in elements of the flat tape, and the flags of one.
+# An entry of the table of parameter blocks, in elements of the flat tape, and the flags of one: a COUNT is of the
+# statistics before it.
 BLOCK_OFFSET, BLOCK_SIZE, BLOCK_FLAGS, BLOCK_RATE = range(4)
 BLOCK_ENTRY = 4
-DECAYS = 1
+DECAYS, STATISTIC, COUNT = 1, 2, 4
 
 # Kinds of operations that the walker knows; all others are registered (see fastnn.tape.operations).
 DENSE, ELEMENTWISE, FIRST_REGISTERED = range(3)

@@ -13,7 +13,9 @@ from fastnn.tape.columns import (
     BLOCK_SIZE,
     BLOCKS_AT,
     COLUMNS,
+    COUNT,
     DECAYS,
+    STATISTIC,
 )
 
 
@@ -23,3 +25,10 @@ def block_of(tape, k):
     table, entry = flat(tape), tape[0, BLOCKS_AT] * COLUMNS + k * BLOCK_ENTRY
     decays, rate = table[entry + BLOCK_FLAGS] & DECAYS, as_double(table[entry + BLOCK_RATE])
     return table[entry + BLOCK_OFFSET], table[entry + BLOCK_SIZE], decays > 0, rate
+
+
+@kernel(inlined=True)
+def statistic_of(tape, k):
+    """Whether parameter block k is a running statistic, and whether it is the count of those before it."""
+    flags = flat(tape)[tape[0, BLOCKS_AT] * COLUMNS + k * BLOCK_ENTRY + BLOCK_FLAGS]
+    return flags & STATISTIC > 0, flags & COUNT > 0

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from fastnn.graph.protocol import IMAGES
+from fastnn.graph.protocol import IMAGES, axes_of
 from fastnn.interchange.state_dict import load_state_dict
 from fastnn.interchange.torch_modules import to_torch
 from fastnn.testing.case import Array, Case, targets
@@ -31,7 +31,7 @@ def check_torch(case: Case) -> None:
     import torch
 
     net, x = case.alone("float64"), case.rows(11, "float64")
-    images = case.layer.axes == IMAGES
+    images = axes_of(case.layer, case.shape) == IMAGES
     module = to_torch(net)
     found = module(torch.from_numpy(np.ascontiguousarray(np.moveaxis(x, -1, 1)) if images else x))
     values = found.detach().numpy()
@@ -39,7 +39,9 @@ def check_torch(case: Case) -> None:
     if net.parameter_count:
         y, theirs = targets(net, len(x)), net.copy()
         torch.nn.functional.mse_loss(found, torch.from_numpy(np.moveaxis(y, -1, 1) if images else y)).backward()
-        load_state_dict(theirs, {name: parameter.grad for name, parameter in module.named_parameters()})
+        slopes = {name: parameter.grad for name, parameter in module.named_parameters()}
+        without = {name: torch.zeros_like(buffer) for name, buffer in module.named_buffers()}
+        load_state_dict(theirs, slopes | without)
         _require_close(net.gradient(x, y), theirs.parameters, "gradients")
 
 

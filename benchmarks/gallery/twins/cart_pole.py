@@ -35,7 +35,7 @@ def push(position: float, velocity: float, angle: float, turn: float, force: flo
     )  # fmt: skip
 
 
-def _balance(goes_right: Callable[..., bool], start: Array, steps: int) -> int:
+def balance(goes_right: Callable[..., bool], start: Array, steps: int) -> int:
     state = tuple(start.tolist())
     for step in range(steps):
         state = push(*state, FORCE if goes_right(*state) else -FORCE)
@@ -55,7 +55,7 @@ def _play(players: list[Callable[..., bool]], arrays: Arrays) -> Call:
 
     @torch.inference_mode()
     def call() -> Array:
-        return np.array([[_balance(player, start, steps) for start in arrays["starts"]] for player in players])
+        return np.array([[balance(player, start, steps) for start in arrays["starts"]] for player in players])
 
     return call
 
@@ -81,20 +81,25 @@ def bare(arrays: Arrays) -> Call:
     return _play([player(Bare(*member)) for member in _members(arrays)], arrays)
 
 
+def pushed(state: Tensor, force: Tensor, alive: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """All carts a step later. state (..., 4), the others (...)."""
+    _, velocity, angle, turn = state.unbind(-1)
+    sine, cosine = angle.sin(), angle.cos()
+    share = (force + MOMENT * turn * turn * sine) / MASS
+    angular = (GRAVITY * sine - cosine * share) / (HALF_LENGTH * (4 / 3 - POLE_MASS * cosine * cosine / MASS))
+    linear = share - MOMENT * angular * cosine / MASS
+    state = state + TIME_STEP * torch.stack((velocity, linear, turn, angular), -1)
+    inside = (state[..., 0].abs() <= POSITION_LIMIT) & (state[..., 2].abs() <= ANGLE_LIMIT)
+    return state, alive & inside, lengths + alive
+
+
 def _carts(steps: int, state: Tensor, alive: Tensor, lengths: Tensor, w0: Tensor, b0: Tensor, w1: Tensor, b1: Tensor
            ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """So many steps of all carts. state (P, S, 4), alive and lengths (P, S), a network for each of P."""
     for _ in range(steps):
         scores = torch.baddbmm(b1, torch.baddbmm(b0, state.to(w0.dtype), w0).tanh(), w1)
         force = torch.where(scores[..., 1] > scores[..., 0], FORCE, -FORCE)
-        _, velocity, angle, turn = state.unbind(-1)
-        sine, cosine = angle.sin(), angle.cos()
-        share = (force + MOMENT * turn * turn * sine) / MASS
-        angular = (GRAVITY * sine - cosine * share) / (HALF_LENGTH * (4 / 3 - POLE_MASS * cosine * cosine / MASS))
-        linear = share - MOMENT * angular * cosine / MASS
-        state = state + TIME_STEP * torch.stack((velocity, linear, turn, angular), -1)
-        lengths = lengths + alive
-        alive = alive & (state[..., 0].abs() <= POSITION_LIMIT) & (state[..., 2].abs() <= ANGLE_LIMIT)
+        state, alive, lengths = pushed(state, force, alive, lengths)
     return state, alive, lengths
 
 

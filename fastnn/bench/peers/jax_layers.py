@@ -15,18 +15,22 @@ IMAGES = ("NHWC", "HWIO", "NHWC")
 
 def logits(parameters: Mapping[str, Any], x: Any, layers: Sequence[Mapping[str, Any]]) -> Any:
     """layers: of fastnn.Network.description."""
-    return _chain(parameters, x, layers, "")
+    return _chain(parameters, x, layers, "", None)
 
 
 def loss(parameters: Mapping[str, Any], x: Any, y: Any, layers: Sequence[Mapping[str, Any]]) -> Any:
-    """Mean cross-entropy."""
-    log_p = jax.nn.log_softmax(logits(parameters, x, layers))
-    return -jnp.mean(jnp.take_along_axis(log_p, y[:, None], axis=1))
+    """Mean cross-entropy in training, and the running statistics after it."""
+    moved: dict[str, Any] = {}
+    log_p = jax.nn.log_softmax(_chain(parameters, x, layers, "", moved))
+    return -jnp.mean(jnp.take_along_axis(log_p, y[:, None], axis=1)), moved
 
 
-def _chain(p: Mapping[str, Any], x: Any, layers: Sequence[Mapping[str, Any]], prefix: str) -> Any:
+def _chain(
+    p: Mapping[str, Any], x: Any, layers: Sequence[Mapping[str, Any]], prefix: str, moved: dict[str, Any] | None
+) -> Any:  # fmt: skip
+    """moved: takes running statistics in training; None where nothing is trained."""
     for index, layer in enumerate(layers):
-        x = KINDS[layer["kind"]](p, x, layer, f"{prefix}{index}.")
+        x = KINDS[layer["kind"]](p, x, {**layer, "moved": moved}, f"{prefix}{index}.")
     return x
 
 
@@ -36,7 +40,19 @@ def _conv2d(p: Mapping[str, Any], x: Any, layer: Mapping[str, Any], name: str) -
         x, p[f"{name}weight"], layer["stride"], padding, rhs_dilation=layer["dilation"], dimension_numbers=IMAGES,
         feature_group_count=layer["groups"],
     )  # fmt: skip
-    return y + p[f"{name}bias"]
+    return y + p[f"{name}bias"] if layer["bias"] else y
+
+
+def _batch_norm(p: Mapping[str, Any], x: Any, layer: Mapping[str, Any], name: str) -> Any:
+    mean, variance, moved = p[f"{name}running_mean"], p[f"{name}running_var"], layer["moved"]
+    if moved is not None:
+        axes, count, momentum = tuple(range(x.ndim - 1)), x.size // x.shape[-1], layer["momentum"]
+        running = mean, variance
+        mean, variance = x.mean(axes), x.var(axes)
+        for own, before, now in zip(("running_mean", "running_var"), running,
+                                    (mean, variance * (count / (count - 1))), strict=True):  # fmt: skip
+            moved[f"{name}{own}"] = (1 - momentum) * before + momentum * lax.stop_gradient(now)
+    return (x - mean) * (p[f"{name}weight"] * lax.rsqrt(variance + layer["epsilon"])) + p[f"{name}bias"]
 
 
 def _pool(p: Mapping[str, Any], x: Any, layer: Mapping[str, Any], name: str) -> Any:
@@ -49,7 +65,7 @@ def _dense(p: Mapping[str, Any], x: Any, layer: Mapping[str, Any], name: str) ->
 
 
 def _residual(p: Mapping[str, Any], x: Any, layer: Mapping[str, Any], name: str) -> Any:
-    return x + _chain(p, x, layer["layers"], name)
+    return x + _chain(p, x, layer["layers"], name, layer["moved"])
 
 
 def _recurrent(p: Mapping[str, Any], x: Any, layer: Mapping[str, Any], name: str) -> Any:
@@ -79,6 +95,7 @@ def _recurrent(p: Mapping[str, Any], x: Any, layer: Mapping[str, Any], name: str
 
 KINDS: dict[str, Callable[..., Any]] = {
     "conv2d": _conv2d,
+    "batch_norm": _batch_norm,
     "max_pool2d": _pool,
     "global_avg_pool2d": lambda p, x, layer, name: x.mean((1, 2), keepdims=True),
     "activation": lambda p, x, layer, name: ACTIVATIONS[layer["activation"]](x),

@@ -31,6 +31,11 @@ def _loss(parameters: Any, x: Any, y: Any) -> Any:
     return -jnp.mean(jnp.take_along_axis(log_p, y[:, None], axis=1))
 
 
+def _without_statistics(loss: Callable[..., Any]) -> Callable[..., Any]:
+    """Of a network that keeps no running ones; see jax_layers.loss."""
+    return lambda *arguments: (loss(*arguments), {})
+
+
 def _sgd(rate: float, step: Any, p: Any, g: Any) -> Any:
     return (p - rate * g,)
 
@@ -60,10 +65,10 @@ class Model:
         jax.config.update("jax_enable_x64", next(iter(task.parameters.values())).dtype == np.float64)
         parameters: Any = {name: jnp.asarray(values) for name, values in task.parameters.items()}
         self.takes_ids = task.heads > 0
-        loss: Any = _loss
+        loss: Any = _without_statistics(_loss)
         forward: Any = _forward
         if self.takes_ids:
-            loss = partial(jax_language_model.loss, heads=task.heads)
+            loss = _without_statistics(partial(jax_language_model.loss, heads=task.heads))
             forward = partial(jax_language_model.logits, heads=task.heads)
         elif task.description is not None:
             loss = partial(jax_layers.loss, layers=task.description["layers"])
@@ -76,10 +81,11 @@ class Model:
         update = partial(UPDATES[task.optimizer], task.learning_rate)
 
         def step(held: Any, made: Any, x: Any, y: Any) -> Any:
-            value, gradients = jax.value_and_grad(loss)(held[0], x, y)
+            (value, moved), gradients = jax.value_and_grad(loss, has_aux=True)(held[0], x, y)
             flat, tree = zip(*(jax.tree.flatten(part) for part in (held[0], gradients, *held[1:])), strict=True)
             updated = [update(made + 1, *leaves) for leaves in zip(*flat, strict=True)]
-            return value, tuple(jax.tree.unflatten(tree[0], part) for part in zip(*updated, strict=True)), made + 1
+            after = [jax.tree.unflatten(tree[0], part) for part in zip(*updated, strict=True)]
+            return value, (after[0] | moved if moved else after[0], *after[1:]), made + 1
 
         self._forward, self._step = jax.jit(forward), jax.jit(step, donate_argnums=(0, 1))
         self.last: Any = self.made

@@ -43,6 +43,7 @@ class Model:
             model = LanguageModel(task.parameters, task.heads)
         else:
             model = perceptron(task) if task.description is None else module_of(task)
+        self.modes: Any = None if task.description is None else model
         self.network: Any = model.__call__ if self.takes_ids else model
         self.generated: Any = getattr(model, "generate", None)
         self.loss = nn.CrossEntropyLoss()
@@ -68,13 +69,20 @@ class Model:
         """On a CPU every call has ended when it returns."""
 
     def forward(self, batch: Any) -> Any:
+        self._train(False)
         with torch.no_grad():
             return self.network(batch[0])
 
     def logits(self, output: Any) -> NDArray[Any]:
         return output.numpy()  # type: ignore[no-any-return]
 
+    def _train(self, training: bool) -> None:
+        """A batch norm does something else in each."""
+        if self.modes is not None and self.modes.training is not training:
+            self.modes.train(training)
+
     def step(self, batch: Any) -> Any:
+        self._train(True)
         self.zero_gradients()
         loss = self.loss_of(*batch)
         loss.backward()
