@@ -31,6 +31,7 @@ from fastnn import (
     to_onnx,
     to_torch,
 )
+from fastnn.kernels.images.group_norm import WIDE, group_norm_forward, group_norm_gradient, group_norm_inward
 
 NORMS: list[Any] = [
     GroupNorm(3), GroupNorm(1, epsilon=0.1), GroupNorm(6), GroupNorm(2, affine=False), InstanceNorm2d(),
@@ -64,6 +65,31 @@ def test_values_and_gradients_are_pytorchs_in_float64_and_it_comes_back(norm: An
     for parameter in module.parameters():
         parameter.data = parameter.grad
     np.testing.assert_allclose(net.gradient(x, y), from_torch(module, input_shape=(2, 6, 5)).parameters, atol=1e-10)
+
+
+# Of more channels than are summed together: in the last of a row's parts fewer; a group of more than that.
+WIDE_SHAPES: list[Any] = [
+    ((3, 2, 72), 2), ((2, 2, 140), 35), ((2, 3, 70), 70), ((3, 2, 2 * WIDE + 2), 2), ((1, 1, 6), 3)
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("shape", "groups"), WIDE_SHAPES)
+def test_groups_of_many_channels_and_many_groups_are_pytorchs(shape: Any, groups: int) -> None:
+    torch: Any = needs.package("torch")
+    channels, size = shape[2], int(np.prod(shape))
+    x, dy, w, b = 3 + normal(2, *shape), normal(2, *shape, seed=1), normal(channels, seed=2), normal(channels, seed=3)
+    rows = x.reshape(2, size)
+    y, kept, dx, inverse = (np.full(of, np.nan) for of in (rows.shape, rows.shape, rows.shape, (2, groups)))
+    group_norm_forward(y, kept, inverse, rows, w, b, channels, groups, 1e-5)
+    group_norm_inward(dx, dy.reshape(2, size), kept, inverse, w, channels, groups)
+    dw, db = np.empty(channels), np.empty(channels)
+    group_norm_gradient(dw, db, dy.reshape(2, size), kept)
+    theirs = [torch.tensor(values, requires_grad=True) for values in (np.moveaxis(x, 3, 1).copy(), w, b)]
+    output = torch.nn.functional.group_norm(theirs[0], groups, *theirs[1:])
+    output.backward(torch.tensor(np.moveaxis(dy, 3, 1).copy()))
+    found = [np.moveaxis(values.reshape(2, *shape), 3, 1) for values in (y, dx)]
+    for ours, right in zip([*found, dw, db], [output.detach(), *(one.grad for one in theirs)], strict=True):
+        np.testing.assert_allclose(ours, right, atol=1e-10)
 
 
 def test_norms_of_sequences_are_pytorchs() -> None:

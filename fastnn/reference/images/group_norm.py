@@ -44,7 +44,7 @@ EXAMPLES = (
         lambda of: of.GroupNorm(2),
         lambda p, x: affine(p, normal(x, 2)),
         [lambda p, x: affine(p, _interleaved(x, 2)), lambda p, x: affine(p, _place_by_place(x, 2))],
-        (*IMAGES, (6, 4), (2, 1, 72), (1, 2, 130)),
+        (*IMAGES, (6, 4)),
     ),
     Example(
         lambda of: of.GroupNorm(1, epsilon=0.1, affine=False),
@@ -56,7 +56,7 @@ EXAMPLES = (
         lambda of: of.InstanceNorm2d(),
         lambda p, x: normal(x, x.shape[-1]),
         [lambda p, x: normal(x, 1)],
-        ((2, 3, 4), (4, 2, 3), (2, 2, 70)),
+        ((2, 3, 4), (4, 2, 3)),
     ),
     Example(
         lambda of: of.InstanceNorm2d(affine=True),
