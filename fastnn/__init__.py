@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     )
     from fastnn.learning.trainer import NonFiniteLoss, Trainer
     from fastnn.networks.io import FileError, save
+    from fastnn.networks.lecun import LeCun1989, LeNet1998, drawn_digits, nearest_digit
     from fastnn.networks.models import BERT, GPT, load, mlp
     from fastnn.networks.network import Network
     from fastnn.networks.vision import AlexNet, KerasConvNet, LeNet5, ResNet, SimpleChainsLeNet
@@ -81,7 +82,9 @@ __all__ = [
     "History",
     "InverseScaling",
     "KerasConvNet",
+    "LeCun1989",
     "LeNet5",
+    "LeNet1998",
     "Linear",
     "Momentum",
     "Nesterov",
@@ -96,6 +99,7 @@ __all__ = [
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "cross_entropy",
+    "drawn_digits",
     "fit",
     "from_huggingface",
     "from_nanogpt",
@@ -110,6 +114,7 @@ __all__ = [
     "matmul",
     "mlp",
     "mse",
+    "nearest_digit",
     "save",
     "save_huggingface",
     "save_nanogpt",
@@ -138,6 +143,7 @@ _HOMES = {
     "interchange.state_dict": ("from_state_dict", "load_state_dict", "save_state_dict", "state_dict"),
     "interchange.torch_modules": ("from_torch", "to_torch"),
     "networks.io": ("FileError", "save"),
+    "networks.lecun": ("LeCun1989", "LeNet1998", "drawn_digits", "nearest_digit"),
     "learning.losses": (
         "MSE", "BinaryCrossEntropy", "BinaryCrossEntropyWithLogits", "CrossEntropy", "Hinge", "Perceptron",
     ),

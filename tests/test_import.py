@@ -80,8 +80,9 @@ def test_the_numbers_of_operations_are_those_of_every_process(imported: Any) -> 
     source = "import json; import FIRST; from fastnn.tape.operations import forward_operation; print(json.dumps(KINDS))"
     found = [run_python(source.replace("FIRST", first).replace("KINDS", kinds)) for first in firsts]
     assert found == [found[0]] * len(firsts)
-    files = (ROOT / "fastnn" / "operations").glob("*.py")
-    every = {f"fastnn.operations.{file.stem}" for file in files if " = register(" in file.read_text(encoding="utf-8")}
+    files = (ROOT / "fastnn" / "operations").rglob("*.py")
+    registering = [file for file in files if " = register(" in file.read_text(encoding="utf-8")]
+    every = {".".join(file.relative_to(ROOT).with_suffix("").parts) for file in registering}
     assert set(found[0].values()) == every
 
 

@@ -66,6 +66,14 @@ def as_number(value: object, name: str, low: float = -np.inf, high: float = np.i
     return float(value)
 
 
+def as_epsilon(value: object) -> float:
+    """What a norm adds to a variance: above 0."""
+    epsilon = as_number(value, "epsilon", 0.0)
+    if epsilon == 0:
+        raise ValueError("epsilon is 0; expected more, which a row of equal numbers is divided by")
+    return epsilon
+
+
 def as_numeric(values: ArrayLike, name: str) -> Array:
     """An array of real numbers of any layout: NumPy's, or a view of another library's where that gives one."""
     array = values if type(values) is np.ndarray else as_numpy(values, name)

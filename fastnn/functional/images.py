@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastnn.edge.checks import as_contiguous, as_numeric, dtype_of
 from fastnn.kernels.convolution import convolution_forward, place_in_border
 from fastnn.layers.convolution import Conv2d
-from fastnn.layers.pooling import Pair
+from fastnn.layers.images.sides import Pair
 
 
 def conv2d(

@@ -21,8 +21,8 @@ class Form:
     transposes; constants: what it takes after them; outputs: those that it gives, of which the next one takes all;
     activation: of the first; moved: its parameters have their axes as elsewhere, (out, in, ...).
 
-    shapes: as they are there, of the parameters of an operator that is read. rows: the shape of a row that comes to it,
-    as it is here; None where it is not known.
+    Of an ONNX operator that is read: constants: its inputs after the first, "1" and so on; shapes: theirs, as they are
+    there. rows: the shape of a row that comes to it, as it is here; None where it is not known.
     """
 
     name: str

@@ -24,7 +24,7 @@ from fastnn.networks.network import Network
 # The first opset with Gelu, and the file format of its time: runtimes since 2023 read them.
 OPSET, IR_VERSION = 20, 9
 # Operators that came later, and the file format of their time.
-LATER = {"RMSNormalization": (23, 11), "Attention": (23, 11)}
+LATER = {"GroupNormalization": (21, 10), "RMSNormalization": (23, 11), "Attention": (23, 11)}
 # What protobuf can write: larger models keep their weights in files beside them.
 MOST_BYTES = 2**31 - 2**20
 
@@ -115,8 +115,9 @@ class _Graph:
         self.end = name
 
     def constant(self, name: str, values: Any) -> str:
-        """Whole numbers stay what they are."""
-        kind = np.int64 if np.asarray(values).dtype == np.int64 else self.dtype
+        """int64 and float32 stay what they are."""
+        given = np.asarray(values).dtype
+        kind = given if given in (np.int64, np.float32) else self.dtype
         array = np.ascontiguousarray(values, kind).reshape(np.shape(values))
         self.constants[name] = self.onnx.numpy_helper.from_array(array, name)
         return name

@@ -130,7 +130,9 @@ def read_layer(walk: Walk, node: Node, kind: Any) -> End:
     if one_side:
         settings, constants = of_one_side(walk.order, settings, constants)
     shapes = [values.shape for values in constants if values is not None]
-    layer = kind.from_onnx(Form(node.op, settings, shapes=shapes, rows=walk.chain.rows(kind.axes)))
+    given = {str(index): values for index, values in enumerate(constants, 1) if values is not None}
+    form = Form(node.op, settings, shapes=shapes, constants=given, rows=walk.chain.rows(kind.axes))
+    layer = kind.from_onnx(form)
     names = layer.parameters((1,)) if constants else ()
     arrays = zip(names, constants, strict=False)
     walk.chain.layer(layer, {key: as_here(values) for key, values in arrays if values is not None})

@@ -17,8 +17,8 @@ from fastnn.operations.concatenate import BRANCHES, JOIN, TABLE
 class Concatenate:
     """y = [f(x), g(x), ...] along the last axis, each branch a layer or a list of layers, all on the same x.
 
-    An empty list is x itself. x (B, I) or (B, T, C). Parameters: "1.0.2.weight" is of the third layer of the first
-    branch of a Concatenate that is the network's second.
+    An empty list is x itself. x (B, I), (B, T, C) or (B, H, W, C), whose channels are joined. Parameters:
+    "1.0.2.weight" is of the third layer of the first branch of a Concatenate that is the network's second.
     """
 
     branches: tuple[tuple[Any, ...], ...]

@@ -18,8 +18,8 @@ from fastnn.graph.forms import Form
 from fastnn.graph.protocol import IMAGES, Parameter, Places, SameShape, Shape, waiting
 from fastnn.kernels.convolution import gradient_scratch, inward_scratch
 from fastnn.kernels.windows.sizes import Sizes
+from fastnn.layers.images.sides import TAKES, Pair, as_pair, sides_of
 from fastnn.layers.initializers import initializer_for
-from fastnn.layers.pooling import TAKES, Pair, as_pair, sides_of
 from fastnn.operations import convolution
 
 VALID, SAME = "valid", "same"

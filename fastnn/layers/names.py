@@ -14,6 +14,14 @@ from fastnn.layers.embedding import PositionEmbedding as PositionEmbedding
 from fastnn.layers.encoder_decoder import EncoderDecoder as EncoderDecoder
 from fastnn.layers.gated import GatedDense as GatedDense
 from fastnn.layers.head import TiedHead as TiedHead
+from fastnn.layers.images.channels import Channels as Channels
+from fastnn.layers.images.channels import ChannelSums as ChannelSums
+from fastnn.layers.images.group_norm import GroupNorm as GroupNorm
+from fastnn.layers.images.group_norm import InstanceNorm2d as InstanceNorm2d
+from fastnn.layers.images.scale import Scale as Scale
+from fastnn.layers.images.scale import ScaledTanh as ScaledTanh
+from fastnn.layers.images.scale import UnitBias as UnitBias
+from fastnn.layers.images.upsampling import Upsample2d as Upsample2d
 from fastnn.layers.masking import Masking as Masking
 from fastnn.layers.norm import LayerNorm as LayerNorm
 from fastnn.layers.norm import RMSNorm as RMSNorm

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn import cost
-from fastnn.edge.checks import as_number
+from fastnn.edge.checks import as_epsilon
 from fastnn.graph.forms import Form
 from fastnn.graph.protocol import FEATURES, Parameter, Places, SameShape, Shape
 from fastnn.operations import norm
@@ -28,9 +28,7 @@ class _Norm(SameShape):
     centred: ClassVar[bool]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "epsilon", as_number(self.epsilon, "epsilon", 0.0))
-        if self.epsilon == 0:
-            raise ValueError("epsilon is 0; expected more, which a row of equal numbers is divided by")
+        object.__setattr__(self, "epsilon", as_epsilon(self.epsilon))
 
     def kept(self, *shapes: Shape) -> Mapping[str, int]:
         return {"normal": shapes[0][0], "inverse": 1}

@@ -9,10 +9,10 @@ from typing import Any, ClassVar, Self
 
 from fastnn import cost
 from fastnn.cost.convolution import places
-from fastnn.edge.checks import as_count, as_int64
 from fastnn.graph.borders import borders, even, require_sides
 from fastnn.graph.forms import Form
 from fastnn.graph.protocol import FLAT, IMAGES, Places, SameShape, Shape
+from fastnn.layers.images.sides import TAKES, Pair, as_pair, sides_of
 from fastnn.operations import pooling
 
 # B images, C channels, Y X sides of one, H W places of a window along them, R S pixels of all windows along them that
@@ -23,31 +23,12 @@ MAX_BACKWARD = cost.Formula(flops_elementwise="B·H·W·C", bytes="s·B·Y·X·C
 AVERAGE = cost.Formula(flops_elementwise="B·R·S·C", bytes="s·B·Y·X·C + s·B·H·W·C")
 AVERAGE_BACKWARD = cost.Formula(flops_elementwise="2·B·R·S·C", bytes="s·B·Y·X·C + s·B·H·W·C")
 
-Pair = tuple[int, int]
 # From the first of a window to the last: float32, in which winners are kept, counts so far.
 MOST_PIXELS = 2**24
 
 
 # ONNX's pools whose windows are whole images.
 GLOBAL = ("GlobalMaxPool", "GlobalAveragePool")
-# Rows that windows of so many sides are over.
-TAKES = {1: "sequences (T, C)", 2: "images (H, W, C)"}
-
-
-def sides_of(sides: int, value: Any, name: str, minimum: int) -> Any:
-    """A number, of windows of one side; of two, of a number, or two, down and across, these two."""
-    given = tuple(value) if isinstance(value, (tuple, list)) else (value,) * sides
-    if len(given) != sides:
-        expected = "a number" if sides == 1 else "a number, or two: down and across"
-        raise ValueError(f"{name} is {value!r}; expected {expected}")
-    found = tuple(as_int64(as_count(side, name, minimum), name) for side in given)
-    return found if sides == 2 else found[0]
-
-
-def as_pair(value: Any, of_row: int) -> Pair:
-    """Down and across; of_row: down, of what is one row."""
-    down, across = value if isinstance(value, tuple) else (of_row, value)
-    return down, across
 
 
 @dataclass(frozen=True)

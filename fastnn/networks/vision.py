@@ -34,9 +34,7 @@ def LeNet5(
 ) -> Network:  # fmt: skip
     """LeNet-5 as it is taught: images (32, 32, 1), 61,706 parameters for 10 classes.
 
-    pool: "max" or "average". That of 1998 (LeCun, Bottou, Bengio & Haffner) pools by averages that have weights, its
-    second convolution sees some channels alone, and its last layer is of distances to drawn characters; none of these
-    is here. LeNet5(pool="average", activation="tanh") is the nearest.
+    pool: "max" or "average". That of 1998, whose second convolution sees some channels alone, is LeNet1998.
     """
     pools = {"max": MaxPool2d, "average": AvgPool2d}
     if pool not in pools:

@@ -3,7 +3,8 @@
 `norm` is fastnn/kernels/norm.py, the arithmetic on plain arrays; operations/norm.py, which finds those arrays for it;
 layers/norm.py, its layers with their cost and what PyTorch and ONNX call them; reference/norm.py, the same in NumPy and
 the cases that it is checked and timed by. All else asks here: what fastnn exports, the names of layers in files, the
-numbers of operations on tapes, the formats of others, the checks.
+numbers of operations on tapes, the formats of others, the checks. `images.scale` is fastnn/kernels/images/scale.py, and
+so on: each room has one inside it for them.
 """
 
 from __future__ import annotations
@@ -58,6 +59,10 @@ TABLE = (
     Row("convolution", {"Conv2d": "conv2d", "Conv1d": "conv1d"}),
     Row("recurrent", {"RNN": "rnn", "LSTM": "lstm", "GRU": "gru"}),
     Row("batch_norm", {"BatchNorm": "batch_norm"}),
+    Row("images.channels", {"Channels": "channels", "ChannelSums": "channel_sums"}),
+    Row("images.scale", {"Scale": "scale", "UnitBias": "unit_bias", "ScaledTanh": "scaled_tanh"}),
+    Row("images.group_norm", {"GroupNorm": "group_norm", "InstanceNorm2d": "instance_norm2d"}),
+    Row("images.upsampling", {"Upsample2d": "upsample2d"}),
 )
 
 # Of each layer, the module that it is in.

@@ -1,0 +1,1 @@
+"""Kernels of what networks of images have beside convolution and pooling, on plain arrays."""

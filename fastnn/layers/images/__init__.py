@@ -1,0 +1,1 @@
+"""Layers that networks of images have beside convolution and pooling."""

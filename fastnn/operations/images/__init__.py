@@ -1,0 +1,1 @@
+"""What networks of images have beside convolution and pooling, on tapes."""

@@ -1,0 +1,1 @@
+"""The oracle of what networks of images have beside convolution and pooling."""
