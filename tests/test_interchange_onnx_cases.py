@@ -18,7 +18,10 @@ onnx: Any = needs.package("onnx")
 Array = npt.NDArray[Any]
 
 # Of nodes that stand for layers.
-IMAGES = ("Conv", "MaxPool", "AveragePool", "GlobalMaxPool", "GlobalAveragePool", "BatchNormalization")
+IMAGES = (
+    "Conv", "MaxPool", "AveragePool", "GlobalMaxPool", "GlobalAveragePool", "BatchNormalization", "GroupNormalization",
+    "InstanceNormalization",
+)  # fmt: skip
 RECURRENT = ("RNN", "LSTM", "GRU")
 OTHERS = (
     "Flatten", "Gemm", "MatMul", "LayerNormalization", "RMSNormalization", "Relu", "LeakyRelu", "PRelu", "Elu", "Tanh",
@@ -100,7 +103,7 @@ MODELS = {
         ConstantPad2d ReflectionPad2d ReplicationPad2d ZeroPad2d operator_pad ConvTranspose2d ConvTranspose2d_no_bias
         operator_convtranspose SELU operator_selu Softsign operator_clip operator_max operator_min
         operator_reduced_sum operator_reduced_sum_keepdim
-        operator_repeat operator_sqrt operator_symbolic_override operator_symbolic_override_nested shrink sign_model
+        operator_repeat operator_sqrt operator_symbolic_override_nested shrink sign_model
         sequence_model1 sequence_model2 sequence_model3 sequence_model4 sequence_model5 sequence_model6
         sequence_model7 sequence_model8
         strnorm_model_monday_casesensintive_lower strnorm_model_monday_casesensintive_nochangecase
