@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from fastnn.learning.trainer import NonFiniteLoss, Trainer
     from fastnn.networks.io import FileError, save
     from fastnn.networks.lecun import LeCun1989, LeNet1998, drawn_digits, nearest_digit
-    from fastnn.networks.models import BERT, GPT, load, mlp
+    from fastnn.networks.models import BERT, GPT, CharRNN, load, mlp
     from fastnn.networks.network import Network
     from fastnn.networks.vision import AlexNet, KerasConvNet, LeNet5, ResNet, SimpleChainsLeNet
 
@@ -74,6 +74,7 @@ __all__ = [
     "AlexNet",
     "BinaryCrossEntropy",
     "BinaryCrossEntropyWithLogits",
+    "CharRNN",
     "Cosine",
     "CrossEntropy",
     "Decoder",
@@ -147,7 +148,7 @@ _HOMES = {
     "learning.losses": (
         "MSE", "BinaryCrossEntropy", "BinaryCrossEntropyWithLogits", "CrossEntropy", "Hinge", "Perceptron",
     ),
-    "networks.models": ("BERT", "GPT", "load", "mlp"),
+    "networks.models": ("BERT", "GPT", "CharRNN", "load", "mlp"),
     "networks.vision": ("AlexNet", "KerasConvNet", "LeNet5", "ResNet", "SimpleChainsLeNet"),
     "networks.network": ("Network",),
     "learning.optimizers": (

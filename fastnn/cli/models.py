@@ -31,7 +31,8 @@ def _train(text: bool, **options: Any) -> None:
     DATA is a table as text, .npz (x and y) or .parquet, packed by gzip or from a pipe (- is stdin), or spam, digits or
     mnist; or images, a folder of them, in it a folder a class, or an .npz of x (N, H, W), (N, H, W, C) or (N, C, H, W);
     or sequences, an .npz of x (N, T, F). The model of the best epoch is kept. With --text it is a text (UTF-8), or
-    topics, which every Python has, and the model a small GPT, which `fastnn generate` asks to go on.
+    topics, which every Python has, and the model a small GPT or a recurrent network, which `fastnn generate` asks to
+    go on.
     """
     if text:
         from fastnn.language.command.training import run_train_text

@@ -38,18 +38,21 @@ class Decodable(Protocol):
 class Decoder:
     """A network that takes one position of each of `batch` sequences at a time.
 
-    capacity: positions, the network's own. position: how many were run. arrays: (tape, params, workspace), arguments of
-    fastnn.tape.decode for use in nopython code; params is the network's own vector. ValueError for a network without
-    positions, or one of whose layers needs positions that are not there yet.
+    capacity: positions, the network's own; None, as many as there are, where each layer is `endless` or does the same
+    at each position: what comes after the network's own is to the bit what a longer network of these parameters gives.
+    position: how many were run. arrays: (tape, params, workspace), arguments of fastnn.tape.decode for use in nopython
+    code; params is the network's own vector. ValueError for a network without positions, or one of whose layers needs
+    positions that are not there yet.
     """
 
     def __init__(self, network: Decodable, batch: int = 1) -> None:
-        self.capacity, *around = network.input_shape
+        positions, *around = network.input_shape
         if not around and network.vocabulary is None:
             raise ValueError(f"rows of {network.input_shape} have no positions; expected (T, features), or T ids")
         self.batch, self.position = as_count(batch, "batch"), 0
         self.params, self.dtype = network.parameters, network.dtype
-        operations = stepping(operations_of_one(network.layers, around), self.capacity)
+        operations = stepping(operations_of_one(network.layers, around), positions)
+        self.capacity = None if all(map(_is_endless, operations)) else positions
         self.vocabulary, self.width = network.vocabulary, operations[-1].outputs
         self._shape = operations[0].shapes[0]
         plan: Plan = lower(
@@ -70,9 +73,9 @@ class Decoder:
         """The next position of each sequence: x (B,) ids, or (B, features). Its output (B, outputs), as a view that the
         next call overwrites, to the bit what the network gives of the whole sequence.
 
-        ValueError past the last position.
+        ValueError past the last position, where there is one.
         """
-        if self.position >= self.capacity:
+        if self.capacity is not None and self.position >= self.capacity:
             raise ValueError(f"{self.position} positions were run, all that the network has; reset() begins anew")
         rows = self._rows(x)
         if len(rows) != self.batch:
@@ -101,6 +104,10 @@ def operations_of_one(layers: Sequence[Layer | Container], around: Sequence[int]
 def stepping(operations: Sequence[Operation], positions: int) -> list[Operation]:
     """The operations of one position, as they run one position after the other. ValueError, which names a layer."""
     return [replace(operation, layer=_stepping(operation, positions)) for operation in operations]
+
+
+def _is_endless(operation: Operation) -> bool:
+    return operation.layer.positionwise or getattr(operation.layer, "endless", False)
 
 
 def _stepping(operation: Operation, positions: int) -> Any:

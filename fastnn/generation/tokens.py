@@ -12,6 +12,9 @@ from fastnn import tape
 from fastnn.edge.checks import as_count, as_int64, as_number, as_numeric, require_memory
 from fastnn.generation.decoder import Decodable, Decoder
 
+# More positions than a loop comes to.
+NO_END = 2**62
+
 
 class Generating(Decodable, Protocol):
     """What `generate` asks of a fastnn.Network."""
@@ -30,7 +33,8 @@ def generate(
     same seed gives the same tokens, on any number of threads; a row draws by seed, its number and the place.
 
     A network sees as many positions as it has. When they are full, the last half of them is run again from the
-    beginning, so that each token follows from at least that many before it.
+    beginning, so that each token follows from at least that many before it. One whose Decoder has no last position, as
+    recurrent layers have none, keeps its state and goes on: each token follows from all before it.
 
     ValueError for a network that gives no logits of the tokens that it takes, or one of whose layers needs positions
     that are not there yet; for ids and settings that cannot be.
@@ -74,12 +78,13 @@ class _Running:
         require_memory(rows * length, np.dtype(np.int64), f"{length:,} tokens", "ask for fewer")
         self.found = np.zeros((rows, length), np.int64)
         self.found[:, : self.known] = prompt
-        self._state = np.array([max(self.known - decoder.capacity, 0), 0])
+        capacity = NO_END if decoder.capacity is None else decoder.capacity
+        self._state = np.array([max(self.known - capacity, 0), 0])
         scratch = np.empty((rows, 1), network.dtype), np.empty(decoder.width), np.empty(decoder.width)
         k = 0 if top_k is None else min(as_count(top_k, "top_k"), decoder.width)
         p = 1.0 if top_p is None else as_number(top_p, "top_p", 0.0, 1.0)
         temperature = as_number(temperature, "temperature", 0.0)
-        self._told = *decoder.arrays, *scratch, decoder.capacity, temperature, k, p, as_int64(seed, "seed")
+        self._told = *decoder.arrays, *scratch, capacity, temperature, k, p, as_int64(seed, "seed")
 
     def go_on(self, until: int) -> None:
         """To so many tokens in all. ValueError: logits that are no numbers."""
@@ -89,7 +94,7 @@ class _Running:
 
 
 def _require_language_model(decoder: Decoder, network: Decodable) -> None:
-    if decoder.vocabulary is None or network.output_shape != (decoder.capacity, decoder.vocabulary):
+    if decoder.vocabulary is None or network.output_shape != (*network.input_shape, decoder.vocabulary):
         raise ValueError(
             f"a network from {network.input_shape} to {network.output_shape} gives no logits of tokens that it takes; "
             "expected an Embedding first, and as many outputs a position"

@@ -96,7 +96,7 @@ class Layer(Protocol):
     local: works long on a row, with few parameters, so that threads take spans of a batch; see lowering.spanning.
 
     stepping(positions): of a layer that is not positionwise, and can compute one position after the other, the layer
-    that does so, of up to so many; see fastnn.generation.
+    that does so, of up to so many; see fastnn.generation. Where it is `endless` it takes any number of them.
 
     axes: of ANY, FEATURES, IMAGES, CHANNELS, FLAT, for those who keep images in another order. What PyTorch and ONNX
     call a layer its class may say beside: torch_names, those that are read as it, and from_torch(form),

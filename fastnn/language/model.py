@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fastnn.generation.tokens import follow
 from fastnn.language.vocabulary import Vocabulary, vocabulary_of
 from fastnn.networks.io import FileError, read_metadata, save
-from fastnn.networks.models import load
+from fastnn.networks.models import CELLS, load
 from fastnn.networks.network import Network
 
 KEY = "vocabulary"
@@ -69,6 +69,12 @@ class LanguageModel:
     def length(self) -> int:
         """Positions."""
         return self.network.input_shape[0]
+
+    @property
+    def kind(self) -> str:
+        """Its name among those of `fastnn train --text --model`."""
+        layers = [type(layer) for layer in self.network.layers]
+        return next((name for name, cell in CELLS.items() if cell in layers), "gpt")
 
     def score(self, ids: NDArray[Any]) -> Score:
         """Of a text's tokens but the first, in sequences one after the other. ValueError: fewer than two."""

@@ -20,7 +20,7 @@ from fastnn.language.corpus import Corpus
 from fastnn.language.model import LanguageModel
 from fastnn.language.settings import LanguageSettings, describe
 from fastnn.learning.trainer import NonFiniteLoss, Trainer
-from fastnn.networks.models import GPT
+from fastnn.networks.models import GPT, CharRNN
 from fastnn.train.checkpoint import Checkpoint, differences
 
 # Times that a run tells how it stands, and tokens of the held-out text that it is then scored on.
@@ -121,7 +121,9 @@ class LanguageTraining:
 
     def resume(self, found: Checkpoint) -> None:
         """Stand where the checkpoint was taken. ValueError, saying what differs: other settings, other text."""
-        told = differences(found.settings, describe(self.settings)) + differences(found.data, self.data)
+        # Of a checkpoint from before there were other models.
+        settings = {"model": "gpt"} | found.settings
+        told = differences(settings, describe(self.settings)) + differences(found.data, self.data)
         if told:
             raise ValueError(
                 f"it cannot go on: {'; '.join(told)}. Resume with the same settings and text, or name another "
@@ -132,10 +134,13 @@ class LanguageTraining:
 
 
 def _network(corpus: Corpus, settings: LanguageSettings) -> Any:
-    return GPT(
-        corpus.vocabulary.size, settings.length, settings.blocks, settings.width, settings.heads, bias=False,
-        dropout=settings.dropout, dtype=settings.dtype, seed=settings.seed,
-    )  # fmt: skip
+    about: dict[str, Any] = {
+        "vocabulary": corpus.vocabulary.size, "length": settings.length, "layers": settings.blocks,
+        "width": settings.width, "dropout": settings.dropout, "dtype": settings.dtype, "seed": settings.seed,
+    }  # fmt: skip
+    if settings.model == "gpt":
+        return GPT(**about, heads=settings.heads, bias=False)  # type: ignore[arg-type]
+    return CharRNN(**about, cell=settings.model)
 
 
 def _digest(values: NDArray[Any]) -> str:

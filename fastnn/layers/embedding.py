@@ -34,6 +34,7 @@ class Embedding(SameShape):
     width: int
     initializer: str | float = 1.0
     kind: ClassVar[int] = embedding.EMBEDDING
+    endless: ClassVar[bool] = True
     positionwise: ClassVar[bool] = False
     reads_backward: ClassVar[Collection[str]] = ("inputs",)
     onnx_names: ClassVar[Collection[str]] = ()  # see fastnn.interchange.onnx_attention

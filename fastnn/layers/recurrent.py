@@ -314,10 +314,11 @@ class _Steps(SameShape):
 
 @dataclass(frozen=True)
 class _OneStep(_Steps):
-    """Of one position after the other, up to `positions`: the state is kept."""
+    """Of one position after the other, which keeps the state alone. positions: that a cost is of."""
 
     positions: int = 1
     kind: ClassVar[int] = recurrent.RECURRENT_STEP
+    endless: ClassVar[bool] = True
 
     def kept(self, *shapes: Shape) -> Mapping[str, int]:
         sizes = dict.fromkeys(("state", "carry", "before", "inner"), self.units)

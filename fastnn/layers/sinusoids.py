@@ -72,3 +72,4 @@ class _OnePosition(SinusoidalPositions):
     """Of the one that a step is at."""
 
     kind: ClassVar[int] = tape.SINUSOIDS_STEP
+    endless: ClassVar[bool] = True

@@ -9,24 +9,26 @@ from typing import Any
 
 import click
 
-from fastnn.language.settings import SETTINGS, LanguageSettings
+from fastnn.language.settings import MODELS, SETTINGS, LanguageSettings
 
 DEFAULTS = {each.name: each.default for each in fields(LanguageSettings)}
+OWN = MODELS[LanguageSettings.model]
 FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 def _setting(flag: str, told: str, kind: Any = None, **more: Any) -> click.Option:
     default = DEFAULTS[flag.lstrip("-").replace("-", "_")]
-    return click.Option([flag], type=kind, help=f"With --text: {told}  [default: {default}]", **more)
+    shown = "" if default is None else f"  [default: {default}]"
+    return click.Option([flag], type=kind, help=f"With --text: {told}{shown}", **more)
 
 
 TEXT = [
     click.Option(["--text"], is_flag=True, help="Train a language model on DATA, a text, or topics."),
     _setting("--vocabulary", "characters, bytes, or a tokenizer.json.", metavar="NAME|FILE"),
     _setting("--length", "tokens of a sequence.", int, metavar="TOKENS"),
-    _setting("--blocks", "of the network.", int),
+    _setting("--blocks", f"of the network; by default {OWN.blocks} of gpt and {MODELS['lstm'].blocks} of others.", int),
     _setting("--width", "of the network.", int),
-    _setting("--heads", "of its attention.", int),
+    _setting("--heads", f"of a gpt's attention; by default {OWN.heads}.", int),
     _setting("--steps", "sequences as many as a batch each.", int),
     click.Option(
         ["--from", "begin"], type=FILE, metavar="MODEL", help="With --text: go on from it, at a tenth of the rate."
@@ -36,8 +38,8 @@ TEXT = [
         help="With --text: parameters that stay as they are, such as '2.*'; may be repeated.",
     ),
 ]  # fmt: skip
-# Of those of tables, what a text takes too; a split has one border there.
-SHARED = ("batch", "dropout", "learning_rate", "weight_decay", "clip_norm", "seed", "dtype", "split")
+# Of those of tables, what a text takes too; a split has one border there, and models are others.
+SHARED = ("model", "batch", "dropout", "learning_rate", "weight_decay", "clip_norm", "seed", "dtype", "split")
 OF_TEXT = tuple(str(option.name) for option in TEXT if option.name != "text")
 KNOWN = ("from", "threads", *SETTINGS)
 # In a file of options, of those that nobody else checks; see fastnn.train.command.configuration.
@@ -51,6 +53,8 @@ def require_text(given: Mapping[str, Any]) -> None:
     for name in OF_TEXT:
         if given.get(name):
             raise click.UsageError(f"--{_flag(name)} is for texts; give --text too, or leave it out")
+    if given.get("model") == LanguageSettings.model:
+        raise click.UsageError(f"--model {LanguageSettings.model} is for texts; give --text too, or another model")
 
 
 def require_no_table(given: Mapping[str, Any]) -> None:

@@ -19,7 +19,7 @@ from fastnn.edge.options import FAILED, INTERRUPTED
 from fastnn.language import corpus
 from fastnn.language.command.options import KINDS, KNOWN, SHARED, require_no_table
 from fastnn.language.model import LanguageModel
-from fastnn.language.settings import LanguageSettings, describe, settings_of
+from fastnn.language.settings import MODELS, describe, settings_of
 from fastnn.language.training import LanguageTraining, Record
 from fastnn.learning.trainer import NonFiniteLoss
 from fastnn.simd import machine
@@ -34,7 +34,7 @@ SHOWN, TEMPERATURE = 70, 0.8
 # That the peak is measured for.
 PEAK_SECONDS = 0.1
 # Of a network whose training goes on.
-ARCHITECTURE = ("vocabulary", "length", "blocks", "width", "heads", "dropout", "dtype")
+ARCHITECTURE = ("model", "vocabulary", "length", "blocks", "width", "heads", "dropout", "dtype")
 
 
 def run_train_text(
@@ -106,7 +106,7 @@ def _training(data: str, values: dict[str, Any]) -> LanguageTraining:
     if told := [name for name in ARCHITECTURE if name in values]:
         raise ValueError(f"--{told[0]} is the model's own where --from is given; leave it out")
     begin = LanguageModel.load(place)
-    settings = settings_of({"learning_rate": LanguageSettings.learning_rate / 10, **values})
+    settings = settings_of({"model": begin.kind, "learning_rate": MODELS[begin.kind].learning_rate / 10, **values})
     return LanguageTraining(corpus.read(data, begin.vocabulary), settings, begin)
 
 

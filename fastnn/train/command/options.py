@@ -79,7 +79,7 @@ READING = [
 SAMPLES = [
     _setting(
         "--model", f"The network: {', '.join(NETWORKS)}; by default the first for images, gru for sequences, mlp for "
-        "tables.", kind=click.Choice(NETWORKS), metavar="NAME",
+        "tables. Of a text gpt, lstm, gru or rnn; by default gpt.", metavar="NAME",
     ),
     _setting("--flip/--no-flip", "Of images: mirror half of those of each step, left to right."),
     _setting("--shift", "Of images: move each by up to so many, anew in each step; what comes in is 0.", int,
