@@ -20,12 +20,12 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn import GRU, LSTM, Adam, Dense, Embedding, Network, StepDecay
+from fastnn import GRU, LSTM, Adam, Cosine, Dense, Embedding, Network
 
 POSITIONS, SYMBOLS, KINDS, GAP = 100, 10, 8, 20
 NOTHING, CUE, NO_LABEL = 0, KINDS + 1, -100
-# Rows of an epoch, of a step, and those that are judged; epochs, the last quarter of which goes on at a lower rate.
-ROWS, BATCH, JUDGED, EPOCHS, RATE, LOWER = 6_400, 64, 1_000, 60, 3e-3, 1e-3
+# Rows of an epoch, of a step, and those that are judged; epochs.
+ROWS, BATCH, JUDGED, EPOCHS = 6_400, 64, 1_000, 60
 CELLS = {"gru": GRU, "lstm": LSTM}
 Arrays = tuple[NDArray[np.float32] | NDArray[np.int64], NDArray[np.float32] | NDArray[np.int64]]
 
@@ -51,12 +51,26 @@ def copying(rng: np.random.Generator, rows: int) -> Arrays:
 
 @dataclass(frozen=True)
 class Task:
-    """rows: draws some. network: of a cell and a seed. error: of outputs, and of what solves it at most."""
+    """rows: draws some. network: of a cell and a seed. optimizer: of so many steps. error: of outputs, and of what solves
+    it at most."""
 
     rows: Callable[[np.random.Generator, int], Arrays]
     network: Callable[[str, int], Network]
+    optimizer: Callable[[int], Adam]
     error: Callable[[NDArray[np.float32], Arrays], float]
     solved: float
+
+
+def recalling(cell: str, seed: int) -> Network:
+    """Whose LSTM begins with forget gates that keep for 1 to T positions, and input gates that let in as little (Tallec &
+    Ollivier 2018): with biases of 1, four of nine seeds had solved the task after 6,000 steps."""
+    units, positions = 128, SYMBOLS + GAP + SYMBOLS
+    network = Network(positions, [Embedding(KINDS + 2, 16), CELLS[cell](units), Dense(KINDS + 2)], seed=seed)
+    if cell == "lstm":
+        keeps = np.log(np.random.default_rng(seed).uniform(1, positions - 1, units))
+        bias = network.named_parameters["1.hh_l0.bias"]
+        bias[:units], bias[units : 2 * units] = -keeps, keeps
+    return network
 
 
 TASKS = {
@@ -65,14 +79,14 @@ TASKS = {
         lambda cell, seed: Network(
             (POSITIONS, 2), [CELLS[cell](64, return_sequences=False), Dense(1)], loss="mse", seed=seed
         ),
+        lambda steps: Adam(3e-3),
         lambda found, rows: float(np.mean((found - rows[1]) ** 2)),
         0.01,
     ),
     "copy": Task(
         copying,
-        lambda cell, seed: Network(
-            SYMBOLS + GAP + SYMBOLS, [Embedding(KINDS + 2, 16), CELLS[cell](128), Dense(KINDS + 2)], seed=seed
-        ),
+        recalling,
+        lambda steps: Adam(5e-3, clip_norm=1.0, schedule=Cosine(steps, floor=1e-4)),
         lambda found, rows: float(np.mean(found.argmax(axis=2)[:, -SYMBOLS:] != rows[1][:, -SYMBOLS:])),
         0.01,
     ),
@@ -83,8 +97,7 @@ def learn(name: str, cell: str, seed: int) -> tuple[float, int]:
     """The error that is reached, and the epochs that it took."""
     task, rng, epochs = TASKS[name], np.random.default_rng(seed), EPOCHS
     network, judged = task.network(cell, seed), task.rows(np.random.default_rng(10**6 + seed), JUDGED)
-    schedule = StepDecay(epochs * 3 // 4 * ROWS // BATCH, LOWER / RATE)
-    trainer = network.trainer(Adam(RATE, schedule=schedule), BATCH)
+    trainer = network.trainer(task.optimizer(epochs * ROWS // BATCH), BATCH)
     error = task.error(network(judged[0]), judged)
     for epoch in range(epochs):
         x, y = task.rows(rng, ROWS)
