@@ -328,6 +328,12 @@ BAD: dict[str, tuple[list[Any], str]] = {
     "the last position of both": (
         [TIME_FIRST, lstm(outputs="a"), node("Gather", "a last", "y")], "expected a recurrent layer of one direction",
     ),
+    "one of both, by data": (
+        [TIME_FIRST, lstm(outputs="- h"), node("Gather", "h t", "y")], "its input t depends on the data",
+    ),
+    "rows by last states": (
+        [TIME_FIRST, lstm(outputs="- h"), node("Cast", "h", "i", to=7), node("Gather", "w i", "y")], "node ",
+    ),
     "the first position": ([TIME_FIRST, lstm(outputs="a"), node("Gather", "a first", "y")], "expected the last pos"),
     "squeezed directions": (
         [TIME_FIRST, lstm(outputs="a"), node("Squeeze", "a axis_1", "y")], "expected that of the one direction",

@@ -184,3 +184,11 @@ def test_the_least_moment_that_is_normal_is_kept(dtype: str) -> None:
         step("momentum", p, g, state, 1)
         assert (state[0] == gradient) == kept
         assert kept or state[0] == 0
+
+
+def test_a_second_moment_stays_while_there_is_a_first() -> None:
+    """With an epsilon of 1e-30 a step is bounded by the root of what is subnormal."""
+    p, g, state = np.ones(1, np.float32), np.full(1, 1e-19, np.float32), np.zeros(2, np.float32)
+    update(p, g, state, NAMES.index("adam"), 1, 1e-3, 0.9, 0.999, 1e-30, 0.0)
+    assert state[1] > 0
+    assert p[0] == pytest.approx(1 - 1e-3, rel=1e-3)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fastnn import samples
-from fastnn.samples import Form, Samples, place_of, read, read_as
+from fastnn.samples import IMAGES, Form, Samples, place_of, read, read_as, scaling_of
 from fastnn.tables import DataError
 
 Image = needs.package("PIL.Image")
@@ -257,3 +257,23 @@ def test_values_of_another_range_than_in_training_are_refused(tmp_path: Path) ->
         read_as(arrays(tmp_path, pixels(4, 6, 5)), numbers.form, numbers.target)
     with pytest.raises(DataError, match="holds images of 5x5, grey; the model takes images of 6x5, grey"):
         read_as(arrays(tmp_path, pixels(4, 5, 5)), trained.form, trained.target)
+
+
+def test_whole_numbers_of_0_and_1_are_values_and_those_of_a_wide_model_no_bytes(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).integers(0, 2, (4, 5, 5))
+    whole = read(arrays(tmp_path, x, [0, 1, 0, 1]), axes="NHW")
+    assert whole.x.dtype == np.float32
+    assert whole.x.max() == 1
+    form, target = Form(IMAGES, (5, 5, 1), unit=True), whole.target
+    taken, _ = read_as(arrays(tmp_path, x, [0, 1, 0, 1]), form, target)
+    assert (taken == whole.x).all()
+    dark = (x * 200).astype(np.uint16)
+    wide, _ = read_as(arrays(tmp_path, dark, [0, 1, 0, 1]), Form(IMAGES, (5, 5, 1)), target)
+    assert wide.dtype == np.float32
+    assert wide.max() == 200
+
+
+def test_a_deviation_of_one_byte_is_none_of_a_constant() -> None:
+    x = np.array([0, 2] * 8, np.uint8).reshape(4, 2, 2, 1)
+    assert scaling_of(x).scales == pytest.approx(1 / 255)
+    assert scaling_of(np.full((4, 2, 2, 1), 7, np.uint8)).scales == 1

@@ -352,3 +352,11 @@ def test_options_of_images_can_stand_in_a_file(folder: Path) -> None:
     assert document["data"]["form"]["shape"] == [16, 17, 1]
     Path("run.toml").write_text('axes = "HWN"\n')
     assert "axes is 'HWN'; expected one of NHW" in invoke("train", "shapes", "--config", "run.toml", "-o", "m").stderr
+
+
+@pytest.mark.parametrize("option", ["-o", "--checkpoint", "--history", "--json"])
+def test_nothing_is_written_among_the_classes(folder: Path, option: str) -> None:
+    found = invoke("train", "shapes", option, "shapes/run", "--epochs", 1)
+    assert found.exit_code == 2
+    assert "shapes/run lies in shapes, of which classes are read" in " ".join(found.stderr.split())
+    assert not (folder / "run").exists()

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 import fastnn
 from fastnn.cli import main
 from fastnn.layers import GRU, Dense, Masking
-from fastnn.samples import Form, Samples, place_of, read, read_as
+from fastnn.samples import Form, Samples, place_of, read, read_as, scaling_of
 from fastnn.tables import DataError, Target
 from fastnn.train import SampleTraining, Settings, run
 from fastnn.train.networks import sample_network
@@ -149,3 +149,44 @@ def test_the_bare_network_of_a_file_is_read_too(file: Path) -> None:
     settings = Settings()
     named = sample_network(settings, Form("sequences", (POSITIONS, 2), varies=True), Target("y", ("0", "1")), sums()[1])
     assert net.parameter_count == named.parameter_count
+
+
+def test_numbers_that_float32_would_round_away_are_refused_with_their_feature(file: Path) -> None:
+    x, y, _ = sums()
+    x[..., 1] += 1.7e9
+    np.savez("times.npz", x=x, y=y)
+    found = invoke("train", "times.npz", "--model", "gru")
+    assert found.exit_code == 2
+    assert "feature 2 is 1.7e+09 with a deviation of" in found.stderr
+    assert "subtract its mean first" in " ".join(found.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("model", "lengths", "told"),
+    [("mlp", "kept", "holds lengths of sequences, which mlp does not know"), ("gru", "none", "all lengths are 0")],
+)
+def test_lengths_that_nobody_can_use_are_refused(model: str, lengths: str, told: str, file: Path) -> None:
+    x, y, found = sums()
+    np.savez("x.npz", x=x, y=y, lengths=found if lengths == "kept" else 0 * found)
+    result = invoke("train", "x.npz", "--model", model)
+    assert result.exit_code == 2
+    assert told in " ".join(result.stderr.split())
+
+
+def test_sequences_that_are_all_shorter_than_those_of_training_are_taken(file: Path) -> None:
+    assert invoke("train", file, "--model", "gru", "--layers", "4", "--epochs", 1).exit_code == 0
+    x, y, lengths = sums()
+    short = lengths <= 5
+    np.savez("short.npz", x=x[short, :5], y=y[short], lengths=lengths[short])
+    np.savez("long.npz", x=x[short], y=y[short], lengths=lengths[short])
+    told = [
+        invoke("predict-on", "sums.safetensors", name, "--probabilities").stdout for name in ("short.npz", "long.npz")
+    ]
+    assert told[0] == told[1]
+    assert len(told[0].splitlines()) == 1 + short.sum()
+
+
+def test_a_part_without_any_position_is_scaled_as_it_is() -> None:
+    scaling = scaling_of(np.full((3, 4, 2), np.nan))
+    assert (scaling.means == 0).all()
+    assert (scaling.scales == 1).all()

@@ -88,7 +88,7 @@ def _move(params, state, j, g, kind, rule):
         params[j] = descended(params[j], velocity(v, gradient, factor) if kind == NESTEROV else v, rate)
     else:
         m = first_moment(state[j], gradient, factor, number(1 - rule[1]))
-        v = second_moment(state[size + j], gradient, number(rule[2]), number(1 - rule[2]))
+        v = second_moment(state[size + j], gradient, number(rule[2]), number(1 - rule[2]), m)
         state[j], state[size + j] = m, v
         params[j] = adam_moved(params[j], m, v, rate, number(rule[3]), number(rule[5]))
 

@@ -118,7 +118,7 @@ def _take(onnx: Any, walk: Walk, node: Any) -> None:
             walk.values[node.output[0]] = value
     except Unreadable:
         raise
-    except (ValueError, TypeError, IndexError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError) as error:  # the latter of data that is no array
         raise Unreadable(f"{said}: {error}") from error
     walk.nodes |= dict.fromkeys(given, said)
 

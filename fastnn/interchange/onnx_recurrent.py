@@ -258,7 +258,7 @@ def concatenated(walk: Walk, node: Node) -> End | States:
 
 def picked(walk: Walk, node: Node) -> States:
     """Some of the slots, by a number, which drops their axis."""
-    (states, index), axis = node.inputs, node.attributes.get("axis", 0)
+    states, index, axis = node.inputs[0], node.constant(1), node.attributes.get("axis", 0)
     if index.shape != () or states.order[axis] != "D":
         raise ValueError(f"it takes {index} of axis {axis} of last states; expected one of the first axis")
     return States((states.slots[int(index)],), "NF")

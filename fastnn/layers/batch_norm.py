@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn import cost
-from fastnn.edge.checks import as_number
+from fastnn.edge.checks import as_epsilon, as_number
 from fastnn.graph.forms import Form
 from fastnn.graph.protocol import CHANNELS, Parameter, Places, SameShape, Shape
 from fastnn.kernels.batch_norm import batch_norm_scratch
@@ -27,12 +27,14 @@ class BatchNorm(SameShape):
 
     x, y (B, C), (B, T, C) or (B, H, W, C), weight (C,), which begins at 1, bias (C,), which begins at 0. In training,
     which is train_step and the step, epoch and gradient of a Trainer, mean and variance are those of a span of the
-    batch, its rows and places together: of all of it up to `Trainer.span` rows, 32 at least (1,024 without
-    convolutions); of more, each span has its own, whatever the number of threads. A channel of one number becomes the
-    bias. Elsewhere they are running_mean and running_var, with which rows do not depend on each other. A step moves
-    these by `momentum` to the means of what its spans had, of variances those of samples, N / (N - 1); they lie among
-    the parameters, and no optimizer, decay or count of parameters has them. A rate of 0 freezes them as others.
-    num_batches_tracked counts steps.
+    batch, its rows and places together: of all of it up to `Trainer.span` rows, which is 32 at least (1,024 without
+    convolutions) unless fewer are asked for; of more, each span has its own, whatever the number of threads. A channel
+    of one number becomes the bias. Elsewhere they are running_mean and running_var, with which rows do not depend on
+    each other.
+
+    A step moves these by `momentum` to the means of what its spans had, of variances those of samples, N / (N - 1),
+    which a span of one number has not. They lie among the parameters, and no optimizer, decay or count of parameters
+    has them. A rate of 0 freezes them as others. num_batches_tracked counts steps.
     """
 
     epsilon: float = 1e-5
@@ -47,10 +49,8 @@ class BatchNorm(SameShape):
     onnx_names: ClassVar[Collection[str]] = ("BatchNormalization",)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "epsilon", as_number(self.epsilon, "epsilon", 0.0))
+        object.__setattr__(self, "epsilon", as_epsilon(self.epsilon))
         object.__setattr__(self, "momentum", as_number(self.momentum, "momentum", 0.0, 1.0))
-        if self.epsilon == 0:
-            raise ValueError("epsilon is 0; expected more, which a channel of equal numbers is divided by")
 
     def parameters(self, *shapes: Shape) -> Mapping[str, Parameter]:
         of_channels = shapes[0][-1:]

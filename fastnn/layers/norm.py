@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +70,12 @@ class _Norm(SameShape):
         epsilon = form.settings["eps"]
         return float(np.finfo(form.dtype or np.float32).eps) if epsilon is None else float(epsilon)
 
+    @classmethod
+    def from_onnx(cls, form: Form) -> Self:
+        if form.rows is None or form.settings.get("axis") != len(form.rows):
+            form.require(axis=-1)
+        return cls(form.settings.get("epsilon", 1e-5))
+
 
 @dataclass(frozen=True)
 class LayerNorm(_Norm):
@@ -102,12 +108,6 @@ class LayerNorm(_Norm):
             raise ValueError("expected weights (elementwise_affine=True)")
         return cls(cls._epsilon_of(form), bool(form.settings["bias"]))
 
-    @classmethod
-    def from_onnx(cls, form: Form) -> LayerNorm:
-        if form.rows is None or form.settings.get("axis") != len(form.rows):
-            form.require(axis=-1)
-        return cls(form.settings.get("epsilon", 1e-5))
-
 
 @dataclass(frozen=True)
 class RMSNorm(_Norm):
@@ -137,9 +137,3 @@ class RMSNorm(_Norm):
     def onnx_forms(self, shape: Shape) -> list[Form]:
         scale = {} if self.weight else {"scale": np.ones(shape[-1])}
         return [Form("RMSNormalization", {"axis": -1, "epsilon": self.epsilon}, self.names, constants=scale)]
-
-    @classmethod
-    def from_onnx(cls, form: Form) -> RMSNorm:
-        if form.rows is None or form.settings.get("axis") != len(form.rows):
-            form.require(axis=-1)
-        return cls(form.settings.get("epsilon", 1e-5))

@@ -41,6 +41,8 @@ class MadeRows(ABC):
 class Checks(Protocol):
     """What checking rows asks of a fastnn.Network."""
 
+    dtype: np.dtype[Any]
+
     @property
     def inputs(self) -> int: ...
 
@@ -128,6 +130,8 @@ def hold_rows(
         rows: Any = x
         if x.shape[1] != network.inputs:
             raise ValueError(f"rows of {x.shape[1]:,} numbers are made; expected {network.inputs:,}")
+        if x.dtype != network.dtype:
+            raise ValueError(f"rows are made as {x.dtype}; expected {network.dtype}, as the network has")
     else:
         rows = network.as_input(x)[:]
     target = network.as_target(y, len(rows))

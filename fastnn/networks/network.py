@@ -353,6 +353,7 @@ class Network(Described):
         In the network's dtype, and of many rows the sum of those of spans of 1,024: see fastnn.Trainer.
         """
         rows, target = self._rows(x, y, sample_weight)
+        rows = rows[:] if isinstance(rows, MadeRows) else rows
         require_gradient(self.operations, self.loss_function)
         if self._memory:
             return self._memory.gradient(rows, target)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.edge.checks import as_choice, as_shape
@@ -82,7 +81,3 @@ class Samples:
 
     def __len__(self) -> int:
         return len(self.x)
-
-    @property
-    def is_of_bytes(self) -> bool:
-        return bool(self.x.dtype == np.uint8)

@@ -127,7 +127,8 @@ def read_as(place: Place, form: Form, target: Target, dtype: object = "float32")
 
 
 def _rows_as(source: Arrays, form: Form, dtype: object) -> NDArray[Any]:
-    x, found, _ = arrays.rows_of(source, form.kind, _axes_as(source, form), as_dtype(dtype))
+    x, found, _ = arrays.rows_of(source, form.kind, _axes_as(source, form), as_dtype(dtype), form)
+    x, found = arrays.padded(x, found, form)
     arrays.require_form(source, x, found, form)
     return x
 

@@ -62,7 +62,9 @@ def scaling_of(x: NDArray[Any]) -> Scaling:
     flat = x.reshape(-1, x.shape[-1])
     if x.dtype != np.uint8:
         flat = flat[~np.isnan(flat[:, 0])]
+    if not len(flat):
+        return Scaling.none(x.shape[-1])
     found = Scaling.of(flat)
     levels = LEVELS if x.dtype == np.uint8 else 1
-    constant = found.scales == 1  # becomes 0 whatever it is divided by
+    constant = flat.min(axis=0) == flat.max(axis=0)  # becomes 0 whatever it is divided by
     return Scaling(found.means / levels, np.where(constant, 1.0, found.scales / levels))

@@ -179,6 +179,8 @@ class Standing(ABC, Generic[Source, Kept]):
     def _require_same(self, found: Checkpoint) -> None:
         settings = describe(self.settings)
         kept = describe(Settings()) | dict(found.settings)
+        if "model" not in found.settings and kept["standardise"] and settings["standardise"] is not False:
+            kept["standardise"] = settings["standardise"]  # which tables did before images, unless told
         follows_epochs = self.settings.schedule == "cosine" or (
             self.settings.schedule == "step" and self.settings.decay_every is None
         )

@@ -27,6 +27,8 @@ def read_data(data: str, values: Mapping[str, Any], settings: Settings) -> Table
         return _samples(source, values, settings)
     if given := _chosen(values, OF_SAMPLES):
         raise ValueError(f"{flags(given)} of images or sequences, and {source.title} is a table")
+    if isinstance(source, Arrays) and source.lengths is not None:
+        raise ValueError(f"{source.title} holds lengths of sequences, which mlp does not know; choose another model")
     chosen = _chosen(values, [name for name in READING if name not in FORMAT])
     return read(source, dtype=settings.dtype, centre=settings.standardise is not False, **chosen)
 

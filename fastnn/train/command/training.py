@@ -16,7 +16,7 @@ from fastnn.bench.progress import say
 from fastnn.bench.table import console
 from fastnn.data import LOADERS
 from fastnn.edge.atomic import is_file, sweep
-from fastnn.edge.options import FAILED, INTERRUPTED
+from fastnn.edge.options import FAILED, INTERRUPTED, STDOUT
 from fastnn.learning.trainer import NonFiniteLoss
 from fastnn.samples import Samples
 from fastnn.tables import Table
@@ -46,6 +46,7 @@ def run_train(
         values = joined(options, config)
         settings = settings_of({name: value for name, value in values.items() if name in SETTINGS})
         require_apart((output, checkpoint, history, json_file), (data, config))
+        require_outside((output, checkpoint, history, json_file), data)
         files = places(json_file, output, checkpoint, history, resume, overwrite)
         use_threads(values.get("threads"))
         source = read_data(data, values, settings)
@@ -67,6 +68,15 @@ def run_train(
     console(sys.stderr if as_json else sys.stdout).print(scores_table(outcome.scores))
     say(f"epoch {outcome.best_epoch} of {training.epoch} {_why(outcome)}; written: {output}")
     return INTERRUPTED if outcome.stopped == "asked" else 0
+
+
+def require_outside(written: Sequence[Path | str | None], data: str) -> None:
+    """ValueError: a file in the folder of images that is read, where it would stand among its classes."""
+    if not Path(data).is_dir():
+        return
+    for file in (Path(file) for file in written if file is not None and str(file) != STDOUT):
+        if is_file(file) and Path(data).resolve() in file.resolve().parents:
+            raise ValueError(f"{file} lies in {data}, of which classes are read; name a place outside of it")
 
 
 def model_file(data: str) -> Path:
