@@ -83,8 +83,8 @@ def test_rows_that_are_made_have_a_gradient_and_the_networks_type() -> None:
     net = net_of()
     held = net.trainer(SGD(0.1), BATCH).hold(Made(X), LABELS)
     assert net.gradient(held, None).tobytes() == net.gradient(X, LABELS).tobytes()
-    with pytest.raises(ValueError, match="rows are made as float64; expected float32"):
-        net.trainer(SGD(0.1), BATCH).hold(Made(X.astype(float)), LABELS)
+    with pytest.raises(ValueError, match="rows are made as float32; expected float64"):
+        net.trainer(SGD(0.1), BATCH).hold(Made(X.astype(np.float32)), LABELS)
 
 
 def test_fit_checks_labels_once_however_many_epochs_there_are(checks: list[int]) -> None:
