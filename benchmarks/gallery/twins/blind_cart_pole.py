@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from fastnn.bench.peers.torch_compile_peer import bring_in_the_compiler
-from twins.cart_pole import ANGLE_LIMIT, ASK, FORCE, POSITION_LIMIT, TOGETHER, balance, pushed
+from twins.cart_pole import ANGLE_LIMIT, FORCE, POSITION_LIMIT, TOGETHER, balance, pushed, together
 from twins.networks import Array, Arrays, Call
 
 NAMES = ("weight_ih", "bias_ih", "weight_hh", "bias_hh", "weight", "bias")
@@ -100,33 +100,14 @@ def _carts(
     return state, h, alive, lengths
 
 
-def _together(advance: Callable[..., Any], each: int, arrays: Arrays) -> Call:
-    tensors = [torch.from_numpy(arrays[name]) for name in NAMES]
-    network = [each if each.ndim > 2 else each[:, None] for each in tensors]
-    starts, steps, units = torch.from_numpy(arrays["starts"]), int(arrays["steps"]), arrays["weight_hh"].shape[1]
-
-    @torch.inference_mode()
-    def call() -> Array:
-        state = starts.expand(len(network[0]), -1, -1).contiguous()
-        h = torch.zeros((*state.shape[:2], units))
-        alive = torch.ones(state.shape[:2], dtype=torch.bool)
-        lengths = torch.zeros(state.shape[:2], dtype=torch.int64)
-        for step in range(0, steps, each):
-            state, h, alive, lengths = advance(each, state, h, alive, lengths, *network)
-            if step % ASK == 0 and not alive.any():
-                break
-        return lengths.numpy()
-
-    return call
-
-
 def batched(arrays: Arrays) -> Call:
-    return _together(_carts, 1, arrays)
+    return together(_carts, 1, arrays, NAMES, arrays["weight_hh"].shape[1])
 
 
 def compiled(arrays: Arrays) -> Call:
     bring_in_the_compiler()
-    return _together(torch.compile(_carts, fullgraph=True, dynamic=False), TOGETHER, arrays)
+    advance = torch.compile(_carts, fullgraph=True, dynamic=False)
+    return together(advance, TOGETHER, arrays, NAMES, arrays["weight_hh"].shape[1])
 
 
 WAYS: dict[str, Callable[[Arrays], Call]] = {"loop": loop, "bare": bare, "batched": batched, "compiled": compiled}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ GRAVITY, CART_MASS, POLE_MASS, HALF_LENGTH, FORCE, TIME_STEP = 9.8, 1.0, 0.1, 0.
 POSITION_LIMIT, ANGLE_LIMIT = 2.4, math.radians(12)
 MASS, MOMENT = CART_MASS + POLE_MASS, POLE_MASS * HALF_LENGTH
 
+NAMES = ("w0", "b0", "w1", "b1")
 # Steps in a compiled graph: with one its call is what takes long, with more compiling does.
 TOGETHER = 10
 # Whether any cart still runs is asked every so many steps, since the question costs as much as one.
@@ -103,18 +104,21 @@ def _carts(steps: int, state: Tensor, alive: Tensor, lengths: Tensor, w0: Tensor
     return state, alive, lengths
 
 
-def _together(advance: Callable[..., Any], each: int, arrays: Arrays) -> Call:
-    w0, b0, w1, b1 = (torch.from_numpy(arrays[name]) for name in ("w0", "b0", "w1", "b1"))
-    network = w0, b0[:, None], w1, b1[:, None]
-    starts, count, steps = torch.from_numpy(arrays["starts"]), len(w0), int(arrays["steps"])
+def together(advance: Callable[..., Any], each: int, arrays: Arrays, names: Sequence[str], units: int = 0) -> Call:
+    """All carts at once, `each` steps a call of advance; names: of the network's arrays. units: of a memory (P, S, H),
+    which stands after the state."""
+    tensors = [torch.from_numpy(arrays[name]) for name in names]
+    network = [tensor if tensor.ndim > 2 else tensor[:, None] for tensor in tensors]
+    starts, steps = torch.from_numpy(arrays["starts"]), int(arrays["steps"])
 
     @torch.inference_mode()
     def call() -> Array:
-        state = starts.expand(count, -1, -1).contiguous()
+        state = starts.expand(len(network[0]), -1, -1).contiguous()
+        memory = [torch.zeros((*state.shape[:2], units))] if units else []
         alive = torch.ones(state.shape[:2], dtype=torch.bool)
         lengths = torch.zeros(state.shape[:2], dtype=torch.int64)
         for step in range(0, steps, each):
-            state, alive, lengths = advance(each, state, alive, lengths, *network)
+            state, *memory, alive, lengths = advance(each, state, *memory, alive, lengths, *network)
             if step % ASK == 0 and not alive.any():
                 break
         return lengths.numpy()
@@ -123,12 +127,12 @@ def _together(advance: Callable[..., Any], each: int, arrays: Arrays) -> Call:
 
 
 def batched(arrays: Arrays) -> Call:
-    return _together(_carts, 1, arrays)
+    return together(_carts, 1, arrays, NAMES)
 
 
 def compiled(arrays: Arrays) -> Call:
     bring_in_the_compiler()
-    return _together(torch.compile(_carts, fullgraph=True, dynamic=False), TOGETHER, arrays)
+    return together(torch.compile(_carts, fullgraph=True, dynamic=False), TOGETHER, arrays, NAMES)
 
 
 WAYS: dict[str, Callable[[Arrays], Call]] = {"loop": loop, "bare": bare, "batched": batched, "compiled": compiled}
