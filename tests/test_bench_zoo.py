@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import needs
 import numpy as np
 import pytest
 
@@ -24,6 +25,7 @@ from fastnn import (
     reference,
 )  # fmt: skip
 from fastnn.bench import ladder, zoo
+from fastnn.bench.beside import prepared
 from fastnn.bench.case import Case
 from fastnn.bench.perturbed import perturbed_residual
 from fastnn.bench.residual import NotChecked
@@ -103,3 +105,12 @@ def test_what_the_reference_has_not_is_named(layer: Any, said: str) -> None:
     x, y = np.zeros((2, *shape), np.float32), np.zeros(2, np.int64)
     with pytest.raises(NotChecked, match=said):
         perturbed_residual(net, net.trainer("sgd", 2), x, y)
+
+
+@pytest.mark.thorough
+def test_a_peer_whose_forward_pass_trains_nothing_begins_with_the_losses_of_ours() -> None:
+    """Of each phase its own, where a batch norm does something else in each."""
+    needs.peer("torch")
+    (rung,) = (each for each in zoo.images() if each.name == "resnet10")
+    with prepared("torch", Case(rung, 4, 1, "float32", "sgd")) as (process, _):
+        assert process.time("forward", 1) > 0
