@@ -179,6 +179,19 @@ def test_a_loss_that_is_not_finite_leaves_the_checkpoint_of_an_epoch_before(tmp_
     assert np.isfinite(found.parameters).all()
 
 
+def test_a_checkpoint_of_before_there_were_networks_by_name_goes_on() -> None:
+    training = Training(table_of(), QUICK)
+    next(iter(training))
+    found = training.checkpoint()
+    before = {name: value for name, value in found.settings.items() if name not in ("model", "flip", "shift")}
+    old = replace(found, settings=before | {"standardise": True})
+    again = Training(table_of(), QUICK)
+    again.resume(old)
+    assert again.epoch == len(found.records)
+    with pytest.raises(ValueError, match="standardise is False, and True in the checkpoint"):
+        Training(table_of(), replace(QUICK, standardise=False)).resume(old)
+
+
 # Models ---------------------------------------------------------------------------------------------------------------
 
 

@@ -98,6 +98,12 @@ def test_a_run_that_stops_and_goes_on_ends_in_the_same_bytes(model: str, tmp_pat
     assert bits(SampleTraining(samples_of(), replace(settings, shift=0)), tmp_path) != whole
 
 
+def test_spans_are_those_of_the_network_unless_others_are_asked_for() -> None:
+    networks = SampleTraining(samples_of(), Settings(model="lenet5", batch=40, epochs=1))
+    assert networks.trainer.span == networks.network.plan(40).span < 1024
+    assert SampleTraining(samples_of(), Settings(model="lenet5", batch=40, epochs=1, span=24)).trainer.span == 24
+
+
 @needs.two_cores
 def test_threads_change_no_bit(tmp_path: Path) -> None:
     settings, found = replace(QUICK, model="keras-convnet", flip=True, shift=3, batch=40), []

@@ -30,6 +30,11 @@ class SampleTraining(Standing[Samples, SampleModel]):
         }
         return SampleModel(network, form, samples.target, scaling, self._target_scaling(samples))
 
+    @property
+    def _span(self) -> int | None:
+        """Unless another is asked for, that of networks whose spans a cache holds and threads take."""
+        return None if self.settings.span == Settings.span else self.settings.span
+
     def _identity(self, samples: Samples) -> dict[str, Any]:
         return {
             "rows": len(samples),

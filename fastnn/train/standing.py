@@ -60,7 +60,7 @@ class Standing(ABC, Generic[Source, Kept]):
         self.batch = min(settings.batch, self.rows["train"])
         steps = -(-self.rows["train"] // self.batch)
         self.trainer = Trainer(self.network, optimizer_of(settings, steps), self.batch, settings.seed % SEEDS,
-                               settings.span)  # fmt: skip
+                               self._span)  # fmt: skip
         self.flops = self._flops(steps)
         self.records: list[Record] = []
         self.best = self._best()
@@ -72,6 +72,11 @@ class Standing(ABC, Generic[Source, Kept]):
     @abstractmethod
     def _identity(self, source: Source) -> dict[str, Any]:
         """What a run goes on with only if it is the same, once rows are in their parts."""
+
+    @property
+    def _span(self) -> int | None:
+        """Of a batch; None leaves it to the network."""
+        return self.settings.span
 
     def _weights(self, source: Source, parts: Any) -> dict[str, NDArray[np.float64]]:
         """Of rows that do not count alike, by part."""
