@@ -106,15 +106,17 @@ def report(count: int, seed: int) -> dict[str, Any]:
     seen, seconds = wholes()
     fits = [interrupted_fit(rng.uniform(0, seconds)) for _ in range(count)]
     with tempfile.TemporaryDirectory() as folder:
-        trains = []
+        trains, failures = [], []
         for index in range(count):
             place = Path(folder) / str(index)
             place.mkdir()
             trains.append(interrupted_train(place, rng.uniform(0.05, kills.LONGEST + kills.AFTER_CHECKPOINT)))
+            failures += [file.read_text() for file in place.glob(kills.FAILURE)]
     return {
         "fits": count, "whole steps": sum(found in seen for found, _ in fits),
         "longest wait": max(waited for _, waited in fits), "statuses": sorted({status for status, _, _ in trains}),
         "whole checkpoints": sum(whole for _, whole, _ in trains), "longest end": max(each[2] for each in trains),
+        "failures": failures,
     }  # fmt: skip
 
 

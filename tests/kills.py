@@ -12,6 +12,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ OPTIONS = ["--layers", "16-8", "--epochs", str(EPOCHS), "--schedule", "cosine", 
 # Reading digits takes 20 ms here, and an epoch 1 ms. Every second kill waits for a checkpoint first, however busy the
 # machine is; the others may come while data are read.
 LONGEST, AFTER_CHECKPOINT = 0.15, 0.05
+# Where a child that ends by an exception of its own says which.
+FAILURE = "failure.txt"
 
 
 def files(folder: Path) -> list[str]:
@@ -46,6 +49,8 @@ def start(folder: Path, *more: str) -> int:
         status = status_of(["train", "digits", *OPTIONS, *files(folder), *more])
     except KeyboardInterrupt:  # before the command listens or behind it, where Python itself would end with this status
         status = 130
+    except BaseException:
+        (folder / FAILURE).write_text(traceback.format_exc())
     finally:
         os._exit(status)
 

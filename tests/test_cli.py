@@ -231,6 +231,21 @@ def test_ctrl_c_before_a_command_is_found_exits_130_as_one_in_it(monkeypatch: py
     assert (result.exit_code, result.stderr) == (130, "interrupted\n")
 
 
+@pytest.mark.parametrize("interruption", [True, False])
+def test_ctrl_c_while_a_compiled_module_is_loaded_is_no_error_of_it(
+    monkeypatch: pytest.MonkeyPatch, interruption: bool
+) -> None:
+    def loading(*_: Any) -> None:
+        raise ImportError("initialization failed") from (KeyboardInterrupt() if interruption else ValueError())
+
+    monkeypatch.setattr(cli.main, "parse_args", loading)
+    result = invoke("bench")
+    if interruption:
+        assert (result.exit_code, result.stderr) == (130, "interrupted\n")
+    else:
+        assert isinstance(result.exception, ImportError)
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
 def test_a_killed_run_leaves_a_readable_file(tmp_path: Path) -> None:
     file = tmp_path / "a.json"

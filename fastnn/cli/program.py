@@ -45,9 +45,18 @@ def _interruptible() -> Iterator[None]:
     """Ctrl-C ends with the status that a shell expects, where click's own is that of any failure."""
     try:
         yield
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Exception) as error:
+        if not _is_interruption(error):
+            raise
         click.echo("interrupted", err=True)
         raise click.exceptions.Exit(INTERRUPTED) from None
+
+
+def _is_interruption(error: BaseException | None) -> bool:
+    """Whether Ctrl-C came, also while a compiled module was loaded, which makes an ImportError of it (scipy's)."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__
+    return error is not None
 
 
 def _let_go_of_stdout() -> None:

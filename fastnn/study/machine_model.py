@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 
 from fastnn.study.products import Terms
 from fastnn.study.work import Call, work
@@ -185,6 +184,8 @@ def _equations(observations: Sequence[Observation], caches: Sequence[int]) -> tu
 
 def costs_of(shares: Vector, rounds: int) -> Vector:
     """Non-negative costs c that bring shares @ c, predicted over measured, near 1."""
+    from scipy.optimize import nnls  # a quarter of a second, which commands that fit nothing need not wait for
+
     weights = np.ones(len(shares))
     scale = np.linalg.norm(shares, axis=0)
     scale[scale == 0] = 1.0
