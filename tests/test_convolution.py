@@ -31,7 +31,7 @@ from fastnn import (
     to_onnx,
     to_torch,
 )
-from fastnn.kernels.convolution import IMAGES, SUMS
+from fastnn.kernels.convolution.gradient import IMAGES, SUMS
 from fastnn.lowering.spanning import LOCAL_PARAMETERS, span_of
 from fastnn.reference import convolution as reference
 from fastnn.tape import columns

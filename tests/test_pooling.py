@@ -15,7 +15,7 @@ from counting import Tally
 import fastnn
 from fastnn import Activation, AvgPool2d, Dense, Flatten, MaxPool2d, Network
 from fastnn.cost import Cost
-from fastnn.kernels.pooling import avg_pool2d, avg_pool2d_inward, max_pool2d, max_pool2d_inward
+from fastnn.kernels.images.pooling import avg_pool2d, avg_pool2d_inward, max_pool2d, max_pool2d_inward
 from fastnn.reference import pooling as reference
 
 # (B, H, W, C), window, stride, padding

@@ -14,14 +14,10 @@ from limits import Arrays, chain, unit
 
 from fastnn import cost, reference
 from fastnn.compiler.jit import kernel, most_threads
-from fastnn.kernels.convolution import (
-    convolution_forward,
-    convolution_gradient,
-    convolution_inward,
-    gradient_scratch,
-    inward_scratch,
-    place_in_border,
-)
+from fastnn.kernels.convolution.border import place_in_border
+from fastnn.kernels.convolution.forward import convolution_forward
+from fastnn.kernels.convolution.gradient import convolution_gradient, gradient_scratch
+from fastnn.kernels.convolution.inward import convolution_inward, inward_scratch
 from fastnn.layers import Conv2d
 
 FORWARD, INWARD, GRADIENT = PRODUCTS = ("forward", "inward", "gradient")

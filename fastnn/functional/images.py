@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastnn.edge.checks import as_contiguous, as_numeric, dtype_of
-from fastnn.kernels.convolution import convolution_forward, place_in_border
+from fastnn.kernels.convolution.border import place_in_border
+from fastnn.kernels.convolution.forward import convolution_forward
 from fastnn.layers.convolution import Conv2d
 from fastnn.layers.images.sides import Pair
 

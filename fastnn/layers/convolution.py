@@ -16,8 +16,9 @@ from fastnn.edge.checks import as_count
 from fastnn.graph.borders import borders, even, require_sides, same
 from fastnn.graph.forms import Form
 from fastnn.graph.protocol import IMAGES, Parameter, Places, SameShape, Shape, waiting
-from fastnn.kernels.convolution import gradient_scratch, inward_scratch
-from fastnn.kernels.windows.sizes import Sizes
+from fastnn.kernels.convolution.gradient import gradient_scratch
+from fastnn.kernels.convolution.inward import inward_scratch
+from fastnn.kernels.convolution.sizes import Sizes
 from fastnn.layers.images.sides import TAKES, Pair, as_pair, sides_of
 from fastnn.layers.initializers import initializer_for
 from fastnn.operations import convolution

@@ -1,4 +1,4 @@
-"""Pooling of images, and their pixels as one row. Formulas: fastnn.kernels.pooling."""
+"""Pooling of images, and their pixels as one row. Formulas: fastnn.kernels.images.pooling."""
 
 from __future__ import annotations
 

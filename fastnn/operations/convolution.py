@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from fastnn.compiler.jit import kernel
-from fastnn.kernels.convolution import (
-    convolution_forward,
-    convolution_gradient,
-    convolution_inward,
-    place_in_border,
-)
-from fastnn.kernels.windows.sizes import Sizes, weight_size
+from fastnn.kernels.convolution.border import place_in_border
+from fastnn.kernels.convolution.forward import convolution_forward
+from fastnn.kernels.convolution.gradient import convolution_gradient
+from fastnn.kernels.convolution.inward import convolution_inward
+from fastnn.kernels.convolution.sizes import Sizes, weight_size
 from fastnn.simd.views import flat, vector
 from fastnn.tape.columns import (
     DINPUT,

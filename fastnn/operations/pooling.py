@@ -1,9 +1,9 @@
-"""Pooling and flattening on a tape; fastnn.kernels.pooling."""
+"""Pooling and flattening on a tape; fastnn.kernels.images.pooling."""
 
 from __future__ import annotations
 
 from fastnn.compiler.jit import kernel
-from fastnn.kernels.pooling import avg_pool2d, avg_pool2d_inward, max_pool2d, max_pool2d_inward
+from fastnn.kernels.images.pooling import avg_pool2d, avg_pool2d_inward, max_pool2d, max_pool2d_inward
 from fastnn.kernels.residual import copy
 from fastnn.simd.views import flat, images, vector
 from fastnn.tape.columns import DINPUT, DOUTPUT, INPUT, OUTPUT, OWN, WIDTH_IN

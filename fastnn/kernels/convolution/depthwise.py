@@ -6,7 +6,7 @@ Vectors are of channels, and a row of y, of dx, or of dw one run of products of 
 from __future__ import annotations
 
 from fastnn.compiler.jit import kernel
-from fastnn.kernels.windows.sizes import common_divisor, meeting
+from fastnn.kernels.convolution.sizes import common_divisor, meeting
 from fastnn.simd.channels import each_channel
 
 

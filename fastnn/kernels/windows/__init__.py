@@ -1,2 +1,0 @@
-"""Windows over images: which pixels they have, and convolutions of each channel with itself; see
-fastnn.kernels.convolution."""
