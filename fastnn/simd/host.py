@@ -51,3 +51,6 @@ TERMS = UNIT.panel_terms or _share(UNIT.panel_share, "L1d") // (VECTORS * UNIT.b
 ROWS_BYTES = _share(UNIT.rows_share, "L2")
 # Bytes of w above which more rows than a few let it pass by.
 FAR_BYTES = _share(UNIT.far_share, "L2")
+# Bytes of a convolution's w from which on a panel of it stays in L1 for many rows of places; see
+# fastnn.kernels.convolution.panels.
+WINDOWS_BYTES = _share(0.5, "L2")

@@ -6,49 +6,86 @@ from numba import prange
 
 from fastnn.compiler.jit import kernel
 from fastnn.kernels.convolution.depthwise import depthwise_gradient
+from fastnn.kernels.convolution.panels import PANEL, panel_in, rows_of_panel
 from fastnn.kernels.convolution.sizes import depth_of, is_depthwise, is_plain, weight_size
 from fastnn.kernels.convolution.stripes import product, threads_of
 from fastnn.kernels.residual import add, copy
+from fastnn.products.blocks import VECTOR_BYTES
 from fastnn.simd.few_rows import column_sums
+from fastnn.simd.host import VECTORS
+from fastnn.simd.pack import copy_block
 from fastnn.simd.pool import part_done, release_pool, take_pool
-from fastnn.simd.views import vector
+from fastnn.simd.views import on_stack, vector
 
 # Images whose part of a weight's gradient is one sum, and how many such sums there is room for.
 IMAGES, SUMS = 8, 8
 
 
+@kernel(late=True)
+def _of_stripe(dw, dw_at, adds, image, j, width, panel, dy, x, x_at, of):
+    """A stripe of a row of windows, of an image. Where rows of dy are wider, its part of a few of them waits in a panel
+    for all terms of x."""
+    terms, step = of.window_width * of.channels, of.across * of.channels
+    further, row = of.down * of.width * of.channels, of.columns * of.filters
+    dy_at = image * of.places * row + j
+    if width == of.filters:
+        product(terms, width, dw, dw_at, width, dw, dw_at if adds else -1, width, x, x_at, 1, step, dy, dy_at, width,
+                of.columns, of.places, further, row)  # fmt: skip
+        return
+    together = rows_of_panel(of.columns)
+    for top in range(0, of.places, together):
+        rows = min(together, of.places - top)
+        copy_block(panel, 0, width, dy, dy_at + top * row, of.filters, rows * of.columns, width)
+        product(terms, width, dw, dw_at + j, of.filters, dw, dw_at + j if adds or top > 0 else -1, of.filters, x,
+                x_at + top * further, 1, step, panel, 0 * image, width, of.columns, rows, further,
+                of.columns * width)  # fmt: skip
+
+
 @kernel(inlined=True)
-def _gradient_of_row(dw, dw_at, adds, image, k, dy, x, of):
-    """dw[k] of an image, or added to what is there."""
+def _of_groups(dw, dw_at, adds, image, dy, x, x_at, of):
     depth, filters = depth_of(of), of.filters // of.groups
     pixels, row = of.width * of.channels, of.columns * of.filters
-    x_at, dy_at = (image * of.height + k * of.spread_down) * pixels, image * of.places * row
-    step, further = of.across * of.channels, of.down * pixels
-    if is_depthwise(of):
-        depthwise_gradient(dw, dw_at, adds, dy, dy_at, x, x_at, of)
-        return
-    if is_plain(of):
-        terms = of.window_width * depth
-        product(terms, filters, dw, dw_at, filters, dw, dw_at if adds else -1, filters, x, x_at, 1, step, dy, dy_at,
-                 filters, of.columns, of.places, further, row)  # fmt: skip
-        return
     for c in range(of.window_width):
         for group in range(of.groups):
             at = dw_at + c * depth * of.filters + group * filters
             product(depth, filters, dw, at, of.filters, dw, at if adds else -1, of.filters, x,
-                     x_at + c * of.spread_across * of.channels + group * depth, 1, step, dy, dy_at + group * filters,
-                     of.filters, of.columns, of.places, further, row)  # fmt: skip
+                    x_at + c * of.spread_across * of.channels + group * depth, 1, of.across * of.channels, dy,
+                    image * of.places * row + group * filters, of.filters, of.columns, of.places, of.down * pixels,
+                    row)  # fmt: skip
 
 
 @kernel(late=True)
 def _sums(first, last, begin, sums, dy, x, of):
-    """Of the sums that begin at image `begin`, the rows of windows first..last, each sum to its place."""
-    weights, under = weight_size(of), of.window_width * depth_of(of) * of.filters
+    """Of the sums that begin at image `begin`, stripes first..last of the rows of windows, each sum to its place."""
+    panel = panel_in(on_stack(PANEL, dy.dtype.type(0)))
+    lanes = VECTOR_BYTES // dy.itemsize
+    weights, under, stripes = weight_size(of), of.window_width * depth_of(of) * of.filters, _stripes(of, lanes)
     for unit in range(first, last):
-        number, k = unit // of.window_height, unit % of.window_height
-        image = begin + number * IMAGES
+        number, k = unit // stripes // of.window_height, unit // stripes % of.window_height
+        at, image = number * weights + k * under, begin + number * IMAGES
+        j, width = _stripe(unit % stripes, of, lanes)
         for b in range(image, min(image + IMAGES, of.images)):
-            _gradient_of_row(sums, number * weights + k * under, b > image, b, k, dy, x, of)
+            x_at = (b * of.height + k * of.spread_down) * of.width * of.channels
+            if is_depthwise(of):
+                depthwise_gradient(sums, at, b > image, dy, b * of.places * of.columns * of.filters, x, x_at, of)
+            elif is_plain(of):
+                _of_stripe(sums, at, b > image, b, j, width, panel, dy, x, x_at, of)
+            else:
+                _of_groups(sums, at, b > image, b, dy, x, x_at, of)
+
+
+@kernel(inlined=True)
+def _stripes(of, lanes):
+    """How many stripes of filters threads share."""
+    return (of.filters + VECTORS * lanes - 1) // (VECTORS * lanes) if is_plain(of) else 0 * of.filters + 1
+
+
+@kernel(inlined=True)
+def _stripe(number, of, lanes):
+    """Where a stripe begins, and its width: as even as whole vectors allow."""
+    stripes, vectors = _stripes(of, lanes), (of.filters + lanes - 1) // lanes
+    begin, end = number * vectors // stripes * lanes, (number + 1) * vectors // stripes * lanes
+    return begin, min(end, of.filters) - begin
 
 
 @kernel(parallel=True, late=True)
@@ -71,7 +108,7 @@ def convolution_gradient(dw, db, dy, x, scratch, of):
     sums = vector(scratch, zero, gradient_scratch(of))
     for begin in range(zero, of.images, SUMS * IMAGES):
         count = min(SUMS, (of.images - begin + IMAGES - 1) // IMAGES)
-        units = count * of.window_height
+        units = count * of.window_height * _stripes(of, VECTOR_BYTES // dw.itemsize)
         parts = threads_of(units, of)
         if parts > 1 and take_pool():
             _sums_parallel(parts, units, begin, sums, dy, x, of)
