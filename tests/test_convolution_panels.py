@@ -81,7 +81,7 @@ def test_a_large_weight_changes_no_bit(dtype: str, images: int, sides: Any, sett
 def test_threads_change_no_bit_of_it() -> None:
     """Who take rows, and stripes of the gradient."""
     arrays, bits = drawn("float32", 2, (30, 30), {"padding": 1}), set()
-    assert 2 * 30 > 2 * rows_together(30)  # several times each
+    assert 2 * rows_together(30) < 2 * 30  # several times each
     for threads in (1, 2):
         numba.set_num_threads(threads)
         found = Products(Conv2d(many(), 3, padding=1), *arrays)
