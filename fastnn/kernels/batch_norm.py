@@ -10,7 +10,8 @@
     dx = w / sqrt(variance + epsilon) * dy, and in training * (dy - db / N - normal * dw / N)
 
 Channels are few and rows many: loops go over WIDE elements, several rows of channels side by side, so that vectors are
-whole whatever C is. TERMS rows of these are summed in x's type, their sums in float64. Ioffe & Szegedy 2015.
+whole whatever C is. TERMS rows of these are summed in x's type, their sums in float64, fixed shares of the rows each by
+itself: threads take shares, and the bits follow from N and C alone. Ioffe & Szegedy 2015.
 Reference: fastnn.reference.batch_norm.
 """
 
@@ -18,11 +19,17 @@ from __future__ import annotations
 
 import math
 
+from numba import prange
+
 from fastnn.compiler.jit import kernel
+from fastnn.products.matmul import share
+from fastnn.simd.pool import part_done, release_pool, take_pool, thread_count
 from fastnn.simd.scalar import fma
 from fastnn.simd.views import doubles, vector
 
 WIDE, TERMS = 256, 16
+# Shares whose sums are their own, and the least elements of one, and of what threads are started for.
+SHARES, SHARE, PARALLEL_VALUES = 8, 4 * TERMS * WIDE, 100_000
 
 
 @kernel(inlined=True)
@@ -31,21 +38,42 @@ def wide(channels):
     return max(1, WIDE // channels) * channels
 
 
+# Scratch: CONSTANTS arrays of what each channel is multiplied by and the like; then of each share two of sums in x's
+# type and two in float64.
+CONSTANTS, OF_SHARE = 4, 6
+
+
 def batch_norm_scratch(channels: int) -> int:
-    """Elements that the functions below work in: two sums in float64, beside what each channel is multiplied by."""
-    return 8 * max(1, WIDE // channels) * channels
+    """Elements that the functions below work in."""
+    return (CONSTANTS + SHARES * OF_SHARE) * max(1, WIDE // channels) * channels
 
 
 @kernel(inlined=True, views=True)
-def _part(scratch, k, size):
-    """The k-th array of so many elements, from 0 on, of at most four."""
+def _constant(scratch, k, size):
+    """The k-th array of so many elements, from 0 on."""
     return vector(scratch, k * size, size)
 
 
 @kernel(inlined=True, views=True)
-def _totals(scratch, k, size):
-    """The k-th of two arrays of float64 behind those four."""
-    return doubles(scratch, (4 + 2 * k) * size, size)
+def _sums(scratch, share, k, size):
+    """The k-th of two arrays of a share in x's type."""
+    return vector(scratch, (CONSTANTS + OF_SHARE * share + k) * size, size)
+
+
+@kernel(inlined=True, views=True)
+def _totals(scratch, share, k, size):
+    """The k-th of two in float64."""
+    return doubles(scratch, (CONSTANTS + OF_SHARE * share + 2 + 2 * k) * size, size)
+
+
+@kernel(inlined=True)
+def _shares(x):
+    return min(SHARES, max(1, x.size // SHARE))
+
+
+@kernel(inlined=True)
+def _threads(x):
+    return thread_count() if x.size >= PARALLEL_VALUES else 1
 
 
 @kernel(inlined=True)
@@ -64,45 +92,72 @@ def _join(total, part):
 
 
 @kernel(inlined=True)
-def _fold(sums, total, factor):
-    """sums (C,) = what the rows of `total` have of each channel, times factor."""
+def _fold(sums, scratch, k, shares, size, factor):
+    """sums (C,) = what the k-th totals of all shares have of each channel, times factor."""
     number, channels = sums.dtype.type, sums.size
     for c in range(channels):
         found = 0.0
-        for at in range(c, total.size, channels):
-            found += total[at]
+        for one in range(shares):
+            total = _totals(scratch, one, k, size)
+            for at in range(c, size, channels):
+                found += total[at]
         sums[c] = number(found * factor)
 
 
+# Sums of x, or of (x - mean)^2
+
+
+@kernel(late=True)
+def _moment_shares(first, last, squares, x, scratch, size):
+    """The sums of shares first..last."""
+    means, shares = _constant(scratch, 0 * first, size), _shares(x)
+    for one in range(first, last):
+        part, total = _sums(scratch, one, 0 * first, size), _totals(scratch, one, 0 * first, size)
+        part[:] = 0
+        total[:] = 0
+        begin, end = share(one, shares, x.size, TERMS * size)
+        for top in range(begin, end, TERMS * size):
+            for at in range(top, min(top + TERMS * size, end), size):
+                row = vector(x, at, min(size, end - at))
+                if squares > 0:
+                    for j in range(row.size):
+                        part[j] = fma(row[j] - means[j], row[j] - means[j], part[j])
+                else:
+                    for j in range(row.size):
+                        part[j] += row[j]
+            _join(total, part)
+
+
+@kernel(parallel=True, late=True)
+def _moment_parallel(parts, squares, x, scratch, size):
+    shares = _shares(x)
+    for part in prange(parts):
+        _moment_shares(part * shares // parts, (part + 1) * shares // parts, squares, x, scratch, size)
+        part_done()
+
+
 @kernel(inlined=True)
-def _begin(total, part):
-    total[:] = 0
-    part[:] = 0
+def _moment(found, squares, x, scratch, size):
+    """found (C,) = the mean of x, or, with the means among the constants, of its squares."""
+    threads, shares = min(_threads(x), _shares(x)), _shares(x)
+    if threads > 1 and take_pool():
+        _moment_parallel(threads, squares, x, scratch, size)
+        release_pool()
+    else:
+        _moment_shares(0 * shares, shares, squares, x, scratch, size)
+    _fold(found, scratch, 0 * shares, shares, size, found.size / x.size)
 
 
 @kernel(late=True)
 def batch_statistics(mean, variance, x, scratch):
     """Overwrites mean and variance by those of x."""
-    channels = mean.size
-    size, rows = wide(channels), x.size // channels
-    part, total, means = _part(scratch, 0 * size, size), _totals(scratch, 0 * size, size), _part(scratch, 1, size)
-    _begin(total, part)
-    for first in range(0, x.size, TERMS * size):
-        for at in range(first, min(first + TERMS * size, x.size), size):
-            row = vector(x, at, min(size, x.size - at))
-            for j in range(row.size):
-                part[j] += row[j]
-        _join(total, part)
-    _fold(mean, total, 1 / rows)
-    _repeat(means, mean)
-    total[:] = 0
-    for first in range(0, x.size, TERMS * size):
-        for at in range(first, min(first + TERMS * size, x.size), size):
-            row = vector(x, at, min(size, x.size - at))
-            for j in range(row.size):
-                part[j] = fma(row[j] - means[j], row[j] - means[j], part[j])
-        _join(total, part)
-    _fold(variance, total, 1 / rows)
+    size = wide(mean.size)
+    _moment(mean, 0 * size, x, scratch, size)
+    _repeat(_constant(scratch, 0 * size, size), mean)
+    _moment(variance, 1 + 0 * size, x, scratch, size)
+
+
+# The values
 
 
 @kernel(inlined=True)
@@ -111,45 +166,115 @@ def _inverse(variance, epsilon):
 
 
 @kernel(late=True)
-def batch_norm(y, x, mean, variance, w, b, epsilon, scratch):
-    """Overwrites y by x with a given mean and variance. Rows are independent."""
-    channels = mean.size
-    size = wide(channels)
-    means, scales, shifts = _part(scratch, 0 * size, size), _part(scratch, 1, size), _part(scratch, 2, size)
-    _repeat(means, mean)
-    _repeat(shifts, b)
-    for c in range(channels):
-        scale = _inverse(variance[c], epsilon) * w[c]
-        for at in range(c, size, channels):
-            scales[at] = scale
-    for at in range(0, x.size, size):
-        row, out = vector(x, at, min(size, x.size - at)), vector(y, at, min(size, x.size - at))
+def _values(first, last, y, x, scratch, size):
+    """Elements first..last, by the constants."""
+    means, scales = _constant(scratch, 0 * size, size), _constant(scratch, 1, size)
+    shifts = _constant(scratch, 2, size)
+    for at in range(first, last, size):
+        row, out = vector(x, at, min(size, last - at)), vector(y, at, min(size, last - at))
         for j in range(row.size):
             out[j] = fma(row[j] - means[j], scales[j], shifts[j])
 
 
+@kernel(parallel=True, late=True)
+def _values_parallel(parts, y, x, scratch, size):
+    for part in prange(parts):
+        first, last = share(part, parts, x.size, size)
+        _values(first, last, y, x, scratch, size)
+        part_done()
+
+
 @kernel(late=True)
-def batch_norm_gradient(dw, db, dy, x, mean, variance, epsilon, scratch):
-    """Overwrites dw and db, on one thread."""
+def batch_norm(y, x, mean, variance, w, b, epsilon, scratch):
+    """Overwrites y by x with a given mean and variance. Rows are independent."""
     channels = mean.size
     size = wide(channels)
-    means, part, slopes = _part(scratch, 0 * size, size), _part(scratch, 1, size), _part(scratch, 2, size)
-    total, total_slopes = _totals(scratch, 0 * size, size), _totals(scratch, 1, size)
-    _repeat(means, mean)
-    _begin(total, part)
-    _begin(total_slopes, slopes)
-    for first in range(0, x.size, TERMS * size):
-        for at in range(first, min(first + TERMS * size, x.size), size):
-            row, up = vector(x, at, min(size, x.size - at)), vector(dy, at, min(size, x.size - at))
-            for j in range(row.size):
-                part[j] += up[j]
-                slopes[j] = fma(up[j], row[j] - means[j], slopes[j])
-        _join(total, part)
-        _join(total_slopes, slopes)
-    _fold(db, total, 1.0)
-    _fold(dw, total_slopes, 1.0)
+    scales = _constant(scratch, 1, size)
+    _repeat(_constant(scratch, 0 * size, size), mean)
+    _repeat(_constant(scratch, 2, size), b)
     for c in range(channels):
+        scale = _inverse(variance[c], epsilon) * w[c]
+        for at in range(c, size, channels):
+            scales[at] = scale
+    threads = _threads(x)
+    if threads > 1 and take_pool():
+        _values_parallel(threads, y, x, scratch, size)
+        release_pool()
+    else:
+        _values(0 * size, x.size, y, x, scratch, size)
+
+
+# The gradients of w and b
+
+
+@kernel(late=True)
+def _slope_shares(first, last, dy, x, scratch, size):
+    """The sums of shares first..last: of dy, and of dy (x - mean)."""
+    means, shares = _constant(scratch, 0 * first, size), _shares(x)
+    for one in range(first, last):
+        part, total = _sums(scratch, one, 0 * first, size), _totals(scratch, one, 0 * first, size)
+        slopes, total_slopes = _sums(scratch, one, 1, size), _totals(scratch, one, 1, size)
+        for each in (part, slopes):
+            each[:] = 0
+        for each in (total, total_slopes):
+            each[:] = 0
+        begin, end = share(one, shares, x.size, TERMS * size)
+        for top in range(begin, end, TERMS * size):
+            for at in range(top, min(top + TERMS * size, end), size):
+                row, up = vector(x, at, min(size, end - at)), vector(dy, at, min(size, end - at))
+                for j in range(row.size):
+                    part[j] += up[j]
+                    slopes[j] = fma(up[j], row[j] - means[j], slopes[j])
+            _join(total, part)
+            _join(total_slopes, slopes)
+
+
+@kernel(parallel=True, late=True)
+def _slope_parallel(parts, dy, x, scratch, size):
+    shares = _shares(x)
+    for part in prange(parts):
+        _slope_shares(part * shares // parts, (part + 1) * shares // parts, dy, x, scratch, size)
+        part_done()
+
+
+@kernel(late=True)
+def batch_norm_gradient(dw, db, dy, x, mean, variance, epsilon, scratch):
+    """Overwrites dw and db."""
+    size, shares = wide(mean.size), _shares(x)
+    _repeat(_constant(scratch, 0 * size, size), mean)
+    threads = min(_threads(x), shares)
+    if threads > 1 and take_pool():
+        _slope_parallel(threads, dy, x, scratch, size)
+        release_pool()
+    else:
+        _slope_shares(0 * shares, shares, dy, x, scratch, size)
+    _fold(db, scratch, 0 * shares, shares, size, 1.0)
+    _fold(dw, scratch, 1, shares, size, 1.0)
+    for c in range(mean.size):
         dw[c] *= _inverse(variance[c], epsilon)
+
+
+# The gradient of x
+
+
+@kernel(late=True)
+def _inward(first, last, dx, dy, x, scratch, size):
+    """Elements first..last, by the constants."""
+    means, scales = _constant(scratch, 0 * size, size), _constant(scratch, 1, size)
+    slopes, shifts = _constant(scratch, 2, size), _constant(scratch, 3, size)
+    for at in range(first, last, size):
+        row, up = vector(x, at, min(size, last - at)), vector(dy, at, min(size, last - at))
+        out = vector(dx, at, row.size)
+        for j in range(row.size):
+            out[j] = (up[j] - shifts[j] - (row[j] - means[j]) * slopes[j]) * scales[j]
+
+
+@kernel(parallel=True, late=True)
+def _inward_parallel(parts, dx, dy, x, scratch, size):
+    for part in prange(parts):
+        first, last = share(part, parts, x.size, size)
+        _inward(first, last, dx, dy, x, scratch, size)
+        part_done()
 
 
 @kernel(late=True)
@@ -157,21 +282,21 @@ def batch_norm_inward(dx, dy, x, mean, variance, w, dw, db, rows, epsilon, scrat
     """Overwrites dx; dw, db: of these rows, `rows` of them, or 0 where mean and variance are others'."""
     number, channels = dx.dtype.type, mean.size
     size = wide(channels)
-    means, scales = _part(scratch, 0 * size, size), _part(scratch, 1, size)
-    slopes, shifts = _part(scratch, 2, size), _part(scratch, 3, size)
-    _repeat(means, mean)
-    share = number(1 / rows if rows > 0 else 0.0)
+    scales, slopes, shifts = _constant(scratch, 1, size), _constant(scratch, 2, size), _constant(scratch, 3, size)
+    _repeat(_constant(scratch, 0 * size, size), mean)
+    part = number(1 / rows if rows > 0 else 0.0)
     for c in range(channels):
         inverse = _inverse(variance[c], epsilon)
         for at in range(c, size, channels):
             scales[at] = inverse * w[c]
-            slopes[at] = inverse * dw[c] * share if rows > 0 else share
-            shifts[at] = db[c] * share if rows > 0 else share
-    for at in range(0, x.size, size):
-        row, up = vector(x, at, min(size, x.size - at)), vector(dy, at, min(size, x.size - at))
-        out = vector(dx, at, row.size)
-        for j in range(row.size):
-            out[j] = (up[j] - shifts[j] - (row[j] - means[j]) * slopes[j]) * scales[j]
+            slopes[at] = inverse * dw[c] * part if rows > 0 else part
+            shifts[at] = db[c] * part if rows > 0 else part
+    threads = _threads(x)
+    if threads > 1 and take_pool():
+        _inward_parallel(threads, dx, dy, x, scratch, size)
+        release_pool()
+    else:
+        _inward(0 * size, x.size, dx, dy, x, scratch, size)
 
 
 @kernel(late=True)

@@ -19,6 +19,7 @@ from fastnn.lowering.spanning import LOCAL_SPANS, SPAN_ROWS, SPANS_AT_ONCE, is_j
 from fastnn.lowering.values import Values, offset
 from fastnn.operations import fan_out, tied
 from fastnn.tape import columns
+from fastnn.tape.operations import BY_ROWS
 from fastnn.tape.pieces import scratch_of_pieces
 
 # Batches of more than CHUNK_ROWS go through networks of at most so much work a row a chunk at a time. A step of 10,000
@@ -147,7 +148,7 @@ class _Rows:
 
     def _row(self, kind: int) -> NDArray[np.int64]:
         row = np.zeros(columns.COLUMNS, np.int64)
-        row[columns.KIND], row[columns.POSITIONS] = kind, 1
+        row[columns.KIND], row[columns.POSITIONS], row[columns.BY_ROWS] = kind, 1, kind in BY_ROWS
         row[columns.INPUT] = row[columns.DINPUT] = -1
         row[columns.DOUTPUT] = 0 if self.values.trains else -1
         self.rows.append(row)

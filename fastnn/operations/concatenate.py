@@ -38,4 +38,4 @@ def inward(tape, i, params, x, workspace, at, rows, key, begin):
         column += width
 
 
-JOIN = register(forward, inward)
+JOIN = register(forward, inward, by_rows=True)

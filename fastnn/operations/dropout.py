@@ -29,4 +29,4 @@ def inward(tape, i, params, x, workspace, at, rows, key, begin):
     dropout(dx, dy, as_double(tape[i, RATE]), key, tape[i, NUMBER], first + begin * tape[i, WIDTH_IN])
 
 
-DROPOUT = register(forward, inward)
+DROPOUT = register(forward, inward, by_rows=True)

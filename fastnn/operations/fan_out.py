@@ -27,4 +27,4 @@ def inward(tape, i, params, x, workspace, at, rows, key, begin):
         add(total, total, vector(workspace, places[table + k] + first, size))
 
 
-SUM = register(forward, inward)
+SUM = register(forward, inward, by_rows=True)

@@ -28,4 +28,4 @@ def inward(tape, i, params, x, workspace, at, rows, key, begin):
     gated_inward(dz, dy, z, tape[i, FUNCTION], as_double(tape[i, CONSTANT]))
 
 
-GATED = register(forward, inward)
+GATED = register(forward, inward, by_rows=True)

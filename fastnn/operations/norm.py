@@ -44,4 +44,4 @@ def gradient(tape, i, params, grads, first, x, workspace, at, rows):
     norm_gradient(dw, db, dy, normal)
 
 
-NORM = register(forward, inward, gradient)
+NORM = register(forward, inward, gradient, by_rows=True)

@@ -80,6 +80,6 @@ def inward_flat(tape, i, params, x, workspace, at, rows, key, begin):
     """The gradient of its input is that of its output, in its place."""
 
 
-MAX_POOL2D = register(forward_max, inward_max)
-AVG_POOL2D = register(forward_average, inward_average)
-FLATTEN = register(forward_flat, inward_flat)
+MAX_POOL2D = register(forward_max, inward_max, by_rows=True)
+AVG_POOL2D = register(forward_average, inward_average, by_rows=True)
+FLATTEN = register(forward_flat, inward_flat, by_rows=True)

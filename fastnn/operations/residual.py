@@ -29,4 +29,4 @@ def inward(tape, i, params, x, workspace, at, rows, key, begin):
     copy(vector(workspace, tape[i, DINPUT] + first, size), vector(workspace, tape[i, DOUTPUT] + first, size))
 
 
-ADD = register(forward, inward)
+ADD = register(forward, inward, by_rows=True)

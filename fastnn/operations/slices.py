@@ -27,4 +27,4 @@ def inward(tape, i, params, x, workspace, at, rows, key, begin):
     slice_backward(matrix(workspace, tape[i, DINPUT] + at * whole, rows, whole), dy, tape[i, FIRST])
 
 
-SLICE = register(forward, inward)
+SLICE = register(forward, inward, by_rows=True)

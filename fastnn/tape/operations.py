@@ -23,15 +23,10 @@ from numba import types
 
 from fastnn.compiler.jit import kernel
 from fastnn.compiler.table import Table
-from fastnn.kernels.optimizer import KEEP, update_part
 from fastnn.simd.views import flat, matrix, vector
 from fastnn.tape.columns import (
+    ELEMENTWISE,
     FIRST_REGISTERED,
-    INWARD,
-    KIND,
-    PARAMETERS,
-    PARAMETERS_SIZE,
-    POSITIONS,
     SCRATCH_AT,
     SCRATCH_SIZE,
 )
@@ -57,9 +52,15 @@ inward_operation = Table("inward", _of_rows, of=2)
 gradient_operation = Table("gradient", _of_parameters, of=2)
 
 
-def register(forward: Any, inward: Any, gradient: Any = None) -> int:
-    """A new kind of operations. forward, inward, gradient: late kernels; None of an operation without parameters."""
+# Kinds whose rows threads may share: of each the values and the gradients are its own, and no scratch is used.
+BY_ROWS = {ELEMENTWISE}
+
+
+def register(forward: Any, inward: Any, gradient: Any = None, by_rows: bool = False) -> int:
+    """A new kind of operations. forward, inward, gradient: late kernels; None of an operation without parameters.
+    by_rows: see BY_ROWS."""
     kind = FIRST_REGISTERED + len(forward_operation.kernels)
+    BY_ROWS.update([kind] if by_rows else [])
     forward_operation.register(kind, forward)
     inward_operation.register(kind, inward)
     if gradient is not None:
@@ -92,22 +93,3 @@ def scratch_behind(tape, workspace, used):
 @kernel(late=True)
 def nothing(tape, i, params, x, workspace, at, rows, key, begin):
     """Of a row that has no gradient."""
-
-
-@kernel(late=True)
-def backward_operation(tape, i, params, grads, state, x, workspace, rows, key, begin, update, rule):
-    """All of operation i's backward pass; the gradient of its parameters to grads, or to scratch for their update."""
-    at, size = 0 * rows, tape[i, PARAMETERS_SIZE]
-    if tape[i, INWARD] > 0:
-        inward_operation(tape[i, KIND], tape, i, params, x, workspace, at, rows, key, begin * tape[i, POSITIONS])
-    if size == 0:
-        return
-    if update == KEEP:
-        gradient_operation(tape[i, KIND], tape, i, params, grads, 0 * i, x, workspace, at, rows)
-        return
-    scratch_at = tape[0, SCRATCH_AT]
-    waiting = vector(workspace, scratch_at, size)
-    waiting[:] = 0  # between parameters, which stay 0 there
-    first = scratch_at - tape[i, PARAMETERS]
-    gradient_operation(tape[i, KIND], tape, i, params, workspace, first, x, workspace, at, rows)
-    update_part(params, tape[i, PARAMETERS], workspace, scratch_at, state, size, update, rule)

@@ -7,11 +7,10 @@ batch that x, and the workspace, begin with: dropout alone asks.
 from __future__ import annotations
 
 from fastnn.compiler.jit import kernel
-from fastnn.kernels.activation import activation_backward, activation_forward
 from fastnn.kernels.dense import dense_backward, dense_forward, dense_gradient, dense_inward
 from fastnn.kernels.optimizer import KEEP, NO_RULE
 from fastnn.simd.scalar import as_double
-from fastnn.simd.views import flat, matrix, vector
+from fastnn.simd.views import matrix, vector
 from fastnn.tape.columns import (
     ACTIVATION,
     ALPHA,
@@ -21,9 +20,7 @@ from fastnn.tape.columns import (
     DENSE,
     DINPUT,
     DOUTPUT,
-    ELEMENTWISE,
     INPUT,
-    INWARD,
     KIND,
     OPERATIONS,
     OUTPUT,
@@ -37,13 +34,8 @@ from fastnn.tape.columns import (
     WIDTH_IN,
     WIDTH_OUT,
 )
-from fastnn.tape.operations import (
-    backward_operation,
-    forward_operation,
-    gradient_operation,
-    inward_operation,
-    values_at,
-)
+from fastnn.tape.operations import gradient_operation, values_at
+from fastnn.tape.rows import backward_operation, forward_of, inward_of
 
 
 @kernel(inlined=True)
@@ -66,10 +58,8 @@ def forward_rows(tape, params, x, workspace, key, begin, batch_at, batch_rows, s
             w = matrix(params, tape[i, WEIGHT], inputs, outputs)
             b = vector(params, tape[i, BIAS], tape[i, BIAS_SIZE])
             dense_forward(y, z, source, w, b, kind, alpha, vector(workspace, scratch_at, scratch_size))
-        elif tape[i, KIND] == ELEMENTWISE:
-            activation_forward(flat(y), flat(source), kind, alpha)
         else:
-            forward_operation(tape[i, KIND], tape, i, params, x, workspace, at, rows, key, begin * tape[i, POSITIONS])
+            forward_of(tape, i, params, x, workspace, at, rows, key, begin)
 
 
 @kernel(inlined=True)
@@ -97,10 +87,8 @@ def _backward(tape, params, grads, state, x, workspace, key, begin, update, rule
             scratch = vector(workspace, tape[0, SCRATCH_AT], tape[0, SCRATCH_SIZE])
             dense_backward(dx, dw, db, params, state, tape[i, WEIGHT], tape[i, BIAS], dy, source, z, y, kind, alpha,
                            scratch, wants_dx, update, rule)  # fmt: skip
-        elif tape[i, KIND] != ELEMENTWISE:
+        else:
             backward_operation(tape, i, params, grads, state, x, workspace, rows, key, begin, update, rule)
-        elif wants_dx:
-            activation_backward(flat(dx), flat(dy), flat(source), flat(y), kind, alpha)
 
 
 @kernel(late=True)
@@ -130,13 +118,8 @@ def inward_rows(tape, params, x, workspace, key, begin, batch_at, batch_rows, sc
             z = matrix(workspace, tape[i, PRE] + at * outputs, rows, outputs)
             w = matrix(params, tape[i, WEIGHT], inputs, outputs)
             dense_inward(dx, dy, w, z, y, kind, alpha, vector(workspace, scratch_at, scratch_size), wants_dx)
-        elif tape[i, INWARD] == 0:
-            continue
-        elif tape[i, KIND] != ELEMENTWISE:
-            inward_operation(tape[i, KIND], tape, i, params, x, workspace, at, rows, key, begin * tape[i, POSITIONS])
         else:
-            source = values_at(tape[i, INPUT], inputs, x, workspace, at, rows)
-            activation_backward(flat(dx), flat(dy), flat(source), flat(y), kind, alpha)
+            inward_of(tape, i, params, x, workspace, at, rows, key, begin)
 
 
 @kernel(late=True)

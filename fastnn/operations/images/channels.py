@@ -57,5 +57,5 @@ def gradient_of_sums(tape, i, params, grads, first, x, workspace, at, rows):
     column_sums(vector(grads, first + tape[i, BIAS], width), dy, width, rows, width)
 
 
-CHANNELS = register(forward, inward)
-CHANNEL_SUMS = register(forward_sums, inward_sums, gradient_of_sums)
+CHANNELS = register(forward, inward, by_rows=True)
+CHANNEL_SUMS = register(forward_sums, inward_sums, gradient_of_sums, by_rows=True)

@@ -52,4 +52,4 @@ def gradient(tape, i, params, grads, first, x, workspace, at, rows):
                         normal)  # fmt: skip
 
 
-GROUP_NORM = register(forward, inward, gradient)
+GROUP_NORM = register(forward, inward, gradient, by_rows=True)

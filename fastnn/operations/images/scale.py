@@ -61,5 +61,5 @@ def inward_tanh(tape, i, params, x, workspace, at, rows, key, begin):
     scaled_tanh_inward(dx, dy, y, as_double(tape[i, SCALE_BITS]), as_double(tape[i, SLOPE_BITS]))
 
 
-SCALE = register(forward, inward, gradient)
-SCALED_TANH = register(forward_tanh, inward_tanh)
+SCALE = register(forward, inward, gradient, by_rows=True)
+SCALED_TANH = register(forward_tanh, inward_tanh, by_rows=True)

@@ -56,5 +56,5 @@ def inward_bilinear(tape, i, params, x, workspace, at, rows, key, begin):
     bilinear_inward(dx, _large(workspace, tape[i, DOUTPUT], tape, i, at, rows), _factors(tape, i))
 
 
-NEAREST = register(forward_nearest, inward_nearest)
-BILINEAR = register(forward_bilinear, inward_bilinear)
+NEAREST = register(forward_nearest, inward_nearest, by_rows=True)
+BILINEAR = register(forward_bilinear, inward_bilinear, by_rows=True)
