@@ -65,16 +65,14 @@ def measured(dtype: str, effort: str = "normal", anew: bool = False) -> dict[str
 def _measure(dtype: str, effort: str) -> dict[str, Any]:
     threads = thread_counts(())
     count, seconds = EFFORTS[effort]
-    cases, layered = networks(count), {family: cases_of(family, COUNTS[effort]) for family in FAMILIES}
+    cases, layered = networks(count), {family: cases_of(family, COUNTS[effort][family.name]) for family in FAMILIES}
     once = "once" if kept.file_for(dtype) else "and no cache directory keeps that for the next time"
     whole = len(cases) + sum(map(len, layered.values()))
     say(f"measuring this machine and {whole} networks on it, {once} ...")
     with announced(say), progress(whole) as (_, advance):
         ceilings = machine.measure_each(threads, dtype, CEILING_SECONDS[effort])
         observations = observe(cases, threads, dtype, seconds, advance)
-        observed = {
-            family: observe_layered(each, threads, dtype, seconds, advance) for family, each in layered.items()
-        }
+        observed = {family: observe_layered(each, threads, dtype, advance) for family, each in layered.items()}
     model = fit(observations, list(sane_caches().values()), dtype)
     return {
         "schema": kept.SCHEMA,

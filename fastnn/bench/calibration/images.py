@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.bench.calibration.drawing import size
+from fastnn.bench.calibration.drawing import size, width
 from fastnn.layers import (
     Activation,
     AvgPool2d,
@@ -38,7 +38,7 @@ def drawn(rng: np.random.Generator) -> Iterator[tuple[Layered, int]]:
             layers += _stage(rng, norm)
         if rng.random() < 0.3:
             layers += [GlobalAvgPool2d()]
-        dense = [Dense(size(rng, 16, MOST_UNITS), "relu") for _ in range(rng.integers(0, 3))]
+        dense = [Dense(width(rng, 16, MOST_UNITS), "relu") for _ in range(rng.integers(0, 3))]
         network = Layered((*layers, Flatten(), *dense, Dense(10)), (side, side, channels))
         batch = size(rng, 1, MOST_BATCH)
         if _fits(network):
@@ -46,7 +46,7 @@ def drawn(rng: np.random.Generator) -> Iterator[tuple[Layered, int]]:
 
 
 def _stage(rng: np.random.Generator, norm: bool) -> list[Any]:
-    filters, window = size(rng, 4, MOST_FILTERS), int(rng.choice(WINDOWS))
+    filters, window = width(rng, 4, MOST_FILTERS), int(rng.choice(WINDOWS))
     stride, padding = 1 + int(rng.random() < 0.2), window // 2 * int(rng.random() < 0.6)
     found = [*_convolution(filters, window, norm, stride, padding), RELU]
     if rng.random() < 0.2:  # each channel for itself, then their sums

@@ -18,7 +18,7 @@ from fastnn.compiler.reach import digest
 from fastnn.kernels import dense
 from fastnn.products import blocks, matmul
 from fastnn.simd import few_rows, host, linkage, machine, tile
-from fastnn.study import layered, layered_model, layered_work, products, work
+from fastnn.study import convolution_work, layered, layered_model, layered_work, products, recurrence_work, span, work
 from fastnn.study.layered import Family
 from fastnn.study.layered_model import LayeredModel, layered_model_of
 from fastnn.study.machine_model import MachineModel, model_of
@@ -31,8 +31,8 @@ SCHEMA = "fastnn-machine/1"
 IDENTITY = ("cpu", "arch", "vector_unit", "cores_physical", "cores_logical", "threads_max", "caches")
 # What work is counted by: rules and sizes of tiles are the kernels' own.
 COUNTED_BY = (
-    layered, layered_model, layered_work, work, products, lowering, columns, walk, dense, matmul, blocks, few_rows, host,
-    tile,
+    layered, layered_model, layered_work, convolution_work, recurrence_work, span, work, products, lowering, columns,
+    walk, dense, matmul, blocks, few_rows, host, tile,
 )  # fmt: skip
 # Of a document that does not say how far the same call was off when it was timed again.
 CALM = {"median": 0.0, "nine_in_ten": 0.0}

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.bench.calibration.drawing import size
+from fastnn.bench.calibration.drawing import size, width
 from fastnn.layers import GRU, LSTM, RNN, Dense, Embedding
 from fastnn.study.layered import Layered
 
 MOST_UNITS, MOST_POSITIONS, MOST_FEATURES, MOST_LAYERS, MOST_VOCABULARY, MOST_BATCH = 256, 128, 64, 2, 200, 64
+CLASSES = 10
 CELLS = RNN, GRU, LSTM
 
 
@@ -20,12 +21,12 @@ def drawn(rng: np.random.Generator) -> Iterator[tuple[Layered, int]]:
     number = 0
     while True:
         cell: Any = CELLS[number % len(CELLS)]
-        units, positions = size(rng, 8, MOST_UNITS), size(rng, 8, MOST_POSITIONS)
+        units, positions = width(rng, 8, MOST_UNITS), size(rng, 8, MOST_POSITIONS)
         states = cell(units, size(rng, 1, MOST_LAYERS), bool(rng.random() < 0.2), bool(rng.random() < 0.3))
         if rng.random() < 0.3:
-            vocabulary = size(rng, 27, MOST_VOCABULARY)
-            layers, shape = (Embedding(vocabulary, size(rng, 8, MOST_FEATURES)), states, Dense(10)), (positions,)
+            ids = Embedding(size(rng, 27, MOST_VOCABULARY), size(rng, 8, MOST_FEATURES))
+            network = Layered((ids, states, Dense(CLASSES)), (positions,))
         else:
-            layers, shape = (states, Dense(10)), (positions, size(rng, 1, MOST_FEATURES))
-        yield Layered(layers, shape), size(rng, 1, MOST_BATCH)
+            network = Layered((states, Dense(CLASSES)), (positions, size(rng, 1, MOST_FEATURES)))
+        yield network, size(rng, 1, MOST_BATCH)
         number += 1
