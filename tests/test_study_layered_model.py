@@ -1,98 +1,93 @@
-"""The model of language models' times, on a made-up machine whose costs are known."""
+"""The models of the times of networks of any layers, on a made-up machine whose costs are known."""
 
 from __future__ import annotations
 
 import json
 import math
+from itertools import product
 
 import numpy as np
 import pytest
 
-from fastnn.networks.models import GPT
+from fastnn.bench.calibration.layered import cases_of
+from fastnn.layers import LSTM, Conv2d, Dense, Flatten, MaxPool2d, TransformerBlock
 from fastnn.study import machine_model
+from fastnn.study.layered import FAMILIES, Family, Layered, LayeredCall
+from fastnn.study.layered_model import LEAST_NETWORKS, Observed, fit_layered, layered_model_of
+from fastnn.study.layered_work import terms
 from fastnn.study.machine_model import MachineModel
-from fastnn.study.transformer_model import (
-    ModelCall,
-    Observed,
-    Shape,
-    fit_transformers,
-    terms,
-    transformer_model_of,
-)
 
 PACE = 1e11
-ERRORS = {(phase, threads): (0.0,) for phase in ("forward", "step") for threads in (1, 2)}
+PHASES, THREADS = ("forward", "step"), (1, 2)
+ERRORS = {key: (0.0,) for key in product(PHASES, THREADS)}
 OF_PRODUCTS = {"forward, multiply-adds": 20.0, "weight, multiply-adds": 25.0, "outputs": 4.0}
 MACHINE = MachineModel("float32", (2**15, 2**20), PACE, OF_PRODUCTS, ERRORS)
+TRANSFORMERS, IMAGES, SEQUENCES = FAMILIES
 COSTS = {
-    "products": 1.2, "transcendentals": 30.0, "attention": 3.0, "elementwise": 5.0, "operations": 1e4, "update": 9.0,
+    "transformers": {
+        "products": 1.2, "transcendentals": 30.0, "attention": 3.0, "elementwise": 5.0, "operations": 1e4,
+        "update": 9.0,
+    },
+    "images": {
+        "products": 0.9, "windows, multiply-adds": 33.0, "windows, tiles": 5e3, "depthwise": 12.0, "pools": 30.0,
+        "elementwise": 25.0, "norms, step": 150.0, "call, step": 1e6, "threads started": 3e6,
+    },
+    "sequences": {
+        "products": 0.8, "states, multiply-adds": 30.0, "states, tiles": 4e3, "cells": 25.0, "rows of steps": 9e3,
+        "panels": 40.0, "call, forward": 1e6, "regions": 3e6,
+    },
 }  # fmt: skip
+SEEN, OTHERS = 24, 10
+every_family = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
 
 
-def drawn(count: int, seed: int) -> list[tuple[Shape, int]]:
-    rng = np.random.default_rng(seed)
-    found = []
-    for heads in rng.integers(1, 5, count):
-        sizes = *(rng.integers(*bounds) for bounds in ((20, 500), (8, 100), (1, 5))), heads * rng.integers(8, 50), heads
-        found.append((Shape(*map(int, sizes)), int(rng.integers(1, 16))))
-    return found
+def seconds(call: LayeredCall) -> float:
+    costs = COSTS[call.network.family.name]
+    return sum(costs.get(name, 0.0) * amount for name, amount in terms(call, MACHINE).items()) / PACE
 
 
-def seconds(call: ModelCall) -> float:
-    return sum(COSTS.get(name, 0.0) * amount for name, amount in terms(call, MACHINE).items()) / PACE
-
-
-def observed(count: int, noise: float = 0.0) -> list[Observed]:
+def observed(family: Family, count: int, noise: float = 0.0) -> list[Observed]:
     rng = np.random.default_rng(1)
     calls = [
-        ModelCall(shape, batch, threads, phase)
-        for shape, batch in drawn(count, 0)
-        for threads in (1, 2)
-        for phase in ("forward", "step")
+        LayeredCall(network, batch, threads, phase)
+        for network, batch in cases_of(family, count)
+        for threads in THREADS
+        for phase in PHASES
     ]
     return [Observed(call, seconds(call) * math.exp(rng.normal(0, noise)), PACE) for call in calls]
 
 
-def test_models_that_were_not_seen_are_predicted() -> None:
-    model = fit_transformers(observed(16), MACHINE)
-    for shape, batch in drawn(10, 7):
-        for phase in ("forward", "step"):
-            call = ModelCall(shape, batch, 2, phase)
-            found = model.predict(call, MACHINE)
-            assert found.median == pytest.approx(seconds(call), rel=0.02)
-            assert found.low < seconds(call) < found.high
+@every_family
+def test_networks_that_were_not_seen_are_predicted(family: Family) -> None:
+    model = fit_layered(observed(family, SEEN), MACHINE, family)
+    for (network, batch), phase, threads in product(cases_of(family, OTHERS, seed=7), PHASES, THREADS):
+        call = LayeredCall(network, batch, threads, phase)
+        found = model.predict(call, MACHINE)
+        assert found.median == pytest.approx(seconds(call), rel=0.02)
+        assert found.low < seconds(call) < found.high
+
+
+@every_family
+def test_costs_of_terms_that_others_do_not_follow_are_found(family: Family) -> None:
+    found = fit_layered(observed(family, 40), MACHINE, family).costs
+    for name in {"products", "windows, multiply-adds", "states, multiply-adds", "norms, step"} & set(
+        COSTS[family.name]
+    ):
+        assert found[name] == pytest.approx(COSTS[family.name][name], rel=0.1)
 
 
 def test_intervals_are_as_wide_as_what_was_off() -> None:
-    calm, restless = (fit_transformers(observed(16, noise), MACHINE) for noise in (0.0, 0.3))
-    call = ModelCall(*drawn(1, 5)[0], 1, "step")
+    calm, restless = (fit_layered(observed(IMAGES, SEEN, noise), MACHINE, IMAGES) for noise in (0.0, 0.3))
+    call = LayeredCall(*cases_of(IMAGES, 1, seed=5)[0], 1, "step")
     one, other = (each.predict(call, MACHINE) for each in (calm, restless))
     assert other.high / other.low > 1.5 * one.high / one.low
     assert math.log(one.high / one.low) == pytest.approx(2 * machine_model.DRIFT, rel=0.3)
 
 
-def test_what_is_counted_is_what_the_network_costs() -> None:
-    shape = Shape(50, 12, 2, 24, 3)
-    network = GPT(*shape, bias=False, seed=0)
-    assert ModelCall(shape, 1, 1, "step").parameters == network.parameter_count
-    cost = network.cost(3, "adamw")
-    found = terms(ModelCall(shape, 3, 1, "forward"), MACHINE)
-    every = found["transcendentals"] + found["activations"] + found["attention, pairs"]
-    assert every == cost.forward.transcendentals
-    two = terms(ModelCall(shape, 3, 2, "forward"), MACHINE)
-    assert two["attention"] == found["attention"]  # too little for threads
-
-
-def test_threads_share_attention_that_is_worth_it() -> None:
-    shape = Shape(50, 128, 1, 256, 4)
-    one, two = (terms(ModelCall(shape, 4, threads, "forward"), MACHINE) for threads in (1, 2))
-    assert two["attention"] == one["attention"] / 2
-    assert two["elementwise"] == one["elementwise"]
-
-
-def test_it_is_kept_as_json() -> None:
-    model = fit_transformers(observed(10), MACHINE)
-    assert transformer_model_of(json.loads(json.dumps(model.as_dict()))) == model
+@every_family
+def test_it_is_kept_as_json(family: Family) -> None:
+    model = fit_layered(observed(family, LEAST_NETWORKS), MACHINE, family)
+    assert layered_model_of(json.loads(json.dumps(model.as_dict())), family) == model
 
 
 def document(cost: object = 1.0, errors: object = (0.1,)) -> dict[str, object]:
@@ -112,13 +107,28 @@ def document(cost: object = 1.0, errors: object = (0.1,)) -> dict[str, object]:
     ],
 )
 def test_what_is_no_model_is_refused(document: object) -> None:
-    with pytest.raises(ValueError, match="model of language models"):
-        transformer_model_of(document)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="model of convolutional networks"):
+        layered_model_of(document, IMAGES)  # type: ignore[arg-type]
 
 
-def test_too_few_models_and_unknown_calls_are_refused() -> None:
-    with pytest.raises(ValueError, match="3 language models were measured; a model takes 8"):
-        fit_transformers(observed(3), MACHINE)
-    model = fit_transformers(observed(10), MACHINE)
-    with pytest.raises(ValueError, match="step with threads 7 of language models was not measured"):
-        model.predict(ModelCall(Shape(50, 12, 2, 24, 3), 1, 7, "step"), MACHINE)
+def test_too_few_networks_and_unknown_calls_are_refused() -> None:
+    with pytest.raises(ValueError, match="3 recurrent networks were measured; a model takes 16"):
+        fit_layered(observed(SEQUENCES, 3), MACHINE, SEQUENCES)
+    model = fit_layered(observed(SEQUENCES, LEAST_NETWORKS), MACHINE, SEQUENCES)
+    (network, batch), *_ = cases_of(SEQUENCES, 1)
+    with pytest.raises(ValueError, match="step with threads 7 of recurrent networks was not measured"):
+        model.predict(LayeredCall(network, batch, 7, "step"), MACHINE)
+    few = layered_model_of(document(errors=(0.1,) * (LEAST_NETWORKS - 1)), SEQUENCES)
+    with pytest.raises(ValueError, match="was measured of 15 recurrent networks; an interval takes 16"):
+        few.predict(LayeredCall(network, batch, 1, "step"), MACHINE)
+
+
+def test_networks_of_two_kinds_or_of_none_are_of_no_family() -> None:
+    image = Layered((Conv2d(4, 3), MaxPool2d(2), Flatten(), Dense(3)), (8, 8, 1))
+    assert image.family is IMAGES
+    assert Layered((LSTM(4),), (5, 3)).family is SEQUENCES
+    assert Layered((TransformerBlock(2),), (5, 4)).family is TRANSFORMERS
+    with pytest.raises(ValueError, match="language models and recurrent networks"):
+        _ = Layered((TransformerBlock(2), LSTM(4)), (5, 4)).family
+    with pytest.raises(ValueError, match="neither"):
+        _ = Layered((Dense(3),), (5,)).family
