@@ -16,6 +16,7 @@ from fastnn.data import Dataset
 from fastnn.layers import GRU, LSTM, RNN, Dense
 from fastnn.networks.network import Network
 from fastnn.networks.vision import KerasConvNet, LeNet5, ResNet, SimpleChainsLeNet
+from fastnn.study.layered import Layered
 
 SIDE = 28
 # Units, positions and features of each: 784 pixels of a digit are a sequence of as many rows.
@@ -46,8 +47,9 @@ def _recurrent(cell: str, units: int, positions: int, features: int) -> Rung:
     name = f"{cell}-{units}-{positions}"
     if positions * features != SIDE * SIDE:
         name = f"{name}-{features}"
-    return Rung(name, partial(_on_cpu, partial(_classifier, cell, units, positions, features)),
-                partial(_rows, positions, features))  # fmt: skip
+    network = Layered((CELLS[cell](units, return_sequences=False), Dense(CLASSES)), (positions, features))
+    return Rung(name, partial(_on_cpu, partial(_made, network)), partial(_rows, positions, features),
+                layers=lambda: network)  # fmt: skip
 
 
 def named(text: str) -> Rung | None:
@@ -73,9 +75,8 @@ def _on_cpu(
     return make(dtype=dtype, seed=seed)
 
 
-def _classifier(cell: str, units: int, positions: int, features: int, *, dtype: str, seed: int) -> Network:
-    layers = [CELLS[cell](units, return_sequences=False), Dense(CLASSES)]
-    return Network((positions, features), layers, dtype=dtype, seed=seed)
+def _made(network: Layered, *, dtype: str, seed: int) -> Network:
+    return Network(network.shape, network.layers, dtype=dtype, seed=seed)
 
 
 def _images(border: int) -> Dataset:
