@@ -17,7 +17,7 @@ from math import prod
 from typing import Any
 
 from fastnn.cost import Cost
-from fastnn.layers import MaxPool1d, MaxPool2d, Operation
+from fastnn.layers import MaxPool2d, Operation
 from fastnn.simd.host import UNIT
 from fastnn.study.products import Terms, stripes_of, summed, times
 from fastnn.study.span import UNDER_WAY, Span
@@ -106,7 +106,7 @@ def windows(rows: int, columns: int, terms: float, span: Span) -> Terms:
 def pool(operation: Operation, cost: Cost, wants_dx: bool, span: Span) -> Terms:
     """Windows go by vectors of channels."""
     own = operation.forward_cost(span.rows, span.itemsize).flops_elementwise
-    first = span.rows * operation.outputs * isinstance(operation.layer, MaxPool1d | MaxPool2d)  # is compared to nothing
+    first = span.rows * operation.outputs * (operation.layer.kind == MaxPool2d.kind)  # is compared to nothing
     seen = (own + first) * span.filled(operation.shape[-1])
     found = {"pools": seen, "pools, windows": span.rows * prod(operation.shape[:-1])}
     return found | {"pools, gradients": seen * (span.is_step and wants_dx)}

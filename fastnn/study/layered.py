@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from fastnn.cost import Graph
-from fastnn.layers import Conv1d, Conv2d, Operation, counted, describe_layer, operations_of
+from fastnn.layers import Conv2d, Operation, counted, describe_layer, operations_of
 from fastnn.lowering import span_of
 from fastnn.operations import attention, recurrent
 
@@ -45,37 +45,25 @@ def _operations(network: Layered) -> tuple[Operation, ...]:
 @dataclass(frozen=True)
 class Family:
     """Networks of one kind, whose times have one model. name: in documents. optimizer: the rule that steps update by.
-    has: whether an operation is such that its network is of this kind."""
+    kind: of an operation that its networks have, and others have not."""
 
     name: str
     title: str
     optimizer: str
-    has: Callable[[Operation], bool]
-
-
-def is_convolution(operation: Operation) -> bool:
-    return isinstance(operation.layer, Conv1d | Conv2d)
-
-
-def is_recurrence(operation: Operation) -> bool:
-    """The steps alone: what their inputs go through is a dense layer."""
-    return operation.layer.kind == recurrent.RECURRENT
-
-
-def is_attention(operation: Operation) -> bool:
-    return operation.layer.kind == attention.ATTENTION
+    kind: int
 
 
 FAMILIES = (
-    Family("transformers", "language models", "adamw", is_attention),
-    Family("images", "convolutional networks", "sgd", is_convolution),
-    Family("sequences", "recurrent networks", "sgd", is_recurrence),
+    Family("transformers", "language models", "adamw", attention.ATTENTION),
+    Family("images", "convolutional networks", "sgd", Conv2d.kind),
+    Family("sequences", "recurrent networks", "sgd", recurrent.RECURRENT),
 )
 
 
 def family_of(operations: Sequence[Operation]) -> Family:
     """ValueError: layers of several kinds, or of none."""
-    found = [family for family in FAMILIES if any(map(family.has, operations))]
+    kinds = {operation.layer.kind for operation in operations}
+    found = [family for family in FAMILIES if family.kind in kinds]
     if len(found) != 1:
         which = " and ".join(family.title for family in found) or "neither"
         raise ValueError(

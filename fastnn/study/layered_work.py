@@ -10,15 +10,16 @@ Rows go through the network a span at a time. Where it is local threads take spa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import prod
 
 from fastnn.cost import Cost, step_cost
-from fastnn.layers import AvgPool1d, AvgPool2d, BatchNorm, GlobalAvgPool2d, MaxPool1d, MaxPool2d, Operation
+from fastnn.layers import AvgPool2d, BatchNorm, Conv2d, MaxPool2d, Operation
 from fastnn.lowering import is_local, work_of
+from fastnn.operations import attention, recurrent
 from fastnn.simd.host import UNIT
 from fastnn.study.convolution_work import batch_norm, convolution, pool
-from fastnn.study.layered import LayeredCall, is_attention, is_convolution, is_recurrence
+from fastnn.study.layered import LayeredCall
 from fastnn.study.machine_model import MachineModel
 from fastnn.study.products import Terms, parts, summed, times
 from fastnn.study.recurrence_work import recurrence
@@ -28,7 +29,6 @@ from fastnn.study.work import backward_of_layer, forward_of_layer, pays_threads
 # The terms of an operation on a span: cost, of the passes of the phase; wants_dx, whether its backward pass makes a
 # gradient of some input.
 Rule = Callable[[Operation, Cost, bool, Span], Terms]
-POOLS = MaxPool1d | MaxPool2d | AvgPool1d | AvgPool2d | GlobalAvgPool2d
 
 
 def terms(call: LayeredCall, machine: MachineModel) -> Terms:
@@ -74,7 +74,9 @@ def _of_span(span: Span) -> Terms:
 
 
 def _rule_of(operation: Operation) -> Rule:
-    return next(rule for belongs, rule in RULES if belongs(operation))
+    """Its own by its kind, that of a product of each position, or of elements."""
+    is_dense = operation.layer.positionwise and operation.forward_cost(1, 4).macs > 0
+    return RULES.get(operation.layer.kind, _dense if is_dense else _elements)
 
 
 def _dense(operation: Operation, cost: Cost, wants_dx: bool, span: Span) -> Terms:
@@ -99,13 +101,7 @@ def _elements(operation: Operation, cost: Cost, wants_dx: bool, span: Span) -> T
     }  # fmt: skip
 
 
-# The first that an operation belongs to is its own.
-RULES: tuple[tuple[Callable[[Operation], bool], Rule], ...] = (
-    (lambda operation: operation.layer.positionwise and operation.forward_cost(1, 4).macs > 0, _dense),
-    (is_attention, _attention),
-    (is_convolution, convolution),
-    (is_recurrence, recurrence),
-    (lambda operation: isinstance(operation.layer, POOLS), pool),
-    (lambda operation: isinstance(operation.layer, BatchNorm), batch_norm),
-    (lambda operation: True, _elements),
-)
+RULES: Mapping[int, Rule] = {
+    attention.ATTENTION: _attention, Conv2d.kind: convolution, recurrent.RECURRENT: recurrence,
+    MaxPool2d.kind: pool, AvgPool2d.kind: pool, BatchNorm.kind: batch_norm,
+}  # fmt: skip
