@@ -102,7 +102,7 @@ def of_layers(document: dict[str, Any], model: MachineModel, advance: Callable[[
     own = {family: kept.layered_of(document, family) for family in FAMILIES}
     for case, (group, name) in cases.items():
         layered = own[case[0].family]
-        for each in observe_layered([case], thread_counts(()), "float32", advance, SECONDS):
+        for each in observe_layered([case], thread_counts(()), "float32", advance):
             predicted = layered.predict(each.call, model).median
             error = math.log(each.seconds * each.pace / model.pace / predicted)
             found.append(_checked(group, name, model, layered.errors, each, error))
