@@ -29,8 +29,8 @@ from fastnn.study.machine_model import MachineModel
 from fastnn.study.products import FORMS, Terms
 
 LANES = UNIT.bytes // 4
-# A machine that counts the multiply-adds of products and nothing else.
-COUNTS = {f"{form}, multiply-adds": 1.0 for form in FORMS.values()}
+# A machine whose vectors' multiply-adds take what registers take, and nothing else any time.
+COUNTS = {f"{form}, multiply-adds": 2.0 * LANES for form in FORMS.values()}
 COUNTING = MachineModel("float32", (2**15, 2**20), 1.0, COUNTS, {})
 # Filters and units that fill vectors of any family, and rows that fill tiles.
 HEAD = (Flatten(), Dense(48))
@@ -42,10 +42,9 @@ def counted(call: LayeredCall) -> Terms:
     return terms(call, COUNTING)
 
 
-def vectors(found: Terms) -> float:
-    """Multiply-adds of vectors."""
-    names = "products", "windows, multiply-adds", "states, multiply-adds"
-    return sum(found.get(name, 0.0) for name in names) + found.get("attention", 0.0) / LANES
+def multiply_adds(found: Terms) -> float:
+    """Of whole vectors."""
+    return found["products"] / 2 + found.get("windows, multiply-adds", 0.0) * LANES + found.get("attention", 0.0)
 
 
 def convolutional(*layers: Any, shape: tuple[int, ...] = IMAGE) -> Layered:
@@ -71,12 +70,12 @@ def convolutional(*layers: Any, shape: tuple[int, ...] = IMAGE) -> Layered:
 )
 @pytest.mark.parametrize("phase", ["forward", "step"])
 def test_multiply_adds_are_those_of_the_cost(network: Layered, phase: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("convolution_work", "recurrence_work"):  # what waits for sums multiplies nothing meanwhile
-        monkeypatch.setattr(f"fastnn.study.{module}.UNDER_WAY", 0)
+    for name in ("convolution_work.UNDER_WAY", "recurrence_work.LINE"):  # nothing is multiplied meanwhile
+        monkeypatch.setattr(f"fastnn.study.{name}", 0)
     cost = Network(network.shape, network.layers, seed=0).cost(BATCH, "adamw")
     macs = cost.forward.macs if phase == "forward" else cost.total.macs
     found = counted(LayeredCall(network, BATCH, 1, phase))
-    assert vectors(found) * LANES == pytest.approx(macs, rel=1e-12)
+    assert multiply_adds(found) == pytest.approx(macs, rel=1e-12)
     assert not any(name.endswith("scalar multiply-adds") for name in found)
 
 
@@ -138,12 +137,16 @@ def test_what_is_no_product_is_as_the_cost_says() -> None:
     assert found["elementwise"] == BATCH * 3 * places  # what Residual adds, and both biases' gradients
 
 
-def test_sums_that_wait_and_panels_beyond_the_nearest_cache_are_told() -> None:
-    network = Layered((RNN(LANES), Dense(10)), (11, 16))
-    found = counted(LayeredCall(network, 1, 1, "forward"))
-    assert found["states, multiply-adds"] == 10 * LANES * 8  # of one vector, where eight could be under way
-    assert found["states, far"] == 0
-    large = Layered((RNN(256), Dense(10)), (11, 16))
-    assert counted(LayeredCall(large, 1, 1, "forward"))["states, far"] == 10 * 256 * 256 / LANES
+def test_sums_that_wait_and_weights_beyond_the_nearest_cache_are_told() -> None:
+    pixel = Layered((Conv2d(LANES, 1), *HEAD), (1, 1, 48))
+    windows = counted(LayeredCall(pixel, 1, 1, "forward"))["windows, multiply-adds"]
+    assert windows == 48 * 8  # of one vector, where eight could be under way
+    for units, times_over in ((LANES, 1), (256, 3)):  # a row of states, and a line for each of its multiply-adds
+        network = Layered((RNN(units),), (11, 16))
+        found, none = (
+            counted(LayeredCall(each, 1, 1, "forward")) for each in (network, network._replace(shape=(1, 16)))
+        )
+        steps = found["products"] - none["products"]
+        assert steps == pytest.approx(2 * 10 * units * (units * times_over + 16), rel=0.02)  # and those of the inputs
     odd, even = (counted(LayeredCall(Layered((RNN(units),), (11, 16)), 1, 1, "forward")) for units in (17, 32))
     assert (odd["cells, straddling"], even["cells, straddling"]) == (11 * 17, 0)
