@@ -1,16 +1,19 @@
-"""How good predictions are, on this machine: python benchmarks/check_predictions.py --json FILE.json
+"""How good predictions are, on this machine: python benchmarks/check_predictions.py [--layers] --json FILE.json
 
 Of each rung of the ladder, by what `fastnn machine` measured of all other networks; and of ten networks that it did not
 measure, deep and narrow, wide and shallow, of odd sizes, timed now. Both stand beside their predictions, with the share
 of intervals that held. On several threads a prediction is for cores as far apart as they were: a virtual machine's may
 move, and the time of a word between them tells.
+
+--layers: in their place the networks of `fastnn bench --models images`, sequences and gpt, none of which `fastnn
+machine` measures, and others that are drawn as its own are, from another seed.
 """
 
 from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,13 +25,16 @@ from rich.table import Table
 from fastnn.bench import results
 from fastnn.bench.calibration import kept
 from fastnn.bench.calibration.command import measured, restless_in_words
+from fastnn.bench.calibration.layered import MOST_MACS, Case, cases_of, observe_layered, step_macs
 from fastnn.bench.calibration.networks import observe
 from fastnn.bench.command import thread_counts
-from fastnn.bench.ladder import LADDER, name_of, parse
+from fastnn.bench.ladder import LADDER, name_of, parse, select
 from fastnn.bench.progress import progress
 from fastnn.bench.table import console, si
 from fastnn.simd import machine
-from fastnn.study.machine_model import MachineModel, Observation, errors_left_out, later_interval
+from fastnn.study.layered import FAMILIES
+from fastnn.study.layered_model import Observed
+from fastnn.study.machine_model import Errors, MachineModel, Observation, errors_left_out, later_interval
 from fastnn.study.work import Call
 
 SCHEMA = "fastnn-predictions/1"
@@ -38,6 +44,9 @@ NETWORKS = (
 )  # fmt: skip
 BATCHES = 1, 8, 64, 512
 SECONDS = 0.1
+# Of `fastnn bench`, and of each kind that are drawn.
+MODELS, DRAWN, OTHER_SEED = ("images", "sequences", "gpt"), 10, 1
+LAYERED_BATCHES = 1, 8, 32, 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +69,7 @@ def of_ladder(model: MachineModel, observations: Sequence[Observation]) -> list[
     names = {rung.sizes: rung.name for rung in LADDER}
     errors = errors_left_out(observations, model.caches)
     return [
-        _checked("ladder", names[each.call.sizes], model, each, error)
+        _checked("ladder", names[each.call.sizes], model, model.errors, each, error)
         for each, error in zip(observations, errors, strict=True)
         if each.call.sizes in names
     ]
@@ -69,15 +78,42 @@ def of_ladder(model: MachineModel, observations: Sequence[Observation]) -> list[
 def of_others(model: MachineModel, observations: Sequence[Observation]) -> list[Checked]:
     """At the pace of their moment."""
     return [
-        _checked("other", name_of(each.call.sizes), model, each,
+        _checked("other", name_of(each.call.sizes), model, model.errors, each,
                  math.log(each.seconds * each.pace / model.pace / model.predict(each.call).median))
         for each in observations
     ]  # fmt: skip
 
 
-def _checked(group: str, name: str, model: MachineModel, observed: Observation, error: float) -> Checked:
+def layered_cases() -> dict[Case, tuple[str, str]]:
+    """The group and the name of each."""
+    rungs = [(rung, models) for models in MODELS for rung in select(models=models)]
+    found = {
+        (rung.layered, batch): (models, rung.name) for rung, models in rungs for batch in LAYERED_BATCHES
+    }  # fmt: skip
+    for family in FAMILIES:
+        drawn = cases_of(family, DRAWN, OTHER_SEED)
+        found |= {case: (f"other {family.name}", f"{number}") for number, case in enumerate(drawn)}
+    return {case: about for case, about in found.items() if step_macs(*case) <= MOST_MACS}
+
+
+def of_layers(document: dict[str, Any], model: MachineModel, advance: Callable[[], object]) -> list[Checked]:
+    """At the pace of their moment."""
+    cases, found = layered_cases(), []
+    own = {family: kept.layered_of(document, family) for family in FAMILIES}
+    for case, (group, name) in cases.items():
+        layered = own[case[0].family]
+        for each in observe_layered([case], thread_counts(()), "float32", advance):
+            predicted = layered.predict(each.call, model).median
+            error = math.log(each.seconds * each.pace / model.pace / predicted)
+            found.append(_checked(group, name, model, layered.errors, each, error))
+    return found
+
+
+def _checked(
+    group: str, name: str, model: MachineModel, errors: Errors, observed: Observation | Observed, error: float
+) -> Checked:  # fmt: skip
     call = observed.call
-    low, high = later_interval(model.errors[call.phase, call.threads])
+    low, high = later_interval(errors[call.phase, call.threads])
     seconds = observed.seconds * observed.pace / model.pace
     predicted = seconds / math.exp(error)
     return Checked(
@@ -103,18 +139,28 @@ def summary(found: Sequence[Checked]) -> dict[str, float]:
     }  # fmt: skip
 
 
-@click.command()
-@click.option("--anew", is_flag=True, help="Measure the machine again first.")
-@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write all of it here.")
-def main(anew: bool, json_file: Path | None) -> None:
-    document = measured("float32", "normal", anew)
-    model = kept.model(document)
+def of_perceptrons(document: dict[str, Any], model: MachineModel) -> list[Checked]:
+    """The ladder, and the ten."""
     cases = [(parse(name).sizes, batch) for name in NETWORKS for batch in BATCHES]
-    apart = [machine.handover_of(document["ceilings"]), machine.handover_time()]
     with progress(len(cases)) as (_, advance):
         others = of_others(model, observe(cases, thread_counts(()), "float32", SECONDS, advance))
+    return [*of_ladder(model, observed(document)), *others]
+
+
+@click.command()
+@click.option("--layers", is_flag=True, help="Convolutional networks, recurrent ones and language models.")
+@click.option("--anew", is_flag=True, help="Measure the machine again first.")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write all of it here.")
+def main(layers: bool, anew: bool, json_file: Path | None) -> None:
+    document = measured("float32", "normal", anew)
+    model = kept.model(document)
+    apart = [machine.handover_of(document["ceilings"]), machine.handover_time()]
+    if layers:
+        with progress(len(layered_cases())) as (_, advance):
+            found = of_layers(document, model, advance)
+    else:
+        found = of_perceptrons(document, model)
     apart.append(machine.handover_time())
-    found = [*of_ladder(model, observed(document)), *others]
     groups = {
         (group, phase, threads): [
             each for each in found if (each.group, each.phase, each.threads) == (group, phase, threads)
@@ -136,7 +182,7 @@ def main(anew: bool, json_file: Path | None) -> None:
         console(sys.stdout).print(restless_in_words(again))
     console(sys.stdout).print("a word between cores, there and back: " + ", ".join(
         f"{si(seconds, 's') if seconds else 'unknown'} {when}"
-        for seconds, when in zip(apart, ("when the machine was measured", "before the ten", "after"), strict=True)
+        for seconds, when in zip(apart, ("when the machine was measured", "before these", "after"), strict=True)
     ))  # fmt: skip
 
 

@@ -20,10 +20,14 @@ from processes import run_python
 
 import fastnn
 from fastnn import cli, cost
-from fastnn.bench.calibration import command, kept, networks
+from fastnn.bench.calibration import command, kept, layered, networks
+from fastnn.bench.calibration.layered import Case, cases_of
 from fastnn.bench.calibration.networks import LADDER_BATCHES, MOST_RUNG, Network
 from fastnn.bench.ladder import LADDER
+from fastnn.layers import describe_layer
 from fastnn.simd import machine
+from fastnn.study.layered import FAMILIES, Family, LayeredCall
+from fastnn.study.layered_model import Observed
 from fastnn.study.machine_model import Observation
 from fastnn.study.work import Call
 
@@ -144,6 +148,54 @@ def test_a_call_is_on_the_next_of_some_random_batches(monkeypatch: pytest.Monkey
         assert sums[-1] == sums[0]
 
 
+# Networks of other layers -------------------------------------------------------------------------------------------
+
+
+every_family = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+
+
+@every_family
+def test_networks_of_a_family_are_the_same_every_time_and_of_no_other(family: Family) -> None:
+    cases = cases_of(family, 40)
+    assert cases_of(family, 60)[:40] == cases
+    assert len(set(cases)) == 40
+    assert cases_of(family, 5, seed=1) != cases[:5]
+    for network, batch in cases:
+        assert network.family is family
+        assert layered.LEAST_MACS < layered.step_macs(network, batch) < layered.MOST_MACS
+
+
+@every_family
+def test_networks_of_a_family_have_all_of_its_layers(family: Family) -> None:
+    has = {type(operation.layer).__name__ for network, _ in cases_of(family, 40) for operation in network.operations}
+    expected = {
+        "transformers": {"Embedding", "LayerNorm", "Dense", "Add"},
+        "images": {"Conv2d", "BatchNorm", "MaxPool2d", "AvgPool2d", "GlobalAvgPool2d", "Add", "Dense", "Activation"},
+        "sequences": {"Embedding", "Dense"},
+    }
+    assert has >= expected[family.name]
+    if family.name == "sequences":
+        cells = {type(layer).__name__ for network, _ in cases_of(family, 40) for layer in network.layers}
+        assert cells >= {"RNN", "GRU", "LSTM"}
+
+
+@every_family
+def test_networks_of_a_family_are_timed_in_both_phases_at_a_pace(family: Family) -> None:
+    advanced: list[int] = []
+    cases = sorted(cases_of(family, 16), key=lambda case: layered.step_macs(*case))[:2]
+    found = layered.observe_layered(cases, THREADS, "float32", lambda: advanced.append(1), 0.002)
+    assert [each.call for each in found] == [
+        LayeredCall(network, batch, threads, phase)
+        for network, batch in cases
+        for threads in THREADS
+        for phase in ("forward", "step")
+    ]
+    assert len(advanced) == 2
+    assert all(0 < each.seconds < 1 and each.pace > 1e8 for each in found)
+    kept_call = json.loads(json.dumps(found[0].as_dict()))["call"]
+    assert kept_call["network"]["layers"] == [describe_layer(layer) for layer in cases[0][0].layers]
+
+
 # Kept -----------------------------------------------------------------------------------------------------------------
 
 
@@ -258,6 +310,7 @@ def test_the_name_of_how_work_is_counted_changes_with_its_source(monkeypatch: py
     assert kept.counting() == kept.counting()
     names = {kept.counting()}
     sources = (
+        "layered.py", "layered_model.py", "layered_work.py", "convolution_work.py", "recurrence_work.py", "span.py",
         "work.py", "products.py", "lowering.py", "columns.py", "walk.py", "dense.py", "matmul.py", "blocks.py",
         "few_rows.py", "host.py", "tile.py",
     )  # fmt: skip
@@ -290,7 +343,22 @@ def measurements(cache: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         ]
         return [Observation(call, made_up_time(call), 1e11, math.log(1.1)) for call in called]
 
+    def observe_layered(
+        cases: Sequence[Case], threads: Sequence[int], dtype: str, advance: Callable[[], object]
+    ) -> list[Observed]:
+        for _ in cases:
+            advance()
+        itemsize = np.dtype(dtype).itemsize
+        calls = [
+            LayeredCall(network, batch, count, phase, itemsize)
+            for network, batch in cases
+            for count in threads
+            for phase in ("forward", "step")
+        ]
+        return [Observed(call, 1e-6 * call.batch / call.threads, 1e11) for call in calls]
+
     monkeypatch.setattr(command, "observe", observe)
+    monkeypatch.setattr(command, "observe_layered", observe_layered)
     monkeypatch.setattr(command, "EFFORTS", {"fast": (20, 0.0), "normal": (30, 0.0)})
     monkeypatch.setattr(command, "CEILING_SECONDS", {"fast": 0.01, "normal": 0.01})
     return made
@@ -299,7 +367,7 @@ def measurements(cache: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_machine_shows_what_was_measured(measurements: list[str]) -> None:
     result = invoke("machine", "--fast")
     assert result.exit_code == 0, result.output
-    assert "measuring this machine and 60 networks on it, once" in result.stderr
+    assert "measuring this machine and 124 networks on it, once" in result.stderr
     for words in ("cpu:", "L1d", "multiply-adds", "triad in DRAM", "float32, 1 thread", "reading the clock",
                   "predicting a training step of networks on 1 thread:", "44 calls, each left out", "--anew",
                   "the same call timed again, within minutes: 10.0% off in the median"):  # fmt: skip
@@ -314,7 +382,7 @@ def test_machine_measures_once_for_each_dtype_until_it_is_told_to_again(measurem
     assert measurements == ["float32"]
     invoke("machine", "--fast", "--dtype", "float64")
     assert measurements == ["float32", "float64"]
-    assert "measuring this machine and 78 networks" in invoke("machine", "--anew").stderr
+    assert "measuring this machine and 158 networks" in invoke("machine", "--anew").stderr
     assert measurements == ["float32", "float64", "float32"]
     invoke("machine")
     assert len(measurements) == 3

@@ -207,7 +207,6 @@ OTHER_UNIT = next(family.name for family in FAMILIES if family.name != UNIT.name
         ({"schema": "fastnn-bench/1"}, (), "expected fastnn-machine/1"),
         (machine_document() | {"machine": None}, (), "lacks machine"),
         (machine_document() | {"model": {}}, (), "it holds no model of a machine"),
-        (machine_document() | {"transformers": {}}, (), "it holds no model of language models"),
         (machine_document(vector_unit=OTHER_UNIT), (), f"measured with {OTHER_UNIT} vectors"),
         (machine_document() | {"identity": {"counting": "0"}}, (), "another version of fastnn"),
         (machine_document(threads=(1, 64)), ("--threads", "2"), "forward with threads 2 was not measured"),
@@ -249,25 +248,68 @@ def test_cores_that_moved_apart_since_are_told() -> None:
     assert prediction.cores_moved({"ceilings": []}, 1e-7) is None
 
 
-def test_a_language_model_is_predicted_by_its_own_model(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "optimizer", "title"),
+    [
+        ("gpt-2x32-4-16", "adamw", "language models"),
+        ("lenet5", "sgd", "convolutional networks"),
+        ("resnet10", "sgd", "convolutional networks"),
+        ("lstm-64-28", "sgd", "recurrent networks"),
+        ("gru-16-20-3", "sgd", "recurrent networks"),
+    ],
+)
+def test_a_network_of_other_layers_is_predicted_by_the_model_of_its_kind(
+    tmp_path: Path, name: str, optimizer: str, title: str
+) -> None:
     """Its counts are those of the network that it never was."""
-    told = ("--sizes", "gpt-2x32-4-16", "--batch", "3", "--threads", "1", "--json", "-")
+    told = ("--sizes", name, "--batch", "3", "--threads", "1", "--json", "-")
     answer = json.loads(predict(*told, "--machine", machine_file(tmp_path)).stdout)
     (found,) = answer["networks"]
-    network = parse("gpt-2x32-4-16").build(dtype="float32", seed=0, device="cpu", precision=None)
-    step = network.cost(3, "adamw")
-    assert found["params"] == network.parameter_count
+    network = parse(name).build(dtype="float32", seed=0, device="cpu", precision=None)
+    step = network.cost(3, optimizer)
+    assert (found["name"], found["params"]) == (name, network.parameter_count)
     assert (found["macs"], found["step_flops"], found["step_bytes"]) == (
         step.forward.macs, step.total.flops, step.total.bytes,
     )  # fmt: skip
     assert found["forward_s"]["median"] == pytest.approx(1e-3)
     assert found["step_s"]["median"] == pytest.approx(3e-3)
-    people = predict("--sizes", "gpt-2x32-4-16", "--machine", machine_file(tmp_path)).stdout
-    assert "language models with adamw" in people
-    assert "sgd" not in people
+    people = predict("--sizes", name, "--machine", machine_file(tmp_path)).stdout
+    assert f"{title} with {optimizer}" in people
+    assert "relu" not in people
 
 
-@pytest.mark.parametrize("text", ["gpt-2x32-5-16", "gpt-2x32", "gpt-2x32-4-0", "gpt"])
-def test_language_models_that_cannot_be_are_refused(text: str, tmp_path: Path) -> None:
+def test_perceptrons_and_others_are_told_beside_each_other(tmp_path: Path) -> None:
+    shown = predict("--sizes", "3-4-2", "--sizes", "lenet5", "--sizes", "resnet10", "--machine", machine_file(tmp_path))
+    assert "(float32, sgd, relu and convolutional networks with sgd)" in shown.stdout.replace("\n", " ")
+
+
+def test_a_machine_that_was_measured_without_a_kind_predicts_the_others(tmp_path: Path) -> None:
+    """As files from before convolutional and recurrent networks were measured."""
+    before = {name: part for name, part in machine_document().items() if name not in ("images", "sequences")}
+    file = machine_file(tmp_path, before)
+    for name in ("3-4-2", "gpt-2x32-4-16"):
+        assert predict("--sizes", name, "--machine", file).exit_code == 0
+    result = predict("--sizes", "lenet5", "--machine", file)
+    assert result.exit_code == 2
+    assert "the machine was measured without convolutional networks" in " ".join(result.stderr.split())
+
+
+def test_a_kind_that_was_measured_of_too_few_networks_is_refused(tmp_path: Path) -> None:
+    document = machine_document()
+    for each in document["sequences"]["errors"]:
+        each["errors"] = each["errors"][:5]
+    result = predict("--sizes", "rnn-64-28", "--machine", machine_file(tmp_path, document))
+    assert result.exit_code == 2
+    assert "measured of 5 recurrent networks; an interval takes 16" in " ".join(result.stderr.split())
+    broken = predict(
+        "--sizes", "rnn-64-28", "--machine", machine_file(tmp_path, machine_document() | {"sequences": {}})
+    )
+    assert "it holds no model of recurrent networks" in " ".join(broken.stderr.split())
+
+
+@pytest.mark.parametrize(
+    "text", ["gpt-2x32-5-16", "gpt-2x32", "gpt-2x32-4-0", "gpt", "lenet", "lstm-64", "lstm-64-0", "gru-8-9"]
+)
+def test_names_of_networks_that_cannot_be_are_refused(text: str, tmp_path: Path) -> None:
     result = predict("--sizes", text, "--machine", machine_file(tmp_path))
     assert result.exit_code == 2

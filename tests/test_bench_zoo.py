@@ -114,3 +114,27 @@ def test_a_peer_whose_forward_pass_trains_nothing_begins_with_the_losses_of_ours
     (rung,) = (each for each in zoo.images() if each.name == "resnet10")
     with prepared("torch", Case(rung, 4, 1, "float32", "sgd")) as (process, _):
         assert process.time("forward", 1) > 0
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "shape"),
+    [
+        ("lenet5", "lenet5", (32, 32, 1)),
+        ("gru-64-28", "gru-64-28", (28, 28)),
+        ("rnn-9-28-28", "rnn-9-28", (28, 28)),
+        ("lstm-5-7-3", "lstm-5-7-3", (7, 3)),
+    ],
+)
+def test_a_rung_by_its_name_has_data_and_layers_of_its_shape(text: str, name: str, shape: tuple[int, ...]) -> None:
+    rung = ladder.parse(text)
+    network = rung.build(dtype="float32", seed=0, device="cpu", precision=None)
+    assert rung.name == name
+    assert rung.data().x.shape[1:] == network.input_shape == shape
+    assert rung.params == network.parameter_count
+    assert rung.layered == (network.layers, shape)
+    assert set(rung.data().y) <= set(range(10))
+
+
+def test_positions_that_no_digit_has_are_refused() -> None:
+    with pytest.raises(ValueError, match="9 positions, which do not share the 784 pixels of a digit; .* lstm-5-9-3"):
+        ladder.parse("lstm-5-9")

@@ -6,12 +6,13 @@ import copy
 import pickle
 from typing import Any
 
+import needs
 import numba
 import numpy as np
 import pytest
 from processes import run_python
 
-from fastnn import SGD, Adam, Momentum, Network, Trainer, mlp
+from fastnn import LSTM, SGD, Adam, Conv2d, Dense, Embedding, Flatten, Momentum, Network, Trainer, mlp
 from fastnn.compiler.jit import DEBUG, DISABLED
 from fastnn.simd.machine import thread_limit
 
@@ -271,3 +272,33 @@ def test_a_frame_in_plain_python_holds_the_arrays_of_the_trainer() -> None:
     loss, above, short, after, expected, expected_after = run_python(FRAMED, NUMBA_DISABLE_JIT="1")
     assert (loss, after) == (expected, expected_after)
     assert above == short == "nan"
+
+
+@needs.compiled_kernels
+@pytest.mark.parametrize(
+    ("layers", "shape", "given"),
+    [
+        ([Conv2d(2, 2), Flatten(), Dense(3)], (4, 4, 1), np.float32),
+        ([LSTM(4, return_sequences=False), Dense(3)], (5, 2), np.float32),
+        ([Embedding(7, 4), Dense(3)], (5,), np.float32),
+        ([Embedding(7, 4), Dense(3)], (5,), np.int64),
+    ],
+)
+def test_forward_of_rows_of_any_shape_is_one_call(
+    layers: list[Any], shape: tuple[int, ...], given: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the checks in Python, which took 50 us for a LeNet of 16."""
+    net = Network(shape, layers, seed=0)
+    x = np.random.default_rng(0).integers(0, 7, (6, *shape)).astype(given)
+    expected = net(x)
+    trainer = net.trainer(SGD(0.1), 6)
+    monkeypatch.setattr("fastnn.learning.trainer.tape.forward", None)
+    for rows in (6, 2):
+        np.testing.assert_array_equal(trainer.forward(x[:rows]), expected[:rows])
+    monkeypatch.undo()
+    for wrong in (x[:, :1], x[:0]):
+        with pytest.raises(ValueError, match="expected|takes 1 to 6"):
+            trainer.forward(wrong)
+    if net.vocabulary:
+        with pytest.raises(ValueError, match="7"):
+            trainer.forward(np.full_like(x, 7))

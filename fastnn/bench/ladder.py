@@ -13,9 +13,9 @@ from fastnn import data
 from fastnn.bench import zoo
 from fastnn.bench.rung import Rung
 from fastnn.data import Dataset
-from fastnn.networks.models import GPT, mlp
+from fastnn.networks.models import GPT, gpt_layers, mlp
 from fastnn.networks.network import Network
-from fastnn.study.transformer_model import Shape
+from fastnn.study.layered import Layered
 
 # Below this a run fits a laptop's memory and two minutes on two cores; the last rung asks for --max-params 1e8.
 DEFAULT_MAX_PARAMETERS = 1.1e7
@@ -65,12 +65,17 @@ def _load(inputs: int, classes: int) -> Dataset:
 
 def parse(text: str) -> Rung:
     """The rung that "784-1024x3-10" names: inputs, units of each layer, AxB for B layers of A; or "gpt-4x128-4-64": a
-    language model's layers, width, heads and positions. ValueError if none."""
+    language model's layers, width, heads and positions; or one of zoo.named. ValueError if none."""
     if found := MODEL.fullmatch(text):
         return language_model(*map(int, found.groups()))
+    if rung := zoo.named(text):
+        return rung
     matches = [LAYER.fullmatch(part) for part in text.split("-")]
     if len(matches) < 2 or None in matches:
-        raise ValueError(f"sizes are {text!r}; expected at least two whole numbers, such as 3-4-2 or 784-1024x3-10")
+        raise ValueError(
+            f"sizes are {text!r}; expected at least two whole numbers, such as 3-4-2 or 784-1024x3-10, or a "
+            "name, such as lenet5, lstm-64-28 or gpt-4x128-4-64"
+        )
     return perceptron([int(match[1]) for match in matches if match for _ in range(int(match[2] or 1))])
 
 
@@ -92,11 +97,12 @@ def language_model(layers: int, width: int, heads: int, length: int) -> Rung:
     if width % heads:
         raise ValueError(f"{heads} heads do not share {width} features; let the width be a multiple of them")
     vocabulary, _ = _text(length)
-    shape = Shape(vocabulary, length, layers, width, heads)
+    sizes = vocabulary, length, layers, width, heads
     name = f"gpt-{layers}x{width}"
     if (layers, width, heads, length) not in LANGUAGE_MODELS:
         name = f"{name}-{heads}-{length}"
-    return Rung(name, partial(_gpt, *shape), lambda: _text(length)[1], shape=shape)
+    return Rung(name, partial(_gpt, *sizes), lambda: _text(length)[1], heads=heads,
+                layers=lambda: Layered(tuple(gpt_layers(*sizes, bias=False)), (length,)))  # fmt: skip
 
 
 def _gpt(*sizes: int, dtype: str, seed: int, device: str, precision: str | None) -> Network:

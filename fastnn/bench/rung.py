@@ -11,7 +11,7 @@ from fastnn.bench.architecture import perceptron_layers
 from fastnn.data import Dataset
 from fastnn.layers import Operation, operations_of
 from fastnn.networks.network import Network
-from fastnn.study.transformer_model import Shape
+from fastnn.study.layered import Layered
 
 
 class Build(Protocol):
@@ -25,29 +25,31 @@ class Rung:
     """A network that can be timed, known by its name.
 
     build: makes it. data: what it trains on: x (N, I) or (N, T, C), y as its loss takes it. sizes: of the layers,
-    inputs first, where it is a multilayer perceptron of relu; shape: of a language model. Of others peers are told the
-    network's description.
+    inputs first, where it is a multilayer perceptron of relu; heads: of a language model, or 0. Of others peers are
+    told the network's description. layers: of what has no sizes.
     """
 
     name: str
     build: Build = field(compare=False, repr=False)
     data: Callable[[], Dataset] = field(compare=False, repr=False)
     sizes: tuple[int, ...] = field(default=(), compare=False)
-    shape: Shape | None = field(default=None, compare=False)
+    heads: int = field(default=0, compare=False)
+    layers: Callable[[], Layered] | None = field(default=None, compare=False, repr=False)
 
     @cached_property
     def _operations(self) -> Sequence[Operation]:
-        """Of a perceptron without making its parameters, which may not fit."""
-        if self.shape:
-            return self.shape.operations
+        """Without making parameters, which may not fit, of perceptrons and of what says its layers."""
         if self.sizes:
             return operations_of(perceptron_layers(self.sizes), self.sizes[:1])
-        return self.build(dtype="float32", seed=0, device="cpu", precision=None).operations
+        return self.layered.operations
 
-    @property
-    def heads(self) -> int:
-        """Of a language model, or 0."""
-        return self.shape.heads if self.shape else 0
+    @cached_property
+    def layered(self) -> Layered:
+        """What has no sizes, by its layers."""
+        if self.layers:
+            return self.layers()
+        network = self.build(dtype="float32", seed=0, device="cpu", precision=None)
+        return Layered(network.layers, network.input_shape)
 
     @property
     def params(self) -> int:

@@ -1,7 +1,9 @@
-"""Rungs of convolutional and recurrent networks, on MNIST's digits: as images, and as sequences of their pixels."""
+"""Rungs of convolutional and recurrent networks, on MNIST's digits: as images, and as sequences of their pixels; or of
+other positions and features, on numbers that are drawn."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -14,11 +16,14 @@ from fastnn.data import Dataset
 from fastnn.layers import GRU, LSTM, RNN, Dense
 from fastnn.networks.network import Network
 from fastnn.networks.vision import KerasConvNet, LeNet5, ResNet, SimpleChainsLeNet
+from fastnn.study.layered import Layered
 
 SIDE = 28
 # Units, positions and features of each: 784 pixels of a digit are a sequence of as many rows.
 SEQUENCES = ((64, 28, 28), (128, 56, 14), (256, 112, 7))
 CELLS: dict[str, Any] = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
+CLASSES = 10
+RECURRENT = re.compile(r"(rnn|gru|lstm)-([1-9]\d*)-([1-9]\d*)(?:-([1-9]\d*))?")
 
 
 def images() -> list[Rung]:
@@ -35,12 +40,30 @@ def images() -> list[Rung]:
 
 def sequences() -> list[Rung]:
     """Each cell, from 64 units and 28 positions to 256 and 112, and a dense layer on the last state."""
-    return [
-        Rung(f"{cell}-{units}-{positions}", partial(_on_cpu, partial(_classifier, cell, units, positions, features)),
-             partial(_rows, positions, features))
-        for units, positions, features in SEQUENCES
-        for cell in CELLS
-    ]  # fmt: skip
+    return [_recurrent(cell, *sizes) for sizes in SEQUENCES for cell in CELLS]
+
+
+def _recurrent(cell: str, units: int, positions: int, features: int) -> Rung:
+    name = f"{cell}-{units}-{positions}"
+    if positions * features != SIDE * SIDE:
+        name = f"{name}-{features}"
+    network = Layered((CELLS[cell](units, return_sequences=False), Dense(CLASSES)), (positions, features))
+    return Rung(name, partial(_on_cpu, partial(_made, network)), partial(_rows, positions, features),
+                layers=lambda: network)  # fmt: skip
+
+
+def named(text: str) -> Rung | None:
+    """The rung "lenet5", or "lstm-64-28": units and positions, and the features of each where those are not the pixels
+    of a digit. None where it names no such network. ValueError: positions that no digit has."""
+    if found := RECURRENT.fullmatch(text):
+        cell, units, positions = found[1], int(found[2]), int(found[3])
+        if found[4] is None and SIDE * SIDE % positions:
+            raise ValueError(
+                f"{text} has {positions} positions, which do not share the {SIDE * SIDE} pixels of a digit; say the "
+                f"features of each, as {text}-3"
+            )
+        return _recurrent(cell, units, positions, int(found[4] or SIDE * SIDE // positions))
+    return next((rung for rung in images() if rung.name == text), None)
 
 
 def _on_cpu(
@@ -52,9 +75,8 @@ def _on_cpu(
     return make(dtype=dtype, seed=seed)
 
 
-def _classifier(cell: str, units: int, positions: int, features: int, *, dtype: str, seed: int) -> Network:
-    layers = [CELLS[cell](units, return_sequences=False), Dense(10)]
-    return Network((positions, features), layers, dtype=dtype, seed=seed)
+def _made(network: Layered, *, dtype: str, seed: int) -> Network:
+    return Network(network.shape, network.layers, dtype=dtype, seed=seed)
 
 
 def _images(border: int) -> Dataset:
@@ -65,5 +87,6 @@ def _images(border: int) -> Dataset:
 
 
 def _rows(positions: int, features: int) -> Dataset:
-    digits = data.for_inputs(SIDE * SIDE)
-    return Dataset(digits.x.reshape(-1, positions, features), digits.y, digits.name, digits.description)
+    inputs = positions * features
+    rows = data.for_inputs(inputs) if inputs == SIDE * SIDE else data.synthetic(inputs, CLASSES)
+    return Dataset(rows.x.reshape(-1, positions, features), rows.y, rows.name, rows.description)

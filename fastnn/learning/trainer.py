@@ -264,16 +264,17 @@ class Trainer(EpochTrainer):
         shapes = self.network.input_shape, self.network.output_shape
         return max(map(len, shapes)) > 1 or self.network.vocabulary is not None
 
-    def _flat(self, x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    def _flat(self, x: NDArray[Any], *labels: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         """As a frame takes them. TypeError where they are not shaped as they should be, which is told later."""
         network = self.network
-        if y.shape[1:] != network.output_shape[:-1] or x.shape[1:] != network.input_shape or len(x) != len(y):
+        wrong = any(y.shape[1:] != network.output_shape[:-1] or len(x) != len(y) for y in labels)
+        if wrong or not len(x) or x.shape[1:] != network.input_shape:
             raise TypeError
         if network.vocabulary is not None:
             x = x.astype(network.dtype) if x.dtype.kind in "iu" else x
             if x.dtype != network.dtype or not are_ids(x.reshape(-1), network.vocabulary):
                 raise TypeError
-        return x.reshape(len(x), -1), y.reshape(-1)
+        return x.reshape(len(x), -1), *(y.reshape(-1) for y in labels)
 
     @cached_property
     def _framed_step(self) -> Any:
@@ -355,9 +356,9 @@ class Trainer(EpochTrainer):
         if not self.keeps_output:
             raise ValueError("this trainer keeps no outputs; call the network, or make a trainer with keep_output=True")
         # As in step: 0.5 us for 26 parameters, 1.2 with the checks in Python and an argument an array.
-        if type(x) is np.ndarray and self.network.vocabulary is None:
+        if type(x) is np.ndarray:
             try:
-                if self._framed_forward(self._frame, x):
+                if self._framed_forward(self._frame, *(self._flat(x) if self._lays_flat else (x,))):
                     return self._outputs[: len(x)]
             except TypeError:  # x is not as the kernel wants it, but may be converted
                 pass

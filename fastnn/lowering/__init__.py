@@ -8,7 +8,7 @@ from fastnn.lowering.lower import (
     lower,
 )
 from fastnn.lowering.parameters import Block, ParameterLayout, layout_parameters, take_rates
-from fastnn.lowering.spanning import SPAN_ROWS, WORK_OF_VALUE, is_joint, span_of, work_of
+from fastnn.lowering.spanning import SPAN_ROWS, WORK_OF_VALUE, is_joint, is_local, span_of, work_of
 
 __all__ = [
     "CHUNKED_WORK",
@@ -20,6 +20,7 @@ __all__ = [
     "ParameterLayout",
     "Plan",
     "is_joint",
+    "is_local",
     "layout_parameters",
     "lower",
     "span_of",

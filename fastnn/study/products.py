@@ -142,7 +142,7 @@ def _swapped(m: int, n: int, k: int, itemsize: int, at_once: int) -> Terms:
     """Of so many rows of y.T = w @ x.T at once; x and y are transposed."""
     lanes = UNIT.bytes // itemsize
     found = (
-        times(count * times_over * turns, _stripe(rows, m, terms, lanes))
+        times(count * times_over * turns, stripe(rows, m, terms, lanes))
         for columns, count in parts(n, at_once)
         for rows, times_over in parts(columns, matmul.SWAPPED_ROWS)
         for terms, turns in parts(k, TERMS)
@@ -161,10 +161,10 @@ def _block(form: int, m: int, n: int, k: int, itemsize: int, ldw: int, scratch: 
         for terms, turns in parts(k, _terms_of_block(k)):
             group = blocks.GROUP_ROWS if panels and _is_grouped(terms) else rows
             fuses = panels and is_first and not _is_wide(form, m, n, terms, itemsize)
-            for columns, stripes in _stripes(n, lanes):
+            for columns, stripes in stripes_of(n, lanes):
                 copies = fuses and _copies_panel(form, min(group, rows), columns, lanes)
-                stripe = _stripe(rows, columns, terms, lanes, group, packs_x, copies, straddles and not panels)
-                found.append(times(count * turns * stripes, stripe))
+                each = stripe(rows, columns, terms, lanes, group, packs_x, copies, straddles and not panels)
+                found.append(times(count * turns * stripes, each))
     return summed(found)
 
 
@@ -176,7 +176,7 @@ def _blocks(size: int, most: int) -> Iterator[tuple[int, int, bool]]:
         yield rows, count, False
 
 
-def _stripes(n: int, lanes: int) -> Iterator[tuple[int, int]]:
+def stripes_of(n: int, lanes: int) -> Iterator[tuple[int, int]]:
     """Columns of stripes as wide as a tile can be, and how many there are of each."""
     widest = VECTORS * lanes
     whole = max(n // widest - 1, 0)  # what follows fewer than two of the widest is asked of the kernel
@@ -188,7 +188,7 @@ def _stripes(n: int, lanes: int) -> Iterator[tuple[int, int]]:
         left -= columns
 
 
-def _stripe(
+def stripe(
     rows: int, columns: int, terms: int, lanes: int, group: int = 0, packed: bool = False, copies: bool = False,
     straddles: bool = False,
 ) -> Terms:  # fmt: skip

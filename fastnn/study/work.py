@@ -32,7 +32,7 @@ from fastnn.study.products import (
     weight_gradient_of_rows,
 )
 
-_pays_threads, _is_narrow = map(uncompiled, (matmul.pays_threads, dense.is_narrow))
+pays_threads, _is_narrow = map(uncompiled, (matmul.pays_threads, dense.is_narrow))
 
 
 class Costed(Protocol):
@@ -109,7 +109,7 @@ def _work(call: Call, caches: tuple[int, ...]) -> Terms:
 
 def _in_chunks(layers: Layers, unit: int, call: Call, caches: Sequence[int]) -> Terms:
     """A pass over all rows, a chunk at a time, by threads that share units of so many rows."""
-    threads = call.threads if _pays_threads(call.batch, call.batch * call.work) else 1
+    threads = call.threads if pays_threads(call.batch, call.batch * call.work) else 1
     units = -(-call.batch // unit)
     busiest = -(-units // min(threads, units)) / units
     chunks = parts(call.batch, CHUNK_ROWS)
@@ -199,7 +199,7 @@ def _layer(pass_name: str, macs: int) -> str:
 
 def _share(rows: int, outputs: int, macs: int, threads: int, by_columns: bool) -> float:
     """Of the work of a layer that one thread has."""
-    pays = threads > 1 and _pays_threads(rows, macs) and not _is_narrow(rows, outputs, by_columns)
+    pays = threads > 1 and pays_threads(rows, macs) and not _is_narrow(rows, outputs, by_columns)
     return 1 / threads if pays else 1.0
 
 

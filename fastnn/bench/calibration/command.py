@@ -12,8 +12,8 @@ import click
 import numpy as np
 
 from fastnn.bench.calibration import kept
+from fastnn.bench.calibration.layered import COUNTS, cases_of, observe_layered
 from fastnn.bench.calibration.networks import EFFORTS, networks, observe
-from fastnn.bench.calibration.transformers import COUNTS, models, observe_models
 from fastnn.bench.command import hand_out, result_files, thread_counts
 from fastnn.bench.compiling import announced
 from fastnn.bench.progress import progress, say
@@ -23,8 +23,9 @@ from fastnn.compiler.jit import DISABLED, threading_layer
 from fastnn.edge.options import INTERRUPTED
 from fastnn.simd import machine
 from fastnn.simd.caches import sane_caches
+from fastnn.study.layered import FAMILIES
+from fastnn.study.layered_model import fit_layered
 from fastnn.study.machine_model import fit, restlessness
-from fastnn.study.transformer_model import fit_transformers
 
 PHASES = {"forward": "forward pass", "step": "training step"}
 
@@ -64,14 +65,14 @@ def measured(dtype: str, effort: str = "normal", anew: bool = False) -> dict[str
 def _measure(dtype: str, effort: str) -> dict[str, Any]:
     threads = thread_counts(())
     count, seconds = EFFORTS[effort]
-    cases, language = networks(count), models(COUNTS[effort])
+    cases, layered = networks(count), {family: cases_of(family, COUNTS[effort][family.name]) for family in FAMILIES}
     once = "once" if kept.file_for(dtype) else "and no cache directory keeps that for the next time"
-    whole = len(cases) + len(language)
+    whole = len(cases) + sum(map(len, layered.values()))
     say(f"measuring this machine and {whole} networks on it, {once} ...")
     with announced(say), progress(whole) as (_, advance):
         ceilings = machine.measure_each(threads, dtype, CEILING_SECONDS[effort])
         observations = observe(cases, threads, dtype, seconds, advance)
-        observed = observe_models(language, threads, dtype, seconds, advance)
+        observed = {family: observe_layered(each, threads, dtype, advance) for family, each in layered.items()}
     model = fit(observations, list(sane_caches().values()), dtype)
     return {
         "schema": kept.SCHEMA,
@@ -81,10 +82,10 @@ def _measure(dtype: str, effort: str) -> dict[str, Any]:
         "machine": machine.description() | {"threading_layer": threading_layer()},
         "ceilings": [each.as_dict() for each in ceilings.values()],
         "model": model.as_dict(),
-        "transformers": fit_transformers(observed, model).as_dict(),
+        **{family.name: fit_layered(each, model, family).as_dict() for family, each in observed.items()},
         "restless": restlessness(observations),
         "observations": [asdict(each) for each in observations],
-        "observations_of_transformers": [asdict(each) for each in observed],
+        **{f"observations_of_{family.name}": [each.as_dict() for each in seen] for family, seen in observed.items()},
     }
 
 
@@ -97,8 +98,10 @@ def _show(document: Mapping[str, Any]) -> None:
     people.print()
     for line in _about_model(kept.model(document).errors, "networks"):
         people.print(line)
-    for line in _about_model(kept.transformers(document).errors, "language models"):
-        people.print(line)
+    for family in FAMILIES:
+        if family.name in document:
+            for line in _about_model(kept.layered_of(document, family).errors, family.title):
+                people.print(line)
     if again := document.get("restless"):
         people.print(restless_in_words(again))
     people.print(f"measured {document['date']}; `fastnn machine --anew` measures again")

@@ -18,9 +18,10 @@ from fastnn.compiler.reach import digest
 from fastnn.kernels import dense
 from fastnn.products import blocks, matmul
 from fastnn.simd import few_rows, host, linkage, machine, tile
-from fastnn.study import products, transformer_model, work
+from fastnn.study import convolution_work, layered, layered_model, layered_work, products, recurrence_work, span, work
+from fastnn.study.layered import Family
+from fastnn.study.layered_model import LayeredModel, layered_model_of
 from fastnn.study.machine_model import MachineModel, model_of
-from fastnn.study.transformer_model import TransformerModel, transformer_model_of
 from fastnn.tape import columns, walk
 
 # The modules whose kernels a training step consists of.
@@ -29,12 +30,14 @@ SCHEMA = "fastnn-machine/1"
 # Of a machine's description, what times depend on.
 IDENTITY = ("cpu", "arch", "vector_unit", "cores_physical", "cores_logical", "threads_max", "caches")
 # What work is counted by: rules and sizes of tiles are the kernels' own.
-COUNTED_BY = transformer_model, work, products, lowering, columns, walk, dense, matmul, blocks, few_rows, host, tile
+COUNTED_BY = (
+    layered, layered_model, layered_work, convolution_work, recurrence_work, span, work, products, lowering, columns,
+    walk, dense, matmul, blocks, few_rows, host, tile,
+)  # fmt: skip
 # Of a document that does not say how far the same call was off when it was timed again.
 CALM = {"median": 0.0, "nine_in_ten": 0.0}
 FIELDS: Mapping[str, type] = {
     "date": str, "identity": dict, "machine": dict, "ceilings": list, "model": dict,
-    "transformers": dict,
 }  # fmt: skip
 
 
@@ -117,6 +120,11 @@ def model(document: Mapping[str, Any]) -> MachineModel:
     return model_of(document["model"])
 
 
-def transformers(document: Mapping[str, Any]) -> TransformerModel:
-    """ValueError: it holds none."""
-    return transformer_model_of(document["transformers"])
+def layered_of(document: Mapping[str, Any], family: Family) -> LayeredModel:
+    """Of networks of a family. ValueError: it holds none, as those from before machines were measured with them."""
+    if family.name not in document:
+        raise ValueError(
+            f"the machine was measured without {family.title}, whose times are not predicted then; `fastnn machine "
+            "--anew` measures it with them"
+        )
+    return layered_model_of(document[family.name], family)

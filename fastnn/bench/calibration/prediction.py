@@ -16,28 +16,29 @@ from rich.table import Table
 from fastnn import cost
 from fastnn.bench.calibration import kept
 from fastnn.bench.calibration.command import measured
+from fastnn.bench.calibration.layered import MOST_MACS
 from fastnn.bench.calibration.networks import MOST_BATCH, MOST_PARAMETERS
-from fastnn.bench.calibration.transformers import MOST_MACS
 from fastnn.bench.command import DEFAULT_BATCH, hand_out, result_files, thread_counts
 from fastnn.bench.ladder import parse
 from fastnn.bench.rung import Rung
 from fastnn.bench.table import console, si
 from fastnn.simd import machine
 from fastnn.simd.host import UNIT
+from fastnn.study.layered import LayeredCall
 from fastnn.study.machine_model import MachineModel, Prediction
-from fastnn.study.transformer_model import OPTIMIZER, ModelCall, TransformerModel
 from fastnn.study.work import Call
 
 SCHEMA = "fastnn-predict/1"
 DEFAULT_DTYPE = "float32"
+PHASES = "forward", "step"
 # What one call in ten, timed again, is off by on a machine that is called restless.
 RESTLESS = 0.25
 
 
 @dataclass(frozen=True)
 class Predicted:
-    """A network at a batch, on so many threads, called from Python: of relu layers, trained with sgd, or a language
-    model, with adamw.
+    """A network at a batch, on so many threads, called from Python: of relu layers, trained with sgd, or of other
+    layers, with the optimizer of its family.
 
     macs, flops, bytes: of a forward pass; step_: of a training step. memory: bytes of parameters, gradient and the
     values and gradients of a batch. beyond: larger than what the machine was measured with.
@@ -71,10 +72,9 @@ def run_predict_sizes(
         rungs = [parse(text) for text in sizes]
         document = kept.read(machine_file) if machine_file else _measured_here(dtype or DEFAULT_DTYPE, threads)
         model = _model(document, dtype)
-        transformers = kept.transformers(document)
         most = max(count for _, count in model.errors)
         cases = product(rungs, batches or [DEFAULT_BATCH], threads or sorted({1, most}))
-        found = [predict(model, transformers, *case) for case in cases]
+        found = [predict(document, model, *case) for case in cases]
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     about = {"cpu": document["machine"].get("cpu"), "date": document["date"], "dtype": model.dtype}
@@ -84,8 +84,7 @@ def run_predict_sizes(
     people = console(sys.stdout)
     people.print(_table(found))
     where = f"{about['cpu'] or 'a machine'} at {about['date']}"
-    perceptrons, language = (any(bool(each.sizes) == kind for each in found) for kind in (True, False))
-    told = " and ".join(["sgd, relu"] * perceptrons + [f"language models with {OPTIMIZER}"] * language)
+    told = " and ".join(dict.fromkeys(_told(rung) for rung in rungs))
     people.print(f"by what networks of all shapes took on {where} ({model.dtype}, {told})")
     people.print("in brackets where nine in ten of the networks were that the model had not seen")
     if (again := document.get("restless", kept.CALM)["nine_in_ten"]) > RESTLESS:
@@ -120,20 +119,28 @@ def _model(document: Mapping[str, Any], dtype: str | None) -> MachineModel:
     return model
 
 
-def predict(
-    model: MachineModel, transformers: TransformerModel, rung: Rung, batch: int, threads: int
-) -> Predicted:  # fmt: skip
-    """ValueError: a number of threads that was not measured."""
-    itemsize, phases = np.dtype(model.dtype).itemsize, ("forward", "step")
-    if rung.shape:
-        step = cost.step_cost(rung.shape.graph, "cross_entropy", OPTIMIZER, batch, itemsize)
-        calls = (ModelCall(rung.shape, batch, threads, phase, itemsize) for phase in phases)
-        forward_s, step_s = (transformers.predict(call, model) for call in calls)
-        beyond = 3 * step.forward.macs > MOST_MACS
-    else:
+def _told(rung: Rung) -> str:
+    """Of what its times were measured."""
+    if rung.sizes:
+        return "sgd, relu"
+    family = rung.layered.family
+    return f"{family.title} with {family.optimizer}"
+
+
+def predict(document: Mapping[str, Any], model: MachineModel, rung: Rung, batch: int, threads: int) -> Predicted:
+    """model: that of the document. ValueError: a number of threads, or a kind of networks, that was not measured."""
+    itemsize = np.dtype(model.dtype).itemsize
+    if rung.sizes:
         step = cost.multilayer_perceptron(rung.sizes, batch, itemsize=itemsize)
-        forward_s, step_s = (model.predict(Call(rung.sizes, batch, threads, phase, itemsize)) for phase in phases)
+        forward_s, step_s = (model.predict(Call(rung.sizes, batch, threads, phase, itemsize)) for phase in PHASES)
         beyond = rung.params > MOST_PARAMETERS or batch > MOST_BATCH
+    else:
+        network, family = rung.layered, rung.layered.family
+        own = kept.layered_of(document, family)
+        step = cost.step_cost(network.graph, "cross_entropy", family.optimizer, batch, itemsize)
+        calls = (LayeredCall(network, batch, threads, phase, itemsize) for phase in PHASES)
+        forward_s, step_s = (own.predict(call, model) for call in calls)
+        beyond = step.total.macs > MOST_MACS
     forward, total = step.forward, step.total
     return Predicted(
         name=rung.name, sizes=rung.sizes, batch=batch, threads=threads, dtype=model.dtype, params=rung.params,
