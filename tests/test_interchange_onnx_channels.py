@@ -110,6 +110,7 @@ def test_a_matrix_that_is_no_sum_of_channels_stays_one(tmp_path: Path) -> None:
     assert from_onnx(tmp_path / "net.onnx", "mse").layers == net.layers
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("dynamo", "opset"), [(False, 17), (True, 20)])
 def test_what_torch_exports_of_channels_is_read(dynamo: bool, opset: int, tmp_path: Path) -> None:
     if dynamo:
