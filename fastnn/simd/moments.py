@@ -102,8 +102,8 @@ def _build_products(builder: Any, itemsize: int, sums: Any, products: Any, u: An
     _emit(builder, itemsize, (sums, products), u, v, *rest)
 
 
-linkage.define("column_moments", "ppppiii", _build_moments, linkage.WINDOWS)
-linkage.define("column_products", "pppppiii", _build_products, linkage.WINDOWS)
+linkage.define("moments", "ppppiii", _build_moments, linkage.NORMS)
+linkage.define("products", "pppppiii", _build_products, linkage.NORMS)
 
 
 def _column_products(sums: Any, products: Any, u: Any, u_at: int, v: Any, v_at: int, means: Any, ld: int, rows: int,
@@ -132,7 +132,7 @@ def column_products(typingctx: Any, sums: Any, products: Any, u: Any, u_at: Any,
         outs = [context.make_array(signature.args[k])(context, builder, args[k]).data for k in (0, 1, 6)]
         terms = pointers(context, builder, signature, args, 2, 4)
         itemsize = signature.args[0].dtype.bitwidth // 8
-        linkage.call(context, builder, "column_products", itemsize, [*outs[:2], *terms, outs[2], *args[7:]])
+        linkage.call(context, builder, "products", itemsize, [*outs[:2], *terms, outs[2], *args[7:]])
         return context.get_dummy_value()
 
     size = types.intp
@@ -156,7 +156,7 @@ def column_moments(typingctx: Any, sums: Any, squares: Any, x: Any, x_at: Any, m
         outs = [context.make_array(signature.args[k])(context, builder, args[k]).data for k in (0, 1, 4)]
         terms = pointers(context, builder, signature, args, 2)
         itemsize = signature.args[0].dtype.bitwidth // 8
-        linkage.call(context, builder, "column_moments", itemsize, [*outs[:2], *terms, outs[2], *args[5:]])
+        linkage.call(context, builder, "moments", itemsize, [*outs[:2], *terms, outs[2], *args[5:]])
         return context.get_dummy_value()
 
     size = types.intp
