@@ -2,36 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import pickle
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
-import needs
 import numpy as np
 import pytest
 from device_cases import ROWS, TOLERANCE, assert_close, data, pair
 
-import fastnn
 from fastnn import SGD, Adam, CrossEntropy, Dense, Network, mlp
-from fastnn.bench import rows as bench_rows
-from fastnn.bench.case import Case
-from fastnn.bench.ladder import parse
-from fastnn.bench.measuring import Budget
-from fastnn.cuda import ceilings, fused_run, memory, operations, room, run, support
-from fastnn.cuda.geometry import GEOMETRY, GPU
-from fastnn.cuda.target import SIMULATED
+from fastnn.cuda import operations, support
 from fastnn.kernels.activation import NAMES
 from fastnn.kernels.loss import NAMES as LOSSES
 from fastnn.kernels.optimizer import NAMES as OPTIMIZER_NAMES
 from fastnn.layers import Activation
 from fastnn.learning.optimizers import OPTIMIZERS, Cosine
 from fastnn.learning.trainer import NonFiniteLoss
-from fastnn.samples import Rows
-from fastnn.tables import Scaling
-from fastnn.tape import columns
 
 # Simulated numbers are NumPy's, which warns where a device has inf and NaN.
 pytestmark = [
@@ -125,12 +109,6 @@ def test_batches_that_weigh_nothing_are_passed_over_as_on_the_cpu(path: str) -> 
     assert_close(device.parameters, host.parameters)
 
 
-@pytest.mark.parametrize("rule", [SGD(l2=0.1), Adam(epsilon_hat=True)], ids=repr)
-def test_what_the_device_cannot_do_is_refused(rule: Any) -> None:
-    with pytest.raises(ValueError, match="l2, epsilon_hat, decay and rates are of training on the CPU"):
-        pair(3, 4, 2)[1].trainer(rule, ROWS)
-
-
 def test_a_gradient_may_be_applied_again_and_counts_each_time(path: str) -> None:
     host, device = pair(3, 4, 2, dtype="float64")
     x, y = data(3, 2, "cross_entropy")
@@ -184,27 +162,6 @@ def test_an_epoch_sees_what_the_cpu_sees_in_the_order_that_it_is_told(path: str)
     assert ours.epoch(*held, order, 1).steps == 1
 
 
-def test_rows_on_the_device_are_for_its_trainers_alone() -> None:
-    host, device = pair(3, 2, dtype="float64")
-    x, y = data(3, 2, "cross_entropy")
-    held = device.trainer(batch=4).hold(x, y)
-    assert device.trainer(batch=2).epoch(held, np.arange(4), steps=1).steps == 1
-    with pytest.raises(ValueError, match="held for another network"):
-        host.trainer().epoch(held, np.arange(4))
-    with pytest.raises(ValueError, match="held on the GPU; pass x and y as arrays of the CPU"):
-        device.evaluate(held)
-    assert device.evaluate(x, y).loss == pytest.approx(device.loss(x, y), rel=1e-15)
-
-
-def test_more_rows_than_the_blocks_take_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fused_run, "BLOCKS_EACH", 1)
-    host, device = pair(2, 3, 2, dtype="float64")
-    rows = 3 * GEOMETRY.fused_rows[0] * run.description()["multiprocessors"] + 1
-    x, y = data(2, 2, "cross_entropy", rows=rows)
-    assert device.trainer(batch=rows).path == "fused"
-    assert_close(device.gradient(x, y), host.gradient(x, y))
-
-
 def test_a_network_may_begin_with_an_activation(path: str) -> None:
     """No product waits for the rows of the batch then."""
     host = Network(5, [Activation("tanh"), Dense(4, "gelu"), Dense(2)], dtype="float64", seed=0)
@@ -212,60 +169,6 @@ def test_a_network_may_begin_with_an_activation(path: str) -> None:
     device = host.to("cuda")
     assert_close(device(x), host(x))
     assert_close(device.gradient(x, y), host.gradient(x, y))
-
-
-@pytest.mark.parametrize("tile", [0, 1])
-def test_tiles_of_both_sizes_give_the_same_numbers(tile: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Large ones where there are enough of them for every multiprocessor, else small ones."""
-    monkeypatch.setattr(memory, "room_for", lambda *_: None)
-    monkeypatch.setattr(run, "description", lambda: {"multiprocessors": 1 if tile == 0 else 1000})
-    host, device = pair(9, 11, 3, dtype="float64")
-    x, y = data(9, 3, "cross_entropy", rows=10)
-    trainer = device.trainer(SGD(0.1), 10)
-    assert trainer._run.products(10, 11) is trainer._run.kernels.products[tile]
-    assert_close(trainer.forward(x), host(x))
-    trainer.gradient(x, y)
-    assert_close(trainer.grads, host.gradient(x, y))
-
-
-def test_blocks_have_fewer_rows_where_a_batch_would_leave_multiprocessors_idle(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "G", GPU)
-    for units, rows in ((16, 32), (64, 32), (128, 16)):  # all that fit 48 kB
-        network = mlp(units, units, units, units, 10)
-        found = [room.room_for(network, capacity, 132) for capacity in (1, 132 * 8, 132 * 16, 132 * 32)]
-        assert [each.rows for each in found if each] == [8, 8, 16, rows]
-        assert all(each.shared_bytes <= GPU.shared_bytes for each in found if each)
-    assert room.room_for(mlp(128, 129, 2), 32, 132) is None
-
-
-def test_the_gradient_of_a_layers_input_takes_the_place_of_that_input() -> None:
-    network = Network(3, [Dense(4, "relu"), Dense(5, "gelu"), Dense(2)])
-    tape, end = room._laid_out(network.plan(1).tape, 3, 8)
-    first, second, last = tape[1:4]
-    assert second[columns.DINPUT] == second[columns.INPUT] == first[columns.OUTPUT] == first[columns.PRE]
-    assert last[columns.DINPUT] == second[columns.OUTPUT] != second[columns.PRE]  # which gelu's slope is of
-    assert last[columns.DOUTPUT] != last[columns.OUTPUT]
-    assert (first[columns.DINPUT], end) == (-1, 8 * (3 + 4 + 5 + 5 + 2 + 2))
-
-
-def test_parts_of_a_gradient_stay_within_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beside as many as it takes to use each multiprocessor."""
-    parts = []
-    for limit in (0, 2**30):
-        monkeypatch.setattr(fused_run, "PARTS_BYTES", limit)
-        trainer = mlp(3, 4, 2, device="cuda").trainer(batch=1000)
-        parts.append(trainer._run._blocks)
-    least = fused_run.BLOCKS_EACH * run.description()["multiprocessors"]
-    rows = trainer._run._room.rows
-    assert parts == [least, least * GEOMETRY.fused_rows[0] // rows]
-
-
-def test_layers_wider_than_a_thread_keeps_and_without_bias(path: str) -> None:
-    wide = GEOMETRY.across * GEOMETRY.fused_columns[-1] + 1
-    layers = [Dense(wide, "relu", bias=False), Dense(wide - 2, "tanh"), Dense(2)]
-    host = Network(wide + 1, layers, dtype="float64", seed=0)
-    x, y = data(wide + 1, 2, "cross_entropy", rows=5)
-    assert_close(host.to("cuda").gradient(x, y), host.gradient(x, y))
 
 
 def test_runs_are_the_same_to_the_bit(path: str) -> None:
@@ -316,78 +219,6 @@ def test_an_infinite_step_is_taken_back(path: str) -> None:
     with pytest.raises(NonFiniteLoss):
         network.fit(x, y, epochs=3, batch=ROWS, optimizer=SGD(1e30), shuffle=False)
     assert np.isfinite(network.parameters).all()
-
-
-def test_parameters_are_copies_that_refuse_to_be_written() -> None:
-    network = mlp(3, 4, 2, seed=0, device="cuda")
-    with pytest.raises(ValueError, match="read-only"):
-        network.parameters[0] = 1
-    with pytest.raises(ValueError, match="read-only"):
-        network.named_parameters["0.weight"][0, 0] = 1
-    network.parameters = np.full_like(network.parameters, 0.25)
-    assert network.named_parameters["0.bias"].tolist() == [0.25] * 4
-    with pytest.raises(ValueError, match="shape"):
-        network.parameters = np.zeros(3)
-
-
-def test_copies_files_and_devices_keep_the_parameters(tmp_path: Path) -> None:
-    host, device = pair(3, 4, 2)
-    for other in (device.copy(), pickle.loads(pickle.dumps(device)), device.to("cuda")):
-        assert other.device == "cuda"
-        np.testing.assert_array_equal(other.parameters, host.parameters)
-    device.save(tmp_path / "network.safetensors")
-    np.testing.assert_array_equal(fastnn.load(tmp_path / "network.safetensors").parameters, host.parameters)
-    back = device.to("cpu")
-    back.parameters[0] = 5
-    assert device.parameters[0] == host.parameters[0] != 5
-
-
-def test_what_cannot_be_is_refused() -> None:
-    with pytest.raises(ValueError, match="expected one of cpu, cuda"):
-        mlp(3, 4, 2, device="gpu")
-    trainer = mlp(3, 4, 2, device="cuda").trainer(batch=2)
-    x, y = data(3, 2, "cross_entropy")
-    with pytest.raises(ValueError, match="takes 1 to 2"):
-        trainer.step(x, y)
-    with pytest.raises(ValueError, match="expected rows of x"):
-        trainer.epoch(x, y, np.array([len(x)]))
-    with pytest.raises(ValueError, match="sample_weight has no kernels on device='cuda'"):
-        trainer.hold(x, y, np.ones(len(x)))
-    made = Rows(np.zeros((4, 3), np.uint8), Scaling.none(3), np.dtype(np.float32))
-    with pytest.raises(ValueError, match="made when a step needs them are trained on by the CPU alone"):
-        trainer.hold(made, np.zeros(4, int))
-    with pytest.raises(ValueError, match="call gradient first"):
-        trainer.apply()
-    with pytest.raises(ValueError, match="step"):
-        mlp(3, 4, 2, activation="step", device="cuda").trainer()
-
-
-def test_a_row_of_the_benchmark_is_checked_trained_and_timed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fastnn.bench.case.LEAST_STEPS", 2)
-    monkeypatch.setattr("fastnn.bench.case.MOST_STEPS", 2)
-    monkeypatch.setattr("fastnn.bench.case.MOST_EPOCH_ROWS", 1)
-    case = Case(parse("3-4-2"), 4, 1, "float32", "sgd", "cuda")
-    case.y = case.y[:8]
-    case.x = case.x[:8]
-    found = list(bench_rows.rows_of(case, ("forward", "step"), ceilings.measure(seconds=0.01), Budget(0.01)))
-    assert [row["phase"] for row in found] == ["forward", "step"]
-    for row in found:
-        assert 0 <= row["residual"] <= 1
-        assert row["median_s"] > 0
-        assert row["floor_s"] > 0
-
-
-@needs.jit
-@pytest.mark.skipif(not SIMULATED, reason="needs a machine without a GPU")
-def test_without_a_gpu_the_command_says_what_is_missing_and_ends_with_2() -> None:
-    environment = os.environ | {"NUMBA_ENABLE_CUDASIM": "0", "CUDA_VISIBLE_DEVICES": ""}
-    command = [sys.executable, "-m", "fastnn", "bench", "--device", "cuda", "--sizes", "3-4-2", "--fast"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert done.stdout == ""
-    lines = done.stderr.strip().splitlines()
-    assert "device 'cuda' cannot be used" in lines[-1]
-    assert "pip install 'fastnn[cuda]'" in lines[-1]
 
 
 @pytest.mark.gpu

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from fastnn import (
     ScaledTanh,
     data,
     drawn_digits,
+    from_onnx,
     load,
     nearest_digit,
     to_onnx,
@@ -295,6 +297,23 @@ def test_onnxruntime_computes_what_it_does(kind: str, tmp_path: Path) -> None:
     x = np.random.default_rng(0).normal(size=(3, *net.input_shape)).astype(np.float32)
     (found,) = session.run(["output"], {"input": x})
     np.testing.assert_allclose(found, net(x), atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_onnx_gives_it_back_to_the_bit(kind: str, dtype: str, tmp_path: Path) -> None:
+    """All but how weights are drawn at first, which files of others do not say."""
+    needs.package("onnx")
+    net = NETWORKS[kind](seed=3, dtype=dtype)
+    for values in net.named_parameters.values():
+        values += np.random.default_rng(0).normal(0, 0.1, values.shape)
+    to_onnx(net, tmp_path / "net.onnx")
+    again = from_onnx(tmp_path / "net.onnx", "mse")
+    drawn = [replace(each, initializer="auto") if hasattr(each, "initializer") else each for each in net.layers]
+    assert [*again.layers] == drawn
+    assert again.parameters.tobytes() == net.parameters.tobytes()
+    x = np.random.default_rng(0).normal(size=(3, *net.input_shape)).astype(dtype)
+    assert again(x).tobytes() == net(x).tobytes()
 
 
 REFUSED: list[Any] = [

@@ -1,6 +1,7 @@
 """What fastnn relies on of Numba's private interface, use by use: what fails on a new Numba names what has moved.
 
-All uses are in fastnn/compiler/numba_private.py; the last test is of what fastnn/cuda/target.py uses of the simulator.
+All uses are in fastnn/compiler/numba_private.py. Here those of compiling, calling, listening and linking; what is kept
+on the disk, and what is made of instructions, have files of their own.
 """
 
 from __future__ import annotations
@@ -9,46 +10,20 @@ import ctypes
 import pickle
 import platform
 import textwrap
-from pathlib import Path
 from typing import Any
 
 import needs
 import numba
-import numpy as np
 import pytest
 from numba import types
 from numba.extending import intrinsic
+from numba_cases import I64, NUMBERS, compiled, written
 from processes import run_python
 
 from fastnn.compiler import numba_private as private
 from fastnn.compiler.numba_private import ir
 
 pytestmark = needs.compiled_kernels
-
-I64 = ir.IntType(64)
-NUMBERS = types.Array(types.float64, 1, "C")
-
-
-def compiled(function: Any, *arguments: Any, **options: Any) -> tuple[Any, Any]:
-    """Dispatcher, and compile result for types of arguments."""
-    dispatcher = numba.njit(**options)(function)
-    dispatcher.compile(arguments)
-    return dispatcher, dispatcher.overloads[arguments]
-
-
-def written(returns: Any, write: Any) -> Any:
-    """An intrinsic of whole numbers; write(context, builder, signature, args) gives its value."""
-
-    @intrinsic
-    def instruction(typingctx, a, b):
-        return returns(types.intp, types.intp), write
-
-    @numba.njit
-    def call(a, b):
-        return instruction(a, b)
-
-    return call
-
 
 # Options of compiling, compile results
 
@@ -146,115 +121,6 @@ def test_code_is_called_at_its_address_by_numbas_convention_and_exceptions_come_
     assert (catches(7, 2), catches(7, 0)) == (3, -1)
 
 
-def test_an_exception_is_raised_from_instructions() -> None:
-    def write(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        with private.if_unlikely(builder, builder.icmp_signed("<", *args)):
-            private.write_raise(context, builder, KeyError, "less")
-        return args[0]
-
-    call = written(types.intp, write)
-    assert call(2, 2) == 2
-    with pytest.raises(KeyError, match="less"):
-        call(1, 2)
-
-
-# Steps of loading, and what is kept
-
-
-ran: list[str] = []
-
-
-def step() -> None:
-    """It is pickled, so it has a name."""
-    ran.append("step")
-
-
-def test_callers_inherit_the_steps_of_what_is_compiled_into_them() -> None:
-    def write(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        private.add_reload_step(context, step)
-        return args[0]
-
-    inner = written(types.intp, write)
-    _, result = compiled(lambda a: inner(a, a), types.intp)
-    for each in (inner.overloads[(types.intp, types.intp)], result):
-        assert private.reload_steps(each) == {step}
-
-
-KEPT = """
-import numba
-from numba import types
-from numba.extending import intrinsic
-from fastnn.compiler.numba_private import add_reload_step
-
-seen = []
-
-def step():
-    seen.append("step")
-
-@intrinsic
-def marked(typingctx, a):
-    def write(context, builder, signature, args):
-        add_reload_step(context, step)
-        return args[0]
-    return a(a), write
-
-@numba.njit(cache=True)
-def function(a):
-    return marked(a)
-"""
-
-
-def test_steps_run_again_when_numba_loads_code_from_the_disk(tmp_path: Path) -> None:
-    (tmp_path / "kept.py").write_text(KEPT)
-    source = f"""
-    import json, sys
-    sys.path.insert(0, {str(tmp_path)!r})
-    import kept
-    print(json.dumps([kept.function(3), kept.seen, len(kept.function.stats.cache_hits)]))
-    """
-    first, again = (run_python(textwrap.dedent(source), NUMBA_CACHE_DIR=str(tmp_path / "cache")) for _ in range(2))
-    assert (first, again) == ([3, [], 0], [3, ["step"], 1])
-
-
-def test_a_compile_result_is_pickled_and_loaded_with_the_steps_that_are_given() -> None:
-    _, result = compiled(lambda a: 2 * a, types.intp)
-    kept = pickle.loads(numba.core.serialize.dumps(private.kept_kernel(result, [step])))  # as its files do
-    ran.clear()
-    loaded, steps = private.loaded_kernel(result.target_context, kept)
-    assert (ran, steps) == (["step"], [step])
-    assert loaded.signature == result.signature
-    assert private.address_of(loaded)
-    assert loaded.entry_point(21) == 42
-
-
-def test_files_keep_things_by_key_of_one_stamp(tmp_path: Path) -> None:
-    key = private.host_key()
-    files, another = (private.cache_file(str(tmp_path), "name", stamp) for stamp in ("one", "two"))
-    assert files.load(key) is None
-    files.save(key, (1, "kept"))
-    assert files.load(key) == (1, "kept")
-    assert another.load(key) is None
-    files.flush()
-    assert files.load(key) is None
-    assert {path.suffix for path in tmp_path.iterdir()} <= {".nbi", ".nbc"}
-
-
-def test_the_key_of_code_tells_processors_apart() -> None:
-    _, result = compiled(lambda a: a, types.intp)
-    key = private.code_key(result.target_context)
-    assert key == private.host_key() == pickle.loads(pickle.dumps(key))
-    source = "import json; from fastnn.compiler.numba_private import host_key; print(json.dumps(host_key()))"
-    told = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
-    assert run_python(source, **told) != run_python(source)
-
-
-def test_code_with_addresses_in_it_says_so() -> None:
-    absolute = ctypes.CFUNCTYPE(ctypes.c_long, ctypes.c_long)(("labs", ctypes.CDLL(None)))
-    _, with_address = compiled(lambda a: absolute(a), types.intp)
-    _, without = compiled(lambda a: abs(a), types.intp)
-    assert (private.has_addresses(with_address), private.has_addresses(without)) == (True, False)
-
-
 # Events
 
 
@@ -347,71 +213,3 @@ def test_the_lock_of_the_compiler_is_entered_again_by_its_thread_and_wraps_funct
             return bool(private.compile_lock.is_locked())
 
     assert locked()
-
-
-# Instructions
-
-
-def test_pointers_have_types() -> None:
-    pointer = private.pointer_to(ir.DoubleType())
-    assert private.pointee(pointer) == ir.DoubleType()
-    assert pointer != private.pointer_to(ir.FloatType())
-
-
-def test_an_array_is_made_over_memory_that_nobody_owns() -> None:
-    """With the members that the instructions of fastnn.simd read."""
-
-    @intrinsic
-    def lower_half(typingctx, x):
-        def write(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            array = context.make_array(signature.args[0])(context, builder, args[0])
-            assert array.data.type == private.pointer_to(context.get_data_type(NUMBERS.dtype))
-            two = context.get_constant(types.intp, 2)
-            size = builder.sdiv(array.nitems, two)
-            return private.array_over(context, builder, NUMBERS, array.data, [size], [array.itemsize])
-
-        return NUMBERS(x), write
-
-    x = np.arange(10.0)
-    half = numba.njit(lambda x: lower_half(x).sum())
-    assert half(x) == 10
-
-
-def test_loops_and_memory_of_a_function() -> None:
-    """for_range_slice counts from the first number to before the second by the third, for_range from 0."""
-
-    def write(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        total = private.alloca_once(builder, I64)
-        builder.store(I64(0), total)
-        with private.for_range_slice(builder, args[0], args[1], I64(3), intp=I64) as (at, _):
-            builder.store(builder.add(builder.load(total), at), total)
-        with private.for_range(builder, args[0], intp=I64) as loop:
-            builder.store(builder.add(builder.load(total), loop.index), total)
-        packed = private.pack_array(builder, [builder.load(total), args[0]])
-        return builder.add(builder.extract_value(packed, 0), builder.extract_value(packed, 1))
-
-    assert written(types.intp, write)(4, 12) == sum(range(4, 12, 3)) + sum(range(4)) + 4
-
-
-def test_a_thing_is_called_as_its_numba_type_says_with_named_arguments_too() -> None:
-    class Adds:
-        @property
-        def _numba_type_(self) -> Any:
-            def definition(typingctx, a, b):
-                return types.intp(types.intp, types.intp), lambda _, builder, signature, args: builder.sub(*args)
-
-            return private.callable_type(self, definition)
-
-    adds = Adds()
-    assert numba.njit(lambda a, b: adds(a, b=b))(5, 3) == 2
-
-
-def test_the_simulator_has_what_the_cuda_target_puts_in_place_of_its_arrays() -> None:
-    source = """
-    import json
-    from numba.cuda.simulator import kernel
-    from numba.cuda.simulator.kernelapi import FakeCUDAModule
-    module = FakeCUDAModule((1, 1, 1), (1, 1, 1), 16)
-    print(json.dumps([kernel._kernel_context is None, module.shared._dynshared.nbytes]))
-    """
-    assert run_python(textwrap.dedent(source), NUMBA_ENABLE_CUDASIM="1") == [True, 16]

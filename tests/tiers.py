@@ -17,7 +17,8 @@ FAST = [
     "block_cost", "blocks", "checks", "compiler_reach", "cost", "cost_formulas", "data", "dense", "determinism",
     "dropout", "fit", "fit_not_finite", "frozen_networks", "functional", "fused", "graph",
     "groups", "house", "house_counts", "import", "interchange_chain", "interchange_state_dict", "io", "l2", "loss",
-    "matmul", "missing", "network", "network_values", "norm", "numba_contract", "numba_versions", "optimizer",
+    "matmul", "missing", "network", "network_values", "norm", "numba_contract", "numba_contract_instructions",
+    "numba_contract_kept", "numba_versions", "optimizer",
     "perceptron", "positions", "reference", "reference_gradients", "reference_torch", "refusals", "softmax",
     "spans", "testing", "train", "trainer", "training", "vecmath",
 ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 Nothing else in fastnn imports `llvmlite`, `numba.core`, `numba.np` and their like, or touches what Numba begins with an
 underscore (tests/test_house.py); the CUDA target has a door of its own, fastnn/cuda/target.py. Each use has a test of
-what it relies on in tests/test_numba_contract.py: on a new Numba the test that fails says what has moved.
+what it relies on in tests/test_numba_contract*.py: on a new Numba the test that fails says what has moved.
 
 A compile result is what Numba has of one kernel for types of arguments; a context and a builder are those that Numba
 hands an intrinsic that writes instructions.

@@ -34,8 +34,9 @@ def rnn(
 ) -> tuple[Array, Array]:  # fmt: skip
     """All states (B, T, H), and the last (B, H): x (B, T, I), weight_ih (I, H), weight_hh (H, H), biases (H,).
 
-    h (B, H): the first state, zeros unless given. activation: "tanh" or "relu". Sequences in parts, each with the state
-    that the one before it gave, have the states of the whole. Computed in float64 where an array is, else in float32.
+    h (B, H): the first state, zeros unless given. activation: "tanh" or "relu". A long series in pieces, each with the
+    state that the one before it gave, has the states of the whole, to the bit; of a whole network see fastnn.Decoder.
+    Computed in float64 where an array is, else in float32.
     ValueError, TypeError.
     """
     cells = {"tanh": RNN_TANH, "relu": RNN_RELU}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -38,11 +38,13 @@ class Decodable(Protocol):
 class Decoder:
     """A network that takes one position of each of `batch` sequences at a time.
 
+    A recurrent layer that gives its last state alone gives that of the positions so far.
+
     capacity: positions, the network's own; None, as many as there are, where each layer is `endless` or does the same
     at each position: what comes after the network's own is to the bit what a longer network of these parameters gives.
-    position: how many were run. arrays: (tape, params, workspace), arguments of fastnn.tape.decode for use in nopython
-    code; params is the network's own vector. ValueError for a network without positions, or one of whose layers needs
-    positions that are not there yet.
+    position: how many were run, and 1 after `begin`. arrays: (tape, params, workspace), arguments of fastnn.tape.decode
+    for use in nopython code; params is the network's own vector. ValueError for a network without positions, or one of
+    whose layers needs positions that are not there yet.
     """
 
     def __init__(self, network: Decodable, batch: int = 1) -> None:
@@ -51,7 +53,8 @@ class Decoder:
             raise ValueError(f"rows of {network.input_shape} have no positions; expected (T, features), or T ids")
         self.batch, self.position = as_count(batch, "batch"), 0
         self.params, self.dtype = network.parameters, network.dtype
-        operations = stepping(operations_of_one(network.layers, around), positions)
+        whole = operations_of_one(network.layers, around)
+        operations = stepping(whole, positions)
         self.capacity = None if all(map(_is_endless, operations)) else positions
         self.vocabulary, self.width = network.vocabulary, operations[-1].outputs
         self._shape = operations[0].shapes[0]
@@ -60,6 +63,9 @@ class Decoder:
         )  # fmt: skip
         bind(plan.kinds, self.dtype.itemsize, gradients=False)
         self.tape, self.workspace = plan.tape, plan.workspace()
+        self._places = _places_of_states(operations, self.tape)
+        goes_by_position = (new for new, old in zip(operations, whole, strict=True) if new.layer is not old.layer)
+        self._keeps_more = [each for each in goes_by_position if not _states_of(each)]
 
     @property
     def arrays(self) -> tuple[NDArray[Any], ...]:
@@ -68,6 +74,33 @@ class Decoder:
     def reset(self) -> None:
         """To the beginning of other sequences."""
         self.position = 0
+
+    @property
+    def states(self) -> dict[str, NDArray[Any]]:
+        """Copies of the states of recurrent layers after the last step, (B, units) each, zeros at the beginning: of
+        layer 0 "0.hh_l0.h", of an LSTM "0.hh_l0.c" too, "0.hh_l1.h" of its second layer, and so on."""
+        found = {name: self._state(name).copy() for name in self._places}
+        return found if self.position else {name: np.zeros_like(values) for name, values in found.items()}
+
+    def begin(self, states: Mapping[str, ArrayLike]) -> None:
+        """Goes on from these states, all that `states` has, whoever left them: a series in pieces has the bits of the
+        whole. ValueError for a network that goes on from more, as attention from keys; for other names and shapes."""
+        if self._keeps_more:
+            kept = self._keeps_more[0]
+            raise ValueError(f"layer {kept.name} is {kept.owner}, which goes on from more than states")
+        if states.keys() != self._places.keys():
+            raise ValueError(f"states are of {', '.join(states) or 'none'}; expected {', '.join(self._places)}")
+        given = {name: as_rows(values, (self._places[name][1],), self.dtype, name) for name, values in states.items()}
+        for name, values in given.items():
+            if len(values) != self.batch:
+                raise ValueError(f"{name} has {len(values)} rows; this decoder has {self.batch} sequences")
+        for name, values in given.items():
+            self._state(name)[...] = values
+        self.position = 1
+
+    def _state(self, name: str) -> NDArray[Any]:
+        at, units = self._places[name]
+        return self.workspace[at : at + self.batch * units].reshape(self.batch, units)
 
     def step(self, x: ArrayLike) -> NDArray[Any]:
         """The next position of each sequence: x (B,) ids, or (B, features). Its output (B, outputs), as a view that the
@@ -104,6 +137,19 @@ def operations_of_one(layers: Sequence[Layer | Container], around: Sequence[int]
 def stepping(operations: Sequence[Operation], positions: int) -> list[Operation]:
     """The operations of one position, as they run one position after the other. ValueError, which names a layer."""
     return [replace(operation, layer=_stepping(operation, positions)) for operation in operations]
+
+
+def _states_of(operation: Operation) -> Mapping[str, int]:
+    return getattr(operation.layer, "states", {})
+
+
+def _places_of_states(operations: Sequence[Operation], tape: NDArray[np.int64]) -> dict[str, tuple[int, int]]:
+    """Where each state is kept, and its units; an operation is a row of the tape, behind the header."""
+    return {
+        f"{operation.name}.{name}": (int(tape[row, column]), operation.outputs)
+        for row, operation in enumerate(operations, 1)
+        for name, column in _states_of(operation).items()
+    }
 
 
 def _is_endless(operation: Operation) -> bool:

@@ -12,9 +12,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.edge.checks import as_dtype
-from fastnn.graph.protocol import FEATURES, FLAT, IMAGES, axes_of
+from fastnn.graph.protocol import ANY, FEATURES, FLAT, IMAGES, axes_of
 from fastnn.interchange.axes import Axes, mixes
-from fastnn.layers import LAYERS, Activation, Dense, Graph, Layer, Masking, Operation, Parameter, Residual, Shape
+from fastnn.layers import (
+    LAYERS,
+    Activation,
+    ChannelSums,
+    Dense,
+    Graph,
+    Layer,
+    Masking,
+    Operation,
+    Parameter,
+    Residual,
+    Scale,
+    Shape,
+)
 from fastnn.learning.losses import Loss
 from fastnn.networks.network import Network
 
@@ -171,8 +184,11 @@ class Chain:
         self.flat = len(self.shape) == 1
         self.append(layer, parameters)
 
-    def layer(self, layer: Layer, parameters: Mapping[str, Array] | None = None) -> None:
+    def layer(
+        self, layer: Layer, parameters: Mapping[str, Array] | None = None, *, channelwise: bool = False
+    ) -> None:  # fmt: skip
         """With its parameters, their axes as here and their features in the order there. A bias that is left out is 0.
+        channelwise: it does the same to each channel wherever these stand there.
 
         ValueError where they do not fit what comes.
         """
@@ -180,7 +196,7 @@ class Chain:
             return
         parameters = dict(parameters or {})
         self.require_dtype(parameters)
-        self._enter(layer, parameters)
+        self._enter(layer, parameters, ANY if channelwise else axes_of(layer, self.shape or ()))
         if self.shape is not None:
             seen = self.shape[-1:] if layer.positionwise else self.shape
             fitting = _fitting(layer.parameters(seen), parameters, seen)
@@ -191,12 +207,11 @@ class Chain:
             self.axes.leave(before, self.shape, mixes(parameters))
         self.append(layer, parameters)
 
-    def _enter(self, layer: Layer, parameters: Mapping[str, Array]) -> None:
+    def _enter(self, layer: Layer, parameters: Mapping[str, Array], axes: str) -> None:
         """Settles the shape of what comes, and how its axes stand."""
-        axes = axes_of(layer, self.shape or ())
         if self.shape is None and (axes in (IMAGES, FLAT) or (axes == FEATURES and not self.flat)):
             raise ValueError("the shape of a row is not known here; expected it as input_shape, or in the file")
-        if axes == FEATURES and "weight" not in parameters and layer.parameters((1,)):
+        if axes == FEATURES and "weight" not in parameters and "weight" in layer.parameters((1,)):
             raise ValueError("it has no weight")
         if self.shape is None and axes == FEATURES and "weight" in parameters:
             weight = parameters["weight"]
@@ -229,8 +244,16 @@ class Chain:
         return self.flat
 
     def add_bias(self, bias: Array) -> bool:
-        """Whether the last layer took it: a Dense that has none yet, nor an activation."""
+        """Whether the last layer took it: a Dense that has none yet, nor an activation; a Scale, or ChannelSums, that
+        still has zeros."""
         last = self.layers[-1] if self.layers else None
+        if isinstance(last, (Scale, ChannelSums)):
+            own = self.parameters[-1]
+            if own["bias"].any() or own["bias"].shape != bias.shape:
+                return False
+            self.require_dtype({"bias": bias})
+            self.parameters[-1] = {**own, **self.axes.here({"bias": bias})}
+            return True
         if not isinstance(last, Dense) or last.bias or last.activation != "identity" or bias.shape != (last.units,):
             return False
         self.require_dtype({"bias": bias})

@@ -11,9 +11,28 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
+
 Tree = Any
 # A formula of more parts is none of ours. It also bounds the time that a malicious file can take.
 MOST_PARTS = 64
+
+
+class Constant(float):
+    """A number of a formula to six digits, by which formulas are compared, as files keep sqrt(2) in float32 and differ
+    in its last bits; exact: what it was."""
+
+    exact: float
+
+    def __new__(cls, exact: float) -> Constant:
+        found = super().__new__(cls, f"{exact:.6g}")
+        found.exact = float(exact)
+        return found
+
+
+def shortest(number: float) -> float:
+    """What a float32 stands for: 0.01, where the nearest float32 is 0.00999999977648..."""
+    return float(str(np.float32(number)))
 
 
 def call(function: str, tree: Tree, alpha: float | None = None) -> Tree:
@@ -32,9 +51,9 @@ def _merged(kind: str, neutral: float, merge: Callable[[float, float], float], p
     constant, trees = neutral, list[Tree]()
     for part in parts:
         if isinstance(part, float | int):
-            constant = merge(constant, part)
+            constant = merge(constant, _exact(part))
         elif isinstance(part, tuple) and part[0] == kind:
-            constant = merge(constant, part[1])
+            constant = merge(constant, _exact(part[1]))
             trees += part[2:]
         else:
             trees.append(part)
@@ -42,7 +61,7 @@ def _merged(kind: str, neutral: float, merge: Callable[[float, float], float], p
         return constant
     if constant == neutral and len(trees) == 1:
         return trees[0]
-    return _bounded((kind, _rounded(constant), *sorted(trees, key=repr)))
+    return _bounded((kind, Constant(constant), *sorted(trees, key=repr)))
 
 
 def _bounded(tree: Tree) -> Tree:
@@ -51,9 +70,8 @@ def _bounded(tree: Tree) -> Tree:
     return tree
 
 
-def _rounded(constant: float) -> float:
-    """Six digits: files keep sqrt(2) as float32, and differ in its last bits."""
-    return float(f"{constant:.6g}")
+def _exact(constant: float) -> float:
+    return constant.exact if isinstance(constant, Constant) else constant
 
 
 def parts_of(tree: Tree) -> Iterator[Tree]:
@@ -88,3 +106,18 @@ def outermost(tree: Tree) -> tuple[str, float | None, Tree] | None:
             if x is not tree and formula(x) == tree:
                 return name, None, x
     return None
+
+
+def scaled_tanh(tree: Tree) -> tuple[float, float, Tree] | None:
+    """(scale, slope, x) where tree is scale * tanh(slope * x), both above 0 and not both 1; None where it is none."""
+    scale, inner = _factor(tree)
+    if not isinstance(inner, tuple) or inner[0] != "tanh":
+        return None
+    slope, x = _factor(inner[2])
+    return (scale, slope, x) if min(scale, slope) > 0 and (scale, slope) != (1.0, 1.0) else None
+
+
+def _factor(tree: Tree) -> tuple[float, Tree]:
+    """The constant that something is multiplied by, and that; 1 of another tree."""
+    is_product = isinstance(tree, tuple) and tree[0] == "*" and len(tree) == 3
+    return (_exact(tree[1]), tree[2]) if is_product else (1.0, tree)

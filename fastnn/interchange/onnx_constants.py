@@ -46,8 +46,8 @@ def _product(node: Node) -> Array:
     return np.asarray(node.inputs[0] * node.inputs[1])
 
 
-def _slice(node: Node) -> Array:
-    values = node.inputs[0]
+def sliced(node: Node) -> list[tuple[int, slice]]:
+    """Of each axis that it takes a part of, which."""
     if len(node.inputs) == 1:  # before opset 10
         starts, ends = (node.attributes[name] for name in ("starts", "ends"))
         axes, steps = node.attributes.get("axes", range(len(starts))), [1] * len(starts)
@@ -55,9 +55,15 @@ def _slice(node: Node) -> Array:
         starts, ends = node.inputs[1:3]
         axes = node.inputs[3] if len(node.inputs) > 3 and node.names[3] else range(len(starts))
         steps = node.inputs[4] if len(node.inputs) > 4 else [1] * len(starts)
+    parts = zip(axes, starts, ends, steps, strict=True)
+    return [(int(axis), slice(int(start), int(end), int(step))) for axis, start, end, step in parts]
+
+
+def _slice(node: Node) -> Array:
+    values = node.inputs[0]
     taken = [slice(None)] * values.ndim
-    for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
-        taken[int(axis)] = slice(int(start), int(end), int(step))
+    for axis, part in sliced(node):
+        taken[axis] = part
     return np.asarray(values[tuple(taken)])
 
 

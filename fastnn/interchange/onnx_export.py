@@ -17,6 +17,7 @@ from fastnn.interchange import onnx_recurrent
 from fastnn.interchange.axes import CHANNELS_FIRST, CHANNELS_LAST, SWAPPED, as_there
 from fastnn.interchange.chain import kinds_in
 from fastnn.interchange.extra import imported
+from fastnn.interchange.formula import shortest
 from fastnn.kernels.activation import DEFAULT_ALPHA
 from fastnn.learning.losses import BinaryCrossEntropyWithLogits, CrossEntropy, Loss
 from fastnn.networks.network import Network
@@ -64,11 +65,6 @@ def to_onnx(network: Network, path: str | PathLike[str], *, probabilities: bool 
     model = graph.model(network)
     onnx.checker.check_model(model, full_check=True)
     write_atomically(path, model.SerializeToString())
-
-
-def shortest(alpha: float) -> float:
-    """The number that a float32 attribute stands for: 0.01, where the nearest float32 is 0.00999999977648..."""
-    return float(str(np.float32(alpha)))
 
 
 def _require_words(operation: Operation) -> None:
@@ -161,6 +157,8 @@ class _Graph:
     def _form(self, network: Network, operation: Operation, form: Form, ends: list[str]) -> list[str]:
         """The tensors that it makes of some, the first of which is the end."""
         name, views, whole = f"{operation.name}.{form.name}", network.named_parameters, operation.parameter_names
+        if any(node.name == name for node in self.nodes):  # of a layer that is an operator twice
+            name += ".again"
         values = (as_there(views[whole[own]]) if form.moved else views[whole[own]] for own in form.parameters)
         more = [self.constant(whole[own], each) for own, each in zip(form.parameters, values, strict=True)]
         more = list(map(self.transposed, more)) if form.transposed else more

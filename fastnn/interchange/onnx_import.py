@@ -28,14 +28,15 @@ def from_onnx(path: str | PathLike[str], loss: str | Loss = "cross_entropy", *, 
     Read are Gemm, MatMul, Add of a bias or of a way around layers (Residual), Gather of a table's rows (Embedding), Add
     of a table (PositionEmbedding), Split and Attention of queries, keys and values that lie side by side, and a product
     after it (SelfAttention), LayerNormalization, RMSNormalization, BatchNormalization, GroupNormalization,
-    InstanceNormalization, Conv, MaxPool, AveragePool, GlobalMaxPool, GlobalAveragePool (or ReduceMean), Resize by whole
-    factors, RNN, LSTM, GRU, Relu, LeakyRelu, PRelu, Elu, Tanh, Sigmoid, Gelu, Softplus, Swish, the nodes that make up
-    silu, gelu, softplus, step and GatedDense, Identity, Cast, Dropout (left out, as in inference), Transpose, Flatten,
-    Reshape to rows, and what exporters compute of shapes. Rows that are flattened before any layer asks for their axes
-    are taken flat; images, (N, C, H, W) where they are not transposed before, are taken as (N, H, W, C), and sequences,
-    (N, C, T) or (T, N, I), as (N, T, features). A Softmax or LogSoftmax at the end is left out where the loss is a
-    cross-entropy, and so is a Sigmoid before binary_cross_entropy_with_logits: the network gives logits, predict_proba
-    the rest.
+    InstanceNormalization, Mul and Add of a number for each channel (Scale), Add of one for each number of a row
+    (UnitBias), Gather and Slice of channels (Channels), MatMul that adds each channel to one of fewer (ChannelSums),
+    Conv, MaxPool, AveragePool, GlobalMaxPool, GlobalAveragePool (or ReduceMean), Resize by whole factors, RNN, LSTM,
+    GRU, Relu, LeakyRelu, PRelu, Elu, Tanh, Sigmoid, Gelu, Softplus, Swish, the nodes that make up silu, gelu, softplus,
+    step, ScaledTanh and GatedDense, Identity, Cast, Dropout (left out, as in inference), Transpose, Flatten, Reshape to
+    rows, and what exporters compute of shapes. Rows that are flattened before any layer asks for their axes are taken
+    flat; images, (N, C, H, W) where they are not transposed before, are taken as (N, H, W, C), and sequences, (N, C, T)
+    or (T, N, I), as (N, T, features). A Softmax or LogSoftmax at the end is left out where the loss is a cross-entropy,
+    and so is a Sigmoid before binary_cross_entropy_with_logits: the network gives logits, predict_proba the rest.
 
     Of a recurrent node either Y is read, all states, or Y_h, the last, as a layer of its own; directions are forward or
     both, first states zeros, and sequence_lens none, or as to_onnx writes them of Masking.

@@ -15,7 +15,7 @@ from fastnn.edge.checks import FLOAT32, FLOAT64
 from fastnn.graph.forms import Form
 from fastnn.graph.protocol import CHANNELS, FEATURES, FLAT, IMAGES
 from fastnn.interchange.axes import as_here
-from fastnn.interchange.formula import Tree, call, product, total
+from fastnn.interchange.formula import Tree, call, product, shortest, total
 from fastnn.interchange.onnx_attention import (
     add_table,
     attention,
@@ -41,8 +41,8 @@ from fastnn.interchange.onnx_axes import (
     transpose,
     unsqueeze,
 )
+from fastnn.interchange.onnx_channels import added, channels, channels_sliced, scaled, summed
 from fastnn.interchange.onnx_constants import axes_of
-from fastnn.interchange.onnx_export import shortest
 from fastnn.interchange.onnx_recurrent import filled, is_call, largest, places
 from fastnn.interchange.onnx_walk import End, Node, Walk
 from fastnn.layers import Flatten, GlobalAvgPool2d
@@ -74,7 +74,7 @@ def _dense(walk: Walk, node: Node, weight: Array, bias: Array | None, columns: b
 
 def _matmul(walk: Walk, node: Node) -> End:
     node.tree(0)
-    return _dense(walk, node, node.constant(1), None)
+    return summed(walk, node) or _dense(walk, node, node.constant(1), None)
 
 
 def _gemm(walk: Walk, node: Node) -> End:
@@ -99,20 +99,21 @@ def _row(values: Array, width: int) -> Array:
 
 
 def _add(walk: Walk, node: Node) -> Tree:
-    """A bias, where it follows a product and has its width; the end of a way around layers; or a term of a formula."""
+    """A bias, where it follows a product and has its width, or of other rows; the end of a way around layers; or a term
+    of a formula."""
     constants = [value for value in node.inputs if isinstance(value, np.ndarray)]
     trees = [value for value in node.inputs if not isinstance(value, np.ndarray)]
     if len(constants) == 1 and not walk.order and is_table(walk, constants[0]):
         return add_table(walk, node, constants[0])
     if len(constants) == 1 and trees[0] is walk.end and walk.chain.width is not None and walk.features_last:
         (bias,) = constants
-        if bias.size > 1 or walk.chain.width == 1:
-            row = _row(bias, walk.chain.width)
+        if bias.shape[:-1] in ((), (1,)) and bias.size == walk.chain.width:
+            row = bias.reshape(-1)
             if takes_bias(walk.chain, row) or walk.chain.add_bias(row):
                 return walk.grown()
     if len(trees) == 2 and (around := walk.around(node.names)) is not None:
         return around
-    return total(*node.parts())
+    return added(walk, node) or total(*node.parts())
 
 
 def read_layer(walk: Walk, node: Node, kind: Any) -> End:
@@ -233,20 +234,9 @@ def _power(walk: Walk, node: Node) -> Tree:
     return product(*[node.tree()] * int(exponent))
 
 
-def _is_of_features(walk: Walk, axis: int) -> bool:
-    """Whether that is the axis of the features, or the channels, of the data. By default it is the last."""
-    shape = walk.chain.shape
-    if shape is None and not walk.chain.flat:
-        return False
-    axes = len(walk.order) or 1 + (1 if walk.chain.flat or shape is None else len(shape))
-    if walk.order:
-        return walk.features_last and axis % axes == axes - 1
-    return axis % axes == (1 if walk.chain.axes.channels_first else axes - 1)
-
-
 def _softmax(name: str) -> Operator:
     def read(walk: Walk, node: Node) -> Tree:
-        if not _is_of_features(walk, node.attributes.get("axis", -1)):
+        if not walk.is_of_features(node.attributes.get("axis", -1)):
             raise ValueError("expected the last axis, or of images the channels")
         return call(name, node.tree())
 
@@ -278,8 +268,13 @@ def _dropout(walk: Walk, node: Node) -> Tree:
 
 
 def _gather(walk: Walk, node: Node) -> End:
-    """Rows of a table, or of positions the last."""
-    return gather(walk, node) if isinstance(node.inputs[0], np.ndarray) else last_position(walk, node)
+    """Rows of a table; of the data channels, or of positions the last."""
+    if isinstance(node.inputs[0], np.ndarray):
+        return gather(walk, node)
+    walk.settle(node.names[0])
+    if node.constant(1).ndim == 1 and walk.is_of_features(node.attributes.get("axis", 0)):
+        return channels(walk, node.constant(1))
+    return last_position(walk, node)
 
 
 def _constant(walk: Walk, node: Node) -> Array:
@@ -304,7 +299,7 @@ OPERATORS: dict[str, Operator] = {
     "Exp": _function("exp"),
     "Log": _function("log"),
     "GreaterOrEqual": _greater_or_equal,
-    "Mul": lambda walk, node: gated(walk, node) or product(*node.parts()),
+    "Mul": lambda walk, node: gated(walk, node) or scaled(walk, node) or product(*node.parts()),
     "Greater": _greater,
     "Where": _where,
     "Sub": _subtract,
@@ -320,6 +315,7 @@ OPERATORS: dict[str, Operator] = {
     "Transpose": transpose,
     "Constant": _constant,
     "Gather": _gather,
+    "Slice": channels_sliced,
     "Equal": filled,
     "ReduceMax": largest,
     "ReduceMean": _mean,

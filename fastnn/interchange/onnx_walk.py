@@ -6,15 +6,18 @@ Elementwise nodes make trees grow; a node that needs rows of numbers has the tre
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastnn.interchange.chain import Chain, Place
-from fastnn.interchange.formula import Tree, outermost, parts_of
+from fastnn.interchange.formula import Tree, outermost, parts_of, scaled_tanh, shortest
 from fastnn.kernels.activation import NAMES
+from fastnn.layers import ScaledTanh
 
 Array = NDArray[Any]
 
@@ -88,20 +91,35 @@ class Walk:
         """Whether what is done along the last axis is done to the features of each row, or position."""
         return not self.order or (self.order[-1] == "F" and "D" not in self.order)
 
+    def is_of_features(self, axis: int) -> bool:
+        """Whether that is the axis of the features, or the channels, of the data. By default it is the last."""
+        shape = self.chain.shape
+        if shape is None and not self.chain.flat:
+            return False
+        axes = len(self.order) or 1 + (1 if self.chain.flat or shape is None else len(shape))
+        if self.order:
+            return self.features_last and axis % axes == axes - 1
+        return axis % axes == (1 if self.chain.axes.channels_first else axes - 1)
+
     def settle(self, name: str) -> End:
         """The tensor as the end of the chain: the activations that its tree is are appended."""
-        tree, activations = self.values[name], []
+        tree, appends = self.values[name], list[Callable[[], None]]()
         while isinstance(tree, tuple):
+            scaled = scaled_tanh(tree)
+            if scaled is not None:
+                *numbers, tree = scaled
+                appends.append(partial(self.chain.layer, ScaledTanh(*numbers)))
+                continue
             found = tree if tree[0] in NAMES else outermost(tree)
             if found is None:
                 raise Unreadable(f"{self.nodes[name]} ends a formula that is none of fastnn's activations")
             *activation, tree = found
-            activations.append(activation)
+            appends.append(partial(self.chain.activation, *activation))
         if tree is not self.end and not self._returned(tree):
             raise ValueError(f"{name} is taken once more, after other layers; expected a chain")
-        for activation in reversed(activations):
-            self.chain.activation(*activation)
-        before, end = self.values[name], self.grown() if activations else self.end
+        for append in reversed(appends):
+            append()
+        before, end = self.values[name], self.grown() if appends else self.end
         self.values |= {other: end for other, value in self.values.items() if value is before}
         return end
 
@@ -154,10 +172,12 @@ class Node:
         return value
 
     def scalar(self, index: int) -> float:
+        """A constant of one number; of a float32 what it stands for."""
         value = self.constant(index)
         if value.size != 1:
             raise ValueError(f"its input {index} has shape {value.shape}; expected one number")
-        return float(value.reshape(()))
+        number = float(value.reshape(()))
+        return shortest(number) if value.dtype == np.float32 else number
 
     def tree(self, index: int = 0) -> Tree:
         if isinstance(self.inputs[index], np.ndarray):

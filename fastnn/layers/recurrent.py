@@ -148,7 +148,8 @@ class RNN(_Recurrent):
 
     Parameters are named as torch's: of the first layer "ih_l0.weight" (I, units), "ih_l0.bias", "hh_l0.weight" (units,
     units), "hh_l0.bias", backwards "ih_l0_reverse.weight" and so on. Behind a Masking a state stays as it is where a
-    position is not there, the outputs there are 0, and the last state is that of the last position that is.
+    position is not there, the outputs there are 0, and the last state is that of the last position that is. States
+    between the pieces of a long series are kept by fastnn.Decoder.
     """
 
     activation: str = "tanh"
@@ -298,8 +299,6 @@ class _Steps(SameShape):
     def stepping(self, positions: int) -> _OneStep:
         if self.reverse:
             raise ValueError("it goes from the last position to the first, which is not there yet")
-        if self.last:
-            raise ValueError("it gives its last state alone; expected return_sequences=True")
         return _OneStep(self.units, self.cell, self.reverse, self.last, self.bias, self.initializer, self.reach,
                         positions)  # fmt: skip
 
@@ -314,11 +313,17 @@ class _Steps(SameShape):
 
 @dataclass(frozen=True)
 class _OneStep(_Steps):
-    """Of one position after the other, which keeps the state alone. positions: that a cost is of."""
+    """Of one position after the other, which keeps the state alone: the last one is that of each. positions: that a
+    cost is of."""
 
     positions: int = 1
     kind: ClassVar[int] = recurrent.RECURRENT_STEP
     endless: ClassVar[bool] = True
+
+    @property
+    def states(self) -> Mapping[str, int]:
+        """The columns that say where a state (B, units) is kept, by its name."""
+        return {"h": recurrent.STATE} | ({"c": recurrent.CARRY} if self.cell == LSTM_CELL else {})
 
     def kept(self, *shapes: Shape) -> Mapping[str, int]:
         sizes = dict.fromkeys(("state", "carry", "before", "inner"), self.units)

@@ -1,9 +1,9 @@
 """The functions that are written in LLVM instructions: compiled once for all kernels, which call them by their symbols.
 
 Numba compiles what a kernel calls again into each of its callers: with the tiles in them, the kernels of a training
-step took 110 s. So these live in libraries of their own, for products and for windows, one for each element type, kept
-on disk beside the kernels. Whoever calls one of them brings its library in before its own code is loaded, freshly
-compiled or from the disk.
+step took 110 s. So these live in libraries of their own, for products, for windows and for norms, one for each element
+type, kept on disk beside the kernels. Whoever calls one of them brings its library in before its own code is loaded,
+freshly compiled or from the disk.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from fastnn.simd.emit import ELEMENTS
 
 # build(builder, itemsize, *arguments) writes a function whose arguments are "p", a pointer to numbers, or "i", int64.
 Build = Callable[..., None]
-# Libraries: what dense products need, and what those of windows need beside it.
-PRODUCTS, WINDOWS = "simd", "windows"
+# Libraries: what dense products need, what those of windows need beside it, and norms of channels.
+PRODUCTS, WINDOWS, NORMS = "simd", "windows", "norms"
 
 
 class _Definition(NamedTuple):

@@ -45,7 +45,7 @@ class Channels(SameShape):
     kind: ClassVar[int] = on_tape.CHANNELS
     axes: ClassVar[str] = FEATURES
     reads_backward: ClassVar[Collection[str]] = ()
-    onnx_names: ClassVar[Collection[str]] = ()  # written, and not read
+    onnx_names: ClassVar[Collection[str]] = ()  # see fastnn.interchange.onnx_channels
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "channels", _numbers_of(self.channels))
@@ -85,7 +85,7 @@ class ChannelSums(SameShape):
     kind: ClassVar[int] = on_tape.CHANNEL_SUMS
     axes: ClassVar[str] = FEATURES
     reads_backward: ClassVar[Collection[str]] = ()
-    onnx_names: ClassVar[Collection[str]] = ()  # written, and not read
+    onnx_names: ClassVar[Collection[str]] = ()  # see fastnn.interchange.onnx_channels
 
     def __post_init__(self) -> None:
         found = _numbers_of(self.channels)

@@ -19,12 +19,12 @@ from fastnn.tape.columns import bits
 
 # B images, P places, C channels, G groups, s bytes of a number. A number has a mean, a subtraction, a square and its
 # mean, and a scaling; a group has epsilon, a root and an inverse. A weight and a bias are a product and a sum.
-FORWARD = cost.Formula(flops_elementwise="5·B·P·C + 3·B·G", bytes="3·s·B·P·C + s·B·G")
+FORWARD = cost.Formula(flops_elementwise="5·B·P·C + 3·B·G", bytes="2·s·B·P·C + 3·s·B·G")
 AFFINE = cost.Formula(flops_elementwise="2·B·P·C", bytes="2·s·C")
-# Of the gradient and the normalised images: sums for the weight and the bias; for the images two means, five more.
+# Of the gradient and the images: sums for the weight and the bias; for the images two means, five more.
 BACKWARD = cost.Formula(bytes="2·s·B·P·C")
 AFFINE_GRADIENT = cost.Formula(flops_elementwise="3·B·P·C - 2·C", bytes="2·s·C")
-INWARD = cost.Formula(flops_elementwise="7·B·P·C", bytes="s·B·P·C + s·B·G")
+INWARD = cost.Formula(flops_elementwise="7·B·P·C", bytes="s·B·P·C + 3·s·B·G")
 WEIGHTED = cost.Formula(flops_elementwise="B·P·C", bytes="s·C")
 
 
@@ -37,7 +37,7 @@ class _Grouped(SameShape):
     positionwise: ClassVar[bool] = False
     beside: ClassVar[bool] = True
     axes: ClassVar[str] = IMAGES
-    reads_backward: ClassVar[Collection[str]] = ()
+    reads_backward: ClassVar[Collection[str]] = ("inputs",)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "epsilon", as_epsilon(self.epsilon))
@@ -54,14 +54,15 @@ class _Grouped(SameShape):
         return {"weight": np.ones(shapes[0][-1:])} if self.affine else {}
 
     def kept(self, *shapes: Shape) -> Mapping[str, int]:
-        return {"normal": prod(shapes[0]), "inverse": self.groups_of(shapes[0][-1])}
+        channels = shapes[0][-1]
+        return {"statistics": 5 * self.groups_of(channels), "slopes": 2 * channels}
 
     def own_columns(self, places: Places, *shapes: Shape) -> Mapping[int, int]:
         (weight, size), (bias, _), channels = places.parameter("weight"), places.parameter("bias"), shapes[0][-1]
         return {
             on_tape.WEIGHT: weight, on_tape.BIAS: bias, on_tape.PARAMETER_SIZE: size, on_tape.CHANNELS: channels,
-            on_tape.GROUPS: self.groups_of(channels), on_tape.NORMAL: places.kept("normal"),
-            on_tape.INVERSE: places.kept("inverse"), on_tape.EPSILON: bits(self.epsilon),
+            on_tape.GROUPS: self.groups_of(channels), on_tape.STATISTICS: places.kept("statistics"),
+            on_tape.SLOPES: places.kept("slopes"), on_tape.EPSILON: bits(self.epsilon),
         }  # fmt: skip
 
     def _cost(self, formula: cost.Formula, rows: int, itemsize: int, shape: Shape) -> cost.Cost:

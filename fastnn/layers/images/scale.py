@@ -39,7 +39,7 @@ class Scale(SameShape):
     kind: ClassVar[int] = on_tape.SCALE
     axes: ClassVar[str] = FEATURES
     reads_backward: ClassVar[Collection[str]] = ("inputs",)
-    onnx_names: ClassVar[Collection[str]] = ()  # written, and not read
+    onnx_names: ClassVar[Collection[str]] = ()  # see fastnn.interchange.onnx_channels
 
     def parameters(self, *shapes: Shape) -> Mapping[str, Parameter]:
         return {name: Parameter(shapes[0]) for name in ("weight", "bias")}
@@ -73,7 +73,7 @@ class UnitBias(SameShape):
     positionwise: ClassVar[bool] = False
     axes: ClassVar[str] = FEATURES
     reads_backward: ClassVar[Collection[str]] = ()
-    onnx_names: ClassVar[Collection[str]] = ()  # written, and not read
+    onnx_names: ClassVar[Collection[str]] = ()  # see fastnn.interchange.onnx_channels
 
     def parameters(self, *shapes: Shape) -> Mapping[str, Parameter]:
         return {"bias": Parameter(shapes[0])}
@@ -105,7 +105,7 @@ class ScaledTanh(SameShape):
     slope: float = 2 / 3
     kind: ClassVar[int] = on_tape.SCALED_TANH
     reads_backward: ClassVar[Collection[str]] = ("outputs",)
-    onnx_names: ClassVar[Collection[str]] = ()  # written, and not read
+    onnx_names: ClassVar[Collection[str]] = ()  # see fastnn.interchange.onnx_channels
 
     def __post_init__(self) -> None:
         for name in ("scale", "slope"):
@@ -124,7 +124,12 @@ class ScaledTanh(SameShape):
         return TANH_BACKWARD.cost(N=rows * shapes[0][0], s=itemsize) if input_gradient else cost.Cost()
 
     def onnx_forms(self, shape: Shape) -> list[Form]:
+        """A slope of 2 / 3 is a division by 1.5, which float32 has."""
+        over = np.array(1 / self.slope)
+        exact = over.astype(np.float32) == over
+        sloped = {"over": over} if exact else {"slope": np.array(self.slope)}
         return [
-            Form("Div", constants={"over": np.array(1 / self.slope)}), Form("Tanh"),
+            Form("Div" if exact else "Mul", constants=sloped),
+            Form("Tanh"),
             Form("Mul", constants={"scale": np.array(self.scale)}),
-        ]  # fmt: skip
+        ]
