@@ -1,4 +1,5 @@
-"""Rungs of convolutional and recurrent networks, on MNIST's digits: as images, and as sequences of their pixels."""
+"""Rungs of convolutional and recurrent networks, on MNIST's digits: as images, and as sequences of their pixels; and a
+recurrent language model."""
 
 from __future__ import annotations
 
@@ -9,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from fastnn import data
+from fastnn.bench.characters import characters
 from fastnn.bench.rung import Rung
 from fastnn.data import Dataset
 from fastnn.layers import GRU, LSTM, RNN, Dense
+from fastnn.networks.models import CharRNN
 from fastnn.networks.network import Network
 from fastnn.networks.vision import KerasConvNet, LeNet5, ResNet, SimpleChainsLeNet
 
@@ -19,6 +22,8 @@ SIDE = 28
 # Units, positions and features of each: 784 pixels of a digit are a sequence of as many rows.
 SEQUENCES = ((64, 28, 28), (128, 56, 14), (256, 112, 7))
 CELLS: dict[str, Any] = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
+# Units, of one layer, and positions of the character LSTM.
+CHARACTERS = (128, 64)
 
 
 def images() -> list[Rung]:
@@ -34,13 +39,17 @@ def images() -> list[Rung]:
 
 
 def sequences() -> list[Rung]:
-    """Each cell, from 64 units and 28 positions to 256 and 112, and a dense layer on the last state."""
-    return [
+    """Each cell, from 64 units and 28 positions to 256 and 112, and a dense layer on the last state; an LSTM that reads
+    characters and says the next one at each position."""
+    classifiers = [
         Rung(f"{cell}-{units}-{positions}", partial(_on_cpu, partial(_classifier, cell, units, positions, features)),
              partial(_rows, positions, features))
         for units, positions, features in SEQUENCES
         for cell in CELLS
     ]  # fmt: skip
+    units, positions = CHARACTERS
+    name = f"char-lstm-{units}-{positions}"
+    return [*classifiers, Rung(name, partial(_on_cpu, _reader), lambda: characters(positions)[1])]
 
 
 def _on_cpu(
@@ -55,6 +64,11 @@ def _on_cpu(
 def _classifier(cell: str, units: int, positions: int, features: int, *, dtype: str, seed: int) -> Network:
     layers = [CELLS[cell](units, return_sequences=False), Dense(10)]
     return Network((positions, features), layers, dtype=dtype, seed=seed)
+
+
+def _reader(*, dtype: str, seed: int) -> Network:
+    units, positions = CHARACTERS
+    return CharRNN(characters(positions)[0], positions, 1, units, dtype=dtype, seed=seed)
 
 
 def _images(border: int) -> Dataset:
