@@ -123,9 +123,8 @@ def processor() -> str:
 # of a GPT of 4 x 128 at batch 12 41.6 and 39.3 ms, of 784-512-512-10 with gelu at batch 32 1.34 and 1.27.
 WHOLE_VECTORS = '"prefer-vector-width"="512"'
 
-
-# Of arrays that share no memory: else a loop over some compares first where each begins and ends, two by two. What an
-# LSTM does to a row of 64 units is on 17 arrays; see fastnn.kernels.cells.
+# Of arrays that share no memory: else a loop over several compares first where they begin and end, two by two. What an
+# LSTM does to a row is on 12 arrays; see fastnn.kernels.cells.
 APART = "noalias"
 
 
@@ -174,7 +173,8 @@ def telling(apart: bool = False) -> dict[str, Any]:
 
 def is_told_apart(dispatcher: Any) -> bool:
     """Whether a dispatcher compiles its function so."""
-    return bool(getattr(dispatcher._compiler.pipeline_class, "told_apart", False))
+    pipeline = getattr(getattr(dispatcher, "_compiler", None), "pipeline_class", None)
+    return bool(getattr(pipeline, "told_apart", False))
 
 
 def run_time(wanted: bool) -> dict[str, bool]:
