@@ -36,7 +36,7 @@ CLASSES, FEATURES = 5, 11
 
 @dataclass(frozen=True)
 class Frozen:
-    """layers on FEATURES inputs; the last one has CLASSES outputs. batch: of each of STEPS steps."""
+    """layers on FEATURES inputs; the last one has CLASSES outputs. batch: of each of STEPS steps. rows: of inputs."""
 
     layers: tuple[Any, ...]
     loss: Any = "cross_entropy"
@@ -44,6 +44,9 @@ class Frozen:
     batch: int = 32
     inputs: int = FEATURES
     target: Callable[[np.random.Generator, int], Any] = field(default=lambda rng, rows: rng.integers(0, CLASSES, rows))
+    rows: Callable[[np.random.Generator, tuple[int, int]], Any] = field(
+        default=lambda rng, shape: rng.normal(size=shape)
+    )
 
 
 def _rows(low: float, high: float) -> Callable[[np.random.Generator, int], Any]:
@@ -118,6 +121,11 @@ NETWORKS: dict[str, Frozen] = {
         0.01, clip_norm=0.1, l2=0.01, epsilon_hat=True, schedule=fastnn.Cosine(total=20, warmup=5))),
     "clipped, l2, chunks": Frozen(RELU, batch=513, optimizer=fastnn.Momentum(
         0.05, clip_norm=0.5, l2=0.1, weight_decay=0.01, schedule=fastnn.StepDecay(every=7))),
+    "character LSTM": Frozen(
+        tuple(fastnn.CharRNN(CLASSES, FEATURES, width=20).layers), optimizer="adam",
+        target=lambda rng, rows: rng.integers(0, CLASSES, (rows, FEATURES)),
+        rows=lambda rng, shape: rng.integers(0, CLASSES, shape),
+    ),
 }  # fmt: skip
 CASES = [(name, dtype) for name in NETWORKS for dtype in ("float32", "float64")]
 
@@ -129,7 +137,7 @@ def parameters_after(name: str, dtype: str) -> bytes:
     net = Network(frozen.inputs, frozen.layers, loss=frozen.loss, dtype=dtype, seed=1)
     trainer = net.trainer(frozen.optimizer, frozen.batch)
     for _ in range(STEPS):
-        x = rng.normal(size=(frozen.batch, frozen.inputs)).astype(dtype)
+        x = frozen.rows(rng, (frozen.batch, frozen.inputs)).astype(dtype)
         trainer.step(x, frozen.target(rng, frozen.batch))
     return b"".join(net.named_parameters[name].tobytes() for name in sorted(net.named_parameters))
 

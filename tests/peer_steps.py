@@ -19,7 +19,7 @@ STEPS = 8
 
 GPT = "gpt-2x16"
 # With adam alone: what PyTorch and JAX compile for them takes seconds.
-ZOO = ("resnet10", "rnn-64-28", "gru-64-28", "lstm-64-28")
+ZOO = ("resnet10", "rnn-64-28", "gru-64-28", "lstm-64-28", "char-lstm-128-64")
 
 
 def case(name: str = "3-4-2", optimizer: str = "sgd", dtype: str = "float32") -> Case:

@@ -17,6 +17,7 @@ from fastnn import (
     BatchNorm,
     Conv2d,
     Dense,
+    Embedding,
     Flatten,
     GlobalAvgPool2d,
     MaxPool2d,
@@ -33,6 +34,8 @@ from fastnn.bench.residual import NotChecked
 # By their names: the counts of the books, of a row.
 PUBLISHED = {"simplechains": (44_426, 758_520), "lenet5": (61_706, 1_131_960), "keras-convnet": (34_826, 7_128_192)}
 
+CHECKED = [*zoo.images()[:2], zoo.images()[3], *zoo.sequences()[:3], zoo.sequences()[-1]]
+
 
 def test_the_rungs_are_asked_for_by_name_and_are_those_of_the_books() -> None:
     found = {rung.name: rung for rung in ladder.select(models="images")}
@@ -43,19 +46,20 @@ def test_the_rungs_are_asked_for_by_name_and_are_those_of_the_books() -> None:
         assert (found[name].params, cost.forward.macs + cost.backward.macs) == (parameters, macs)
     names = [rung.name for rung in ladder.select(models="sequences")]
     assert names[:3] == ["rnn-64-28", "gru-64-28", "lstm-64-28"]
-    assert len(names) == 9
+    assert names[9:] == ["char-lstm-128-64"]
     with pytest.raises(ValueError, match="run on the cpu"):
         found["lenet5"].build(dtype="float32", seed=0, device="cuda", precision=None)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("rung", [*zoo.images()[:2], zoo.images()[3], *zoo.sequences()[:3]], ids=lambda rung: rung.name)
+@pytest.mark.parametrize("rung", CHECKED, ids=lambda rung: rung.name)
 def test_a_network_is_checked_against_the_reference(rung: Any, dtype: str) -> None:
     """And what is wrong is seen: weights with two of their axes, or gates, in each other's place."""
     case = Case(rung, 4, 1, dtype, "adam")
     assert case.check().worst < 0.5
     wrong = case.network.copy()
-    name = "0.weight" if isinstance(wrong.layers[0], Conv2d) else "0.hh_l0.weight"
+    first = "0.weight" if isinstance(wrong.layers[0], Conv2d) else ".hh_l0.weight"
+    name = next(name for name in wrong.named_parameters if name.endswith(first))
     weight = wrong.named_parameters[name]
     weight[...] = np.flip(weight, (0, 1)) if weight.ndim > 2 else np.roll(weight, weight.shape[0], axis=1)[::-1]
     assert perturbed_residual(wrong, case.trainer, *case.batches[0]).worst > 1
@@ -68,6 +72,7 @@ NETWORKS = (
         (7, 6, 2), [Conv2d(3, 3), Residual(BatchNorm(), Activation("tanh")), BatchNorm(1e-3, 0.3), Flatten(), Dense(3)]
     ),
     *(Network((5, 3), [kind(4), kind(3, return_sequences=False), Dense(3)]) for kind in (RNN, LSTM, GRU)),
+    Network(5, [Embedding(4, 3), LSTM(4), Dense(3)]),
 )
 
 
@@ -76,7 +81,9 @@ def test_the_reference_is_in_float64_what_the_network_is(network: Network) -> No
     net, rng = Network(network.input_shape, network.layers, dtype="float64", seed=0), np.random.default_rng(0)
     for values in net.named_parameters.values():
         values += rng.normal(0, 0.3, values.shape)
-    x, y = rng.normal(size=(3, *net.input_shape)), rng.integers(0, 3, 3)
+    x, y = rng.normal(size=(3, *net.input_shape)), rng.integers(0, 3, (3, *net.output_shape[:-1]))
+    if isinstance(net.layers[0], Embedding):
+        x = rng.integers(0, 4, x.shape).astype(np.float64)
     output, loss, gradients = reference.zoo.loss_and_gradient(
         net.description()["layers"], net.named_parameters, x, y, "cross_entropy"
     )

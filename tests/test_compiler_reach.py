@@ -63,8 +63,9 @@ def test_a_constant_a_function_and_code_of_other_modules_change_the_digest(monke
 
 
 @needs.jit
-def test_the_options_of_compiling_change_the_digest(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert DEBUG or outer(monkeypatch, options="reassociate=True") != outer(monkeypatch)
+@pytest.mark.parametrize("options", ["reassociate=True", "apart=True"])
+def test_the_options_of_compiling_change_the_digest(options: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert DEBUG or outer(monkeypatch, options=options) != outer(monkeypatch)
 
 
 @needs.compiled_kernels

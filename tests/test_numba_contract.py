@@ -35,14 +35,14 @@ def test_a_loop_takes_whole_vectors_where_the_compiler_would_take_half() -> None
         import json
         import numba
         from numba import types
-        from fastnn.compiler.numba_private import whole_vectors
+        from fastnn.compiler.numba_private import telling
         X = types.Array(types.float32, 1, "C")
         def double(y, x):
             for i in range(y.size):
                 y[i] = x[i] * x[i]
         found = []
         for parallel in (False, True):
-            for options in ({}, whole_vectors()):
+            for options in ({}, telling()):
                 dispatcher = numba.njit(parallel=parallel, **options)(double)
                 dispatcher.compile((X, X))
                 found.append("%zmm" in next(iter(dispatcher.inspect_asm().values())))
@@ -51,6 +51,23 @@ def test_a_loop_takes_whole_vectors_where_the_compiler_would_take_half() -> None
     features = "+avx,+avx2,+fma,+avx512f,+avx512bw,+avx512dq,+avx512vl,+avx512cd"
     told = {"NUMBA_CPU_NAME": "skylake-avx512", "NUMBA_CPU_FEATURES": features}
     assert run_python(textwrap.dedent(source), **told) == [False, True] * 2
+
+
+def test_of_arrays_that_are_told_apart_a_loop_does_not_compare_where_they_are() -> None:
+    """In tuples, too."""
+
+    def add(y, x):
+        u, v = y
+        for i in range(u.size):
+            u[i], v[i] = x[i] + 1, x[i] * x[i]
+
+    loops = []
+    for apart in (False, True):
+        dispatcher, result = compiled(add, types.UniTuple(NUMBERS, 2), NUMBERS, **private.telling(apart))
+        assert private.is_told_apart(dispatcher) == apart
+        code = result.library.get_llvm_str()
+        loops.append(("vector.body" in code, "vector.memcheck" in code))
+    assert loops == [(True, True), (True, False)]
 
 
 def test_a_function_may_do_without_numbas_run_time() -> None:

@@ -7,10 +7,9 @@ import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 
-import numpy as np
-
 from fastnn import data
 from fastnn.bench import zoo
+from fastnn.bench.characters import characters
 from fastnn.bench.rung import Rung
 from fastnn.data import Dataset
 from fastnn.networks.models import GPT, gpt_layers, mlp
@@ -96,28 +95,17 @@ def language_model(layers: int, width: int, heads: int, length: int) -> Rung:
     """A GPT, as nanoGPT without biases, on the characters of a text that every Python has."""
     if width % heads:
         raise ValueError(f"{heads} heads do not share {width} features; let the width be a multiple of them")
-    vocabulary, _ = _text(length)
+    vocabulary, _ = characters(length)
     sizes = vocabulary, length, layers, width, heads
     name = f"gpt-{layers}x{width}"
     if (layers, width, heads, length) not in LANGUAGE_MODELS:
         name = f"{name}-{heads}-{length}"
-    return Rung(name, partial(_gpt, *sizes), lambda: _text(length)[1], heads=heads,
+    return Rung(name, partial(_gpt, *sizes), lambda: characters(length)[1], heads=heads,
                 layers=lambda: Layered(tuple(gpt_layers(*sizes, bias=False)), (length,)))  # fmt: skip
 
 
 def _gpt(*sizes: int, dtype: str, seed: int, device: str, precision: str | None) -> Network:
     return GPT(*sizes, bias=False, dtype=dtype, seed=seed)
-
-
-@lru_cache(maxsize=4)
-def _text(length: int) -> tuple[int, Dataset]:
-    """How many characters there are, and sequences of them with those that follow."""
-    points = np.frombuffer(data.topics().encode("utf-32-le"), "<u4")
-    characters, ids = np.unique(points, return_inverse=True)
-    count = (len(ids) - 1) // length
-    x, y = (ids[at : at + count * length].reshape(count, length) for at in (0, 1))
-    told = f"Python's own help, {count} sequences of {length} characters"
-    return len(characters), Dataset(x.astype(np.float32), y.astype(np.int64), "topics", told)
 
 
 MODELS: dict[str, Callable[[], list[Rung]]] = {

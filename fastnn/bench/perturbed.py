@@ -86,7 +86,8 @@ def _moved(
 ) -> tuple[dict[str, Array], Array]:  # fmt: skip
     """Each number up or down by what sums of so many terms are off by: rows are summed too, in gradients."""
     rng = np.random.default_rng((SEED, draw))
-    terms = max(x.size // x.shape[-1], x.shape[-1], *(len(array) for array in parameters.values() if array.ndim))
+    rows = x.size if ids else x.size // x.shape[-1]
+    terms = max(rows, x.shape[-1], *(len(array) for array in parameters.values() if array.ndim))
     off = 4.0 * math.sqrt(terms) * units
 
     def move(array: Array) -> Array:
@@ -108,10 +109,10 @@ def _ratio(actual: Array, expected: Array, limit: float) -> float:
 
 def _answer(network: Network, parameters: Arrays, x: Array, y: NDArray[Any]) -> dict[str, Array]:
     """What the reference gives: "output", "loss", and gradients by the names of the parameters."""
+    if any(isinstance(layer, (Conv2d, RNN, LSTM, GRU)) for layer in network.layers):
+        return _answer_of_zoo(network, parameters, x, y)
     if isinstance(network.layers[0], Embedding):
         return _answer_of_gpt(network, parameters, x, y)
-    if isinstance(network.layers[0], (Conv2d, RNN, LSTM, GRU)):
-        return _answer_of_zoo(network, parameters, x, y)
     layers = _chain(network.layers, parameters, x.shape[-1], "")
     loss, options = network.loss_function, _options(network)
     labels = np.issubdtype(y.dtype, np.integer)

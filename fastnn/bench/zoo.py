@@ -1,5 +1,5 @@
 """Rungs of convolutional and recurrent networks, on MNIST's digits: as images, and as sequences of their pixels; or of
-other positions and features, on numbers that are drawn."""
+other positions and features, on numbers that are drawn; and a recurrent language model."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 
 from fastnn import data
+from fastnn.bench.characters import characters
 from fastnn.bench.rung import Rung
 from fastnn.data import Dataset
 from fastnn.layers import GRU, LSTM, RNN, Dense
+from fastnn.networks.models import CharRNN
 from fastnn.networks.network import Network
 from fastnn.networks.vision import KerasConvNet, LeNet5, ResNet, SimpleChainsLeNet
 from fastnn.study.layered import Layered
@@ -24,6 +26,8 @@ SEQUENCES = ((64, 28, 28), (128, 56, 14), (256, 112, 7))
 CELLS: dict[str, Any] = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
 CLASSES = 10
 RECURRENT = re.compile(r"(rnn|gru|lstm)-([1-9]\d*)-([1-9]\d*)(?:-([1-9]\d*))?")
+# Units, of one layer, and positions of the character LSTM.
+CHARACTERS = (128, 64)
 
 
 def images() -> list[Rung]:
@@ -39,8 +43,11 @@ def images() -> list[Rung]:
 
 
 def sequences() -> list[Rung]:
-    """Each cell, from 64 units and 28 positions to 256 and 112, and a dense layer on the last state."""
-    return [_recurrent(cell, *sizes) for sizes in SEQUENCES for cell in CELLS]
+    """Each cell, from 64 units and 28 positions to 256 and 112, and a dense layer on the last state; an LSTM that reads
+    characters and says the next one at each position."""
+    units, positions = CHARACTERS
+    reader = Rung(f"char-lstm-{units}-{positions}", partial(_on_cpu, _reader), lambda: characters(positions)[1])
+    return [*(_recurrent(cell, *sizes) for sizes in SEQUENCES for cell in CELLS), reader]
 
 
 def _recurrent(cell: str, units: int, positions: int, features: int) -> Rung:
@@ -63,7 +70,7 @@ def named(text: str) -> Rung | None:
                 f"features of each, as {text}-3"
             )
         return _recurrent(cell, units, positions, int(found[4] or SIDE * SIDE // positions))
-    return next((rung for rung in images() if rung.name == text), None)
+    return next((rung for rung in (*images(), *sequences()) if rung.name == text), None)
 
 
 def _on_cpu(
@@ -77,6 +84,11 @@ def _on_cpu(
 
 def _made(network: Layered, *, dtype: str, seed: int) -> Network:
     return Network(network.shape, network.layers, dtype=dtype, seed=seed)
+
+
+def _reader(*, dtype: str, seed: int) -> Network:
+    units, positions = CHARACTERS
+    return CharRNN(characters(positions)[0], positions, 1, units, dtype=dtype, seed=seed)
 
 
 def _images(border: int) -> Dataset:

@@ -29,7 +29,7 @@ from numba.extending import intrinsic, overload
 
 from fastnn.compiler.cache import KernelCache
 from fastnn.compiler.late import LateKernel
-from fastnn.compiler.numba_private import Listener, compiler_versions, listening, run_time, set_cache, whole_vectors
+from fastnn.compiler.numba_private import Listener, compiler_versions, listening, run_time, set_cache, telling
 
 DEBUG = os.environ.get("FASTNN_DEBUG", "") not in ("", "0")
 DISABLED = bool(numba.config.DISABLE_JIT)
@@ -132,6 +132,7 @@ def kernel(
     inlined: bool = False,
     views: bool = False,
     late: bool = False,
+    apart: bool = False,
     returns: Any = None,
 ) -> Any:
     """Compile a kernel on first use: nopython, without the GIL, cached on disk.
@@ -142,21 +143,25 @@ def kernel(
     late: compiled once for all its callers, when the first of them calls (see fastnn.compiler.late), and not again into
     each. returns: what a late kernel returns, as a numba type; nothing unless said.
 
+    apart: its callers promise that arrays it writes to share no memory with others it is given, those in tuples too,
+    and the compiler relies on it: loops over many arrays begin at once.
+
     views: returns a view of one of its arguments. The others are compiled without Numba's run time: they allocate
     nothing, and need not count references to the arrays they are given (a product of 5x5x5: 81 ns a call, 144 with it).
     Parallel regions and views want it.
     """
     if function is None:
         return partial(
-            kernel, reassociate=reassociate, parallel=parallel, inlined=inlined, views=views, late=late, returns=returns
-        )
+            kernel, reassociate=reassociate, parallel=parallel, inlined=inlined, views=views, late=late, apart=apart,
+            returns=returns,
+        )  # fmt: skip
     options = {
         "boundscheck": DEBUG,
         "parallel": parallel and not DEBUG,
         "fastmath": REASSOCIATE if reassociate and not DEBUG else False,
         "forceinline": inlined and not DEBUG,
         **run_time(parallel or views or DEBUG),
-        **whole_vectors(),
+        **telling(apart and not DEBUG),
     }
     KERNELS.append((function, options))
     dispatcher = partial(_dispatcher, function, options)

@@ -68,6 +68,7 @@ __all__ = [
     "has_addresses",
     "host_key",
     "if_unlikely",
+    "is_told_apart",
     "ir",
     "kept_kernel",
     "kept_library",
@@ -84,7 +85,7 @@ __all__ = [
     "reload_steps",
     "run_time",
     "set_cache",
-    "whole_vectors",
+    "telling",
     "write_call",
     "write_raise",
 ]
@@ -122,38 +123,58 @@ def processor() -> str:
 # of a GPT of 4 x 128 at batch 12 41.6 and 39.3 ms, of 784-512-512-10 with gelu at batch 32 1.34 and 1.27.
 WHOLE_VECTORS = '"prefer-vector-width"="512"'
 
+# Of arrays that share no memory: else a loop over several compares first where they begin and end, two by two. What an
+# LSTM does to a row is on 12 arrays; see fastnn.kernels.cells.
+APART = "noalias"
 
-def _with_whole_vectors(lowering: Any) -> Any:
-    """A pass that lowers as that one, and asks for whole vectors."""
+
+def _telling(lowering: Any, whole: bool, apart: bool) -> Any:
+    """A pass that lowers as that one, and asks for whole vectors, and tells that arrays share no memory."""
 
     class Lower(lowering().lowering_class):  # type: ignore[misc]
         def post_lower(self) -> None:
             super().post_lower()
-            set.add(self.function.attributes, WHOLE_VECTORS)  # llvmlite's own `add` takes names that it knows
+            if whole:
+                set.add(self.function.attributes, WHOLE_VECTORS)  # llvmlite's own `add` takes names that it knows
+            for argument in self.context.call_conv.get_arguments(self.function) if apart else ():
+                if isinstance(argument.type, ir.PointerType):
+                    argument.add_attribute(APART)
 
     class Lowering(lowering):  # type: ignore[misc]
-        _name = f"fastnn_{lowering._name}"
+        _name = f"fastnn{'_whole' * whole}{'_apart' * apart}_{lowering._name}"
         lowering_class = Lower
 
     return register_pass(mutates_CFG=True, analysis_only=False)(Lowering)
 
 
-_LOWERING = {lowering: _with_whole_vectors(lowering) for lowering in (NativeLowering, NativeParforLowering)}
+@cache
+def _pipeline(whole: bool, apart: bool) -> Any:
+    """What compiles as njit does, and tells LLVM so."""
+    telling = {each: _telling(each, whole, apart) for each in (NativeLowering, NativeParforLowering)}
+
+    class Telling(Compiler):  # type: ignore[misc]
+        told_apart = apart
+
+        def define_pipelines(self) -> Any:
+            pipelines = super().define_pipelines()
+            for each in pipelines:
+                each.passes = [(telling.get(step, step), told) for step, told in each.passes]
+            return pipelines
+
+    return Telling
 
 
-class _WholeVectors(Compiler):  # type: ignore[misc]
-    """Compiles as njit does."""
-
-    def define_pipelines(self) -> Any:
-        pipelines = super().define_pipelines()
-        for each in pipelines:
-            each.passes = [(_LOWERING.get(step, step), told) for step, told in each.passes]
-        return pipelines
+def telling(apart: bool = False) -> dict[str, Any]:
+    """The option of njit by which a function's loops take the widest vectors of the processor, and by which the arrays
+    that it is given are known to be apart: no number of one lies in another."""
+    whole = "avx512f" in features()
+    return {"pipeline_class": _pipeline(whole, apart)} if whole or apart else {}
 
 
-def whole_vectors() -> dict[str, Any]:
-    """The option of njit by which a function's loops take the widest vectors of the processor."""
-    return {"pipeline_class": _WholeVectors} if "avx512f" in features() else {}
+def is_told_apart(dispatcher: Any) -> bool:
+    """Whether a dispatcher compiles its function so."""
+    pipeline = getattr(getattr(dispatcher, "_compiler", None), "pipeline_class", None)
+    return bool(getattr(pipeline, "told_apart", False))
 
 
 def run_time(wanted: bool) -> dict[str, bool]:

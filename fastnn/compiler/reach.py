@@ -13,7 +13,7 @@ import types
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from fastnn.compiler.numba_private import definition_of, whole_vectors
+from fastnn.compiler.numba_private import definition_of, is_told_apart, telling
 
 _OTHERS = frozenset(sys.stdlib_module_names) | {"numpy", "numba", "llvmlite"}
 _digests: dict[int, str] = {}
@@ -47,7 +47,8 @@ def _parts(thing: Any) -> Iterator[str]:
     elif hasattr(thing, "py_func"):  # a kernel
         yield digest(thing.py_func)
         yield digest(thing.targetoptions)
-        yield from whole_vectors()  # by its name
+        yield from telling()  # by its name
+        yield from ["apart"] if is_told_apart(thing) else []
     elif definition_of(thing) is not None:
         yield digest(definition_of(thing))
     elif isinstance(thing, functools.partial):

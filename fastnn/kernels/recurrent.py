@@ -15,7 +15,8 @@ Where lengths are given, positions from a row's length on are not there: its sta
 of its sums are 0. Backwards in time (`reverse`) a row begins with its last position that is there.
 
 Kept for the backward pass: gates (B, T, G H), then before (B, T, H), the states that steps begin with; of an LSTM
-cells (B, T, H), c the same, and of an LSTM or GRU inner (B, T, H), see fastnn.kernels.cells. Arrays are flat.
+cells (B, T, H), c the same, and of an LSTM or GRU inner (B, T, H), see fastnn.kernels.cells. Arrays are flat, and
+no two share memory.
 Reference: fastnn.reference.recurrent.
 """
 
@@ -27,11 +28,13 @@ from numba import prange
 
 from fastnn.compiler.jit import kernel
 from fastnn.kernels.cells import (
+    four,
     gru_forward,
     lstm_forward,
     new_forward,
     reset_forward,
     rnn_forward,
+    three,
 )
 from fastnn.kernels.residual import copy
 from fastnn.products.blocks import VECTOR_BYTES, stripe_width
@@ -153,21 +156,21 @@ def is_there(lengths, r, t):
     return lengths.size == 0 or t < lengths[r]
 
 
-@kernel
+@kernel(inlined=True)
 def _step_of_row(place, state, h, c, kept, z, b, of):
     """place: of a position of a row; state: where its state begins."""
-    units, gates = of.units, gates_of(of.cell)
-    own, row = vector(h, state, units), vector(kept.gates, place * gates * units, gates * units)
+    units, at = of.units, place * gates_of(of.cell) * of.units
+    own, inner = vector(h, state, units), vector(kept.inner, place * units, units)
     if of.cell == LSTM_CELL:
-        lstm_forward(own, vector(c, state, units), vector(kept.cells, place * units, units),
-                     vector(kept.inner, place * units, units), row, b)  # fmt: skip
+        lstm_forward(own, vector(c, state, units), vector(kept.cells, place * units, units), inner,
+                     four(kept.gates, at, units), four(b, 0 * units, units))  # fmt: skip
     elif of.cell == GRU_AFTER:
-        sums = vector(z, (place * gates + 2) * units, units)
-        gru_forward(own, vector(kept.inner, place * units, units), row, b, sums)
+        sums = vector(z, at + 2 * units, units)
+        gru_forward(own, inner, three(kept.gates, at, units), three(b, 0 * units, units), sums)
     elif of.cell == GRU_BEFORE:
-        new_forward(own, row, b)
+        new_forward(own, three(kept.gates, at, units), three(b, 0 * units, units))
     else:
-        rnn_forward(own, row, b, of.cell == RNN_RELU)
+        rnn_forward(own, vector(kept.gates, at, units), b, of.cell == RNN_RELU)
 
 
 @kernel(late=True)
@@ -184,7 +187,7 @@ def _forward_rows(r0, r1, y, h, c, gates, before, cells, inner, z, b, panels, le
             for r in range(r0, r1):
                 place = r * of.positions + t
                 reset_forward(vector(h, r * units, units), vector(inner, place * units, units),
-                              vector(gates, place * 3 * units, 3 * units), b)  # fmt: skip
+                              three(gates, place * 3 * units, units), three(b, 0 * units, units))  # fmt: skip
             _sums_of_reset(r0, rows, t, multiplies, kept, z, panels, of)
         for r in range(r0, r1):
             place = r * of.positions + t
@@ -260,7 +263,7 @@ def recurrent_step(h, c, gates, inner, before, z, w, b, of):
     if of.cell == GRU_BEFORE:
         for r in range(of.rows):
             reset_forward(vector(h, r * units, units), vector(inner, r * units, units),
-                          vector(gates, r * width, width), b)  # fmt: skip
+                          three(gates, r * width, units), three(b, zero, units))  # fmt: skip
         if of.given > 0:
             grow(gates, own, width, inner, zero, units, w, own, width, of.rows, units, units)
     for r in range(of.rows):

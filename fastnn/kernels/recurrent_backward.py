@@ -8,7 +8,7 @@ from __future__ import annotations
 from numba import prange
 
 from fastnn.compiler.jit import kernel
-from fastnn.kernels.cells import gru_backward, lstm_backward, new_backward, reset_backward, rnn_backward
+from fastnn.kernels.cells import four, gru_backward, lstm_backward, new_backward, reset_backward, rnn_backward, three
 from fastnn.kernels.recurrent import (
     GRU_AFTER,
     GRU_BEFORE,
@@ -29,22 +29,21 @@ from fastnn.simd.pool import part_done, release_pool, take_pool
 from fastnn.simd.views import vector
 
 
-@kernel
+@kernel(inlined=True)
 def _back_of_row(place, dz, dh, dc, slopes, kept, of):
     """Of a position that is there."""
-    units, gates = of.units, gates_of(of.cell)
-    row = vector(kept.gates, place * gates * units, gates * units)
-    own = vector(dz, place * gates * units, gates * units)
+    units, at = of.units, place * gates_of(of.cell) * of.units
+    before, inner = vector(kept.before, place * units, units), vector(kept.inner, place * units, units)
     if of.cell == LSTM_CELL:
-        lstm_backward(own, dh, dc, vector(kept.cells, place * units, units),
-                      vector(kept.inner, place * units, units), row)  # fmt: skip
+        lstm_backward(four(dz, at, units), dh, dc, vector(kept.cells, place * units, units), inner,
+                      four(kept.gates, at, units))  # fmt: skip
     elif of.cell == GRU_AFTER:
-        gru_backward(own, dh, vector(slopes, place * units, units), vector(kept.inner, place * units, units), row,
-                     vector(kept.before, place * units, units))  # fmt: skip
+        gru_backward(three(dz, at, units), dh, vector(slopes, place * units, units), inner,
+                     three(kept.gates, at, units), before)  # fmt: skip
     elif of.cell == GRU_BEFORE:
-        new_backward(own, dh, row, vector(kept.before, place * units, units))
+        new_backward(three(dz, at, units), dh, three(kept.gates, at, units), before)
     else:
-        rnn_backward(own, dh, row, of.cell == RNN_RELU)
+        rnn_backward(vector(dz, at, units), dh, vector(kept.gates, at, units), of.cell == RNN_RELU)
 
 
 @kernel
@@ -100,8 +99,8 @@ def _backward_rows(r0, r1, dz, dy, dh, dc, slopes, turned, gates, before, cells,
             for r in range(r0, r1):
                 place = r * of.positions + t
                 if is_there(lengths, r, t):
-                    reset_backward(vector(dz, place * 3 * units, 3 * units), vector(dh, r * units, units),
-                                   vector(turned, r * units, units), vector(gates, place * 3 * units, 3 * units),
+                    reset_backward(three(dz, place * 3 * units, units), vector(dh, r * units, units),
+                                   vector(turned, r * units, units), three(gates, place * 3 * units, units),
                                    vector(before, place * units, units))  # fmt: skip
         if from_state and not cut:
             _turn_back(r0, rows, t, dz, dh, slopes, panels, of)

@@ -26,9 +26,11 @@ def loss_and_gradient(
     """In training. layers: as fastnn.Network.description tells them. options: of the loss. KeyError: a layer that is
     not here."""
     output, back = _chain(layers, parameters, x, "", training=True)
-    value, dy = LOSSES[loss](output, y, **options)
+    labels = y.ndim < output.ndim  # of each row, or of each of its positions
+    rows = output.reshape(-1, output.shape[-1]) if labels else output
+    value, dy = LOSSES[loss](rows, y.reshape(-1) if labels else y, **options)
     found: dict[str, Array] = {}
-    back(dy, found)
+    back(dy.reshape(output.shape), found)
     return output, value, found
 
 
@@ -64,6 +66,17 @@ def _dense(layer: Layer, p: Parameters, x: Array, name: str) -> tuple[Array, Bac
         return dz @ w.T
 
     return y, back
+
+
+def _embedding(layer: Layer, p: Parameters, x: Array, name: str) -> tuple[Array, Back]:
+    table, ids = p[f"{name}weight"], x.astype(int)
+
+    def back(dy: Array, found: dict[str, Array]) -> Array:
+        found[f"{name}weight"] = np.zeros_like(table)
+        np.add.at(found[f"{name}weight"], ids, dy)
+        return np.zeros_like(x)
+
+    return table[ids], back
 
 
 def _activation(layer: Layer, p: Parameters, x: Array, name: str) -> tuple[Array, Back]:
@@ -251,6 +264,7 @@ def _recurrent(layer: Layer, p: Parameters, x: Array, name: str) -> tuple[Array,
 
 
 LAYERS: Mapping[str, Callable[[Layer, Parameters, Array, str], tuple[Array, Back]]] = {
+    "embedding": _embedding,
     "dense": _dense,
     "activation": _activation,
     "conv2d": _conv2d,

@@ -22,7 +22,7 @@ def loss(parameters: Mapping[str, Any], x: Any, y: Any, layers: Sequence[Mapping
     """Mean cross-entropy in training, and the running statistics after it."""
     moved: dict[str, Any] = {}
     log_p = jax.nn.log_softmax(_chain(parameters, x, layers, "", moved))
-    return -jnp.mean(jnp.take_along_axis(log_p, y[:, None], axis=1)), moved
+    return -jnp.mean(jnp.take_along_axis(log_p, y[..., None], axis=-1)), moved
 
 
 def _chain(
@@ -69,31 +69,40 @@ def _residual(p: Mapping[str, Any], x: Any, layer: Mapping[str, Any], name: str)
 
 
 def _recurrent(p: Mapping[str, Any], x: Any, layer: Mapping[str, Any], name: str) -> Any:
-    """The last state of one layer in one direction, by lax.scan."""
+    """The last state of one layer in one direction, or all, by lax.scan."""
     w, b = p[f"{name}hh_l0.weight"], p[f"{name}hh_l0.bias"]
     sums = x @ p[f"{name}ih_l0.weight"] + p[f"{name}ih_l0.bias"]
     zeros = jnp.zeros((x.shape[0], layer["units"]), x.dtype)
 
+    def keep(h: Any) -> Any:
+        return h if layer["return_sequences"] else None
+
     def rnn(state: Any, z: Any) -> Any:
-        return jnp.tanh(z + state @ w + b), None
+        h = jnp.tanh(z + state @ w + b)
+        return h, keep(h)
 
     def lstm(state: Any, z: Any) -> Any:
         h, c = state
         i, f, g, o = jnp.split(z + h @ w + b, 4, axis=1)
         c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
-        return (jax.nn.sigmoid(o) * jnp.tanh(c), c), None
+        h = jax.nn.sigmoid(o) * jnp.tanh(c)
+        return (h, c), keep(h)
 
     def gru(state: Any, z: Any) -> Any:
         (zr, zz, zn), (ur, uz, un) = jnp.split(z, 3, axis=1), jnp.split(state @ w + b, 3, axis=1)
         update, new = jax.nn.sigmoid(zz + uz), jnp.tanh(zn + jax.nn.sigmoid(zr + ur) * un)
-        return (state - new) * update + new, None
+        h = (state - new) * update + new
+        return h, keep(h)
 
     step: Any = {"rnn": rnn, "lstm": lstm, "gru": gru}[layer["kind"]]
-    state, _ = lax.scan(step, (zeros, zeros) if layer["kind"] == "lstm" else zeros, jnp.swapaxes(sums, 0, 1))
+    state, states = lax.scan(step, (zeros, zeros) if layer["kind"] == "lstm" else zeros, jnp.swapaxes(sums, 0, 1))
+    if layer["return_sequences"]:
+        return jnp.swapaxes(states, 0, 1)
     return state[0] if layer["kind"] == "lstm" else state
 
 
 KINDS: dict[str, Callable[..., Any]] = {
+    "embedding": lambda p, x, layer, name: p[f"{name}weight"][x],
     "conv2d": _conv2d,
     "batch_norm": _batch_norm,
     "max_pool2d": _pool,

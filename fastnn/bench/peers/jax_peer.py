@@ -64,10 +64,10 @@ class Model:
     def __init__(self, task: Task) -> None:
         jax.config.update("jax_enable_x64", next(iter(task.parameters.values())).dtype == np.float64)
         parameters: Any = {name: jnp.asarray(values) for name, values in task.parameters.items()}
-        self.takes_ids = task.heads > 0
+        self.takes_ids = task.takes_ids
         loss: Any = _without_statistics(_loss)
         forward: Any = _forward
-        if self.takes_ids:
+        if task.heads:
             loss = _without_statistics(partial(jax_language_model.loss, heads=task.heads))
             forward = partial(jax_language_model.logits, heads=task.heads)
         elif task.description is not None:

@@ -24,6 +24,11 @@ class Task:
     description: Mapping[str, Any] | None = None
 
     @property
+    def takes_ids(self) -> bool:
+        """Whether rows are ids of tokens, and each position has a target."""
+        return self.heads > 0 or (self.description is not None and self.description["layers"][0]["kind"] == "embedding")
+
+    @property
     def weights(self) -> list[NDArray[Any]]:
         """Of each layer of a perceptron."""
         return [values for name, values in self.parameters.items() if name.endswith(".weight")]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import nn
 
 from fastnn.bench.peers.task import Task
+from fastnn.edge.checks import as_shape
 from fastnn.interchange.torch_modules import to_torch
 from fastnn.layers import layer_of
 from fastnn.networks.network import Network
@@ -27,7 +29,7 @@ def module_of(task: Task) -> nn.Module:
     """With the parameters of the task, in training."""
     assert task.description is not None
     dtype = next(iter(task.parameters.values())).dtype
-    start: tuple[int, ...] = tuple(task.description["inputs"])
+    start = as_shape(task.description["inputs"], "inputs")
     parts: list[nn.Module] = []
     run: list[Any] = []
 
@@ -40,6 +42,11 @@ def module_of(task: Task) -> nn.Module:
             run.clear()
 
     for index, described in enumerate(task.description["layers"]):
+        if described["kind"] == "embedding":  # the first
+            table = torch.from_numpy(task.parameters[f"{index}.weight"])
+            parts.append(nn.Embedding.from_pretrained(table.clone(), freeze=False))
+            start = (*start, table.shape[1])
+            continue
         if described["kind"] != "residual":
             run.append(layer_of(described))
             continue

@@ -37,14 +37,14 @@ class Model:
 
     def __init__(self, task: Task) -> None:
         torch.set_num_threads(task.threads)
-        self.takes_ids = task.heads > 0
+        self.takes_ids = task.takes_ids
         model: Any
-        if self.takes_ids:
+        if task.heads:
             model = LanguageModel(task.parameters, task.heads)
         else:
             model = perceptron(task) if task.description is None else module_of(task)
         self.modes: Any = None if task.description is None else model
-        self.network: Any = model.__call__ if self.takes_ids else model
+        self.network: Any = model.__call__ if task.heads else model
         self.generated: Any = getattr(model, "generate", None)
         self.loss = nn.CrossEntropyLoss()
         optimizer_of = OPTIMIZERS[task.optimizer](model.parameters(), task.learning_rate)
