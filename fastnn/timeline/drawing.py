@@ -75,7 +75,8 @@ def histogram_svg(spread: Spread) -> str:
     ratios = edges[1:] / edges[:-1] if edges[0] > 0 else edges * 0
     across = Axis(title=spread.unit, log=bool(len(ratios) and math.isclose(ratios.min(), ratios.max())))
     x = Scale(across, [float(edges[0]), float(edges[-1])], LEFT, WIDTH - RIGHT)
-    y = Scale(Axis(title="starts"), [0.0, float(counts.max())], HEIGHT - BOTTOM, TOP + 14)
+    counted = Axis(title="starts", plain=True)
+    y = Scale(counted, [0.0, float(counts.max())], HEIGHT - BOTTOM, TOP + 14)
     floor = y(0)
     bars = "".join(
         f'<rect class="bar" x="{x(low):.1f}" y="{y(count):.1f}" width="{max(x(high) - x(low) - 1, 1):.1f}" '
@@ -86,7 +87,7 @@ def histogram_svg(spread: Spread) -> str:
     lines = _upright(x(spread.median), "median", "ours", floor)
     if spread.published is not None:
         lines += _upright(x(spread.published), "paper", "paper", floor)
-    return _framed("".join(_axes(across, Axis(title="starts"), x, y)) + bars + lines)
+    return _framed("".join(_axes(across, counted, x, y)) + bars + lines)
 
 
 def _upright(at: float, words: str, name: str, floor: float) -> str:
@@ -113,7 +114,8 @@ def _axes(across: Axis, up: Axis, x: Scale, y: Scale) -> Iterator[str]:
     for value in x.ticks():
         at = x(value)
         yield f'<line class="grid" x1="{at:.1f}" x2="{at:.1f}" y1="{floor}" y2="{floor + 4}"/>'
-        yield f'<text class="tick" x="{at:.1f}" y="{floor + 15}" text-anchor="middle">{escape(across.label(value))}</text>'
+        words = escape(across.label(value))
+        yield f'<text class="tick" x="{at:.1f}" y="{floor + 15}" text-anchor="middle">{words}</text>'
     yield f'<line class="axis" x1="{LEFT}" x2="{right}" y1="{floor}" y2="{floor}"/>'
     yield f'<text class="name" x="{right}" y="{HEIGHT - 6}" text-anchor="end">{escape(across.title)}</text>'
     yield f'<text class="name" x="{LEFT + 4}" y="{TOP + 2}">{escape(up.title)}</text>'

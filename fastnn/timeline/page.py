@@ -59,8 +59,13 @@ def _run(repeated: Repeated) -> dict[str, Any]:
         for each in run.comparisons
     ]  # fmt: skip
     return {
-        "name": repeated.name, "title": run.title, "rows": rows, "blocks": [_block(block) for block in run.blocks],
-        "fails": run.fails, "command": repeated.command, "cost": f"{repeated.seconds:.1f} s{cost(run)}",
+        "name": repeated.name,
+        "title": run.title,
+        "rows": rows,
+        "blocks": [_block(block) for block in run.blocks],
+        "fails": run.fails,
+        "command": repeated.command,
+        "cost": f"{repeated.seconds:.1f} s{cost(run)}",
     }
 
 
@@ -93,9 +98,7 @@ def axis(entries: Sequence[Entry]) -> list[dict[str, Any]]:
         }
         for entry in entries
     ]  # fmt: skip
-    ends = {
-        name: _ends(value[name] for row in found for value in (row["paper"], *row["ours"])) for name in quantities
-    }  # type: ignore[misc]
+    ends = {name: _ends(value[name] for row in found for value in (row["paper"], *row["ours"])) for name in quantities}  # type: ignore[misc]
     return [_placed(row, ends) for row in found]
 
 

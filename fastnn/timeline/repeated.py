@@ -49,7 +49,7 @@ def names() -> list[str]:
 
 
 def chosen(asked: Sequence[str]) -> Mapping[str, list[str]]:
-    """Experiments by year, of the years and experiments that are asked for; all where none is. ValueError for others."""
+    """Experiments by year, of the years and experiments asked for; all where none is. ValueError for others."""
     every = {year: list(milestone.experiments) for year, milestone in milestones().items()}
     for name in asked:
         if name not in every and name not in names():

@@ -15,21 +15,17 @@ from fastnn.timeline.repeated import Entry, Repeated
 if TYPE_CHECKING:
     from rich.console import Console
 
+TITLE = "Eleven milestones, each with runs that repeat what its paper claims"
+HINT = "a year or an experiment runs it; --html FILE runs all"
 BAR, BARS = "█", 30
 
 
 def list_milestones(out: Console) -> None:
-    print_demonstration(
-        out,
-        Demonstration(
-            title="Eleven milestones, each with runs that repeat what its paper claims",
-            sections=tuple(
-                Section(f"{each.year}  {each.title}", (", ".join(f"fastnn timeline {name}" for name in each.experiments),))
-                for each in milestones().values()
-            ),
-            numbers={},
-        ),
-    )  # fmt: skip
+    table = Table(
+        columns=("year", "milestone", "fastnn timeline"),
+        rows=tuple((each.year, each.title, "\n".join(each.experiments)) for each in milestones().values()),
+    )
+    print_demonstration(out, Demonstration(title=TITLE, sections=(Section(HINT, (table,)),), numbers={}))
 
 
 def print_entries(out: Console, entries: Sequence[Entry]) -> None:

@@ -33,7 +33,8 @@ def run() -> Run:
     cost = net.cost(1)
     error, following = printed("2012", "top-5 error"), printed("2012", "top-5 error of the next")
     return Run(
-        title=f"AlexNet has {net.parameter_count:,} parameters, {dense[0] / net.parameter_count:.0%} of them in one layer",
+        title=f"AlexNet has {net.parameter_count:,} parameters, {dense[0] / net.parameter_count:.0%} of them in one "
+        "layer",
         comparisons=(
             Comparison(
                 what="parameters", ours=net.parameter_count, published=printed("2012", "parameters"), low=60.9e6,

@@ -57,8 +57,8 @@ def run(starts: int = 5) -> Run:
             f"64-n-10 networks learn {LEARNED:,} handwritten digits; numbers of {LENGTH} digits are drawn from the "
             f"others. {starts} starts a size.",
             _picture(found),
-            f"Nothing in the networks jumps. A measure that asks for {LENGTH} right digits at once is the power {LENGTH} of one "
-            "that asks for each, and such a power is flat until it is steep.",
+            f"Nothing in the networks jumps. A measure that asks for {LENGTH} right digits at once is the power "
+            f"{LENGTH} of one that asks for each, and such a power is flat until it is steep.",
         ),
         work=work_of(_network(UNITS[-1], 0), EPOCHS * LEARNED, BATCH),
         numbers={"sizes": [each._asdict() for each in found]},
@@ -100,6 +100,8 @@ def _picture(found: list[Size]) -> Picture:
         x=Axis(title="parameters", log=True), y=Axis(title="right", percent=True),
         series=(
             Series(name="single digits", kind="linked", colour=0, x=x, y=tuple(each.right for each in found)),
-            Series(name=f"numbers of {LENGTH} digits", kind="linked", colour=1, x=x, y=tuple(each.whole for each in found)),
+            Series(
+                name=f"numbers of {LENGTH} digits", kind="linked", colour=1, x=x, y=tuple(each.whole for each in found)
+            ),
         ),
     )  # fmt: skip

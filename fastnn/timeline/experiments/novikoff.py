@@ -100,7 +100,8 @@ def learned(seed: int) -> Draw:
 def _slope(found: list[Draw]) -> float:
     """Of log corrections over log bound."""
     some = [each for each in found if each.corrections]
-    return float(np.polyfit(*(np.log([each[place] for each in some]) for place in (0, 1)), 1)[0])
+    bounds, corrections = (np.log([each[place] for each in some]) for place in (0, 1))
+    return float(np.polyfit(bounds, corrections, 1)[0])
 
 
 def _picture(found: list[Draw]) -> Picture:

@@ -38,8 +38,8 @@ def run(starts: int = 100) -> Run:
             Comparison(what="starts that learn it", ours=spread.share, low=0.4, high=1, percent=True),
         ),
         blocks=(
-            f"4-4-1 sigmoid units, rate {RATE} as printed, momentum {MOMENTUM}, a step a pattern, targets 0.9 and 0.1, "
-            f"until every output is within {LEARNED} of its target. First weights from -{USUAL:g} to {USUAL:g}:",
+            f"4-4-1 sigmoid units, rate {RATE} as printed, momentum {MOMENTUM}, a step a pattern, targets 0.9 and "
+            f"0.1, until every output is within {LEARNED} of its target. First weights from -{USUAL:g} to {USUAL:g}:",
             spread,
             "First weights are not printed; smaller ones come to:",
             Table(
@@ -52,8 +52,8 @@ def run(starts: int = 100) -> Run:
         ),
         work=work_of(_network(), int(16 * spread.median), 1),
         fails=(
-            f"{starts - len(usual)} of {starts} starts have not learned it after {MOST:,} sweeps. Neither first weights "
-            "nor targets are printed, so the paper's run cannot be repeated exactly."
+            f"{starts - len(usual)} of {starts} starts have not learned it after {MOST:,} sweeps. Neither first "
+            "weights nor targets are printed, so the paper's run cannot be repeated exactly."
         ) if len(usual) < starts else "",
         numbers={"sweeps": {f"{bound:g}": values for bound, values in by_bound.items()}},
     )  # fmt: skip

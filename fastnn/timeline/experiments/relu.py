@@ -18,7 +18,7 @@ from fastnn.timeline.papers.milestones import printed
 
 KINDS = ("relu", "tanh")
 # Each kind is given the rate with which it is fastest, as in the paper.
-RATES, BATCH, ERROR = (0.02, 0.05, 0.1, 0.2), 32, 0.25
+RATES, BATCH, ERROR = (0.05, 0.1, 0.2, 0.4), 32, 0.25
 LEARNED, EVERY, MOST = 1_200, 2, 600
 EPOCHS, RATE, MOMENTUM = 20, 0.02, 0.9
 
@@ -30,7 +30,7 @@ def run(starts: int = 20, ladder: int = 3) -> Run:
     shares = {name: _ladder(layers, ladder) for name, layers in LADDER.items()}
     names = list(LADDER)
     return Run(
-        title=f"On small digits tanh needs {times:.1f} times the steps of relu to {ERROR:.0%} error",
+        title=f"On small digits tanh needs {times:.1f} times the steps of relu to {ERROR:.0%} error, not six",
         comparisons=(
             Comparison(
                 what="times as many steps with tanh", ours=times, published=printed("2012", "relu against tanh"),
@@ -61,8 +61,8 @@ def run(starts: int = 20, ladder: int = 3) -> Run:
         ),
         work=work_of(_network(LADDER[names[-1]], 0), EPOCHS * LEARNED, BATCH),
         fails=(
-            f"Six times was measured on CIFAR-10, with four layers, which lie in no package; on digits, which need two, "
-            f"it is {times:.1f}."
+            "Six times was measured on CIFAR-10, with four layers of windows; its photographs lie in no package. On "
+            f"digits, with two, it is {times:.1f}: this experiment does not repeat the claim."
         ) if times < 5 else "",
         numbers={"steps": steps, "right": shares},
     )  # fmt: skip

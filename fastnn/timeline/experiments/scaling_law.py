@@ -1,4 +1,4 @@
-"""2020: the loss of students of a random teacher falls as a power of their size, the sooner the fewer the dimensions."""
+"""2020: the loss of students of a random teacher falls as a power of size, the faster the fewer the dimensions."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def run(teachers: int = TEACHERS, steps: int = STEPS) -> Run:
             for d, power in powers.items()
         ),
         blocks=(
-            f"Teachers are random networks of two layers of {TEACHER} units of d inputs, students the same with {WIDTHS[0]} "
-            f"to {WIDTHS[-1]} units; {steps:,} steps of {BATCH} rows drawn from the cube, the better of {STUDENTS} "
-            f"students, {teachers} teachers.",
+            f"Teachers are random networks of two layers of {TEACHER} units of d inputs, students the same with "
+            f"{WIDTHS[0]} to {WIDTHS[-1]} units; {steps:,} steps of {BATCH} rows drawn from the cube, the better of "
+            f"{STUDENTS} students, {teachers} teachers.",
             _picture(found, powers),
         ),
         work=_work(largest, steps),

@@ -88,8 +88,8 @@ def run(starts: int = 100) -> Run:
         work=work_of(_network(), int(64 * spread.median), 64),
         fails=(
             f"The printed rate fails from {starts - len(done)} of {starts} starts, {stuck} of which answer 0 always "
-            f"(E = {STUCK:.1f}) and stay there. At a rate of {SMALLER_RATE} {_learned(gentle)} of {len(gentle)} learn it; "
-            f"where biases begin at 0 {_learned(unbiased)} of {len(unbiased)} do, at the printed rate."
+            f"(E = {STUCK:.1f}) and stay there. At a rate of {SMALLER_RATE} {_learned(gentle)} of {len(gentle)} learn "
+            f"it; where biases begin at 0 {_learned(unbiased)} of {len(unbiased)} do, at the printed rate."
         ) if len(done) < starts else "",
         numbers={
             "stuck": stuck, "smaller_rate": {"starts": len(gentle), "succeeded": _learned(gentle)},

@@ -49,14 +49,17 @@ def run(starts: int = 100) -> Run:
             ),
             Comparison(what="starts of two hidden units that learn it", ours=share, low=0.7, high=1, percent=True,
                        note="the paper met a minimum twice in some hundreds"),
-            Comparison(what="sweeps of two hidden units, the median", ours=medians[2], published=two, low=120, high=750),
+            Comparison(
+                what="sweeps of two hidden units, the median", ours=medians[2], published=two, low=120, high=750
+            ),
             Comparison(
                 what="sweeps that a doubling saves", ours=slope, published=published["slope"], low=-120, high=-15
             ),
         ),
         blocks=(
             f"Sigmoid units, momentum {MOMENTUM}, first weights from -{BOUND} to {BOUND}, until the mean error of a "
-            f"pattern, half its square, is below {ERROR}: that criterion is Chauvin's; the first weights are not printed.",
+            f"pattern, half its square, is below {ERROR}: that criterion is Chauvin's; the first weights are not "
+            "printed.",
             spread,
             f"Whether the paper's run had momentum is not said of it: without, {len(plain)} of "
             f"{min(starts, PLAIN_STARTS)} starts learn it within {MOST:,} sweeps, the median after "
@@ -71,7 +74,8 @@ def run(starts: int = 100) -> Run:
             "than two in hundreds."
         ) if share < 0.97 else "",
         numbers={
-            "without_momentum": plain, "units": {str(units): values for units, values in layered.items()}, "slope": slope, "constant": constant
+            "without_momentum": plain, "units": {str(units): values for units, values in layered.items()},
+            "slope": slope, "constant": constant,
         },
     )  # fmt: skip
 
