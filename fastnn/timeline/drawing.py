@@ -12,7 +12,7 @@ from fastnn.timeline.experiments.found import Spread
 
 # Units of the picture, of which a telephone shows about one a pixel; margins of its axes.
 WIDTH, HEIGHT = 340, 220
-LEFT, RIGHT, TOP, BOTTOM = 46, 12, 10, 40
+LEFT, RIGHT, TOP, BOTTOM = 46, 12, 24, 40
 # Steps of an axis; decades below which ticks stand at 1, 2 and 5 too; of a range, what stays free at its ends.
 STEPS, FEW_DECADES, FREE = 4, 1.6, 0.04
 # Marks by colour, so that none is told by its hue alone.
@@ -76,7 +76,7 @@ def histogram_svg(spread: Spread) -> str:
     across = Axis(title=spread.unit, log=bool(len(ratios) and math.isclose(ratios.min(), ratios.max())))
     x = Scale(across, [float(edges[0]), float(edges[-1])], LEFT, WIDTH - RIGHT)
     counted = Axis(title="starts", plain=True)
-    y = Scale(counted, [0.0, float(counts.max())], HEIGHT - BOTTOM, TOP + 14)
+    y = Scale(counted, [0.0, float(counts.max())], HEIGHT - BOTTOM, TOP + 12)
     floor = y(0)
     bars = "".join(
         f'<rect class="bar" x="{x(low):.1f}" y="{y(count):.1f}" width="{max(x(high) - x(low) - 1, 1):.1f}" '
@@ -84,15 +84,16 @@ def histogram_svg(spread: Spread) -> str:
         for low, high, count in zip(edges[:-1], edges[1:], counts, strict=True)
         if count
     )
-    lines = _upright(x(spread.median), "median", "ours", floor)
+    left = spread.published is not None and spread.published < spread.median
+    lines = _upright(x(spread.median), "median", "ours", floor, not left) if spread.values else ""
     if spread.published is not None:
-        lines += _upright(x(spread.published), "paper", "paper", floor)
+        lines += _upright(x(spread.published), "paper", "paper", floor, left)
     return _framed("".join(_axes(across, counted, x, y)) + bars + lines)
 
 
-def _upright(at: float, words: str, name: str, floor: float) -> str:
-    """A line and its words, the paper's to the left and the median's to the right of it, or where there is room."""
-    side = -1 if (name == "paper") == (at > LEFT + 50) else 1
+def _upright(at: float, words: str, name: str, floor: float, left: bool) -> str:
+    """A line and its words, on the side where no other line is, or where there is room."""
+    side = -1 if left and at > LEFT + 44 or at > WIDTH - RIGHT - 44 else 1
     anchor = "end" if side < 0 else "start"
     return (
         f'<line class="{name}" x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{floor:.1f}"/>'
@@ -118,7 +119,7 @@ def _axes(across: Axis, up: Axis, x: Scale, y: Scale) -> Iterator[str]:
         yield f'<text class="tick" x="{at:.1f}" y="{floor + 15}" text-anchor="middle">{words}</text>'
     yield f'<line class="axis" x1="{LEFT}" x2="{right}" y1="{floor}" y2="{floor}"/>'
     yield f'<text class="name" x="{right}" y="{HEIGHT - 6}" text-anchor="end">{escape(across.title)}</text>'
-    yield f'<text class="name" x="{LEFT + 4}" y="{TOP + 2}">{escape(up.title)}</text>'
+    yield f'<text class="name" x="{LEFT + 4}" y="{TOP - 10}">{escape(up.title)}</text>'
 
 
 def _curve(series: Series, x: Scale, y: Scale) -> Iterator[str]:

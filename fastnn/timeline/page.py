@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import fastnn
-from fastnn.bench.table import si
 from fastnn.demo.display.demonstration import Table
 from fastnn.demo.display.page import STYLE
 from fastnn.demo.display.terminal import is_numeric
@@ -108,6 +107,19 @@ def _ends(values: Iterable[float]) -> tuple[float, float]:
     return math.floor(min(known)), math.ceil(max(known)) or 1
 
 
+def count(parameters: float) -> str:
+    """630, 60,000, 61 million, 1.8 trillion."""
+    for scale, name in ((1e12, "trillion"), (1e9, "billion"), (1e6, "million")):
+        if parameters >= scale:
+            return f"{parameters / scale:.3g} {name}"
+    return f"{parameters:,.0f}"
+
+
+def flops(training: float) -> str:
+    """3.14e23 FLOPs."""
+    return f"{training:.3g} FLOPs".replace("e+", "e")
+
+
 def _placed(row: dict[str, Any], ends: dict[str, tuple[float, float]]) -> dict[str, Any]:
     def place(name: str, value: float) -> float:
         low, high = ends[name]
@@ -117,10 +129,10 @@ def _placed(row: dict[str, Any], ends: dict[str, tuple[float, float]]) -> dict[s
         {
             "name": words,
             "paper": place(name, row["paper"][name]) if row["paper"][name] else None,
-            "value": si(row["paper"][name], unit) if row["paper"][name] else "",
+            "value": write(row["paper"][name]) if row["paper"][name] else "",
             "ours": sorted({place(name, each[name]) for each in row["ours"]}),
-            "our_values": ", ".join(si(each[name], unit) for each in row["ours"]),
+            "our_values": ", ".join(write(each[name]) for each in row["ours"]),
         }
-        for name, words, unit in (("parameters", "parameters", ""), ("training_flops", "training", "FLOP"))
+        for name, words, write in (("parameters", "parameters", count), ("training_flops", "training", flops))
     ]
     return {"year": row["year"], "about": row["about"], "tracks": tracks}

@@ -93,6 +93,6 @@ def histogram(spread: Spread) -> Drawing:
     lines = []
     for low, high, count in zip(edges[:-1], edges[1:], counts, strict=True):
         here = [name for name, at in marks.items() if low <= at < high or (high == edges[-1] and at == high)]
-        bar = BAR * round(BARS * count / counts.max())
+        bar = BAR * round(BARS * count / max(counts.max(), 1))
         lines.append(f"{low:>9,.0f} {bar} {count or ''}{'  < ' if here else ''}{', '.join(here)}".rstrip())
     return Drawing(tuple(lines))

@@ -71,8 +71,8 @@ def run(starts: int = 100) -> Run:
         ),
         blocks=(
             f"24 people and 12 relations are named to {_network().parameter_count} weights and biases, "
-            f"36-(6+6)-12-6-24 units: person and relation each get six units of their own. {SWEEPS:,} sweeps; which four facts "
-            "are held out is drawn for each start.",
+            f"36-(6+6)-12-6-24 units: person and relation each get six units of their own. {SWEEPS:,} sweeps; which "
+            "four facts are held out is drawn for each start.",
             _picture(held_of),
             f"By the other recipe (first weights from -{MENDED.bound:g} to {MENDED.bound:g}, rate {MENDED.rates[1]}, a "
             f"tenth of the decay) {whole} of {starts} starts have all four right. The paper's run of four of four is "

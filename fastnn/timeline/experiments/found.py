@@ -85,7 +85,7 @@ class Spread:
 
     def bins(self, most: int = 24) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Edges (n + 1,) and counts (n,), the published number within; logarithmic where it spans more than 20."""
-        every = [*self.values, *([self.published] if self.published is not None else [])]
+        every = [*self.values, *([self.published] if self.published is not None else [])] or [0.0]
         low, high = min(every), max(every)
         if low == high:
             low, high = low - 0.5, high + 0.5

@@ -32,7 +32,7 @@ def run() -> Run:
         ),
         blocks=(
             "96 blocks, 12,288 wide, a vocabulary of 50,257 and 2,048 positions: nothing runs, all is counted. "
-            "`fastnn predict gpt3` has memory and time on given hardware.",
+            "What memory and time it takes on given hardware, says: fastnn predict gpt3.",
         ),
         numbers={"parameters": gpt.parameters},
     )  # fmt: skip

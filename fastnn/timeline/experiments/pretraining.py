@@ -56,8 +56,8 @@ def run(starts: int = 2, steps: int = STEPS) -> Run:
         blocks=(
             f"Sequences of {LENGTH} of {SYMBOLS} symbols are of {KINDS} kinds, in each of which other symbols follow "
             f"one another. A GRU with {_network(0, SYMBOLS).parameter_count:,} parameters first learns to say what "
-            f"comes next, for {steps:,} steps and without a label; then, with a new last layer, the kind, from a few that "
-            f"are labelled. The same network learns that from scratch.",
+            f"comes next, for {steps:,} steps and without a label; then, with a new last layer, the kind, from a few "
+            f"that are labelled, the first layers at {SLOWER} of the rate. The same network learns that from scratch.",
             _picture(ours),
             Table(
                 columns=("labels", "pre-trained", "from scratch"),

@@ -14,7 +14,7 @@ from fastnn.timeline.experiments.found import Comparison, Run, Work
 from fastnn.timeline.experiments.starts import work_of
 from fastnn.timeline.papers.milestones import printed
 
-DIMENSIONS, WIDTHS = (2, 4, 6), (5, 7, 10, 14)
+DIMENSIONS, WIDTHS = (2, 4, 6), (6, 8, 11, 15)
 # Of the teacher's two hidden layers, and the spread of its biases, so that it bends everywhere.
 TEACHER, BEND = 96, 0.5
 TEACHERS, STUDENTS = 4, 2
