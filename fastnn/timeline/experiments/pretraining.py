@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -99,7 +100,7 @@ def sequences(rng: np.random.Generator, rows: int, which: NDArray[np.float64]) -
     return found, kinds
 
 
-def tuned(seed: int, steps: int) -> Tuned:
+def tuned(seed: int, steps: int, labels: Sequence[int] = LABELS) -> Tuned:
     rng = np.random.default_rng(seed)
     which = chains(rng)
     base = _network(seed, SYMBOLS)
@@ -109,8 +110,8 @@ def tuned(seed: int, steps: int) -> Tuned:
     trainer.epoch(held, rng.integers(0, len(unlabelled), steps * BATCH))
     test = sequences(rng, TESTED, which)
     shares: tuple[list[float], list[float]] = ([], [])
-    for labels in LABELS:
-        known = _labelled(rng, labels, which)
+    for many in labels:
+        known = _labelled(rng, many, which)
         for share, begin in zip(shares, (base, None), strict=True):
             share.append(_fine_tuned(seed, begin, known, test))
     return Tuned(tuple(shares[0]), tuple(shares[1]))
