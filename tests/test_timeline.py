@@ -284,7 +284,12 @@ def found_run(**changes: Any) -> Run:
 
 def entries() -> list[Entry]:
     return [
-        Entry(milestone=each, repeated=(Repeated(name=each.experiments[0], run=found_run(), seconds=1.0),))
+        Entry(
+            milestone=each,
+            repeated=(
+                Repeated(name=each.experiments[0], run=found_run(title=f"a < b & c, {each.year}"), seconds=1.0),
+            ),
+        )
         for each in milestones().values()
     ]
 
