@@ -286,9 +286,7 @@ def entries() -> list[Entry]:
     return [
         Entry(
             milestone=each,
-            repeated=(
-                Repeated(name=each.experiments[0], run=found_run(title=f"a < b & c, {each.year}"), seconds=1.0),
-            ),
+            repeated=(Repeated(name=each.experiments[0], run=found_run(title=f"a < b & c, {each.year}"), seconds=1.0),),
         )
         for each in milestones().values()
     ]

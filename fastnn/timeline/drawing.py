@@ -12,10 +12,10 @@ from fastnn.timeline.experiments.found import Spread
 
 # Units of the picture, of which a telephone shows about one a pixel; margins of its axes.
 WIDTH, HEIGHT = 340, 220
-LEFT, RIGHT, TOP, BOTTOM = 46, 12, 24, 40
+LEFT, RIGHT, TOP, BOTTOM = 46, 20, 24, 40
 # Steps of an axis; decades below which ticks stand at 1, 2 and 5 too; of a range, what stays free at its ends.
 STEPS, FEW_DECADES, FREE = 4, 1.6, 0.04
-# Marks by colour, so that none is told by its hue alone.
+# Of a mark, half its side.
 SIZE = 3.2
 
 

@@ -31,6 +31,7 @@ def run() -> Run:
     units = [each.outputs for each in weighted]
     dense = [each.parameter_count for each in weighted[5:]]
     cost = net.cost(1)
+    training = 6 * cost.forward.macs * 90 * 1.2e6
     error, following = printed("2012", "top-5 error"), printed("2012", "top-5 error of the next")
     return Run(
         title=f"AlexNet has {net.parameter_count:,} parameters, {dense[0] / net.parameter_count:.0%} of them in one "
@@ -62,9 +63,9 @@ def run() -> Run:
         ),
         fails=(
             f"Nobody trains it here: 1.2 million photographs are not in any package, and 90 epochs of them take "
-            f"{6 * cost.forward.macs * 90 * 1.2e6:.1e} FLOPs. The printed side of 224 does not fit the printed 55 "
-            f"windows of 11 with a step of 4; {SIDE} does. And the paper's list of units begins with 253,440, which is "
-            f"no multiple of its 96 maps of 55 by 55: they are {units[0]:,}."
+            f"{training / 1e17:.1f}e17 FLOPs. The printed side of 224 does not fit the printed "
+            f"55 windows of 11 with a step of 4; {SIDE} does. And the list of units in its figure 2 begins with 253,440"
+            f" (from memory), where 96 maps of 55 by 55 are {units[0]:,}."
         ),
         numbers={"parameters": net.parameter_count, "units": sum(units), "macs": cost.forward.macs},
     )  # fmt: skip

@@ -50,7 +50,7 @@ def run(starts: int = 100) -> Run:
             ),
             Comparison(
                 what="hidden values between 1/4 and 3/4", ours=between, low=0, high=0.5, percent=True,
-                note="the paper shows values of 1/2 in its code, too",
+                note="the code that the paper shows has some of 1/2, too (from memory)",
             ),
         ),
         blocks=(

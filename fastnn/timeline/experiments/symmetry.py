@@ -15,7 +15,7 @@ from fastnn.timeline.papers.milestones import printed
 
 BITS, HIDDEN, BOUND = 6, 2, 0.3
 RATE, MOMENTUM = 0.1, 0.9
-# An output is learned within this of its target. The paper does not say when it stopped.
+# An output is learned within this of its target: ours, as is when to give up.
 LEARNED, MOST = 0.1, 8_000
 # Weights settle after the outputs have.
 SETTLING = 4_000
@@ -132,7 +132,7 @@ def learned(seed: int, rate: float = RATE, most: int = MOST, biases: bool = True
     ratios = (sizes[1:] / sizes[0]).mean(axis=1)
     mirrored = np.abs(weights[:half] + weights[::-1][:half]).max() / np.abs(weights).max()
     return Start(
-        needed, sweeps.squares / 2, (float(ratios[0]), float(ratios[1])), float(mirrored), tuple(weights.T.ravel())
+        needed, sweeps.error, (float(ratios[0]), float(ratios[1])), float(mirrored), tuple(weights.T.ravel())
     )  # fmt: skip
 
 
