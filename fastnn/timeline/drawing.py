@@ -72,8 +72,7 @@ def legend_svg(series: Series) -> str:
 def histogram_svg(spread: Spread) -> str:
     """Counts by value; a line where the median is, a dashed one where the paper's number is."""
     edges, counts = spread.bins()
-    ratios = edges[1:] / edges[:-1] if edges[0] > 0 else edges * 0
-    across = Axis(title=spread.unit, log=bool(len(ratios) and math.isclose(ratios.min(), ratios.max())))
+    across = Axis(title=spread.unit, log=spread.is_wide)
     x = Scale(across, [float(edges[0]), float(edges[-1])], LEFT, WIDTH - RIGHT)
     counted = Axis(title="starts", plain=True)
     y = Scale(counted, [0.0, float(counts.max())], HEIGHT - BOTTOM, TOP + 12)
@@ -97,7 +96,7 @@ def _upright(at: float, words: str, name: str, floor: float, left: bool) -> str:
     anchor = "end" if side < 0 else "start"
     return (
         f'<line class="{name}" x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{floor:.1f}"/>'
-        f'<text class="{name}" x="{at + 4 * side:.1f}" y="{TOP + 9 if name == "ours" else TOP + 21}" '
+        f'<text class="{name}" x="{at + 4 * side:.1f}" y="{TOP + 9}" '
         f'text-anchor="{anchor}">{words}</text>'
     )
 

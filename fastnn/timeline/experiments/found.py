@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from fastnn.demo.display.demonstration import Table
 from fastnn.report.picture import Picture
 
+# The largest by the least, from which on an axis is logarithmic.
+WIDE = 20
+
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
@@ -83,13 +86,24 @@ class Spread:
             return None
         return float(np.mean(np.array(self.values) > self.published))
 
-    def bins(self, most: int = 24) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Edges (n + 1,) and counts (n,), the published number within; logarithmic where it spans more than 20."""
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The least and the largest, the published number among them."""
         every = [*self.values, *([self.published] if self.published is not None else [])] or [0.0]
-        low, high = min(every), max(every)
+        return min(every), max(every)
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether it is for a logarithmic axis."""
+        low, high = self.ends
+        return low > 0 and high / low > WIDE
+
+    def bins(self, most: int = 24) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Edges (n + 1,) and counts (n,), the published number within."""
+        low, high = self.ends
         if low == high:
             low, high = low - 0.5, high + 0.5
-        space = np.geomspace if low > 0 and high / low > 20 else np.linspace
+        space = np.geomspace if self.is_wide else np.linspace
         edges: NDArray[np.float64] = space(low, high, min(most, max(4, len(self.values) // 3)) + 1)
         counts, _ = np.histogram(self.values, edges)
         return edges, counts.astype(np.int64)
