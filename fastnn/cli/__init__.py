@@ -207,6 +207,21 @@ def demo(ctx: click.Context) -> None:
 
 
 @main.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--html", "html_file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
+              help="Write it as an HTML page.")  # fmt: skip
+@click.option("--json", "json_file", type=Output(), metavar="FILE|-", help="Write what was found as JSON; - is stdout.")
+def timeline(names: tuple[str, ...], html_file: Path | None, json_file: str | None) -> None:
+    """Repeat what papers from 1958 to today claim, and put each number of ours beside theirs.
+
+    NAME is a year or an experiment, as they are listed without any; all of them where only a file is named.
+    """
+    from fastnn.timeline.command import run_timeline
+
+    run_timeline(names, json_file, html_file)
+
+
+@main.command()
 def warmup() -> None:
     """Compile all kernels now, so that nothing compiles later."""
     from fastnn.bench.warmup import run_warmup

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from importlib.util import find_spec
 
-# The largest first: what a page of results needs, what figures need, what a page with figures in it needs.
-PAGE, FIGURES, ILLUSTRATED = ("plotly", "jinja2"), ("matplotlib",), ("matplotlib", "jinja2")
+# The largest first: what a page of results needs, what figures need, what a page with figures in it needs, and one that
+# draws its own.
+PAGE, FIGURES, ILLUSTRATED, TIMELINE = ("plotly", "jinja2"), ("matplotlib",), ("matplotlib", "jinja2"), ("jinja2",)
 
 
 def require(packages: Iterable[str]) -> None:
