@@ -179,6 +179,7 @@ PROGRAM = (
     "fastnn.bench",
     "fastnn.report",
     "fastnn.demo",
+    "fastnn.play",
     "fastnn.language.command",
     "fastnn.train.command",
     "fastnn.cli",

@@ -1,0 +1,69 @@
+// @ts-check
+/** Opens the session of the page, and hands what comes to the script of the lesson. */
+
+import { announce, calm, element } from "./dom.js";
+import { opening } from "./share.js";
+import { Transport } from "./transport.js";
+
+const lesson = document.documentElement.dataset.lesson ?? "";
+const place = /** @type {HTMLElement} */ (document.getElementById("lesson"));
+const notice = /** @type {HTMLElement} */ (document.getElementById("notice"));
+
+/** @param {string} text */
+function warn(text) {
+  notice.textContent = text;
+  notice.hidden = !text;
+}
+
+const { make } = await import(`./lessons/${lesson}.js`);
+const { refused: badLink, ...wanted } = opening(location.hash);
+if (badLink) warn(`This link was not taken: ${badLink}. The page shows its own settings.`);
+/** @type {any} */
+let shown = null;
+let isTraining = false;
+
+const transport = new Transport(lesson, badLink ? {} : wanted, hear, (frame) => shown?.draw(frame), () => calm.matches && isTraining);
+
+/** @param {any} told */
+function hear(told) {
+  if (told.refused) refuse(told.refused);
+  else if (told.closed) warn("The playground has ended, or let this page go. Start it again, and load this page anew.");
+  else if (told.told) note(told.told);
+  else if (told.fields) begin(told);
+  else {
+    if ("paused" in told || told.layout) isTraining = false;
+    shown?.hear(told);
+  }
+}
+
+/** @param {any} refused */
+function refuse(refused) {
+  warn(refused.link ? `This link was not taken: ${refused.told}. The page shows its own settings instead.` : refused.told);
+  shown?.hear({ refused });
+}
+
+/** What takes long is said where the page will be. @param {string} text */
+function note(text) {
+  if (!shown) place.replaceChildren(element("p", { className: "lead" }, text), element("progress", { "aria-label": "compiling kernels" }));
+  announce(text);
+}
+
+/** @param {any} told */
+function begin(told) {
+  const talk = {
+    ...told, warn, isTraining: () => isTraining,
+    /** @param {object} settings */
+    set: (settings) => { Object.assign(told.settings, settings); warn(""); transport.send({ do: "set", settings }); },
+    /** @param {any} message */
+    send: (message) => {
+      if (message.do === "train") isTraining = true;
+      if (["pause", "step", "reset"].includes(message.do)) isTraining = false;
+      warn("");
+      transport.send(message);
+    },
+    /** @param {string} form */
+    file: (form) => transport.file(form),
+  };
+  shown = make(place, talk);
+  document.documentElement.dataset.ready = "";
+}
