@@ -10,6 +10,7 @@ from fastnn.networks.models import mlp
 from fastnn.play.lessons.trained import ACTIVATIONS, RATE, SEED, optimizer_choice, optimizer_of
 from fastnn.play.session.fields import Choice, Number, Settings
 from fastnn.play.session.lesson import Lesson
+from fastnn.play.session.measured import Measured
 from fastnn.play.session.run import Run
 from fastnn.play.session.watched import Watched
 
@@ -33,7 +34,7 @@ def texts() -> dict[str, Any]:
     return {
         "features": FEATURES, "classes": CLASSES, "mails": {words: list(x) for words, x in MAILS.items()},
         "inputs": INPUTS, "names": [name for _, _, name in sorted(names_of_parameters(), key=_place)],
-        "held_out": HELD_OUT, "noise": data.SPAM_NOISE,
+        "rows": len(data.spam().x) - HELD_OUT, "held_out": HELD_OUT, "noise": data.SPAM_NOISE,
     }  # fmt: skip
 
 
@@ -54,7 +55,7 @@ def begin(settings: Settings) -> Watched:
     return Watched(run, [settings["activation"], "identity"], held_out, settings["optimizer"])
 
 
-def adjust(watched: Watched, settings: Settings) -> None:
+def adjust(watched: Measured, settings: Settings) -> None:
     watched.look_at([settings[name] for name in INPUTS], CLASSES.index(settings["truth"]))
     watched.run.set_rate(settings["rate"])
 

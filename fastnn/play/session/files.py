@@ -8,10 +8,10 @@ from pathlib import Path
 
 from fastnn.play.session.fields import Refused, Settings
 from fastnn.play.session.lesson import Lesson
-from fastnn.play.session.watched import Watched
+from fastnn.play.session.measured import Measured
 
 
-def file_of(watched: Watched, form: str, lesson: Lesson, settings: Settings) -> bytes:
+def file_of(watched: Measured, form: str, lesson: Lesson, settings: Settings) -> bytes:
     """Its bytes: safetensors as `network.save` writes it. Refused."""
     if form == "safetensors":
         with tempfile.TemporaryDirectory() as folder:
@@ -27,7 +27,7 @@ def file_of(watched: Watched, form: str, lesson: Lesson, settings: Settings) -> 
     return lesson.program(settings, watched.run.steps).encode()
 
 
-def _document(watched: Watched, settings: Settings) -> dict[str, object]:
+def _document(watched: Measured, settings: Settings) -> dict[str, object]:
     named = watched.network.named_parameters
     return {
         "settings": settings, "steps": watched.run.steps, "architecture": watched.network.description(),

@@ -16,7 +16,7 @@ from fastnn.play.session.fields import Refused, Settings, Whole, defaults, finit
 from fastnn.play.session.files import file_of
 from fastnn.play.session.lesson import Lesson
 from fastnn.play.session.messages import Message, weights_of
-from fastnn.play.session.watched import Watched
+from fastnn.play.session.measured import Measured
 from fastnn.simd.machine import pace
 
 # Frames that a page may ask for ahead.
@@ -40,7 +40,7 @@ class Session:
         self._lesson, self._deliver = lesson, deliver
         self._inbox: queue.Queue[Message | None] = queue.Queue(WAITING)
         self._settings: Settings = defaults(lesson.fields)
-        self._watched: Watched | None = None
+        self._watched: Measured | None = None
         self._trains = False
         self._until: int | None = None
         self._credit, self._changed, self._layout = 0, False, 0
@@ -112,7 +112,7 @@ class Session:
             self._with_weights(self._watched, weights)
         self._answer_due = lesson.answer is not None
 
-    def _with_weights(self, watched: Watched, weights: Any) -> None:
+    def _with_weights(self, watched: Measured, weights: Any) -> None:
         try:
             watched.run.write(weights_of(weights, watched.network.parameter_count))
         except Refused as error:
@@ -172,12 +172,12 @@ class Session:
 
     # ------------------------------------------------------------------------------------------------------------------
 
-    def _required(self) -> Watched:
+    def _required(self) -> Measured:
         if self._watched is None:
             raise Refused("do", "is nothing that this page trains")
         return self._watched
 
-    def _index(self, watched: Watched, given: Any) -> int:
+    def _index(self, watched: Measured, given: Any) -> int:
         return Whole(label="", default=0, low=0, high=watched.network.parameter_count - 1).read("index", given)
 
     def _begin(self, keep: bool = False) -> None:

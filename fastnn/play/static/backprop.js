@@ -80,7 +80,7 @@ const STAGES = [
   { title: "Softmax: sums become probabilities", about: "e to the power of each, divided by their sum.",
     lines: (m) => m.units(2).map((unit) => `${m.name(2, unit)}: e^${b(m.sum(2, unit))} / (${m.units(2).map((each) => `e^${b(m.sum(2, each))}`).join(" + ")}) = ${n(m.arrays.probabilities[unit])}`), layer: -1, units: [2] },
   { title: "The loss: how wrong is that?", about: "Minus the logarithm of the probability of the truth.",
-    lines: (m) => [`\u2212ln ${n(m.arrays.probabilities[m.truth])} = ${n(m.arrays.numbers[0])}`], layer: -1, units: [2] },
+    lines: (m) => [`\u2212ln ${n(m.arrays.probabilities[m.truth])} = ${n(m.arrays.probe_loss[0])}`], layer: -1, units: [2] },
   { title: "Backward: the outputs", about: "How the loss changes with each output's sum: the probability less the truth. It is called delta.",
     lines: (m) => m.units(2).map((unit) => `delta of ${m.name(2, unit)}: ${m.deltaLine(2, unit)}`), layer: -1, units: [2] },
   { title: "Backward: the last weights", about: "The gradient of a weight: what came in, times the delta that comes back.",

@@ -62,7 +62,7 @@ class Spam {
             element("div", { className: "presets" }, ...presets), this.verdict,
             this.controls.truth.root, this.controls.activation.root))),
       section("learn", "Now let it learn",
-        words(`Its first weights are random, and so are its answers. Training shows it ${whole(3072)} mails again and again; after each ${""}step every weight has moved a little to make the loss smaller.`),
+        words(`Its first weights are random, and so are its answers. Training shows it ${whole(texts.rows)} mails again and again; after each step every weight has moved a little to make the loss smaller.`),
         element("div", { className: "side-by-side" }, element("div", {}, element("h3", {}, "The loss, step by step"), this.curvePlace),
           element("div", { className: "panel" }, ...["rate", "optimizer", "batch", "seed"].map((name) => this.controls[name].root), this.exactly())),
         element("ul", { className: "cards" }, ...this.cards.map((card) => card.root))),
@@ -144,7 +144,7 @@ class Spam {
     const { arrays } = frame;
     const truth = texts.classes.indexOf(settings.truth);
     const said = arrays.probabilities[1] > arrays.probabilities[0] ? 1 : 0;
-    write(this.verdict, `${texts.classes[said]}, it says: ${percent(arrays.probabilities[said])} sure. ${said === truth ? "Right" : "Wrong"}; loss ${fixed(numbers.loss)}.`);
+    write(this.verdict, `${texts.classes[said]}, it says: ${percent(arrays.probabilities[said])} sure. ${said === truth ? "Right" : "Wrong"}; loss ${fixed(arrays.probe_loss[0])}.`);
     this.verdict.classList.toggle("wrong", said !== truth);
     const moment = new Moment({ ...this.words, inputs: texts.features, outputs: texts.classes, names: texts.names, activation: settings.activation }, x, truth, arrays, settings.rate);
     this.stages.update(moment);
