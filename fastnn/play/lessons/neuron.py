@@ -10,26 +10,26 @@ from fastnn.cost import dense_forward
 from fastnn.demo.activations import value_and_slope
 from fastnn.demo.neuron import OPTIONS, fire
 from fastnn.kernels.activation import NAMES
+from fastnn.play.lessons.defaults import defaults_of, numbers
 from fastnn.play.session.fields import Choice, Number, Settings
 from fastnn.play.session.lesson import Lesson
 
-# Of the command `fastnn demo neuron`: 0.7,0.3,0.9 and 0.5,-0.3,0.8.
-GIVEN = {option.name: str(option.default).split(",") for option in OPTIONS}
+GIVEN = defaults_of(OPTIONS)
 INPUTS, WEIGHTS = ("x1", "x2", "x3"), ("w1", "w2", "w3")
 
 
-def _sliders(names: tuple[str, ...], word: str, values: list[str], low: float) -> dict[str, Number]:
+def _sliders(names: tuple[str, ...], word: str, values: list[float], low: float) -> dict[str, Number]:
     return {
-        name: Number(label=f"{word} {at}", default=float(value), low=low, high=2.0)
+        name: Number(label=f"{word} {at}", default=value, low=low, high=2.0)
         for at, (name, value) in enumerate(zip(names, values, strict=True), 1)
     }
 
 
 FIELDS = {
-    **_sliders(INPUTS, "Input", GIVEN["inputs"], -1.0),
-    **_sliders(WEIGHTS, "Weight", GIVEN["weights"], -2.0),
-    "bias": Number(label="Bias", default=0.0, low=-2.0, high=2.0),
-    "activation": Choice(label="Activation", default="relu", options=NAMES),
+    **_sliders(INPUTS, "Input", numbers(GIVEN["inputs"]), -1.0),
+    **_sliders(WEIGHTS, "Weight", numbers(GIVEN["weights"]), -2.0),
+    "bias": Number(label="Bias", default=GIVEN["bias"], low=-2.0, high=2.0),
+    "activation": Choice(label="Activation", default=GIVEN["activation"], options=NAMES),
 }
 
 

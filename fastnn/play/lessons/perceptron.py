@@ -24,10 +24,11 @@ from fastnn.demo.perceptron import (
 from fastnn.functional import binary_cross_entropy
 from fastnn.layers import Dense
 from fastnn.networks.network import Network
+from fastnn.play.lessons.defaults import defaults_of
 from fastnn.play.session.fields import Choice, Number, Settings
 from fastnn.play.session.lesson import Lesson
 
-GIVEN = {option.name: option.default for option in OPTIONS}
+GIVEN = defaults_of(OPTIONS)
 # Points across a map of what the hidden units answer.
 ACROSS = 48
 
@@ -43,7 +44,7 @@ FIELDS = {
 @cache
 def texts() -> dict[str, Any]:
     """What both rules and hidden units come to: a second, once."""
-    hidden, activation, seeds = GIVEN["hidden"], str(GIVEN["activation"]), int(GIVEN["seeds"])
+    hidden, activation, seeds = GIVEN["hidden"], GIVEN["activation"], GIVEN["seeds"]
     networks = [hidden_network(hidden, activation, seed) for seed in range(seeds)]
     learned = [network.accuracy(CORNERS, GATES["XOR"]) == 1 for network in networks]
     solver = networks[learned.index(True)]

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from fastnn.demo.temperature import OPTIONS, draw, entropy, probabilities
+from fastnn.play.lessons.defaults import defaults_of, numbers
 from fastnn.play.session.fields import Number, Settings, Whole
 from fastnn.play.session.lesson import Lesson
 
-GIVEN = {option.name: option.default for option in OPTIONS}
-LOGITS = tuple(float(each) for each in str(GIVEN["logits"]).split(","))
-NAMES, SAMPLES = tuple(f"logit{at}" for at in range(1, len(LOGITS) + 1)), int(GIVEN["samples"])
+GIVEN = defaults_of(OPTIONS)
+LOGITS = numbers(GIVEN["logits"])
+NAMES, SAMPLES = tuple(f"logit{at}" for at in range(1, len(LOGITS) + 1)), GIVEN["samples"]
 CHOICES = tuple(f"choice {at}" for at in range(1, len(LOGITS) + 1))
 FIELDS = {
     "temperature": Number(label="Temperature T", default=1.0, low=0.0, high=2.0),

@@ -20,9 +20,7 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self' ws://{host}; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-WITHOUT_TOKEN = (
-    "This page is for whoever started it. Open the address that `fastnn play` printed in the terminal; it holds a key.\n"
-)
+WITHOUT_TOKEN = "This page is for whoever started it. Open the address that `fastnn play` printed; it holds a key.\n"
 # RFC 6455: what the server will not have.
 REFUSED = 1008
 

@@ -41,10 +41,11 @@ def _colours() -> str:
         "".join(f"--colour-{at}: {colour}; " for at, colour in enumerate(colours)) + f"--ground: {GROUND[scheme]};"
         for scheme, colours in (("light", LIGHT), ("dark", DARK))
     )
-    return f":root {{ color-scheme: light dark; {light} }}\n@media (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}"
+    return (
+        f":root {{ color-scheme: light dark; {light} }}\n@media (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}"
+    )
 
 
 def modules() -> dict[str, Path]:
     """Scripts by their address under /static/: those that were there at the start, so no path comes over the wire."""
     return {file.relative_to(STATIC).as_posix(): file for file in STATIC.rglob("*.js")}
-

@@ -15,8 +15,8 @@ from fastnn.play.session import frames
 from fastnn.play.session.fields import Refused, Settings, Whole, defaults, finite, read
 from fastnn.play.session.files import file_of
 from fastnn.play.session.lesson import Lesson
-from fastnn.play.session.messages import Message, weights_of
 from fastnn.play.session.measured import Measured
+from fastnn.play.session.messages import Message, weights_of
 from fastnn.simd.machine import pace
 
 # Frames that a page may ask for ahead.

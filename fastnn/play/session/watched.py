@@ -27,7 +27,7 @@ class Watched(Measured):
         """The row that is shown on its way, and its truth."""
         network = self.network
         target = [y] if network.loss_function.name == "cross_entropy" else [[y]]
-        self._x, self._y = network.as_input([x]), network.as_target(target, 1)
+        self._x, self._y = network.as_input(np.array([x])), network.as_target(target, 1)
 
     def arrays(self, moving: bool) -> dict[str, NDArray[Any]]:
         """moving: only the derivative that is looked at is tried."""

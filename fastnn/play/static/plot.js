@@ -30,7 +30,7 @@ export class Plot {
     }
     this.across = scale(x, LEFT, width - RIGHT);
     this.up = scale(y, this.height - BOTTOM, TOP);
-    this.svg.replaceChildren(...this.axis(x, y, width), ...series.flatMap((each, at) => this.curve(each, at, series.length > 1)), ...marks.flatMap((mark) => this.mark(mark)));
+    this.svg.replaceChildren(...this.axis(x, y, width), ...series.flatMap((each, at) => this.curve(each, at, series.length > 1)), ...marks.flatMap((mark, at) => this.mark(mark, at % 2 ? 24 : -9)));
     const said = marks.map((mark) => `${mark.name} at ${brief(mark.x)}, ${brief(mark.y)}`);
     this.svg.setAttribute("aria-label", `${this.name}. ${[...series.map((each) => each.name), ...said].filter(Boolean).join("; ")}`);
   }
@@ -67,13 +67,13 @@ export class Plot {
     return [path, drawn("text", { x: x - 4, y: y - 8, "text-anchor": "end", class: "name" }, series.name)];
   }
 
-  /** @param {Mark} mark */
-  mark(mark) {
+  /** @param {Mark} mark @param {number} down  of its name, so that two at one place are both read */
+  mark(mark, down) {
     const [x, y] = [this.across(mark.x), this.up(mark.y)];
     const left = x > 150;
     return [
       drawn("circle", { cx: x, cy: y, r: 7, class: `mark colour-${mark.colour ?? 0}` }),
-      drawn("text", { x: x + (left ? -13 : 13), y: y - 9, "text-anchor": left ? "end" : "start", class: "name" }, mark.name),
+      drawn("text", { x: x + (left ? -13 : 13), y: y + down, "text-anchor": left ? "end" : "start", class: "name" }, mark.name),
     ];
   }
 }
