@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from contextlib import suppress
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from fastnn.play.lessons.catalogue import TITLES, lesson
 from fastnn.play.session.fields import Refused
-from fastnn.play.session.messages import parse
+from fastnn.play.session.messages import parse, refusal
 from fastnn.play.session.session import Session
 
 MOST_SESSIONS = 8
@@ -60,9 +59,8 @@ class Sockets:
             await socket.close(UNACCEPTABLE, "no such page")
             return
         if self._open >= MOST_SESSIONS:
-            await socket.send_text(json.dumps({"refused": {
-                "field": "page", "told": f"{MOST_SESSIONS} pages are open, as many as may; close one, and load this again",
-            }}))  # fmt: skip
+            told = f"{MOST_SESSIONS} pages are open, as many as may; close one, and load this again"
+            await socket.send_text(refusal(Refused("page", told)))
             await socket.close(TRY_AGAIN)
             return
         self._open += 1
@@ -89,7 +87,7 @@ async def _receive(socket: WebSocket, session: Session, outbox: Outbox) -> None:
         try:
             message = parse(received.get("text") or "")
         except Refused as error:
-            await socket.send_text(json.dumps({"refused": {"field": error.field, "told": str(error)}}))
+            await socket.send_text(refusal(error))
             await socket.close(UNACCEPTABLE)
             return
         while not session.take(message):

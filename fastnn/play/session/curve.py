@@ -9,7 +9,7 @@ POINTS = 128
 
 
 class Curve:
-    """Mean losses of windows of equal length. Where all points are taken, pairs become one and windows twice as long."""
+    """Mean losses of windows of equal length. Where all points are taken, two become one, and windows twice as long."""
 
     def __init__(self) -> None:
         self.means = np.full(POINTS, np.nan)

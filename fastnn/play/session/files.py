@@ -18,6 +18,8 @@ def file_of(watched: Measured, form: str, lesson: Lesson, settings: Settings) ->
             path = Path(folder) / "network.safetensors"
             watched.network.save(path)
             return path.read_bytes()
+    if form == "json" and not watched.run.trainer.is_finite():
+        raise Refused("form", "is json, which has no number that is not finite; reset first")
     if form == "json":
         return json.dumps(_document(watched, settings), indent=1, allow_nan=False).encode()
     if lesson.program is None:

@@ -65,6 +65,11 @@ def parse(text: str) -> Message:
     return Message(do, given)
 
 
+def refusal(error: Refused, **more: Any) -> str:
+    """What a page is told of it."""
+    return json.dumps({"refused": {"field": error.field, "told": str(error), **more}})
+
+
 def weights_of(text: Any, count: int) -> NDArray[np.float32]:
     """float32 in base64url without padding, as a link holds them. Refused."""
     if count > MOST_SHARED:

@@ -16,7 +16,7 @@ from fastnn.play.session.fields import Refused, Settings, Whole, defaults, finit
 from fastnn.play.session.files import file_of
 from fastnn.play.session.lesson import Lesson
 from fastnn.play.session.measured import Measured
-from fastnn.play.session.messages import Message, weights_of
+from fastnn.play.session.messages import Message, refusal, weights_of
 from fastnn.simd.machine import pace
 
 # Frames that a page may ask for ahead.
@@ -60,11 +60,15 @@ class Session:
         return False
 
     def _live(self) -> None:
-        with announced(lambda told: self._tell(told=told)):
-            while self._hear():
-                if self._trains:
-                    self._train()
-                self._show()
+        try:
+            with announced(lambda told: self._tell(told=told)):
+                while self._hear():
+                    if self._trains:
+                        self._train()
+                    self._show()
+        except Exception as error:
+            self._deliver(refusal(Refused("page", f"met a fault of fastnn: {error!r}; load it again")))
+            raise
 
     def _hear(self) -> bool:
         """Does what is asked; waits for that where there is nothing else to do. False at the end."""
@@ -87,7 +91,7 @@ class Session:
         try:
             self._actions[message.do](**message.parts)
         except Refused as error:
-            self._tell(refused={"field": error.field, "told": str(error)})
+            self._deliver(refusal(error))
 
     def _tell(self, **told: Any) -> None:
         self._deliver(json.dumps(told, allow_nan=False))
@@ -98,10 +102,10 @@ class Session:
         """First of all; the page learns what there is. A link that is refused is told, and the defaults are shown."""
         lesson = self._lesson
         try:
-            given = read(lesson.fields, settings or {})
+            given = read(lesson.fields, {} if settings is None else settings)
         except Refused as error:
             given, weights = {}, None
-            self._tell(refused={"field": error.field, "told": str(error), "link": True})
+            self._deliver(refusal(error, link=True))
         self._settings |= given
         self._tell(
             fields={name: each.describe() for name, each in lesson.fields.items()}, texts=lesson.texts(),
@@ -116,7 +120,7 @@ class Session:
         try:
             watched.run.write(weights_of(weights, watched.network.parameter_count))
         except Refused as error:
-            self._tell(refused={"field": error.field, "told": str(error), "link": True})
+            self._deliver(refusal(error, link=True))
 
     def _set(self, settings: Any) -> None:
         given = read(self._lesson.fields, settings)
@@ -222,4 +226,4 @@ class Session:
         try:
             self._tell(answer=answer(self._settings))
         except Refused as error:
-            self._tell(refused={"field": error.field, "told": str(error)})
+            self._deliver(refusal(error))
