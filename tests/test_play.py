@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -372,14 +373,13 @@ def test_a_page_that_is_none_has_no_socket(server: Playing) -> None:
 
 
 def test_no_more_than_eight_sessions_are_open(server: Playing) -> None:
-    several = [connected(server, "/socket/neuron") for _ in range(8)]
-    for socket in several:
-        socket.send('{"do": "open"}')
-        assert "fields" in json.loads(socket.recv(timeout=240))
-    with connected(server, "/socket/neuron") as ninth:
-        assert "8 pages are open" in json.loads(ninth.recv(timeout=60))["refused"]["told"]
-    for socket in several:
-        socket.close()
+    with ExitStack() as several:
+        for _ in range(8):
+            socket = several.enter_context(connected(server, "/socket/neuron"))
+            socket.send('{"do": "open"}')
+            assert "fields" in json.loads(socket.recv(timeout=240))
+        with connected(server, "/socket/neuron") as ninth:
+            assert "8 pages are open" in json.loads(ninth.recv(timeout=60))["refused"]["told"]
 
 
 def test_a_slow_page_costs_no_byte_and_no_memory(server: Playing, tmp_path: Path) -> None:

@@ -52,9 +52,13 @@ def _nothing() -> Response:
 def listening(port: int) -> socket.socket:
     """On loopback alone; 0 is any port that is free. OSError."""
     made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    made.bind((LOOPBACK, port))
-    made.listen(32)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that was ours a moment ago
+    try:
+        made.bind((LOOPBACK, port))
+        made.listen()
+    except OSError:
+        made.close()
+        raise
     return made
 
 
