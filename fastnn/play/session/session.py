@@ -109,7 +109,7 @@ class Session:
         self._settings |= given
         self._tell(
             fields={name: each.describe() for name, each in lesson.fields.items()}, texts=lesson.texts(),
-            settings=self._settings,
+            settings=self._settings, comes=["answer"] * bool(lesson.answer) + ["frame"] * bool(lesson.begin),
         )  # fmt: skip
         self._begin()
         if weights is not None and self._watched is not None:

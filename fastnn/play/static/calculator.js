@@ -48,7 +48,7 @@ export class Calculator {
 /** A table. @param {string} name @param {string[]} heads @param {(string|Node)[][]} rows @param {number} [texts]  columns of words, at the left */
 export function table(name, heads, rows, texts = 1) {
   const side = (/** @type {number} */ at) => (at < texts ? "" : "number");
-  const head = element("tr", {}, ...heads.map((text, at) => element("th", { scope: "col", className: side(at) }, text)));
+  const head = element("tr", {}, ...heads.map((text, at) => (text ? element("th", { scope: "col", className: side(at) }, text) : element("td"))));
   const lines = rows.map((row) => element("tr", {}, ...row.map((cell, at) => element("td", { className: side(at) }, cell))));
   const root = element("table", {}, element("thead", {}, head), element("tbody", {}, ...lines));
   return element("div", { className: "scroll", tabIndex: 0, role: "region", "aria-label": name }, root);

@@ -22,7 +22,21 @@ if (badLink) warn(`This link was not taken: ${badLink}. The page shows its own s
 let shown = null;
 let isTraining = false;
 
-const transport = new Transport(lesson, badLink ? {} : wanted, hear, (frame) => shown?.draw(frame), () => calm.matches && isTraining);
+/** What must have come before the page says something: an answer, a frame, or both. */
+const awaited = new Set();
+
+const transport = new Transport(lesson, badLink ? {} : wanted, hear, draw, () => calm.matches && isTraining);
+
+/** @param {any} frame */
+function draw(frame) {
+  shown?.draw(frame);
+  came("frame");
+}
+
+/** @param {string} what */
+function came(what) {
+  if (awaited.delete(what) && awaited.size === 0) document.documentElement.dataset.ready = "";
+}
 
 /** @param {any} told */
 function hear(told) {
@@ -33,6 +47,7 @@ function hear(told) {
   else {
     if ("paused" in told || told.layout) isTraining = false;
     shown?.hear(told);
+    if (told.answer) came("answer");
   }
 }
 
@@ -64,6 +79,6 @@ function begin(told) {
     /** @param {string} form */
     file: (form) => transport.file(form),
   };
+  for (const what of told.comes) awaited.add(what);
   shown = make(place, talk);
-  document.documentElement.dataset.ready = "";
 }

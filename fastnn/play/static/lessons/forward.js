@@ -17,7 +17,7 @@ class Forward extends Calculator {
     const { texts } = talk;
     this.figure = element("div", { className: "drawing" });
     this.lines = element("ul", { className: "lines" });
-    this.title = element("h3", {}, "");
+    this.title = element("h2", { className: "minor" }, "");
     this.layer = 0;
     this.back = button("Back", () => this.go(this.layer - 1));
     this.next = button("Next layer", () => this.go(this.layer + 1), { className: "main" });

@@ -13,7 +13,7 @@ class Linear extends Calculator {
     this.proof = element("div");
     place.replaceChildren(
       lead("A layer without an activation multiplies by a matrix. So does the next; and the product of two matrices is a matrix again. However many layers there are, one would do."),
-      this.screen("The product of all layers", [element("h3", {}, "The one matrix that all layers are"), this.product], ["depth", "activation", "seed", this.verdict]),
+      this.screen("The product of all layers", [element("h2", { className: "minor" }, "The one matrix that all layers are"), this.product], ["depth", "activation", "seed", this.verdict]),
       section("proof", "One row, both ways", this.proof, words("Switch the activation on, and no one matrix does it any more: that is what activations are for.")),
     );
   }

@@ -15,7 +15,7 @@ class Neuron extends Calculator {
     this.cost = element("div");
     const names = ["input 1 -> neuron", "input 2 -> neuron", "input 3 -> neuron", "bias of the neuron"];
     const shape = { sizes: [3, 1], inputs: ["input 1", "input 2", "input 3"], outputs: ["neuron"], names };
-    const group = (/** @type {string} */ title, /** @type {string[]} */ of) => element("div", { className: "group" }, element("h3", {}, title), ...of.map((name) => this.controls[name].root));
+    const group = (/** @type {string} */ title, /** @type {string[]} */ of) => element("div", { className: "group" }, element("h2", { className: "minor" }, title), ...of.map((name) => this.controls[name].root));
     place.replaceChildren(
       lead("Each input is multiplied by a weight. The products are added, and a bias to them. An activation bends the sum. That is all a neuron does."),
       this.screen("The neuron", [this.figure, this.sum, this.told], [group("What comes in", talk.texts.inputs), group("What it makes of it", [...talk.texts.weights, "bias", "activation"])]),
