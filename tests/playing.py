@@ -20,8 +20,8 @@ ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--disable-component-update",
     "--disable-sync",
 ]  # fmt: skip
-# Milliseconds that a page has for an answer on a busy machine; kernels were compiled before it was ready.
-PATIENCE = 8_000
+# Milliseconds that a page has for an answer: what nobody asked for before may have to be compiled.
+PATIENCE = 60_000
 
 
 @dataclass(frozen=True)
