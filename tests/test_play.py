@@ -232,6 +232,18 @@ def test_a_frame_holds_the_numbers_of_the_kernels(heard: Heard) -> None:
     assert found["numbers"][0] == np.float32(network.accuracy(MAILS.x[-HELD_OUT:], MAILS.y[-HELD_OUT:]))
 
 
+def test_of_a_moving_network_the_weight_that_is_picked_is_tried_after_a_reset_too(heard: Heard) -> None:
+    heard.do("pick", index=5)
+    heard.do("reset")
+    heard.do("train")
+    heard.do("frame")
+    frame = heard.wait(lambda found: isinstance(found, bytes))
+    arrays = heard.word("arrays")
+    begin = sum(size for name, size in arrays[: [name for name, _ in arrays].index("tried")])
+    tried = np.frombuffer(frame, "<f4", offset=frames.HEADER.size)[begin : begin + 26]
+    assert np.flatnonzero(np.isfinite(tried)).tolist() == [5]
+
+
 def test_a_training_that_diverges_stops_and_says_so() -> None:
     heard = Heard(settings={"rate": 10.0, "optimizer": "momentum", "activation": "leaky_relu"})
     heard.do("train")

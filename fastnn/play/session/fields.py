@@ -44,7 +44,7 @@ def _number(name: str, given: Any, low: float, high: float) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Number(Field):
-    """A slider. scale "log" moves it by factors. unit: read out behind the value. words: of places on it."""
+    """A slider. scale "log" moves it by factors. unit: read out behind the value."""
 
     low: float
     high: float

@@ -191,10 +191,11 @@ class Session:
         if lesson.begin is None:
             return
         made = lesson.begin(self._settings)
-        if keep and before is not None:
-            made.run.network.parameters = before.network.parameters
-            made.run.is_pure = False
+        if before is not None:
             made.picked = before.picked
+            if keep:
+                made.run.network.parameters = before.network.parameters
+                made.run.is_pure = False
         if lesson.adjust is not None:
             lesson.adjust(made, self._settings)
         self._watched = made

@@ -165,7 +165,7 @@ export class OneWeight {
     const tried = m.arrays.tried[index];
     [
       n(m.arrays.parameters[index]), incoming, m.deltaLine(link.layer + 1, link.to), m.gradientLine(link),
-      `${n(tried)}, from the loss with this weight a hundred-thousandth less and more`,
+      Number.isNaN(tried) ? "one moment" : `${n(tried)}, from the loss with this weight a hundred-thousandth less and more`,
       `${n(m.arrays.parameters[index])} \u2212 ${m.rate}${TIMES}${b(m.arrays.gradient[index])} = ${n(m.updated(index))}`,
     ].forEach((text, at) => write(this.rows[at].value, text));
   }

@@ -162,15 +162,12 @@ class Spam {
     const noise = this.talk.texts.noise;
     [
       [percent(numbers.accuracy), `of ${whole(this.talk.texts.held_out)} other mails are told right. About ${percent(1 - noise, 0)} is the most: ${percent(noise, 0)} of the labels are wrong.`],
-      [speed ? `${si(speed, "")}steps/s` : "steps/s", "of training, on one core, while it is drawn. TensorFlow Playground's own loop makes at most 1,500 updates a second."],
-      [speed ? si(rate, "FLOP/s") : "FLOP/s", speed ? `${percent(rate / peak)} of what one core can do at this moment, ${si(peak, "FLOP/s")}. So small a network is mostly calls and loads.` : "of training, beside what this core can do."],
+      [speed ? `${si(speed, "")}steps/s` : "no step yet", "of training, on one core, while it is drawn. TensorFlow Playground's own loop makes at most 1,500 updates a second."],
+      [speed ? si(rate, "FLOP/s") : "no FLOP yet", speed ? `${percent(rate / peak)} of what one core can do at this moment, ${si(peak, "FLOP/s")}. So small a network is mostly calls and loads.` : "of training, beside what this core can do."],
       [`${whole(cost.step_flops)} FLOPs`, `a step of ${batch} ${batch === 1 ? "mail" : "mails"}: ${whole(cost.step_macs)} multiply-adds among them, ${whole(cost.step_bytes)} bytes moved. One answer takes ${whole(cost.forward_macs)} multiply-adds.`],
     ].forEach(([value, about], at) => { write(this.cards[at].value, value); write(this.cards[at].about, about); });
   }
 }
 
 /** @param {string} kind */
-function key(kind) {
-  const mark = element("span", { className: `key ${kind}`, "aria-hidden": "true" });
-  return mark;
-}
+const key = (kind) => element("span", { className: `key ${kind}`, "aria-hidden": "true" });
