@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Callable
 
 import uvicorn
@@ -11,10 +12,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
+from fastnn.play.lessons import catalogue
 from fastnn.play.lessons.catalogue import TITLES
 from fastnn.play.server.guard import Guard, Keys
 from fastnn.play.server.pages import modules, page, style
 from fastnn.play.server.socket import Sockets
+from fastnn.play.session.session import load
 
 LOOPBACK = "127.0.0.1"
 MOST_MESSAGE = 1 << 20
@@ -69,5 +72,6 @@ def serve(listener: socket.socket, keys: Keys, first: str, ready: Callable[[], o
         log_level="critical", access_log=False, server_header=False, proxy_headers=False, timeout_graceful_shutdown=0,
     )  # fmt: skip
     server = uvicorn.Server(config)
+    threading.Thread(target=lambda: load(catalogue.lesson(first)), name="fastnn play loads", daemon=True).start()
     ready()
     server.run(sockets=[listener])

@@ -33,6 +33,17 @@ def one_cores_peak() -> float:
     return pace("float32")
 
 
+def load(lesson: Lesson) -> None:
+    """What a page of it will ask for first, so that its kernels are there: half a second while a browser starts."""
+    settings = defaults(lesson.fields)
+    lesson.texts()
+    if lesson.begin is not None:
+        lesson.begin(settings).arrays(moving=False)
+        one_cores_peak()
+    if lesson.answer is not None:
+        lesson.answer(settings)
+
+
 class Session:
     """deliver(text or bytes) is called from the session's thread, and must return at once."""
 
