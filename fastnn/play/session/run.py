@@ -31,7 +31,7 @@ class Run:
     """
 
     def __init__(self, network: Network, x: ArrayLike, y: ArrayLike, optimizer: Optimizer, batch: int, seed: int):
-        self.network, self.optimizer, self.batch, self.seed = network, optimizer, batch, seed
+        self.network, self.batch = network, batch
         self.trainer: Any = network.trainer(optimizer, batch)
         self.held = self.trainer.hold(x, y)
         self.curve, self.is_pure = Curve(), True

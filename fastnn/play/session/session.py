@@ -64,7 +64,9 @@ class Session:
         self._thread.start()
 
     def take(self, message: Message | None) -> bool:
-        """False where as many wait as may. None ends the session."""
+        """False where as many wait as may. None ends the session; one that met a fault takes all, and does nothing."""
+        if not self._thread.is_alive():
+            return True
         with suppress(queue.Full):
             self._inbox.put_nowait(message)
             return True
