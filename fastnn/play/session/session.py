@@ -38,7 +38,9 @@ def load(lesson: Lesson) -> None:
     settings = defaults(lesson.fields)
     lesson.texts()
     if lesson.begin is not None:
-        lesson.begin(settings).arrays(moving=False)
+        made = lesson.begin(settings)
+        made.arrays(moving=False)
+        made.run.advance(until=1)
         one_cores_peak()
     if lesson.answer is not None:
         lesson.answer(settings)

@@ -1,13 +1,15 @@
 // @ts-check
 /** Opens the session of the page, and hands what comes to the script of the lesson. */
 
-import { announce, calm, element } from "./dom.js";
+import { announce, calm, write } from "./dom.js";
 import { opening } from "./share.js";
 import { Transport } from "./transport.js";
 
 const lesson = document.documentElement.dataset.lesson ?? "";
 const place = /** @type {HTMLElement} */ (document.getElementById("lesson"));
 const notice = /** @type {HTMLElement} */ (document.getElementById("notice"));
+
+const compiling = /** @type {HTMLElement} */ (document.getElementById("compiling"));
 
 /** @param {string} text */
 function warn(text) {
@@ -35,7 +37,10 @@ function draw(frame) {
 
 /** @param {string} what */
 function came(what) {
-  if (awaited.delete(what) && awaited.size === 0) document.documentElement.dataset.ready = "";
+  const isNew = awaited.delete(what);
+  if (awaited.size > 0) return;
+  compiling.hidden = true;
+  if (isNew) document.documentElement.dataset.ready = "";
 }
 
 /** @param {any} told */
@@ -57,9 +62,10 @@ function refuse(refused) {
   shown?.hear({ refused });
 }
 
-/** What takes long is said where the page will be. @param {string} text */
+/** What takes long is said until numbers come. @param {string} text */
 function note(text) {
-  if (!shown) place.replaceChildren(element("p", { className: "lead" }, text), element("progress", { "aria-label": "compiling kernels" }));
+  write(/** @type {Node} */ (compiling.firstElementChild), text);
+  compiling.hidden = false;
   announce(text);
 }
 
