@@ -180,6 +180,7 @@ PROGRAM = (
     "fastnn.report",
     "fastnn.demo",
     "fastnn.timeline",
+    "fastnn.play",
     "fastnn.language.command",
     "fastnn.train.command",
     "fastnn.cli",

@@ -182,6 +182,12 @@ def report(files: tuple[Path, ...], output: Path, folder: Path | None) -> None:
     run_report(files, output, folder)
 
 
+def _lessons(ctx: click.Context, param: click.Parameter, begun: str) -> list[str]:
+    from fastnn.play.lessons.catalogue import TITLES
+
+    return [name for name in TITLES if name.startswith(begun)]
+
+
 class LazyDemos(click.Group):
     """fastnn.demo.command, imported when a demonstration is asked for."""
 
@@ -219,6 +225,20 @@ def timeline(names: tuple[str, ...], html_file: Path | None, json_file: str | No
     from fastnn.timeline.command import run_timeline
 
     run_timeline(names, json_file, html_file)
+
+
+@main.command()
+@click.argument("lesson", default="spam", shell_complete=_lessons)
+@click.option("--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="0 is any that is free.")
+@click.option("--no-browser", is_flag=True, help="Tell the address, and open nothing.")
+def play(lesson: str, port: int, no_browser: bool) -> None:
+    """Play with networks on a page of this machine, trained while you look.
+
+    LESSON is the page to begin with.  [default: spam]
+    """
+    from fastnn.play.command import run_play
+
+    run_play(lesson, port, not no_browser)
 
 
 @main.command()

@@ -93,7 +93,7 @@ def fit(
     rng = np.random.default_rng(seed)
     rows = min(as_count(batch, "batch"), held.rows)
     trainer = network.trainer(optimizer, rows, _dropout_seed(network, rng), span)
-    orders = _orders(held.rows, epochs, shuffle, rng)
+    orders = orders_of(held.rows, epochs, shuffle, rng)
     history = History()
     with epoch_bar(epochs, progress) as show:
         for result in epochs_of(trainer, trainer.place(held), orders, validation=held_out):
@@ -117,7 +117,7 @@ def _dropout_seed(network: Fittable, rng: np.random.Generator) -> int:
     return int(rng.integers(SEEDS)) if drops else 0
 
 
-def _orders(rows: int, epochs: int, shuffle: bool, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
+def orders_of(rows: int, epochs: int, shuffle: bool, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
     """The order of each epoch: the one before, shuffled."""
     order = np.arange(rows)
     for _ in range(epochs):

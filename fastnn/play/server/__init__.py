@@ -1,0 +1,1 @@
+"""The pages over HTTP and a WebSocket, of this machine alone."""

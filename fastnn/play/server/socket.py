@@ -1,0 +1,95 @@
+"""A page's WebSocket: its messages to a session, the session's frames and words to it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from fastnn.play.lessons.catalogue import TITLES, lesson
+from fastnn.play.session.fields import Refused
+from fastnn.play.session.messages import parse, refusal
+from fastnn.play.session.session import Session
+
+MOST_SESSIONS = 8
+# What waits to be sent to a page that does not read; then it is let go.
+MOST_UNSENT = 64
+# Seconds until a session that is busy is asked again whether it takes a message.
+PAUSE = 0.005
+TRY_AGAIN, UNACCEPTABLE, TOO_SLOW = 1013, 1003, 1008
+
+
+class Outbox:
+    """What a session's thread hands to the loop of the server."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._waiting: asyncio.Queue[str | bytes] = asyncio.Queue()
+        self.is_full = False
+
+    def deliver(self, content: str | bytes) -> None:
+        """From any thread; at the end of a server its loop may be gone."""
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._put, content)
+
+    def _put(self, content: str | bytes) -> None:
+        if self._waiting.qsize() < MOST_UNSENT:
+            self._waiting.put_nowait(content)
+        else:
+            self.is_full = True
+
+    async def send_on(self, socket: WebSocket) -> None:
+        while True:
+            content = await self._waiting.get()
+            await (socket.send_text(content) if isinstance(content, str) else socket.send_bytes(content))
+
+
+class Sockets:
+    """All that are open."""
+
+    def __init__(self) -> None:
+        self._open = 0
+
+    async def serve(self, socket: WebSocket) -> None:
+        """One page, from its first message to its last."""
+        name = socket.path_params["lesson"]
+        await socket.accept()
+        if name not in TITLES:
+            await socket.close(UNACCEPTABLE, "no such page")
+            return
+        if self._open >= MOST_SESSIONS:
+            told = f"{MOST_SESSIONS} pages are open, as many as may; close one, and load this again"
+            await socket.send_text(refusal(Refused("page", told)))
+            await socket.close(TRY_AGAIN)
+            return
+        self._open += 1
+        outbox = Outbox()
+        session = Session(lesson(name), outbox.deliver)
+        sending = asyncio.create_task(outbox.send_on(socket))
+        try:
+            await _receive(socket, session, outbox)
+        except WebSocketDisconnect:
+            pass
+        finally:
+            self._open -= 1
+            sending.cancel()
+            while not session.take(None):
+                await asyncio.sleep(PAUSE)
+
+
+async def _receive(socket: WebSocket, session: Session, outbox: Outbox) -> None:
+    """Until the page goes, or says what no page of ours says."""
+    while not outbox.is_full:
+        received = await socket.receive()
+        if received["type"] == "websocket.disconnect":
+            return
+        try:
+            message = parse(received.get("text") or "")
+        except Refused as error:
+            await socket.send_text(refusal(error))
+            await socket.close(UNACCEPTABLE)
+            return
+        while not session.take(message):
+            await asyncio.sleep(PAUSE)
+    await socket.close(TOO_SLOW)

@@ -1,0 +1,1 @@
+"""What a page talks to: settings that are checked, a training in a thread, numbers of it as frames."""

@@ -1,0 +1,129 @@
+"""What can be set on a page: controls there, checks here. What comes from a page or a link is believed only so far."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+
+class Refused(ValueError):
+    """What came over the wire and is not taken. field: the name of what was wrong."""
+
+    def __init__(self, field: str, told: str) -> None:
+        super().__init__(f"{field} {told}")
+        self.field = field
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field(ABC):
+    """label: in words, beside the control. default: what it is unless it is set."""
+
+    label: str
+    default: Any
+    kind: ClassVar[str]
+
+    @abstractmethod
+    def read(self, name: str, given: Any) -> Any:
+        """The value as it is computed with. Refused."""
+
+    def describe(self) -> dict[str, Any]:
+        """For the page, which makes a control of it."""
+        return {"kind": self.kind, **asdict(self)}
+
+
+def _number(name: str, given: Any, low: float, high: float) -> float:
+    if isinstance(given, bool) or not isinstance(given, (int, float)):
+        raise Refused(name, f"is {type(given).__name__}; expected a number")
+    if not (low <= given <= high):  # NaN, too
+        raise Refused(name, f"is {given}; expected {low:g} to {high:g}")
+    return float(given)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Number(Field):
+    """A slider. scale "log" moves it by factors. unit: read out behind the value."""
+
+    low: float
+    high: float
+    step: float = 0.01
+    scale: str = "linear"
+    unit: str = ""
+    kind: ClassVar[str] = "number"
+
+    def read(self, name: str, given: Any) -> float:
+        return _number(name, given, self.low, self.high)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Whole(Field):
+    """A whole number. slides: as a slider, else typed."""
+
+    low: int
+    high: int
+    slides: bool = False
+    kind: ClassVar[str] = "whole"
+
+    def read(self, name: str, given: Any) -> int:
+        number = _number(name, given, self.low, self.high)
+        if number != int(number):
+            raise Refused(name, f"is {given}; expected a whole number")
+        return int(number)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice(Field):
+    options: tuple[str, ...]
+    kind: ClassVar[str] = "choice"
+
+    def read(self, name: str, given: Any) -> str:
+        if not isinstance(given, str) or given not in self.options:
+            shown = repr(given)[:40]
+            raise Refused(name, f"is {shown}; expected one of {', '.join(self.options)}")
+        return given
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes(Field):
+    """Units of each layer, the inputs first."""
+
+    fewest: int
+    most: int
+    widest: int
+    kind: ClassVar[str] = "sizes"
+
+    def read(self, name: str, given: Any) -> tuple[int, ...]:
+        if not isinstance(given, list):
+            raise Refused(name, f"is {type(given).__name__}; expected a list of whole numbers")
+        if not self.fewest <= len(given) <= self.most:
+            raise Refused(name, f"has {len(given)} entries; expected {self.fewest} to {self.most}")
+        one = Whole(label="", default=1, low=1, high=self.widest)
+        return tuple(one.read(f"{name}[{at}]", each) for at, each in enumerate(given))
+
+
+Fields = Mapping[str, Field]
+Settings = dict[str, Any]
+
+
+def defaults(fields: Fields) -> Settings:
+    return {name: field.default for name, field in fields.items()}
+
+
+def read(fields: Fields, given: Any) -> Settings:
+    """Those that were given, as they are computed with. Refused, by the name of the field."""
+    if not isinstance(given, dict):
+        raise Refused("settings", f"is {type(given).__name__}; expected an object")
+    for name in given:
+        if name not in fields:
+            raise Refused(str(name)[:40], f"is no setting of this page; expected {', '.join(fields)}")
+    return {name: fields[name].read(name, value) for name, value in given.items()}
+
+
+def finite(name: str, given: Any, bound: float = math.inf) -> float:
+    """A number typed on the page. Refused."""
+    number = _number(name, given, -bound, bound)
+    if not math.isfinite(number):
+        raise Refused(name, f"is {given}; expected a finite number")
+    return number

@@ -1,0 +1,30 @@
+"""What a page is to a session: what can be set, what is answered, what is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fastnn.play.session.fields import Fields, Settings
+from fastnn.play.session.measured import Measured
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lesson:
+    """fields: all that can be set. texts: words and numbers of the page, from the demonstrations.
+
+    answer: what the kernels make of the settings, as JSON. begin: a training by them. Of those settings that a training
+    need not begin anew for, `adjust` tells it. keeps: settings after which it begins anew with the parameters it had.
+    program: Python that makes the same steps. answers_to: settings after which the answer is another; empty is all.
+    """
+
+    fields: Fields
+    texts: Callable[[], dict[str, Any]]
+    answer: Callable[[Settings], dict[str, Any]] | None = None
+    begin: Callable[[Settings], Measured] | None = None
+    adjust: Callable[[Measured, Settings], None] | None = None
+    adjusts: frozenset[str] = frozenset()
+    keeps: frozenset[str] = frozenset()
+    program: Callable[[Settings, int], str] | None = None
+    answers_to: frozenset[str] = frozenset()

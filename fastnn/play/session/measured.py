@@ -1,0 +1,62 @@
+"""A training with what a page shows of any: how far it is, how right and how fast."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastnn.networks.network import Network
+from fastnn.play.session.curve import POINTS
+from fastnn.play.session.run import Run
+
+# The first array of a frame. accuracy: of rows held out.
+NUMBERS = ("accuracy", "steps_per_second", "points", "window", "latest", "is_over", "is_pure")
+
+
+class Measured:
+    """run: the training. held_out: rows (x, y) to count right answers on. optimizer: its name, which a step's cost
+    depends on. more: arrays of one's own, by name."""
+
+    def __init__(
+        self, run: Run, held_out: tuple[ArrayLike, ArrayLike], optimizer: str,
+        more: Mapping[str, Callable[[], ArrayLike]] | None = None,
+    ) -> None:  # fmt: skip
+        self.run, self.network, self.optimizer = run, run.network, optimizer
+        self._held_out, self._more = run.trainer.hold(*held_out), more or {}
+        self.picked = 0
+
+    def look_at(self, x: ArrayLike, y: float) -> None:
+        """The row that is shown on its way, where one is."""
+        raise NotImplementedError
+
+    def arrays(self, moving: bool) -> dict[str, NDArray[Any]]:
+        """moving: whether the next steps come at once, so that less may be computed."""
+        run = self.run
+        numbers = (
+            self.network.evaluate(self._held_out).accuracy, run.steps_per_second, run.curve.count, run.curve.window,
+            run.curve.latest, run.is_over, run.is_pure,
+        )  # fmt: skip
+        more = {name: np.asarray(values()) for name, values in self._more.items()}
+        return {"numbers": np.array(numbers), "curve": run.curve.means, **more}
+
+    def words(self) -> dict[str, Any]:
+        """What a page must know once: shapes, names, counts."""
+        network, batch = self.network, self.run.batch
+        cost, row = network.cost(batch, self.optimizer), network.cost(1, self.optimizer)
+        return {
+            "numbers": NUMBERS, "points": POINTS, "sizes": sizes_of(network), "parameters": network.parameter_count,
+            "batch": batch, "rows": self.run.held.rows, "steps_of_epoch": self.run.steps_of_epoch,
+            "cost": {
+                "forward_macs": row.forward.macs, "forward_flops": row.forward.flops,
+                "step_macs": cost.total.macs, "step_flops": cost.total.flops, "step_bytes": cost.total.bytes,
+            },
+        }  # fmt: skip
+
+
+def sizes_of(network: Network) -> list[int]:
+    """Of a network of dense layers: inputs, then the units of each."""
+    return [math.prod(network.input_shape), *(operation.outputs for operation in network.operations)]

@@ -1,0 +1,127 @@
+"""A training that can be looked into: which steps it makes follows from its seed and settings, never from a clock."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastnn.learning.fitting import orders_of
+from fastnn.learning.optimizers import Optimizer
+from fastnn.learning.training import LEARNING_RATE
+from fastnn.networks.network import Network
+from fastnn.play.session.curve import Curve
+
+# Seconds of a call without the interpreter, after which the page is heard again.
+CALL = 0.004
+# Of which the speed is told.
+RECENT = 0.25
+
+
+class Run:
+    """What `network.fit(x, y, batch=batch, optimizer=optimizer, seed=seed)` does, in calls of a few milliseconds.
+
+    After whole epochs the parameters are those of `fit` to the bit. is_pure: whether nothing was changed by hand since
+    the first step, so that seed and settings tell all.
+    """
+
+    def __init__(self, network: Network, x: ArrayLike, y: ArrayLike, optimizer: Optimizer, batch: int, seed: int):
+        self.network, self.batch = network, batch
+        self.trainer: Any = network.trainer(optimizer, batch)
+        self.held = self.trainer.hold(x, y)
+        self.curve, self.is_pure = Curve(), True
+        self.stopped_at: int | None = None
+        self._orders: Iterator[NDArray[np.int64]] = orders_of(
+            self.held.rows, sys.maxsize, True, np.random.default_rng(seed)
+        )
+        self._order, self._at = np.empty(0, np.int64), 0
+        self._most = 1
+        self._recent: list[tuple[float, int]] = []
+
+    @property
+    def steps(self) -> int:
+        return int(self.trainer.steps)
+
+    @property
+    def steps_of_epoch(self) -> int:
+        return -(-self.held.rows // self.batch)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the loss, or a parameter, is no longer finite."""
+        return self.stopped_at is not None
+
+    @property
+    def steps_per_second(self) -> float:
+        """Of the last quarter of a second of training; 0 before the first."""
+        seconds = sum(each for each, _ in self._recent)
+        return sum(steps for _, steps in self._recent) / seconds if seconds else 0.0
+
+    def advance(self, seconds: float = CALL, until: int | None = None) -> None:
+        """Trains for about that long, and not beyond the step `until`."""
+        begin, before = time.perf_counter(), self.steps
+        while not self.is_over and (until is None or self.steps < until):
+            self._call(sys.maxsize if until is None else until - self.steps)
+            if time.perf_counter() - begin >= seconds:
+                break
+        self._count(time.perf_counter() - begin, self.steps - before)
+
+    def _call(self, most: int) -> None:
+        """Some steps of an epoch, in one call of the kernels."""
+        if self._at >= len(self._order):
+            self._order, self._at = next(self._orders), 0
+        ahead = -(-(len(self._order) - self._at) // self.batch)
+        steps = min(ahead, self.curve.room, self._most, most)
+        start = time.perf_counter()
+        seen = self.trainer.epoch(self.held, self._order[self._at : self._at + steps * self.batch], steps)
+        took = time.perf_counter() - start
+        if took > CALL:
+            self._most = max(1, steps // 2)
+        elif took < CALL / 4 and steps == self._most:
+            self._most *= 2
+        self._at += steps * self.batch
+        if math.isfinite(seen.loss) and self.trainer.is_finite():
+            self.curve.add(seen.loss, seen.steps)
+        else:
+            self.stopped_at = self.steps
+
+    def _count(self, seconds: float, steps: int) -> None:
+        if not steps:
+            return
+        self._recent.append((seconds, steps))
+        while len(self._recent) > 1 and sum(each for each, _ in self._recent[1:]) >= RECENT:
+            self._recent.pop(0)
+
+    def set_rate(self, rate: float) -> None:
+        """Of the steps to come."""
+        if rate != self.trainer.control[LEARNING_RATE]:
+            self.trainer.control[LEARNING_RATE] = rate
+            self._changed()
+
+    def write(self, values: ArrayLike) -> None:
+        """All parameters anew, flat, without the padding."""
+        at, given = 0, np.asarray(values, self.network.dtype)
+        for view in self.network.named_parameters.values():
+            view[...] = given[at : at + view.size].reshape(view.shape)
+            at += view.size
+        self.is_pure = False
+
+    def put(self, index: int, value: float) -> None:
+        """One parameter, by its place among all."""
+        values = flat(self.network)
+        values[index] = value
+        self.write(values)
+
+    def _changed(self) -> None:
+        self.is_pure = self.is_pure and self.steps == 0
+
+
+def flat(network: Network, vector: NDArray[Any] | None = None) -> NDArray[Any]:
+    """Parameters, or a vector laid out as they are, one behind the other, without the padding."""
+    named = network.named_parameters if vector is None else network.named(vector)
+    return np.concatenate([view.reshape(-1) for view in named.values()])

@@ -1,0 +1,90 @@
+// @ts-check
+/** Opens the session of the page, and hands what comes to the script of the lesson. */
+
+import { announce, calm, write } from "./dom.js";
+import { opening } from "./share.js";
+import { Transport } from "./transport.js";
+
+const lesson = document.documentElement.dataset.lesson ?? "";
+const place = /** @type {HTMLElement} */ (document.getElementById("lesson"));
+const notice = /** @type {HTMLElement} */ (document.getElementById("notice"));
+
+const compiling = /** @type {HTMLElement} */ (document.getElementById("compiling"));
+
+/** @param {string} text */
+function warn(text) {
+  notice.textContent = text;
+  notice.hidden = !text;
+}
+
+const { make } = await import(`./lessons/${lesson}.js`);
+const { refused: badLink, ...wanted } = opening(location.hash);
+if (badLink) warn(`This link was not taken: ${badLink}. The page shows its own settings.`);
+/** @type {any} */
+let shown = null;
+let isTraining = false;
+
+/** What must have come before the page says something: an answer, a frame, or both. */
+const awaited = new Set();
+
+const transport = new Transport(lesson, badLink ? {} : wanted, hear, draw, () => calm.matches && isTraining);
+
+/** @param {any} frame */
+function draw(frame) {
+  shown?.draw(frame);
+  came("frame");
+}
+
+/** @param {string} what */
+function came(what) {
+  const isNew = awaited.delete(what);
+  if (awaited.size > 0) return;
+  compiling.hidden = true;
+  if (isNew) document.documentElement.dataset.ready = "";
+}
+
+/** @param {any} told */
+function hear(told) {
+  if (told.refused) refuse(told.refused);
+  else if (told.closed) warn("The playground has ended, or let this page go. Start it again, and load this page anew.");
+  else if (told.told) note(told.told);
+  else if (told.fields) begin(told);
+  else {
+    if ("paused" in told || told.layout) isTraining = false;
+    shown?.hear(told);
+    if (told.answer) came("answer");
+  }
+}
+
+/** @param {any} refused */
+function refuse(refused) {
+  warn(refused.link ? `This link was not taken: ${refused.told}. The page shows its own settings instead.` : refused.told);
+  shown?.hear({ refused });
+}
+
+/** What takes long is said until numbers come. @param {string} text */
+function note(text) {
+  write(/** @type {Node} */ (compiling.firstElementChild), text);
+  compiling.hidden = false;
+  announce(text);
+}
+
+/** @param {any} told */
+function begin(told) {
+  const talk = {
+    ...told, warn, isTraining: () => isTraining,
+    /** @param {object} settings */
+    set: (settings) => { Object.assign(told.settings, settings); warn(""); transport.send({ do: "set", settings }); },
+    /** @param {any} message */
+    send: (message) => {
+      if (message.do === "train") isTraining = true;
+      if (["pause", "step", "reset"].includes(message.do)) isTraining = false;
+      warn("");
+      transport.send(message);
+    },
+    /** @param {string} form */
+    file: (form) => transport.file(form),
+  };
+  for (const what of told.comes) awaited.add(what);
+  shown = make(place, talk);
+}

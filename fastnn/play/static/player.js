@@ -1,0 +1,48 @@
+// @ts-check
+/** The bar that trains: begin, pause, a step, again from the start. Keys do the same. */
+
+import { button } from "./controls.js";
+import { announce, brief, element, percent, whole, write } from "./dom.js";
+
+/** Where a key belongs to what has the focus. */
+const HOLDS_KEYS = "input, select, textarea, button, summary, a, [contenteditable]";
+
+export class Player {
+  /** @param {any} talk */
+  constructor(talk) {
+    this.talk = talk;
+    this.train = button("Train", () => this.toggle(), { className: "main", "aria-keyshortcuts": "Space" });
+    this.step = button("One step", () => talk.send({ do: "step" }), { "aria-keyshortcuts": "S" });
+    this.reset = button("Reset", () => talk.send({ do: "reset" }), { "aria-keyshortcuts": "R" });
+    this.told = element("p", { className: "state" });
+    this.root = element("div", { className: "player", role: "group", "aria-label": "Training" }, this.train, this.step, this.reset, this.told);
+    document.addEventListener("keydown", (event) => this.key(event));
+  }
+
+  toggle() {
+    this.talk.send({ do: this.talk.isTraining() ? "pause" : "train" });
+    this.show();
+  }
+
+  /** @param {KeyboardEvent} event */
+  key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || (/** @type {Element} */ (event.target)).closest(HOLDS_KEYS)) return;
+    const press = { " ": () => this.toggle(), s: () => this.step.click(), r: () => this.reset.click() }[event.key.toLowerCase()];
+    if (!press) return;
+    event.preventDefault();
+    press();
+  }
+
+  show() {
+    write(this.train, this.talk.isTraining() ? "Pause" : "Train");
+  }
+
+  /** @param {number} step @param {Record<string, number>} numbers */
+  update(step, numbers) {
+    this.show();
+    const loss = numbers.points ? `loss ${brief(Number(numbers.latest.toPrecision(3)))}, ` : "";
+    const state = `step ${whole(step)}: ${loss}${percent(numbers.accuracy)} right`;
+    write(this.told, state);
+    announce(state);
+  }
+}

@@ -1,0 +1,33 @@
+// @ts-check
+/** A calculator that also trains: the bar of the player, and what comes with each frame. */
+
+import { Calculator } from "./calculator.js";
+import { whole } from "./dom.js";
+import { Player } from "./player.js";
+
+export class Trained extends Calculator {
+  /** @param {any} talk */
+  constructor(talk) {
+    super(talk);
+    this.player = new Player(talk);
+    /** @type {any} */ this.words = null;
+  }
+
+  /** @param {any} told */
+  hear(told) {
+    super.hear(told);
+    if (told.words) this.words = told.words;
+    if ("paused" in told && told.over) this.talk.warn(`The loss is not finite any more: at step ${whole(told.paused)} the weights flew apart. Reset, and try a smaller rate.`);
+    this.player.show();
+  }
+
+  /** @param {{step: number, arrays: Record<string, Float32Array>}} frame */
+  draw(frame) {
+    const numbers = Object.fromEntries(this.words.numbers.map((/** @type {string} */ name, /** @type {number} */ at) => [name, frame.arrays.numbers[at]]));
+    this.player.update(frame.step, numbers);
+    this.tell(frame, numbers);
+  }
+
+  /** @param {any} frame @param {Record<string, number>} numbers */
+  tell(frame, numbers) { throw new Error(`nobody tells step ${frame.step} of ${numbers.points}`); }
+}

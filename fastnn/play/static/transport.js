@@ -1,0 +1,77 @@
+// @ts-check
+/** What a lesson talks to: words as objects, frames as arrays. Frames come only when they are asked for. */
+
+import { contentOf, decode, isFile } from "./frames.js";
+
+/** Two frames a second, for who asked for less motion. */
+const CALM_PAUSE = 500;
+/** One on its way while another is drawn. */
+const AHEAD = 2;
+
+export class Transport {
+  /** @param {string} lesson @param {object} opening @param {(told: any) => void} hear @param {(frame: any) => void} draw
+   * @param {() => boolean} isCalm */
+  constructor(lesson, opening, hear, draw, isCalm) {
+    this.hear = hear;
+    this.draw = draw;
+    this.isCalm = isCalm;
+    /** @type {any} */ this.layout = null;
+    /** @type {any} */ this.newest = null;
+    /** @type {any} */ this.keep = null;
+    this.socket = new WebSocket(`ws://${location.host}/socket/${lesson}`);
+    this.socket.binaryType = "arraybuffer";
+    this.socket.addEventListener("open", () => {
+      this.send({ do: "open", ...opening });
+      for (let each = 0; each < AHEAD; each += 1) this.send({ do: "frame" });
+    });
+    this.socket.addEventListener("message", (event) => this.take(event.data));
+    this.socket.addEventListener("close", () => hear({ closed: true }));
+  }
+
+  /** @param {object} message */
+  send(message) {
+    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
+  }
+
+  /** @param {string | ArrayBuffer} data */
+  take(data) {
+    if (typeof data === "string") {
+      const told = JSON.parse(data);
+      if (told.layout) this.layout = { number: told.layout, arrays: told.arrays };
+      this.hear(told);
+    } else if (isFile(data)) {
+      this.keep?.(contentOf(data));
+    } else {
+      this.takeFrame(data);
+    }
+  }
+
+  /** @param {ArrayBuffer} data */
+  takeFrame(data) {
+    const frame = decode(data, this.layout);
+    if (!frame) {
+      this.send({ do: "frame" });
+      return;
+    }
+    const waits = this.newest !== null;
+    this.newest = frame;
+    if (waits) this.send({ do: "frame" });
+    else requestAnimationFrame(() => this.show());
+  }
+
+  show() {
+    const frame = this.newest;
+    this.newest = null;
+    this.draw(frame);
+    if (this.isCalm()) window.setTimeout(() => this.send({ do: "frame" }), CALM_PAUSE);
+    else this.send({ do: "frame" });
+  }
+
+  /** The bytes of a file. @param {string} form @returns {Promise<Uint8Array>} */
+  file(form) {
+    return new Promise((done) => {
+      this.keep = done;
+      this.send({ do: "save", form });
+    });
+  }
+}
