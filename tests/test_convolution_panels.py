@@ -15,7 +15,7 @@ from fastnn.compiler.jit import most_threads
 from fastnn.kernels.convolution.forward import convolution_forward
 from fastnn.kernels.convolution.gradient import convolution_gradient, gradient_scratch
 from fastnn.kernels.convolution.inward import convolution_inward, inward_scratch
-from fastnn.kernels.convolution.panels import LEAST_WEIGHT, is_large, rows_together
+from fastnn.kernels.convolution.panels import LEAST_WEIGHT, PANEL_TERMS, is_large, rows_together
 from fastnn.layers import Conv2d
 
 Array = Any
@@ -74,6 +74,20 @@ def test_a_large_weight_changes_no_bit(dtype: str, images: int, sides: Any, sett
     assert found.dx[..., -FEW:].tobytes() == last.dx.tobytes()
     for name in ("y", "dx", "dw"):
         assert np.isfinite(getattr(found, name)).all()
+
+
+@needs.compiled_kernels
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_rows_of_more_places_than_a_panel_has_terms(dtype: str) -> None:
+    """Of more filters than a stripe has columns."""
+    rng, sides, filters = np.random.default_rng(0), (3, 2 * PANEL_TERMS + 35), 97
+    x, w = rng.normal(size=(2, *sides, 4)).astype(dtype), rng.normal(size=(2, 3, 4, filters)).astype(dtype)
+    dy = rng.normal(size=(2, *Conv2d(filters, (2, 3)).output_shape((*sides, 4)))).astype(dtype)
+    found = Products(Conv2d(filters, (2, 3)), x, w, dy).dw
+    for first in range(0, filters, FEW):
+        part = slice(first, first + FEW)
+        few = Products(Conv2d(len(w[0, 0, 0, part]), (2, 3)), x, w[..., part], dy[..., part])
+        assert found[..., part].tobytes() == few.dw.tobytes()
 
 
 @needs.two_cores

@@ -72,6 +72,7 @@ CHANNELS_FIRST: dict[str, tuple[list[str], list[Any]]] = {
     "a scaled tanh": (["Mul x half p", "Tanh p t", "Mul two t s", "Conv s k y"], [ScaledTanh(2.0, 0.5), CONV]),
 }
 CONSTANTS: dict[str, Any] = {
+    "c3": normal(3),
     "c311": normal(3, 1, 1), "c1311": normal(1, 3, 1, 1, seed=1), "c345": normal(3, 4, 5), "k": normal(3, 3, 1, 1),
     "half": np.float32(0.5), "two": np.float32(2), "begin": [1], "end": [3], "along": [1], "back": [-1, 0],
     "row": normal(4, 1), "weight": np.eye(5)[[0, 1, 2, 0, 4, 1, 2, 3]], "gap": np.eye(5)[[0, 1, 2, 0, 4, 1, 2, 0]],
@@ -95,6 +96,14 @@ def test_channels_that_come_first_are_read(lines: list[str], layers: list[Any], 
     assert [*net.layers] == layers
     assert net.input_shape == (4, 5, 3)
     np.testing.assert_allclose(np.moveaxis(net(np.moveaxis(x, 1, -1)), -1, 1), evaluated(path, x), atol=1e-6)
+
+
+def test_a_term_along_the_width_is_none_of_channels(tmp_path: Path) -> None:
+    """Where there are as many columns as channels."""
+    for lines in (["Conv x k z", "Mul z c311 p", "Add p c3 y"], ["Mul x c311 p", "Add p c3 y"]):
+        path = model(lines, tmp_path / "net.onnx", ("n", 3, 4, 3))
+        with pytest.raises(ValueError, match=r"adds a constant of shape \(3,\)"):
+            from_onnx(path, "mse")
 
 
 def test_a_matrix_that_is_no_sum_of_channels_stays_one(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from fastnn.layers import (
     GRU,
     LSTM,
     RNN,
+    Activation,
     AvgPool2d,
     BatchNorm,
     Conv1d,
@@ -110,11 +111,35 @@ def test_threads_take_spans_and_wait_for_the_last() -> None:
 
 def test_threads_share_the_layers_of_one_span() -> None:
     one, two = (counted(LayeredCall(LOCAL, 1, threads, "step")) for threads in (1, 2))
-    # Rows of places forward, rows of windows, which are three, of the weights' gradients, and rows of pixels.
+    # Rows of places forward, stripes of the rows of windows of the weights' gradients, and rows of pixels.
     assert one["windows, multiply-adds"] / 2 < two["windows, multiply-adds"] < one["windows, multiply-adds"]
     assert (one["regions"], two["regions"]) == (0, 5)
     assert two["spans"] == two["threads started"] == 0
     assert two["values that change cores"] > 0
+
+
+def test_a_sequence_is_an_image_of_one_row() -> None:
+    for threads in (1, 2):
+        one, two = (
+            counted(LayeredCall(Layered((layer, Flatten(), Dense(3)), shape), 4, threads, "step"))
+            for layer, shape in ((Conv1d(16, 3), (64, 8)), (Conv2d(16, (1, 3)), (1, 64, 8)))
+        )
+        assert one == two
+
+
+def test_threads_share_stripes_of_the_gradient_of_a_window_of_one_pixel() -> None:
+    network = Layered((Conv2d(192, 1), Flatten(), Dense(3)), (14, 14, 256))
+    one, two = (counted(LayeredCall(network, 4, threads, "step")) for threads in (1, 2))
+    assert two["windows, multiply-adds"] == one["windows, multiply-adds"] / 2
+
+
+def test_threads_share_rows_of_what_is_no_product() -> None:
+    network = Layered((Conv2d(16, 1), BatchNorm(), Activation("relu"), MaxPool2d(2), Flatten(), Dense(3)), (32, 32, 16))
+    one, two = (counted(LayeredCall(network, 32, threads, "step")) for threads in (1, 2))
+    for name in ("norms, step", "pools", "pools, gradients"):
+        assert two[name] == one[name] / 2
+    assert two["elementwise"] < one["elementwise"]
+    assert two["regions"] - one["regions"] >= 5 + 2 * 2
 
 
 def test_recurrent_rows_are_shared_and_one_row_is_not() -> None:

@@ -243,17 +243,20 @@ class Chain:
             self.flat = True
         return self.flat
 
+    def add_to_channels(self, bias: Array) -> bool:
+        """Whether the last layer took it: a Scale, or ChannelSums, that still has zeros."""
+        if not self.layers or not isinstance(self.layers[-1], (Scale, ChannelSums)):
+            return False
+        own = self.parameters[-1]
+        if own["bias"].any() or own["bias"].shape != bias.shape:
+            return False
+        self.require_dtype({"bias": bias})
+        self.parameters[-1] = {**own, **self.axes.here({"bias": bias})}
+        return True
+
     def add_bias(self, bias: Array) -> bool:
-        """Whether the last layer took it: a Dense that has none yet, nor an activation; a Scale, or ChannelSums, that
-        still has zeros."""
+        """Whether the last layer took it: a Dense that has none yet, nor an activation."""
         last = self.layers[-1] if self.layers else None
-        if isinstance(last, (Scale, ChannelSums)):
-            own = self.parameters[-1]
-            if own["bias"].any() or own["bias"].shape != bias.shape:
-                return False
-            self.require_dtype({"bias": bias})
-            self.parameters[-1] = {**own, **self.axes.here({"bias": bias})}
-            return True
         if not isinstance(last, Dense) or last.bias or last.activation != "identity" or bias.shape != (last.units,):
             return False
         self.require_dtype({"bias": bias})

@@ -75,7 +75,7 @@ def added(walk: Walk, node: Node) -> End | None:
     if values is None:
         return None
     found = _of_channels(walk, values)
-    if found is not None and walk.chain.add_bias(found[0]):
+    if found is not None and (walk.chain.add_to_channels(found[0]) or walk.chain.add_bias(found[0])):
         return walk.grown()
     whole = _of_numbers(walk, values)
     if whole is not None:

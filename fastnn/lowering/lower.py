@@ -148,7 +148,7 @@ class _Rows:
 
     def _row(self, kind: int) -> NDArray[np.int64]:
         row = np.zeros(columns.COLUMNS, np.int64)
-        row[columns.KIND], row[columns.POSITIONS], row[columns.BY_ROWS] = kind, 1, kind in BY_ROWS
+        row[columns.KIND], row[columns.POSITIONS], row[columns.BY_ROWS] = kind, 1, BY_ROWS.get(kind, 0)
         row[columns.INPUT] = row[columns.DINPUT] = -1
         row[columns.DOUTPUT] = 0 if self.values.trains else -1
         self.rows.append(row)

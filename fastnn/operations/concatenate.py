@@ -6,7 +6,7 @@ from fastnn.compiler.jit import kernel
 from fastnn.kernels.concatenate import place, take
 from fastnn.simd.views import flat, matrix
 from fastnn.tape.columns import COLUMNS, DOUTPUT, OUTPUT, OWN, WIDTH_OUT
-from fastnn.tape.operations import register, values_at
+from fastnn.tape.operations import GRADIENTS, VALUES, register, values_at
 
 # For each of BRANCHES inputs three constants from the row TABLE on: where its values lie, where its gradient goes (-1:
 # not wanted), and its width.
@@ -38,4 +38,4 @@ def inward(tape, i, params, x, workspace, at, rows, key, begin):
         column += width
 
 
-JOIN = register(forward, inward, by_rows=True)
+JOIN = register(forward, inward, by_rows=VALUES | GRADIENTS)

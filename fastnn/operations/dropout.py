@@ -7,7 +7,7 @@ from fastnn.kernels.dropout import dropout
 from fastnn.simd.scalar import as_double
 from fastnn.simd.views import flat, vector
 from fastnn.tape.columns import DINPUT, DOUTPUT, INPUT, OUTPUT, OWN, WIDTH_IN
-from fastnn.tape.operations import register, values_at
+from fastnn.tape.operations import GRADIENTS, VALUES, register, values_at
 
 # NUMBER is that of the layer in its network: the rows of a tape may be others where there are no gradients.
 RATE, NUMBER = range(OWN, OWN + 2)
@@ -29,4 +29,4 @@ def inward(tape, i, params, x, workspace, at, rows, key, begin):
     dropout(dx, dy, as_double(tape[i, RATE]), key, tape[i, NUMBER], first + begin * tape[i, WIDTH_IN])
 
 
-DROPOUT = register(forward, inward, by_rows=True)
+DROPOUT = register(forward, inward, by_rows=VALUES | GRADIENTS)

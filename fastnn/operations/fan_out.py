@@ -6,7 +6,7 @@ from fastnn.compiler.jit import kernel
 from fastnn.kernels.residual import add
 from fastnn.simd.views import flat, vector
 from fastnn.tape.columns import COLUMNS, DINPUT, OWN, WIDTH_IN
-from fastnn.tape.operations import register
+from fastnn.tape.operations import GRADIENTS, register
 
 # COUNT gradients, whose places are constants from the row TABLE on, in the order of the operations.
 COUNT, TABLE = range(OWN, OWN + 2)
@@ -27,4 +27,4 @@ def inward(tape, i, params, x, workspace, at, rows, key, begin):
         add(total, total, vector(workspace, places[table + k] + first, size))
 
 
-SUM = register(forward, inward, by_rows=True)
+SUM = register(forward, inward, by_rows=GRADIENTS)

@@ -7,7 +7,7 @@ from fastnn.kernels.gated import gated_forward, gated_inward
 from fastnn.simd.scalar import as_double
 from fastnn.simd.views import matrix
 from fastnn.tape.columns import DINPUT, DOUTPUT, INPUT, OUTPUT, OWN, WIDTH_IN, WIDTH_OUT
-from fastnn.tape.operations import register, values_at
+from fastnn.tape.operations import GRADIENTS, VALUES, register, values_at
 
 # What one half goes through, and its constant.
 FUNCTION, CONSTANT = range(OWN, OWN + 2)
@@ -28,4 +28,4 @@ def inward(tape, i, params, x, workspace, at, rows, key, begin):
     gated_inward(dz, dy, z, tape[i, FUNCTION], as_double(tape[i, CONSTANT]))
 
 
-GATED = register(forward, inward, by_rows=True)
+GATED = register(forward, inward, by_rows=VALUES | GRADIENTS)

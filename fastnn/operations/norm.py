@@ -7,7 +7,7 @@ from fastnn.kernels.norm import norm_forward, norm_gradient, norm_inward
 from fastnn.simd.scalar import as_double
 from fastnn.simd.views import matrix, vector
 from fastnn.tape.columns import DINPUT, DOUTPUT, INPUT, OUTPUT, OWN, WIDTH_IN
-from fastnn.tape.operations import register, values_at
+from fastnn.tape.operations import GRADIENTS, VALUES, register, values_at
 
 # NORMAL and INVERSE are where the normalised rows, and what each was multiplied by, are kept; CENTRED: a layer norm.
 WEIGHT, BIAS, BIAS_SIZE, NORMAL, INVERSE, EPSILON, CENTRED, WEIGHT_SIZE = range(OWN, OWN + 8)
@@ -44,4 +44,4 @@ def gradient(tape, i, params, grads, first, x, workspace, at, rows):
     norm_gradient(dw, db, dy, normal)
 
 
-NORM = register(forward, inward, gradient, by_rows=True)
+NORM = register(forward, inward, gradient, by_rows=VALUES | GRADIENTS)

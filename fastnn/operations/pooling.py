@@ -7,7 +7,7 @@ from fastnn.kernels.images.pooling import avg_pool2d, avg_pool2d_inward, max_poo
 from fastnn.kernels.residual import copy
 from fastnn.simd.views import flat, images, vector
 from fastnn.tape.columns import DINPUT, DOUTPUT, INPUT, OUTPUT, OWN, WIDTH_IN
-from fastnn.tape.operations import register, values_at
+from fastnn.tape.operations import GRADIENTS, VALUES, register, values_at
 
 # The sides of the images and of what comes out, in pixels; of the window, its step and the border around an image, down
 # and across. COUNT_PADDING of an average is 1 where the border counts; WINNERS is where a maximum keeps what won.
@@ -80,6 +80,6 @@ def inward_flat(tape, i, params, x, workspace, at, rows, key, begin):
     """The gradient of its input is that of its output, in its place."""
 
 
-MAX_POOL2D = register(forward_max, inward_max, by_rows=True)
-AVG_POOL2D = register(forward_average, inward_average, by_rows=True)
-FLATTEN = register(forward_flat, inward_flat, by_rows=True)
+MAX_POOL2D = register(forward_max, inward_max, by_rows=VALUES | GRADIENTS)
+AVG_POOL2D = register(forward_average, inward_average, by_rows=VALUES | GRADIENTS)
+FLATTEN = register(forward_flat, inward_flat, by_rows=VALUES)

@@ -6,7 +6,7 @@ from fastnn.compiler.jit import kernel
 from fastnn.kernels.residual import add, copy
 from fastnn.simd.views import flat, vector
 from fastnn.tape.columns import DINPUT, DOUTPUT, INPUT, OUTPUT, OWN, WIDTH_IN
-from fastnn.tape.operations import register, values_at
+from fastnn.tape.operations import GRADIENTS, VALUES, register, values_at
 
 # The values of the way around, -1 for those of x. Their gradient is that of the output itself.
 SIDE = OWN
@@ -29,4 +29,4 @@ def inward(tape, i, params, x, workspace, at, rows, key, begin):
     copy(vector(workspace, tape[i, DINPUT] + first, size), vector(workspace, tape[i, DOUTPUT] + first, size))
 
 
-ADD = register(forward, inward, by_rows=True)
+ADD = register(forward, inward, by_rows=VALUES | GRADIENTS)

@@ -7,7 +7,7 @@ from fastnn.kernels.concatenate import take
 from fastnn.kernels.slices import slice_backward
 from fastnn.simd.views import matrix
 from fastnn.tape.columns import DINPUT, DOUTPUT, INPUT, OUTPUT, OWN, WIDTH_IN, WIDTH_OUT
-from fastnn.tape.operations import register, values_at
+from fastnn.tape.operations import GRADIENTS, VALUES, register, values_at
 
 # The number of a row that is taken first.
 FIRST = OWN
@@ -27,4 +27,4 @@ def inward(tape, i, params, x, workspace, at, rows, key, begin):
     slice_backward(matrix(workspace, tape[i, DINPUT] + at * whole, rows, whole), dy, tape[i, FIRST])
 
 
-SLICE = register(forward, inward, by_rows=True)
+SLICE = register(forward, inward, by_rows=VALUES | GRADIENTS)

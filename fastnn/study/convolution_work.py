@@ -9,6 +9,7 @@
 
 Each row of places is one product, of pixels under the windows and of the weight; so is a row of pixels of the gradient
 of the images, and of each image a row of windows of that of the weight (fastnn.simd.windows, see there for segments).
+That large weights go by panels (fastnn.kernels.convolution.panels) is not counted: multiply-adds are as many.
 """
 
 from __future__ import annotations
@@ -17,18 +18,20 @@ from math import prod
 from typing import Any
 
 from fastnn.cost import Cost
+from fastnn.kernels.batch_norm import PARALLEL_VALUES
+from fastnn.kernels.convolution.gradient import IMAGES, SUMS, stripes_of_filters
+from fastnn.kernels.convolution.sizes import is_depthwise, is_plain
 from fastnn.layers import MaxPool2d, Operation
 from fastnn.simd.host import UNIT
-from fastnn.study.products import Terms, stripes_of, summed, times
+from fastnn.study.products import Terms, stripes_of, summed, times, uncompiled
 from fastnn.study.span import UNDER_WAY, Span
 
-# Images whose part of a weight's gradient is one sum, and sums that are made before they are added.
-IMAGES, SUMS = 8, 8
+_stripes, _is_depthwise, _is_whole = map(uncompiled, (stripes_of_filters, is_depthwise, is_plain))
 
 
 def convolution(operation: Operation, cost: Cost, wants_dx: bool, span: Span) -> Terms:
     layer: Any = operation.layer
-    of, height = layer.sizes(span.rows, operation.shapes[0]), operation.shapes[0][0]
+    of, height = layer.sizes(span.rows, operation.shapes[0]), operation.shapes[0][0] if layer.sides == 2 else 1
     macs = operation.forward_cost(span.rows, span.itemsize).macs
     made = span.rows * operation.outputs
     bordered = 2 * span.itemsize * span.rows * sum(operation.kept().values())
@@ -37,7 +40,7 @@ def convolution(operation: Operation, cost: Cost, wants_dx: bool, span: Span) ->
         _pass(macs, of.images * of.places, made, forward_windows(of, span), span),
     ]
     if span.is_step:
-        sums = min(SUMS, -(-of.images // IMAGES)) * of.window_height
+        sums = min(SUMS, -(-of.images // IMAGES)) * of.window_height * _stripes(of, span.lanes)
         found += [{"elementwise": made}, _pass(macs, sums, 0, gradient_windows(of, span), span)]
         if wants_dx:
             inward, given = inward_windows(of, span, height), span.rows * operation.inputs
@@ -47,15 +50,6 @@ def convolution(operation: Operation, cost: Cost, wants_dx: bool, span: Span) ->
 
 def _pass(macs: int, units: int, values: int, terms: Terms, span: Span) -> Terms:
     return summed([span.region(macs, units, values), times(span.busiest(macs, units), terms)])
-
-
-def _is_depthwise(of: Any) -> bool:
-    return bool(of.groups == of.channels == of.filters)
-
-
-def _is_whole(of: Any) -> bool:
-    """Whether the pixels under a row of a window are one segment."""
-    return bool(of.groups == of.spread_across == 1)
 
 
 def _depthwise(of: Any, span: Span) -> Terms:
@@ -114,4 +108,7 @@ def pool(operation: Operation, cost: Cost, wants_dx: bool, span: Span) -> Terms:
 
 def batch_norm(operation: Operation, cost: Cost, wants_dx: bool, span: Span) -> Terms:
     """In training sums of channels are made, in float64, forward and back."""
-    return {f"norms, {span.call.phase}": span.rows * operation.outputs * span.filled(operation.shape[-1])}
+    values = span.rows * operation.outputs
+    threads = span.threads if values >= PARALLEL_VALUES else 1
+    regions = (5 if span.is_step else 1) * (threads > 1)
+    return {f"norms, {span.call.phase}": values * span.filled(operation.shape[-1]) / threads, "regions": regions}

@@ -25,6 +25,8 @@ from fastnn.study.products import Terms, parts, summed, times
 from fastnn.study.recurrence_work import recurrence
 from fastnn.study.span import Span
 from fastnn.study.work import backward_of_layer, forward_of_layer, pays_threads
+from fastnn.tape.operations import BY_ROWS
+from fastnn.tape.rows import SHARED_VALUES
 
 # The terms of an operation on a span: cost, of the passes of the phase; wants_dx, whether its backward pass makes a
 # gradient of some input.
@@ -69,8 +71,18 @@ def _of_span(span: Span) -> Terms:
         cost = operation.forward_cost(span.rows, span.itemsize)
         if span.is_step:
             cost += operation.backward_cost(span.rows, span.itemsize, wants_dx)
-        found += [_rule_of(operation)(operation, cost, wants_dx, span), {"bytes beyond": beyond * cost.bytes}]
+        own = _rule_of(operation)(operation, cost, wants_dx, span)
+        found += [_by_rows(operation, own, span), {"bytes beyond": beyond * cost.bytes}]
     return summed(found)
+
+
+def _by_rows(operation: Operation, terms: Terms, span: Span) -> Terms:
+    """What threads share by rows, see fastnn.tape.rows."""
+    large = span.rows * operation.inputs >= SHARED_VALUES
+    threads = min(span.threads, span.rows) if large and BY_ROWS.get(operation.layer.kind) else 1
+    if threads == 1:
+        return terms
+    return summed([times(1 / threads, terms), {"regions": 2 if span.is_step else 1}])
 
 
 def _rule_of(operation: Operation) -> Rule:

@@ -29,8 +29,8 @@ COLUMNS = 40
 
 # Columns of an operation. DINPUT is -1 where nobody wants the gradient of the first input, INWARD 1 where somebody
 # wants that of any. A row of the batch is POSITIONS rows of WIDTH_IN numbers to it, and of WIDTH_OUT. PARAMETERS is
-# where its parameters begin, PARAMETERS_SIZE how much of the vector they take, with the zeros between them. BY_ROWS is
-# 1 where threads may share its rows, see fastnn.tape.rows.
+# where its parameters begin, PARAMETERS_SIZE how much of the vector they take, with the zeros between them. BY_ROWS
+# says what of it threads may share by rows, see fastnn.tape.rows.
 (KIND, INPUT, OUTPUT, DINPUT, DOUTPUT, INWARD, POSITIONS, WIDTH_IN, WIDTH_OUT, PARAMETERS, PARAMETERS_SIZE, BY_ROWS,
  OWN) = range(13)  # fmt: skip
 

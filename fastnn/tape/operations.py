@@ -52,15 +52,17 @@ inward_operation = Table("inward", _of_rows, of=2)
 gradient_operation = Table("gradient", _of_parameters, of=2)
 
 
-# Kinds whose rows threads may share: of each the values and the gradients are its own, and no scratch is used.
-BY_ROWS = {ELEMENTWISE}
+# What of an operation threads may share by rows: its values, its gradients. Each row's must be its own, and made
+# without scratch and without threads.
+VALUES, GRADIENTS = 1, 2
+BY_ROWS = {ELEMENTWISE: VALUES | GRADIENTS}
 
 
-def register(forward: Any, inward: Any, gradient: Any = None, by_rows: bool = False) -> int:
+def register(forward: Any, inward: Any, gradient: Any = None, by_rows: int = 0) -> int:
     """A new kind of operations. forward, inward, gradient: late kernels; None of an operation without parameters.
-    by_rows: see BY_ROWS."""
+    by_rows: VALUES, GRADIENTS, both or 0."""
     kind = FIRST_REGISTERED + len(forward_operation.kernels)
-    BY_ROWS.update([kind] if by_rows else [])
+    BY_ROWS[kind] = by_rows
     forward_operation.register(kind, forward)
     inward_operation.register(kind, inward)
     if gradient is not None:

@@ -11,6 +11,6 @@ pixels behind window q - 1, and of w: its terms lie in KH segments, KW D numbers
 tiles read x with that step. Backward a row of dx is one product, too: rows of dy, and w with its channels last, make
 what each window has of dx, (Q, KW D), and where windows overlap that is added up. So dx takes the multiply-adds of the
 forward pass, whatever the stride. dw is summed over IMAGES images at a time, whose sums are added in order: the bits
-are the same for any number of threads, who share rows of images.
+are the same for any number of threads, who share rows of images, and of dw stripes of filters.
 Arrays are flat. Reference: fastnn.reference.convolution.
 """

@@ -6,7 +6,7 @@ from numba import prange
 
 from fastnn.compiler.jit import kernel
 from fastnn.kernels.convolution.depthwise import depthwise_gradient
-from fastnn.kernels.convolution.panels import PANEL, panel_in, rows_of_panel
+from fastnn.kernels.convolution.panels import PANEL, PANEL_TERMS, panel_in, rows_of_panel
 from fastnn.kernels.convolution.sizes import depth_of, is_depthwise, is_plain, weight_size
 from fastnn.kernels.convolution.stripes import product, threads_of
 from fastnn.kernels.residual import add, copy
@@ -32,13 +32,15 @@ def _of_stripe(dw, dw_at, adds, image, j, width, panel, dy, x, x_at, of):
         product(terms, width, dw, dw_at, width, dw, dw_at if adds else -1, width, x, x_at, 1, step, dy, dy_at, width,
                 of.columns, of.places, further, row)  # fmt: skip
         return
-    together = rows_of_panel(of.columns)
+    together, most = rows_of_panel(of.columns), min(of.columns, PANEL_TERMS)
     for top in range(0, of.places, together):
         rows = min(together, of.places - top)
-        copy_block(panel, 0, width, dy, dy_at + top * row, of.filters, rows * of.columns, width)
-        product(terms, width, dw, dw_at + j, of.filters, dw, dw_at + j if adds or top > 0 else -1, of.filters, x,
-                x_at + top * further, 1, step, panel, 0 * image, width, of.columns, rows, further,
-                of.columns * width)  # fmt: skip
+        for left in range(0, of.columns, most):  # of one row where it has more places than a panel
+            columns = min(most, of.columns - left)
+            copy_block(panel, 0, width, dy, dy_at + top * row + left * of.filters, of.filters, rows * columns, width)
+            product(terms, width, dw, dw_at + j, of.filters, dw, dw_at + j if adds or top + left > 0 else -1,
+                    of.filters, x, x_at + top * further + left * step, 1, step, panel, 0 * image, width, columns, rows,
+                    further, columns * width)  # fmt: skip
 
 
 @kernel(inlined=True)
@@ -59,7 +61,11 @@ def _sums(first, last, begin, sums, dy, x, of):
     """Of the sums that begin at image `begin`, stripes first..last of the rows of windows, each sum to its place."""
     panel = panel_in(on_stack(PANEL, dy.dtype.type(0)))
     lanes = VECTOR_BYTES // dy.itemsize
-    weights, under, stripes = weight_size(of), of.window_width * depth_of(of) * of.filters, _stripes(of, lanes)
+    weights, under, stripes = (
+        weight_size(of),
+        of.window_width * depth_of(of) * of.filters,
+        stripes_of_filters(of, lanes),
+    )
     for unit in range(first, last):
         number, k = unit // stripes // of.window_height, unit // stripes % of.window_height
         at, image = number * weights + k * under, begin + number * IMAGES
@@ -75,7 +81,7 @@ def _sums(first, last, begin, sums, dy, x, of):
 
 
 @kernel(inlined=True)
-def _stripes(of, lanes):
+def stripes_of_filters(of, lanes):
     """How many stripes of filters threads share."""
     return (of.filters + VECTORS * lanes - 1) // (VECTORS * lanes) if is_plain(of) else 0 * of.filters + 1
 
@@ -83,7 +89,7 @@ def _stripes(of, lanes):
 @kernel(inlined=True)
 def _stripe(number, of, lanes):
     """Where a stripe begins, and its width: as even as whole vectors allow."""
-    stripes, vectors = _stripes(of, lanes), (of.filters + lanes - 1) // lanes
+    stripes, vectors = stripes_of_filters(of, lanes), (of.filters + lanes - 1) // lanes
     begin, end = number * vectors // stripes * lanes, (number + 1) * vectors // stripes * lanes
     return begin, min(end, of.filters) - begin
 
@@ -108,7 +114,7 @@ def convolution_gradient(dw, db, dy, x, scratch, of):
     sums = vector(scratch, zero, gradient_scratch(of))
     for begin in range(zero, of.images, SUMS * IMAGES):
         count = min(SUMS, (of.images - begin + IMAGES - 1) // IMAGES)
-        units = count * of.window_height * _stripes(of, VECTOR_BYTES // dw.itemsize)
+        units = count * of.window_height * stripes_of_filters(of, VECTOR_BYTES // dw.itemsize)
         parts = threads_of(units, of)
         if parts > 1 and take_pool():
             _sums_parallel(parts, units, begin, sums, dy, x, of)

@@ -14,12 +14,13 @@ from fastnn.kernels.convolution.sizes import is_plain, weight_size
 from fastnn.simd.host import TERMS, UNIT, VECTORS, WINDOWS_BYTES
 from fastnn.simd.views import LINE_BYTES, to_line, vector
 
-# Of float32, and of as many float64.
+# Elements, of either type: of float64 they take all of L2.
 LEAST_WEIGHT = WINDOWS_BYTES // 4
 # Places that pass over a panel: with 100 to 250 of them 126 GFLOP/s, with 650 152, with 2,000 149.
 PLACES = 640
-WIDTH = VECTORS * UNIT.bytes // 4
-PANEL = TERMS * WIDTH + LINE_BYTES // 4
+# A panel lies on the stack, which threads have little of on some systems: 48 kB of float32.
+WIDTH, PANEL_TERMS = VECTORS * UNIT.bytes // 4, min(TERMS, 256)
+PANEL = PANEL_TERMS * WIDTH + LINE_BYTES // 4
 
 
 @kernel(inlined=True)
@@ -36,8 +37,8 @@ def rows_together(columns):
 
 @kernel(inlined=True)
 def rows_of_panel(columns):
-    """Rows of so many places that a panel holds."""
-    return max(TERMS // columns, 1)
+    """Rows of so many places that a panel holds, one at least, of which it may hold a part."""
+    return max(PANEL_TERMS // columns, 1)
 
 
 @kernel(inlined=True, views=True)
@@ -49,6 +50,6 @@ def panel_in(memory):
 
 @kernel(inlined=True)
 def terms_of_panel(terms):
-    """Terms in equal parts of at most TERMS."""
-    parts = (terms + TERMS - 1) // TERMS
+    """Terms in equal parts of at most PANEL_TERMS."""
+    parts = (terms + PANEL_TERMS - 1) // PANEL_TERMS
     return (terms + parts - 1) // parts

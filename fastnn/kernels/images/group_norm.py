@@ -16,8 +16,8 @@ Of one group it is layer norm over all axes with weights of channels, of as many
 last: sums are those of columns (fastnn.simd.moments), and groups add up those of theirs. The mean is that of the first
 quarter of the places, and the rest is summed with the squares of the differences: so x is read twice, and a mean far
 above the deviation costs no digit. The square of the rest is at most 3 times the variance, whatever x is; what it takes
-from the sum of the squares is 2 bits at most. Wu & He 2018; Ulyanov, Vedaldi & Lempitsky 2016. Reference:
-fastnn.reference.images.group_norm.
+from the sum of the squares is 2 bits at most. Squares are of x's type: float32 has none of differences above 1e18.
+Wu & He 2018; Ulyanov, Vedaldi & Lempitsky 2016. Reference: fastnn.reference.images.group_norm.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from fastnn.kernels.images.channels import gather, scatter
 from fastnn.simd.few_rows import column_sums
 from fastnn.simd.views import flat, matrix, vector
 from fastnn.tape.columns import COLUMNS, DINPUT, DOUTPUT, INPUT, OUTPUT, OWN, WIDTH_IN, WIDTH_OUT
-from fastnn.tape.operations import register, values_at
+from fastnn.tape.operations import GRADIENTS, VALUES, register, values_at
 
 # Constants from the row TABLE on: of each channel that comes out which it is of those that come in; or of each that
 # comes in to which it is added. BIAS: of sums.
@@ -57,5 +57,5 @@ def gradient_of_sums(tape, i, params, grads, first, x, workspace, at, rows):
     column_sums(vector(grads, first + tape[i, BIAS], width), dy, width, rows, width)
 
 
-CHANNELS = register(forward, inward, by_rows=True)
-CHANNEL_SUMS = register(forward_sums, inward_sums, gradient_of_sums, by_rows=True)
+CHANNELS = register(forward, inward, by_rows=VALUES | GRADIENTS)
+CHANNEL_SUMS = register(forward_sums, inward_sums, gradient_of_sums, by_rows=VALUES | GRADIENTS)

@@ -12,7 +12,7 @@ from fastnn.kernels.images.group_norm import (
 from fastnn.simd.scalar import as_double
 from fastnn.simd.views import matrix, vector
 from fastnn.tape.columns import DINPUT, DOUTPUT, INPUT, INWARD, OUTPUT, OWN, WIDTH_IN
-from fastnn.tape.operations import register, values_at
+from fastnn.tape.operations import GRADIENTS, VALUES, register, values_at
 
 # STATISTICS and SLOPES are where what the kernels call so is kept. PARAMETER_SIZE: of the weight and of the bias, 0
 # where there are none.
@@ -62,4 +62,4 @@ def gradient(tape, i, params, grads, first, x, workspace, at, rows):
                         slopes)  # fmt: skip
 
 
-GROUP_NORM = register(forward, inward, gradient, by_rows=True)
+GROUP_NORM = register(forward, inward, gradient, by_rows=VALUES | GRADIENTS)

@@ -13,7 +13,7 @@ from fastnn.kernels.images.scale import (
 from fastnn.simd.scalar import as_double
 from fastnn.simd.views import flat, matrix, vector
 from fastnn.tape.columns import DINPUT, DOUTPUT, INPUT, OUTPUT, OWN, WIDTH_IN
-from fastnn.tape.operations import register, values_at
+from fastnn.tape.operations import GRADIENTS, VALUES, register, values_at
 
 # Where the parameters of a scale lie; the constants of a tanh.
 WEIGHT, BIAS = range(OWN, OWN + 2)
@@ -61,5 +61,5 @@ def inward_tanh(tape, i, params, x, workspace, at, rows, key, begin):
     scaled_tanh_inward(dx, dy, y, as_double(tape[i, SCALE_BITS]), as_double(tape[i, SLOPE_BITS]))
 
 
-SCALE = register(forward, inward, gradient, by_rows=True)
-SCALED_TANH = register(forward_tanh, inward_tanh, by_rows=True)
+SCALE = register(forward, inward, gradient, by_rows=VALUES | GRADIENTS)
+SCALED_TANH = register(forward_tanh, inward_tanh, by_rows=VALUES | GRADIENTS)

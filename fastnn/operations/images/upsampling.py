@@ -6,7 +6,7 @@ from fastnn.compiler.jit import kernel
 from fastnn.kernels.images.upsampling import bilinear, bilinear_inward, nearest, nearest_inward
 from fastnn.simd.views import flat, images
 from fastnn.tape.columns import DINPUT, DOUTPUT, INPUT, OUTPUT, OWN, WIDTH_IN
-from fastnn.tape.operations import register, values_at
+from fastnn.tape.operations import GRADIENTS, VALUES, register, values_at
 
 # The sides of the images that come in, and by what they become larger, down and across.
 HEIGHT, WIDTH, CHANNELS, FACTOR_DOWN, FACTOR_ACROSS = range(OWN, OWN + 5)
@@ -56,5 +56,5 @@ def inward_bilinear(tape, i, params, x, workspace, at, rows, key, begin):
     bilinear_inward(dx, _large(workspace, tape[i, DOUTPUT], tape, i, at, rows), _factors(tape, i))
 
 
-NEAREST = register(forward_nearest, inward_nearest, by_rows=True)
-BILINEAR = register(forward_bilinear, inward_bilinear, by_rows=True)
+NEAREST = register(forward_nearest, inward_nearest, by_rows=VALUES | GRADIENTS)
+BILINEAR = register(forward_bilinear, inward_bilinear, by_rows=VALUES | GRADIENTS)
