@@ -160,12 +160,13 @@ def is_there(lengths, r, t):
 def _step_of_row(place, state, h, c, kept, z, b, of):
     """place: of a position of a row; state: where its state begins."""
     units, at = of.units, place * gates_of(of.cell) * of.units
-    own, inner = vector(h, state, units), vector(kept.inner, place * units, units)
+    own = vector(h, state, units)
     if of.cell == LSTM_CELL:
+        inner = vector(kept.inner, place * units, units)
         lstm_forward(own, vector(c, state, units), vector(kept.cells, place * units, units), inner,
                      four(kept.gates, at, units), four(b, 0 * units, units))  # fmt: skip
     elif of.cell == GRU_AFTER:
-        sums = vector(z, at + 2 * units, units)
+        inner, sums = vector(kept.inner, place * units, units), vector(z, at + 2 * units, units)
         gru_forward(own, inner, three(kept.gates, at, units), three(b, 0 * units, units), sums)
     elif of.cell == GRU_BEFORE:
         new_forward(own, three(kept.gates, at, units), three(b, 0 * units, units))

@@ -33,11 +33,13 @@ from fastnn.simd.views import vector
 def _back_of_row(place, dz, dh, dc, slopes, kept, of):
     """Of a position that is there."""
     units, at = of.units, place * gates_of(of.cell) * of.units
-    before, inner = vector(kept.before, place * units, units), vector(kept.inner, place * units, units)
+    before = vector(kept.before, place * units, units)
     if of.cell == LSTM_CELL:
+        inner = vector(kept.inner, place * units, units)
         lstm_backward(four(dz, at, units), dh, dc, vector(kept.cells, place * units, units), inner,
                       four(kept.gates, at, units))  # fmt: skip
     elif of.cell == GRU_AFTER:
+        inner = vector(kept.inner, place * units, units)
         gru_backward(three(dz, at, units), dh, vector(slopes, place * units, units), inner,
                      three(kept.gates, at, units), before)  # fmt: skip
     elif of.cell == GRU_BEFORE:
