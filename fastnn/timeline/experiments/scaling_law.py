@@ -50,6 +50,7 @@ def run(teachers: int = TEACHERS, steps: int = STEPS) -> Run:
             f"{STUDENTS} students, {teachers} teachers.",
             _picture(found, powers),
         ),
+        sample=f"{teachers} teachers, {STUDENTS} starts each",
         work=_work(largest, steps),
         fails=(
             f"At d = {low} the power is smaller than 4 / d. There losses are the smallest, and training is what limits "
