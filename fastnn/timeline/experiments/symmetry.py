@@ -92,9 +92,9 @@ def run(starts: int = 100) -> Run:
         fails=(
             f"The printed rate fails from {starts - len(done)} of {starts} starts, {stuck} of which answer 0 always "
             f"(E = {STUCK:.1f}) and stay there. At a rate of {SMALLER_RATE} {_learned(gentle)} of {len(gentle)} learn "
-            f"it; where biases begin at 0 {_learned(unbiased)} of {len(unbiased)} do, at the printed rate. And of "
-            f"those that learn it {np.mean(printed_code):.0%} have the weights 1 : 2 : 4; {int(np.sum(other_code))} find "
-            "2 : 3 : 4, which the paper does not show."
+            f"it; where biases begin at 0 {_learned(unbiased)} of {len(unbiased)} do, at the printed rate. And "
+            f"of those that learn it {np.mean(printed_code):.0%} have the weights 1 : 2 : 4; "
+            f"{int(np.sum(other_code))} find 2 : 3 : 4, which the paper does not show."
         ) if len(done) < starts else "",
         numbers={
             "stuck": stuck, "smaller_rate": {"starts": len(gentle), "succeeded": _learned(gentle)},
