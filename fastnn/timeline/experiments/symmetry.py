@@ -72,7 +72,7 @@ def run(starts: int = 100) -> Run:
             ),
             Comparison(
                 what=f"1 : 2 : 4 within {NEAR:.0%}, of those that learn it", ours=float(np.mean(printed_code)),
-                published=1, low=1, percent=True,
+                published=1, low=1, high=1, percent=True,
             ),
             Comparison(
                 what="mirrored weights that do not cancel, of the largest", published=0,
