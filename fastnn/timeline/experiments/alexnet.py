@@ -33,7 +33,7 @@ def run() -> Run:
     units = [each.outputs for each in weighted]
     dense = [each.parameter_count for each in weighted[5:]]
     cost = net.cost(1)
-    training = 6 * cost.forward.macs * 90 * 1.2e6
+    training = 6 * cost.forward.macs * printed("2012", "epochs") * printed("2012", "photographs")
     sizes = {"parameters": net.parameter_count, "units": sum(units)}
     return Run(
         title=f"AlexNet has {net.parameter_count:,} parameters, {dense[0] / net.parameter_count:.0%} of them in one "

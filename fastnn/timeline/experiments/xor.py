@@ -117,7 +117,8 @@ def _picture(layered: dict[int, list[float]], medians: dict[int, float], publish
                 name="ours, median", kind="linked", x=x, y=tuple(medians.values()), low=quartiles[0], high=quartiles[1]
             ),
             Series(
-                name="280 - 33 log2 H", kind="line", colour=1, dash="dash", x=x,
+                name=f"{published['constant']:.0f} - {-published['slope']:.0f} log2 H", kind="line", colour=1,
+                dash="dash", x=x,
                 y=tuple(published["constant"] + published["slope"] * float(np.log2(units)) for units in layered),
             ),
         ),
