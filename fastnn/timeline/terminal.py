@@ -75,12 +75,12 @@ def cost(run: Run) -> str:
 
 def comparisons(rows: Sequence[Comparison]) -> Table:
     return Table(
-        columns=("", "paper", "ours", "ratio", "asked", "holds"),
+        columns=("", "paper", "ours", "ratio", "holds", "asked"),
         rows=tuple(
             (
                 each.what + (f" ({each.note})" if each.note else ""),
                 "-" if each.published is None else each.written(each.published), each.written(each.ours),
-                "-" if each.ratio is None else f"{each.ratio:.3g}", each.asked, "yes" if each.holds else "no",
+                "-" if each.ratio is None else f"{each.ratio:.3g}", "yes" if each.holds else "no", each.asked,
             )
             for each in rows
         ),
