@@ -33,7 +33,8 @@ COUNTED = {"parity-order", "alexnet", "gpt-3"}
 FEWER = {
     "symmetry": {"starts": 50}, "family-trees": {"starts": 4}, "zip-codes": {"starts": 1},
     "relu": {"starts": 2, "ladder": 1},
-    "attention": {"starts": 1}, "transformer": {"starts": 3},
+    "attention": {"starts": 1}, "transformer": {"starts": 3}, "pretraining": {"starts": 1},
+    "scaling-law": {"teachers": 2},
 }  # fmt: skip
 
 

@@ -57,7 +57,7 @@ def run(starts: int = 100) -> Run:
     mended, held = float(learned_of[MENDED].mean()), float(held_of[MENDED].mean())
     whole, known = int(np.sum(held_of[MENDED] == 1)), printed("1986", "family trees facts")
     return Run(
-        title=f"The family trees: {learned_of[PRINTED].mean():.0%} of the facts are learned as printed, {mended:.0%} "
+        title=f"The family trees: {learned_of[PRINTED].mean():.0%} of the facts are learned as printed, {mended:.1%} "
         f"with another recipe",
         comparisons=(
             Comparison(what="facts", ours=len(facts()), published=known, low=known, high=known),
