@@ -37,7 +37,7 @@ from fastnn.timeline.experiments import (
     xor,
     zip_codes,
 )
-from fastnn.timeline.experiments.found import Comparison, Run, Spread, Work
+from fastnn.timeline.experiments.found import Comparison, Run, Spread, Work, within_twice
 from fastnn.timeline.experiments.starts import SQUARES, Sweeps, descent, draw
 from fastnn.timeline.page import page
 from fastnn.timeline.papers.milestones import milestones, printed
@@ -54,7 +54,8 @@ PRINTED = {
     ("1986", "symmetry sweeps"): 1425, ("1986", "XOR sweeps"): 558, ("1986", "parity presentations"): 2825,
     ("1986", "XOR sweeps by hidden units: constant"): 280, ("1986", "XOR sweeps by hidden units: slope"): -33,
     ("1989", "parameters"): 9760, ("1989", "passes"): 23, ("1989", "test error"): 0.05,
-    ("1989", "LeNet-5 test error"): 0.0095, ("2012", "parameters"): 60e6, ("2012", "units"): 650_000,
+    ("1989", "LeNet-5 test error"): 0.0095, ("1986", "family trees facts"): 104, ("1986", "XOR minima"): 2,
+    ("2012", "parameters"): 60e6, ("2012", "units"): 650_000,
     ("2012", "top-5 error"): 0.153, ("2012", "top-5 error of the next"): 0.262, ("2014", "BLEU from one vector"): 17.82,
     ("2014", "BLEU with attention"): 26.75, ("2017", "BLEU to German"): 28.4, ("2017", "BLEU to French"): 41.8,
     ("2020", "GPT-3 tokens"): 300e9, ("2020", "GPT-3 training FLOPs"): 3.14e23, ("2020", "alpha times dimension"): 4,
@@ -208,8 +209,7 @@ def test_a_power_is_found_and_the_loss_of_students_falls() -> None:
     assert losses[0] > 2 * losses[1]
 
 
-def test_a_policy_comes_to_its_closed_form() -> None:
-    assert preferences.distance(0) < 1e-6
+def test_no_policy_is_worth_more_than_the_closed_form() -> None:
     reference, rewards = np.array([0.5, 0.3, 0.2]), np.array([1.0, 2.0, 0.0])
     policy = preferences.closed_form(reference, rewards, 0.5)
 
@@ -276,6 +276,7 @@ def found_run(**changes: Any) -> Run:
                 ),
             ),
         ),
+        "sample": "5 starts",
         "work": Work(parameters=26, training_flops=1e6),
         "fails": "it stops",
     }  # fmt: skip
@@ -294,6 +295,11 @@ def entries() -> list[Entry]:
 
 def test_comparisons_have_ratios_and_hold_or_not() -> None:
     sweeps, share = found_run().comparisons
+    assert (sweeps.asked, share.asked) == ("100 to 400", "≥ 90 %")
+    assert Comparison(what="", ours=1, high=0.05).asked == "≤ 0.05"
+    assert Comparison(what="", ours=1, low=104, high=104).asked == "= 104"
+    twice = within_twice("", 2_800, 1_425)
+    assert (twice.asked, twice.holds) == ("712 to 2,850", True)
     assert (sweeps.ratio, sweeps.holds) == (2.0, True)
     assert (share.ratio, share.holds) == (None, False)
     assert [sweeps.written(value) for value in (1425.0, 0.25, 1e-7, 3.14e23, 2.0)] == [
@@ -361,8 +367,18 @@ def test_the_page_is_a_list_of_articles_with_their_times_and_asks_for_nothing() 
     assert "default-src 'none'" in html
     assert "url(" not in html
     assert "words &lt;script&gt;" in html
-    for words in ("a &lt; b &amp; c", "fastnn timeline novikoff", "1.8 trillion", "it stops", "McCulloch"):
+    for words in (
+        "a &lt; b &amp; c",
+        "fastnn timeline novikoff",
+        "1.8 trillion",
+        "it stops",
+        "McCulloch",
+        "100 to 400",
+        "≥ 90 %",
+        "5 starts",
+    ):
         assert words in html
+    assert "512 (association units of the Mark I machine" in html
     assert picture_svg(found_run().blocks[3]).count("<circle") == 2  # type: ignore[arg-type]
 
 

@@ -52,6 +52,7 @@ def _run(repeated: Repeated) -> dict[str, Any]:
     rows = [
         {
             "what": each.what, "note": each.note, "holds": each.holds, "ours": each.written(each.ours),
+            "asked": each.asked,
             "paper": "–" if each.published is None else each.written(each.published),
             "ratio": "–" if each.ratio is None else f"{each.ratio:.3g}",
         }
@@ -65,6 +66,7 @@ def _run(repeated: Repeated) -> dict[str, Any]:
         "fails": run.fails,
         "command": repeated.command,
         "cost": f"{repeated.seconds:.1f} s{cost(run)}",
+        "sample": run.sample,
     }
 
 

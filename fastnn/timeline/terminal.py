@@ -62,7 +62,8 @@ def _blocks(repeated: Repeated) -> Iterator[Block]:
             yield block
     if run.fails:
         yield f"Where the recipe fails: {run.fails}"
-    yield f"{repeated.command}: {repeated.seconds:.1f} s here{cost(run)}."
+    sample = f", {run.sample}" if run.sample else ""
+    yield f"{repeated.command}{sample}: {repeated.seconds:.1f} s here{cost(run)}."
 
 
 def cost(run: Run) -> str:
@@ -74,12 +75,12 @@ def cost(run: Run) -> str:
 
 def comparisons(rows: Sequence[Comparison]) -> Table:
     return Table(
-        columns=("", "paper", "ours", "ratio", "holds"),
+        columns=("", "paper", "ours", "ratio", "holds", "asked"),
         rows=tuple(
             (
                 each.what + (f" ({each.note})" if each.note else ""),
                 "-" if each.published is None else each.written(each.published), each.written(each.ours),
-                "-" if each.ratio is None else f"{each.ratio:.3g}", "yes" if each.holds else "no",
+                "-" if each.ratio is None else f"{each.ratio:.3g}", "yes" if each.holds else "no", each.asked,
             )
             for each in rows
         ),

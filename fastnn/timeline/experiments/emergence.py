@@ -60,6 +60,7 @@ def run(starts: int = 5) -> Run:
             f"Nothing in the networks jumps. A measure that asks for {LENGTH} right digits at once is the power "
             f"{LENGTH} of one that asks for each, and such a power is flat until it is steep.",
         ),
+        sample=f"{starts} starts a size",
         work=work_of(_network(UNITS[-1], 0), EPOCHS * LEARNED, BATCH),
         numbers={"sizes": [each._asdict() for each in found]},
     )  # fmt: skip

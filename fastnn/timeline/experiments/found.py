@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from fastnn.demo.display.demonstration import Table
 from fastnn.report.picture import Picture
 
-# The largest by the least, from which on an axis is logarithmic.
+# The largest divided by the least, from which on an axis is logarithmic.
 WIDE = 20
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
     """A number of ours beside a published one. published: None where the paper has no number of it. low, high: between
-    which ours has to lie for the claim to be repeated. percent: numbers are shares."""
+    which ours has to lie for the claim to be met; no paper prints them, they are ours. percent: numbers are shares."""
 
     what: str
     ours: float
@@ -32,12 +32,23 @@ class Comparison:
 
     @property
     def ratio(self) -> float | None:
-        """Ours by the published one."""
+        """Ours divided by the published one."""
         return self.ours / self.published if self.published else None
 
     @property
     def holds(self) -> bool:
         return self.low <= self.ours <= self.high
+
+    @property
+    def asked(self) -> str:
+        """The interval in which ours has to lie."""
+        if self.low == self.high:
+            return f"= {self.written(self.low)}"
+        if math.isinf(self.high):
+            return f"≥ {self.written(self.low)}"
+        if math.isinf(self.low):
+            return f"≤ {self.written(self.high)}"
+        return f"{self.written(self.low)} to {self.written(self.high)}"
 
     def written(self, value: float) -> str:
         """As people read it."""
@@ -136,18 +147,25 @@ class Work:
     training_flops: float
 
 
+def within_twice(what: str, ours: float, published: float) -> Comparison:
+    """Of a single run of the paper: at least half of its number, and at most twice."""
+    return Comparison(what=what, ours=ours, published=published, low=published / 2, high=published * 2)
+
+
 # Text is a paragraph.
 Block = str | Table | Spread | Picture
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """title: what was found, in a sentence. fails: what of the printed recipe does not do what the paper says, in
-    words; empty where all does. numbers: what the blocks stand on, for machines."""
+    """title: what was found, in a sentence. sample: of how many random starts, in words; empty where nothing is drawn.
+    fails: what of the printed recipe does not do what the paper says, in words; empty where all does. numbers: what
+    the blocks stand on, for machines."""
 
     title: str
     comparisons: tuple[Comparison, ...]
     blocks: tuple[Block, ...]
+    sample: str = ""
     work: Work | None = None
     fails: str = ""
     numbers: Mapping[str, Any] = field(default_factory=dict)
@@ -159,6 +177,6 @@ class Run:
     def as_json(self) -> dict[str, Any]:
         work = {"parameters": self.work.parameters, "training_flops": self.work.training_flops} if self.work else None
         return {
-            "title": self.title, "comparisons": [each.as_json() for each in self.comparisons],
+            "title": self.title, "sample": self.sample, "comparisons": [each.as_json() for each in self.comparisons],
             "spreads": [each.as_json() for each in self.spreads], "work": work, "fails": self.fails, **self.numbers,
         }  # fmt: skip

@@ -6,13 +6,11 @@ from fastnn.paper.models import model
 from fastnn.timeline.experiments.found import Comparison, Run
 from fastnn.timeline.papers.milestones import printed
 
-# Hoffmann et al. 2022, of tokens a parameter.
-ENOUGH = 20
-
 
 def run() -> Run:
     gpt = model("gpt3")
     tokens = printed("2020", "GPT-3 tokens")
+    enough = printed("2020", "tokens a parameter")
     six = 6 * gpt.parameters * tokens
     return Run(
         title=f"GPT-3 has {gpt.parameters:,} parameters, and saw {tokens / gpt.parameters:.1f} tokens for each",
@@ -25,14 +23,11 @@ def run() -> Run:
                 what="training FLOPs, 6 N D", ours=six, published=printed("2020", "GPT-3 training FLOPs"),
                 low=3.1e23, high=3.2e23,
             ),
-            Comparison(
-                what="tokens a parameter", ours=tokens / gpt.parameters, published=ENOUGH, high=ENOUGH,
-                note="published: what Hoffmann et al. found best in 2022",
-            ),
         ),
         blocks=(
+            f"That is far from the {enough:.0f} tokens a parameter that Hoffmann et al. found best in 2022.",
             "96 blocks, 12,288 wide, a vocabulary of 50,257 and 2,048 positions: nothing runs, all is counted. "
-            "What memory and time it takes on given hardware, says: fastnn predict gpt3.",
+            "fastnn predict gpt3 says what memory and time it takes on given hardware.",
         ),
         numbers={"parameters": gpt.parameters},
     )  # fmt: skip

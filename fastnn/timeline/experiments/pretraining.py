@@ -47,10 +47,12 @@ def run(starts: int = 2, steps: int = STEPS) -> Run:
                 what=f"right with {LABELS[0]} labels, pre-trained", ours=float(first[0]), low=0.5, percent=True
             ),
             Comparison(
-                what=f"right with {LABELS[0]} labels, by that from scratch", ours=float(first[0] / first[1]), low=1.5
+                what=f"right with {LABELS[0]} labels, divided by that from scratch",
+                ours=float(first[0] / first[1]), low=1.5
             ),
             Comparison(
-                what=f"right with {LABELS[-1]:,} labels, by that from scratch", ours=float(last[0] / last[1]), low=0.98,
+                what=f"right with {LABELS[-1]:,} labels, divided by that from scratch",
+                ours=float(last[0] / last[1]), low=0.98,
                 note="where labels are plenty, less is gained",
             ),
         ),
@@ -69,6 +71,7 @@ def run(starts: int = 2, steps: int = STEPS) -> Run:
             ),
             "The paper's own scores need its data; this is what they claim, in small.",
         ),
+        sample=f"{starts} starts",
         work=work_of(_network(0, SYMBOLS), steps * BATCH, BATCH),
         numbers={"labels": list(LABELS), "pretrained": ours[0].tolist(), "scratch": ours[1].tolist()},
     )  # fmt: skip

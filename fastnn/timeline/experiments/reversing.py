@@ -27,7 +27,7 @@ from fastnn.networks.network import Network
 Array = NDArray[Any]
 RATE = 5e-3
 # How often a training is looked at, in steps, and what share of digits is enough.
-EVERY, ENOUGH = 25, 0.99
+EVERY, ENOUGH = 5, 0.99
 
 
 class Reversed(NamedTuple):

@@ -24,7 +24,7 @@ FEWER = 4
 
 
 class Point(NamedTuple):
-    """loss: squared error by variance, of the better of the students, the geometric mean over teachers."""
+    """loss: squared error divided by the variance, of the better of the students, the geometric mean over teachers."""
 
     parameters: int
     loss: float
@@ -50,6 +50,7 @@ def run(teachers: int = TEACHERS, steps: int = STEPS) -> Run:
             f"{STUDENTS} students, {teachers} teachers.",
             _picture(found, powers),
         ),
+        sample=f"{teachers} teachers, {STUDENTS} starts each",
         work=_work(largest, steps),
         fails=(
             f"At d = {low} the power is smaller than 4 / d. There losses are the smallest, and training is what limits "
@@ -85,7 +86,7 @@ def point(d: int, width: int, teachers: int, steps: int) -> Point:
 
 
 def loss(d: int, width: int, seed: int, start: int, steps: int) -> float:
-    """Of one student on rows that it has not seen, by the variance of the teacher's outputs."""
+    """Of one student on rows that it has not seen, divided by the variance of the teacher's outputs."""
     rng, known = np.random.default_rng(seed), teacher(d, seed)
     x = rng.uniform(-0.5, 0.5, (ROWS, d)).astype(np.float32)
     y = known(x)

@@ -15,9 +15,11 @@ from fastnn.timeline.experiments.starts import work_of
 from fastnn.timeline.papers.milestones import printed
 
 LENGTH, MOST = 12, 700
+# Of the other's FLOPs, at most this is called a fraction.
+FRACTION = 0.5
 
 
-def run(starts: int = 10, length: int = LENGTH) -> Run:
+def run(starts: int = 20, length: int = LENGTH) -> Run:
     """Of one length of sequences, until nearly all of their digits are right."""
     kinds: dict[str, Callable[[int], Network]] = {
         "transformer": lambda seed: transformer(length, seed),
@@ -29,25 +31,18 @@ def run(starts: int = 10, length: int = LENGTH) -> Run:
     }
     done = {name: [float(steps) for steps in every if steps] for name, every in needed.items()}
     networks = {name: make(0) for name, make in kinds.items()}
-    medians = {name: float(np.median(every)) if every else float(MOST) for name, every in done.items()}
+    medians = {name: float(np.median([steps or MOST for steps in every])) for name, every in needed.items()}
     work = {name: work_of(network, int(medians[name]) * ROWS, ROWS) for name, network in networks.items()}
-    serial = {"transformer": 1, "recurrent, with attention": length}
+    serial = {"transformer": int(printed("2017", "serial steps")), "recurrent, with attention": length}
     ours, theirs = (work[name].training_flops for name in kinds)
     return Run(
         title=f"Without recurrence {length} digits are written backwards after {medians['transformer']:.0f} steps, "
         f"with it after {medians['recurrent, with attention']:.0f}",
         comparisons=(
             Comparison(
-                what="steps of a layer that wait for one another", ours=serial["transformer"],
-                published=printed("2017", "serial steps"), low=1, high=1, note=f"of a recurrent one: {length}",
+                what=f"FLOPs to {ENOUGH:.0%}, divided by those of the recurrent one", ours=ours / theirs, high=FRACTION,
+                note="the paper: a fraction of the cost",
             ),
-            Comparison(
-                what=f"starts that come to {ENOUGH:.0%}, transformer", ours=len(done["transformer"]) / starts, low=0.66,
-                percent=True,
-            ),
-            Comparison(what=f"training steps to {ENOUGH:.0%}, by those of the recurrent one", high=1.5,
-                       ours=medians["transformer"] / medians["recurrent, with attention"]),
-            Comparison(what=f"FLOPs to {ENOUGH:.0%}, by those of the recurrent one", ours=ours / theirs, high=2.0),
         ),
         blocks=(
             f"Both read {length} digits and write them backwards, in batches of {ROWS}, until {ENOUGH:.0%} of held-out "
@@ -66,9 +61,15 @@ def run(starts: int = 10, length: int = LENGTH) -> Run:
                 what=f"Steps of the transformer to {ENOUGH:.0%}", unit="steps", values=tuple(done["transformer"]),
                 starts=starts,
             ),
-            "What this saves shows where there are thousands of units that multiply at once; on a processor of two "
-            "cores arithmetic is what counts.",
+            f"A layer of attention computes its {length} positions at once, a recurrent one after another. How long "
+            "each takes is not compared here.",
         ),
+        sample=f"{starts} starts",
         work=work["transformer"],
+        fails=(
+            f"The paper's transformer costs a fraction of what others did. At {length} digits ours takes "
+            f"{ours / theirs:.2f} times the FLOPs of the recurrent network, in {medians['transformer']:.0f} steps to "
+            f"its {medians['recurrent, with attention']:.0f}: the claim is not met at this size."
+        ) if ours / theirs > FRACTION else "",
         numbers={"steps": needed},
     )  # fmt: skip

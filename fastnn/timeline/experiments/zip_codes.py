@@ -48,7 +48,7 @@ def run(starts: int = 3) -> Run:
                 low=0.02, high=0.08, percent=True, note="other digits: see below",
             ),
             Comparison(
-                what="errors by those of a dense network", high=0.9,
+                what="errors divided by those of a dense network", high=0.9,
                 ours=float(means["windows"][1] / means["dense"][1]), note=f"{plain.parameter_count:,} parameters",
             ),
         ),
@@ -67,6 +67,7 @@ def run(starts: int = 3) -> Run:
                 ),
             ),
         ),
+        sample=f"{starts} starts",
         work=work_of(windows, passes * LEARNED, 1),
         numbers={"errors": {name: np.array(values).tolist() for name, values in errors.items()}},
     )  # fmt: skip
