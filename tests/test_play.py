@@ -29,7 +29,8 @@ from fastnn.demo.spam import HELD_OUT
 from fastnn.play.lessons.catalogue import TITLES, lesson
 from fastnn.play.session import frames
 from fastnn.play.session.curve import POINTS, Curve
-from fastnn.play.session.fields import Refused, defaults, read
+from fastnn.play.session.fields import Field, Number, Refused, Sizes, Whole, defaults, read
+from fastnn.play.session.lesson import Lesson
 from fastnn.play.session.messages import Message, parse, weights_of
 from fastnn.play.session.session import Session
 
@@ -47,8 +48,17 @@ class Heard:
     """A session, and what it has delivered."""
 
     def __init__(self, name: str = "spam", **opening: Any) -> None:
+        self._hear(lesson(name), **opening)
+
+    @classmethod
+    def of(cls, page: Lesson) -> Heard:
+        made = cls.__new__(cls)
+        made._hear(page)
+        return made
+
+    def _hear(self, page: Lesson, **opening: Any) -> None:
         self.delivered: list[str | bytes] = []
-        self.session = Session(lesson(name), self.delivered.append)
+        self.session = Session(page, self.delivered.append)
         self.do("open", **opening)
 
     def do(self, what: str, **parts: Any) -> None:
@@ -68,6 +78,22 @@ class Heard:
 
     def word(self, name: str) -> Any:
         return self.wait(lambda found: isinstance(found, dict) and name in found)[name]
+
+    def frame(self) -> dict[str, Any]:
+        """The arrays of the next one, by name."""
+        self.delivered[:] = [each for each in self.delivered if isinstance(each, str)]
+        self.do("frame")
+        frame: bytes = self.wait(lambda found: isinstance(found, bytes))
+        layouts = [json.loads(each) for each in self.delivered if isinstance(each, str) and '"arrays"' in each]
+        numbers, found = np.frombuffer(frame, "<f4", offset=frames.HEADER.size), {}
+        for name, size in layouts[-1]["arrays"]:
+            found[name], numbers = numbers[:size], numbers[size:]
+        return found
+
+    def network(self) -> Any:
+        """Its parameters by name."""
+        self.delivered.clear()
+        return json.loads(self.file("json"))["parameters"]
 
     def file(self, form: str) -> bytes:
         self.do("save", form=form)
@@ -161,6 +187,54 @@ def test_random_messages_are_taken_or_refused_by_name() -> None:
     heard.session.take(None)
 
 
+# Answers --------------------------------------------------------------------------------------------------------------
+
+
+def extremes(field: Field) -> list[Any]:
+    """Of what can be set: the least, the most, every option."""
+    if isinstance(field, (Number, Whole)):
+        return [field.low, field.high]
+    if isinstance(field, Sizes):
+        return [[1] * field.fewest, [1] * field.most, [3, 1], [field.widest, 1]]
+    return [*getattr(field, "options")]  # noqa: B009
+
+
+@pytest.mark.parametrize("name", [name for name in TITLES if lesson(name).answer is not None])
+def test_a_page_answers_the_least_the_most_and_every_option(name: str) -> None:
+    page = lesson(name)
+    assert page.answer is not None
+    for field, each in page.fields.items():
+        for value in extremes(each):
+            settings = defaults(page.fields) | read(page.fields, {field: value})
+            json.dumps(page.answer(settings), allow_nan=False)
+
+
+@pytest.mark.parametrize("name", [name for name in TITLES if lesson(name).begin is not None])
+def test_a_page_trains_at_the_least_the_most_and_every_option(name: str) -> None:
+    page = lesson(name)
+    assert page.begin is not None
+    for field, each in page.fields.items():
+        for value in extremes(each):
+            made = page.begin(defaults(page.fields) | read(page.fields, {field: value}))
+            made.run.advance(until=1)
+            assert made.run.steps == 1
+
+
+def test_what_no_network_can_be_is_refused_and_the_session_goes_on() -> None:
+    def impossible(settings: Any) -> Any:
+        if settings["size"] == 2:
+            fastnn.mlp(1, -1)
+        return {"size": settings["size"]}
+
+    fields = {"size": Whole(label="", default=1, low=1, high=3)}
+    heard = Heard.of(Lesson(fields=fields, texts=dict, answer=impossible))
+    heard.do("set", settings={"size": 2})
+    assert "make no network" in heard.word("refused")["told"]
+    heard.do("set", settings={"size": 3})
+    heard.wait(lambda found: found == {"answer": {"size": 3}})
+    heard.session.take(None)
+
+
 # Steps ----------------------------------------------------------------------------------------------------------------
 
 
@@ -198,7 +272,45 @@ def test_the_program_of_a_run_makes_its_bytes(heard: Heard, tmp_path: Path) -> N
 def test_a_program_of_what_was_changed_by_hand_is_refused(heard: Heard) -> None:
     heard.do("put", index=3, value=0.5)
     heard.do("save", form="py")
-    assert "changed by hand" in heard.word("refused")["told"]
+    assert "since a parameter was typed; reset first" in heard.word("refused")["told"]
+
+
+def test_a_setting_before_the_first_step_leaves_the_bytes_to_fit(heard: Heard, tmp_path: Path) -> None:
+    heard.do("set", settings={"activation": "sigmoid"})
+    heard.do("set", settings={"rate": 0.2})
+    heard.do("train", until=10 * EPOCH)
+    heard.word("paused")
+    network = fastnn.mlp(3, 4, 2, activation="sigmoid", seed=0)
+    network.fit(*TRAINING, epochs=10, batch=32, optimizer=fastnn.SGD(0.2), seed=0)
+    network.save(tmp_path / "fitted.safetensors")
+    assert heard.file("safetensors") == (tmp_path / "fitted.safetensors").read_bytes()
+    heard.delivered.clear()
+    assert b"STEPS, SEED = len(data.spam().x)" in heard.file("py")
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"activation": "sigmoid"}, "activation was changed on the way"),
+        ({"rate": 0.3}, "the rate was changed on the way"),
+    ],
+)
+def test_a_setting_on_the_way_keeps_the_weights_and_is_named(settings: Any, told: str, heard: Heard) -> None:
+    heard.do("train", until=EPOCH)
+    heard.word("paused")
+    learned = heard.network()
+    heard.do("set", settings=settings)
+    assert heard.network() == learned
+    heard.do("save", form="py")
+    assert f"since {told}; reset first" in heard.word("refused")["told"]
+
+
+def test_weights_that_came_with_a_link_outlive_another_activation(heard: Heard) -> None:
+    heard.do("put", index=3, value=0.5)
+    heard.do("set", settings={"activation": "sigmoid"})
+    assert heard.network()["0.weight"][0][3] == 0.5
+    heard.do("save", form="py")
+    assert "since a parameter was typed" in heard.word("refused")["told"]
 
 
 def test_a_page_that_does_not_ask_gets_no_frame(heard: Heard) -> None:
@@ -230,6 +342,18 @@ def test_a_frame_holds_the_numbers_of_the_kernels(heard: Heard) -> None:
     np.testing.assert_array_equal(found["probabilities"], network.predict_proba(mail)[0])
     assert found["probe_loss"][0] == np.float32(network.loss(mail, label))
     assert found["numbers"][0] == np.float32(network.accuracy(MAILS.x[-HELD_OUT:], MAILS.y[-HELD_OUT:]))
+
+
+def test_a_frame_says_what_its_numbers_were_made_of_and_whether_it_trains(heard: Heard) -> None:
+    heard.do("set", settings={"money": 0.25, "truth": "mail", "rate": 0.5, "activation": "tanh"})
+    still, words = heard.frame(), heard.word("words")
+    np.testing.assert_array_equal(still["x"], [0.25, 1, 0])
+    assert (still["truth"][0], still["rate"][0]) == (0, 0.5)
+    assert [words["activation_names"][int(each)] for each in still["activations"]] == ["tanh", "identity"]
+    trains = words["numbers"].index("trains")
+    assert still["numbers"][trains] == 0
+    heard.do("train")
+    assert heard.frame()["numbers"][trains] == 1
 
 
 def test_of_a_moving_network_the_weight_that_is_picked_is_tried_after_a_reset_too(heard: Heard) -> None:

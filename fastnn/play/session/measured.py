@@ -13,8 +13,8 @@ from fastnn.networks.network import Network
 from fastnn.play.session.curve import POINTS
 from fastnn.play.session.run import Run
 
-# The first array of a frame. accuracy: of rows held out.
-NUMBERS = ("accuracy", "steps_per_second", "points", "window", "latest", "is_over", "is_pure")
+# The first array of a frame. accuracy: of rows held out. trains: 1 while the next steps come at once.
+NUMBERS = ("accuracy", "steps_per_second", "points", "window", "latest", "trains")
 
 
 class Measured:
@@ -38,7 +38,7 @@ class Measured:
         run = self.run
         numbers = (
             self.network.evaluate(self._held_out).accuracy, run.steps_per_second, run.curve.count, run.curve.window,
-            run.curve.latest, run.is_over, run.is_pure,
+            run.curve.latest, moving,
         )  # fmt: skip
         more = {name: np.asarray(values()) for name, values in self._more.items()}
         return {"numbers": np.array(numbers), "curve": run.curve.means, **more}
@@ -51,7 +51,7 @@ class Measured:
             "numbers": NUMBERS, "points": POINTS, "sizes": sizes_of(network), "parameters": network.parameter_count,
             "batch": batch, "rows": self.run.held.rows, "steps_of_epoch": self.run.steps_of_epoch,
             "cost": {
-                "forward_macs": row.forward.macs, "forward_flops": row.forward.flops,
+                "forward_macs": row.forward.macs,
                 "step_macs": cost.total.macs, "step_flops": cost.total.flops, "step_bytes": cost.total.bytes,
             },
         }  # fmt: skip

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from contextlib import suppress
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from fastnn.bench.compiling import announced
 from fastnn.play.session import frames
@@ -25,6 +25,7 @@ MOST_CREDIT = 2
 WAITING = 64
 # A weight that is typed.
 LARGEST = 1e6
+T = TypeVar("T")
 
 
 @cache
@@ -133,16 +134,21 @@ class Session:
 
     def _with_weights(self, watched: Measured, weights: Any) -> None:
         try:
-            watched.run.write(weights_of(weights, watched.network.parameter_count))
+            watched.run.write(weights_of(weights, watched.network.parameter_count), "its weights came with a link")
         except Refused as error:
             self._deliver(refusal(error, link=True))
 
     def _set(self, settings: Any) -> None:
         given = read(self._lesson.fields, settings)
-        changed = {name for name, value in given.items() if value != self._settings[name]}
-        self._settings |= given
+        before = self._settings
+        changed = {name for name, value in given.items() if value != before[name]}
+        self._settings = before | given
         if changed - self._lesson.adjusts:
-            self._begin(keep=changed <= self._lesson.keeps | self._lesson.adjusts)
+            try:
+                self._begin(kept=changed & self._lesson.keeps if changed <= self._keepable else frozenset())
+            except Refused:
+                self._settings = before
+                raise
         elif self._watched is not None and self._lesson.adjust is not None:
             self._lesson.adjust(self._watched, self._settings)
         self._changed = True
@@ -199,18 +205,23 @@ class Session:
     def _index(self, watched: Measured, given: Any) -> int:
         return Whole(label="", default=0, low=0, high=watched.network.parameter_count - 1).read("index", given)
 
-    def _begin(self, keep: bool = False) -> None:
-        """A training from its first step; keep: with the parameters that there are."""
+    @property
+    def _keepable(self) -> frozenset[str]:
+        return self._lesson.keeps | self._lesson.adjusts
+
+    def _begin(self, kept: Set[str] = frozenset()) -> None:
+        """A training from its first step; kept: settings that were changed, after which it goes on from the parameters
+        that it has learned or was given. Those that were only drawn are drawn again, as these settings draw them."""
         lesson, before = self._lesson, self._watched
         self._trains, self._changed = False, True
         if lesson.begin is None:
             return
-        made = lesson.begin(self._settings)
+        made = _made(lesson.begin, self._settings)
         if before is not None:
             made.picked = before.picked
-            if keep:
+            if kept and (before.run.steps or before.run.by_hand):
                 made.run.network.parameters = before.network.parameters
-                made.run.is_pure = False
+                made.run.by_hand = before.run.by_hand or f"{' and '.join(sorted(kept))} was changed on the way"
         if lesson.adjust is not None:
             lesson.adjust(made, self._settings)
         self._watched = made
@@ -240,6 +251,16 @@ class Session:
 
     def _answer(self, answer: Callable[[Settings], dict[str, Any]]) -> None:
         try:
-            self._tell(answer=answer(self._settings))
+            self._tell(answer=_made(answer, self._settings))
         except Refused as error:
             self._deliver(refusal(error))
+
+
+def _made(make: Callable[[Settings], T], settings: Settings) -> T:
+    """What a lesson makes of settings. Refused, too, where fastnn says that they are none of a network."""
+    try:
+        return make(settings)
+    except Refused:
+        raise
+    except ValueError as error:
+        raise Refused("settings", f"make no network: {error}") from error

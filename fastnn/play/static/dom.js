@@ -64,6 +64,9 @@ export function si(value, unit) {
   return `${size.toFixed(size < 10 ? 2 : size < 100 ? 1 : 0)} ${prefix}${unit}`;
 }
 
+/** The numbers of an array by their names. @param {string[]} names @param {Float32Array} values @returns {Record<string, number>} */
+export const named = (names, values) => Object.fromEntries(names.map((name, at) => [name, values[at]]));
+
 /** A section with its heading. @param {string} id @param {string} title @param {(Node|string)[]} children */
 export function section(id, title, ...children) {
   return element("section", { id }, element("h2", {}, title), ...children);

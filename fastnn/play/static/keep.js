@@ -24,6 +24,6 @@ export function keep(talk, weights) {
   return element("div", { className: "keep" },
     element("p", { className: "words" }, "The link holds all settings and every weight, in the part of an address that browsers keep to themselves. It opens in a playground on this port; on another, change the port."),
     element("div", { className: "controls" }, share, link),
-    element("p", { className: "words" }, "network.safetensors is what fastnn's fit gives after as many steps, to the byte, unless you changed a number by hand; again.py makes it anew."),
+    element("p", { className: "words" }, "network.safetensors is what fastnn's fit gives after as many steps, to the byte, and again.py makes it anew: unless a parameter was typed or came with a link, or the rate or the activation was changed on the way. Reset begins again without that."),
     element("div", { className: "controls" }, ...files));
 }

@@ -1,7 +1,7 @@
 // @ts-check
 /** Opens the session of the page, and hands what comes to the script of the lesson. */
 
-import { announce, calm, write } from "./dom.js";
+import { announce, calm, named, write } from "./dom.js";
 import { opening } from "./share.js";
 import { Transport } from "./transport.js";
 
@@ -23,6 +23,8 @@ if (badLink) warn(`This link was not taken: ${badLink}. The page shows its own s
 /** @type {any} */
 let shown = null;
 let isTraining = false;
+/** @type {string[]} */
+let numbers = [];
 
 /** What must have come before the page says something: an answer, a frame, or both. */
 const awaited = new Set();
@@ -31,6 +33,7 @@ const transport = new Transport(lesson, badLink ? {} : wanted, hear, draw, () =>
 
 /** @param {any} frame */
 function draw(frame) {
+  isTraining = named(numbers, frame.arrays.numbers).trains > 0;
   shown?.draw(frame);
   came("frame");
 }
@@ -50,7 +53,7 @@ function hear(told) {
   else if (told.told) note(told.told);
   else if (told.fields) begin(told);
   else {
-    if ("paused" in told || told.layout) isTraining = false;
+    if (told.words) numbers = told.words.numbers;
     shown?.hear(told);
     if (told.answer) came("answer");
   }
@@ -77,8 +80,6 @@ function begin(told) {
     set: (settings) => { Object.assign(told.settings, settings); warn(""); transport.send({ do: "set", settings }); },
     /** @param {any} message */
     send: (message) => {
-      if (message.do === "train") isTraining = true;
-      if (["pause", "step", "reset"].includes(message.do)) isTraining = false;
       warn("");
       transport.send(message);
     },

@@ -21,7 +21,6 @@ export class Player {
 
   toggle() {
     this.talk.send({ do: this.talk.isTraining() ? "pause" : "train" });
-    this.show();
   }
 
   /** @param {KeyboardEvent} event */
@@ -33,6 +32,7 @@ export class Player {
     press();
   }
 
+  /** Whether it trains is the server's to say, with each frame. */
   show() {
     write(this.train, this.talk.isTraining() ? "Pause" : "Train");
   }

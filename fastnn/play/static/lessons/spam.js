@@ -4,7 +4,7 @@
 import { Moment, OneWeight, Stages } from "../backprop.js";
 import { button, control } from "../controls.js";
 import { Curve } from "../curve.js";
-import { calm, element, fixed, percent, section, si, whole, words, write } from "../dom.js";
+import { calm, element, fixed, named, percent, section, si, whole, words, write } from "../dom.js";
 import { Network } from "../network.js";
 import { Parameters } from "../parameters.js";
 import { Player } from "../player.js";
@@ -105,10 +105,7 @@ class Spam {
   hear(told) {
     if (told.refused) this.show(this.talk.settings);
     if (told.words) this.lay(told.words);
-    if ("paused" in told) {
-      this.player.show();
-      if (told.over) this.talk.warn(`The loss is not finite any more: at step ${whole(told.paused)} the weights flew apart. Reset, and try a smaller rate.`);
-    }
+    if (told.over) this.talk.warn(`The loss is not finite any more: at step ${whole(told.paused)} the weights flew apart. Reset, and try a smaller rate.`);
   }
 
   /** @param {any} told  of a new training */
@@ -119,34 +116,34 @@ class Spam {
     if (!this.network) this.network = new Network(this.figure, shape, (index) => this.talk.send({ do: "pick", index }));
     const [a, b, c] = told.sizes;
     write(/** @type {Node} */ (this.count), `${a}\u00d7${b} + ${b} + ${b}\u00d7${c} + ${c} = ${told.parameters}`);
-    this.player.show();
   }
 
   /** @param {{step: number, arrays: Record<string, Float32Array>}} frame */
   draw(frame) {
     this.last = frame;
     const { arrays } = frame;
-    const { texts, settings } = this.talk;
-    const numbers = Object.fromEntries(this.words.numbers.map((/** @type {string} */ name, /** @type {number} */ at) => [name, arrays.numbers[at]]));
-    const x = texts.inputs.map((/** @type {string} */ name) => settings[name]);
+    const numbers = named(this.words.numbers, arrays.numbers);
     const shares = Array.from(arrays.probabilities, (each) => percent(each));
-    this.network?.update(arrays.parameters, x, arrays.values, shares);
+    this.network?.update(arrays.parameters, Array.from(arrays.x), arrays.values, shares);
+    this.player.show();
     this.curve.update(arrays.curve, numbers.points, numbers.window);
     const now = performance.now();
     if (this.talk.isTraining() && now - this.read < READ_PAUSE && !calm.matches) return;
     this.read = now;
-    this.tell(frame, numbers, x);
+    this.tell(frame, numbers);
   }
 
-  /** What is read. @param {any} frame @param {Record<string, number>} numbers @param {number[]} x */
-  tell(frame, numbers, x) {
-    const { texts, settings } = this.talk;
+  /** What is read: all of it of one frame, for the sliders may be elsewhere by now.
+   * @param {any} frame @param {Record<string, number>} numbers */
+  tell(frame, numbers) {
+    const { texts } = this.talk;
     const { arrays } = frame;
-    const truth = texts.classes.indexOf(settings.truth);
+    const truth = arrays.truth[0];
     const said = arrays.probabilities[1] > arrays.probabilities[0] ? 1 : 0;
     write(this.verdict, `${texts.classes[said]}, it says: ${percent(arrays.probabilities[said])} sure. ${said === truth ? "Right" : "Wrong"}; loss ${fixed(arrays.probe_loss[0])}.`);
     this.verdict.classList.toggle("wrong", said !== truth);
-    const moment = new Moment({ ...this.words, inputs: texts.features, outputs: texts.classes, names: texts.names, activation: settings.activation }, x, truth, arrays, settings.rate);
+    const moment = new Moment({ ...this.words, inputs: texts.features, outputs: texts.classes, names: texts.names, activation: this.words.activation_names[arrays.activations[0]] },
+      Array.from(arrays.x), truth, arrays, Number(arrays.rate[0].toPrecision(6)));
     this.stages.update(moment);
     this.one.update(moment, this.network?.picked ?? 0);
     this.parameters?.update(arrays);
