@@ -19,13 +19,15 @@ NUMBERS = ("accuracy", "steps_per_second", "points", "window", "latest", "trains
 
 class Measured:
     """run: the training. held_out: rows (x, y) to count right answers on. optimizer: its name, which a step's cost
-    depends on. more: arrays of one's own, by name."""
+    depends on. more: arrays of one's own, by name. last: the step with which its schedule ends, if it has one.
+    """
 
     def __init__(
         self, run: Run, held_out: tuple[ArrayLike, ArrayLike], optimizer: str,
-        more: Mapping[str, Callable[[], ArrayLike]] | None = None,
+        more: Mapping[str, Callable[[], ArrayLike]] | None = None, last: int | None = None,
     ) -> None:  # fmt: skip
         self.run, self.network, self.optimizer = run, run.network, optimizer
+        self.last = last
         self._held_out, self._more = run.trainer.hold(*held_out), more or {}
         self.picked = 0
 

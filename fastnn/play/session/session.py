@@ -16,7 +16,8 @@ from fastnn.play.session.fields import Refused, Settings, Whole, defaults, finit
 from fastnn.play.session.files import file_of
 from fastnn.play.session.lesson import Lesson
 from fastnn.play.session.measured import Measured
-from fastnn.play.session.messages import Message, refusal, weights_of
+from fastnn.play.session.messages import MOST_SHARED, Message, refusal, weights_of
+from fastnn.play.session.run import Run
 from fastnn.simd.machine import pace
 
 # Frames that a page may ask for ahead.
@@ -68,12 +69,17 @@ class Session:
 
     def take(self, message: Message | None) -> bool:
         """False where as many wait as may. None ends the session; one that met a fault takes all, and does nothing."""
-        if not self._thread.is_alive():
+        if not self.is_alive:
             return True
         with suppress(queue.Full):
             self._inbox.put_nowait(message)
             return True
         return False
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its thread is still there."""
+        return self._thread.is_alive()
 
     def _live(self) -> None:
         try:
@@ -125,7 +131,8 @@ class Session:
         self._settings |= given
         self._tell(
             fields={name: each.describe() for name, each in lesson.fields.items()}, texts=lesson.texts(),
-            settings=self._settings, comes=["answer"] * bool(lesson.answer) + ["frame"] * bool(lesson.begin),
+            settings=self._settings, most_shared=MOST_SHARED,
+            comes=["answer"] * bool(lesson.answer) + ["frame"] * bool(lesson.begin),
         )  # fmt: skip
         self._begin()
         if weights is not None and self._watched is not None:
@@ -160,18 +167,16 @@ class Session:
         self._credit = min(MOST_CREDIT, self._credit + 1)
 
     def _go(self, until: int | None = None) -> None:
-        run = self._required().run
-        if run.is_over:
-            raise Refused("train", f"is not possible: the loss is not finite since step {run.stopped_at}; reset first")
+        run, last = self._trainable(), self._required().last
         if until is not None and until <= run.steps:
             raise Refused("until", f"is {until}; expected more than the {run.steps} steps that were made")
-        self._trains, self._until = True, until
+        self._trains, self._until = True, min((each for each in (until, last) if each is not None), default=None)
 
     def _pause(self) -> None:
         self._trains, self._changed = False, True
 
     def _step(self) -> None:
-        run = self._required().run
+        run = self._trainable()
         self._trains = False
         run.advance(until=run.steps + 1)
         self._changed = True
@@ -201,6 +206,15 @@ class Session:
         if self._watched is None:
             raise Refused("do", "is nothing that this page trains")
         return self._watched
+
+    def _trainable(self) -> Run:
+        watched = self._required()
+        run, last = watched.run, watched.last
+        if run.is_over:
+            raise Refused("train", f"is not possible: the loss is not finite since step {run.stopped_at}; reset first")
+        if last is not None and run.steps >= last:
+            raise Refused("train", f"is not possible: the schedule ended with step {last}; reset first")
+        return run
 
     def _index(self, watched: Measured, given: Any) -> int:
         return Whole(label="", default=0, low=0, high=watched.network.parameter_count - 1).read("index", given)

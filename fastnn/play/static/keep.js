@@ -5,8 +5,6 @@ import { button } from "./controls.js";
 import { announce, element } from "./dom.js";
 import { download, fragment } from "./share.js";
 
-/** As the server allows. */
-const MOST_SHARED = 1000;
 const FORMS = { safetensors: "network.safetensors", json: "network.json", py: "again.py" };
 
 /** @param {any} talk @param {() => Float32Array | null} weights */
@@ -15,7 +13,7 @@ export function keep(talk, weights) {
   link.addEventListener("focus", () => link.select());
   const share = button("Link to this", () => {
     const values = weights();
-    history.replaceState(null, "", fragment(talk.settings, values && values.length <= MOST_SHARED ? values : null));
+    history.replaceState(null, "", fragment(talk.settings, values && values.length <= talk.most_shared ? values : null));
     link.value = location.href;
     link.focus();
     announce("The link is in the address of this page.");

@@ -17,12 +17,15 @@ function warn(text) {
   notice.hidden = !text;
 }
 
+document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
 const { make } = await import(`./lessons/${lesson}.js`);
 const { refused: badLink, ...wanted } = opening(location.hash);
 if (badLink) warn(`This link was not taken: ${badLink}. The page shows its own settings.`);
 /** @type {any} */
 let shown = null;
 let isTraining = false;
+let awaitsFrames = false;
 /** @type {string[]} */
 let numbers = [];
 
@@ -59,6 +62,11 @@ function hear(told) {
   }
 }
 
+/** Nobody looks: nothing trains on. */
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden && awaitsFrames) transport.send({ do: "pause" });
+});
+
 /** @param {any} refused */
 function refuse(refused) {
   warn(refused.link ? `This link was not taken: ${refused.told}. The page shows its own settings instead.` : refused.told);
@@ -87,5 +95,6 @@ function begin(told) {
     file: (form) => transport.file(form),
   };
   for (const what of told.comes) awaited.add(what);
+  awaitsFrames = told.comes.includes("frame");
   shown = make(place, talk);
 }

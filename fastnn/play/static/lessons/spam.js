@@ -4,7 +4,7 @@
 import { Moment, OneWeight, Stages } from "../backprop.js";
 import { button, control } from "../controls.js";
 import { Curve } from "../curve.js";
-import { calm, element, fixed, named, percent, section, si, whole, words, write } from "../dom.js";
+import { calm, element, fixed, keyOf, named, percent, section, si, whole, words, write } from "../dom.js";
 import { Network } from "../network.js";
 import { Parameters } from "../parameters.js";
 import { Player } from "../player.js";
@@ -84,9 +84,9 @@ class Spam {
 
   /** @param {KeyboardEvent} event */
   key(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey || (/** @type {Element} */ (event.target)).closest("input, select, textarea")) return;
-    if (event.key === "n") this.stages.go(this.stages.at + 1);
-    if (event.key === "b") this.stages.go(this.stages.at - 1);
+    const key = keyOf(event);
+    if (key === "n") this.stages.go(this.stages.at + 1);
+    if (key === "b") this.stages.go(this.stages.at - 1);
   }
 
   /** @param {any} x */
@@ -159,7 +159,7 @@ class Spam {
     const noise = this.talk.texts.noise;
     [
       [percent(numbers.accuracy), `of ${whole(this.talk.texts.held_out)} other mails are told right. About ${percent(1 - noise, 0)} is the most: ${percent(noise, 0)} of the labels are wrong.`],
-      [speed ? `${si(speed, "")}steps/s` : "no step yet", "of training, on one core, while it is drawn. TensorFlow Playground's own loop makes at most 1,500 updates a second."],
+      [speed ? `${si(speed, "")}steps/s` : "no step yet", "of training, on one core, while it is drawn. TensorFlow Playground makes at most 1,500 updates a second, at its own settings and 60 frames a second."],
       [speed ? si(rate, "FLOP/s") : "no FLOP yet", speed ? `${percent(rate / peak)} of what one core can do at this moment, ${si(peak, "FLOP/s")}. So small a network is mostly calls and loads.` : "of training, beside what this core can do."],
       [`${whole(cost.step_flops)} FLOPs`, `a step of ${batch} ${batch === 1 ? "mail" : "mails"}: ${whole(cost.step_macs)} multiply-adds among them, ${whole(cost.step_bytes)} bytes moved. One answer takes ${whole(cost.forward_macs)} multiply-adds.`],
     ].forEach(([value, about], at) => { write(this.cards[at].value, value); write(this.cards[at].about, about); });
