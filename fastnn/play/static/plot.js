@@ -6,6 +6,8 @@ import { brief, drawn } from "./dom.js";
 const [LEFT, RIGHT, TOP, BOTTOM] = [54, 14, 16, 44];
 /** Of a figure of the type that labels are set in, at most. */
 const FIGURE = 7.5;
+/** Between names at one place. */
+const LINE = 17;
 const DASHES = ["", "8 5", "2 4", "10 4 2 4"];
 
 /** @typedef {{label: string, low: number, high: number, log?: boolean, bare?: boolean}} Axis  bare: without figures. */
@@ -34,7 +36,7 @@ export class Plot {
     this.left = y.bare ? RIGHT : Math.max(LEFT, 12 + FIGURE * Math.max(...this.heights.map((value) => brief(value).length)));
     this.across = scale(x, this.left, width - RIGHT);
     this.up = scale(y, this.height - BOTTOM, TOP);
-    this.svg.replaceChildren(...this.axis(x, y, width), ...series.flatMap((each, at) => this.curve(each, at, series.length > 1)), ...marks.flatMap((mark, at) => this.mark(mark, y.bare ? 5 : at % 2 ? 24 : -9)));
+    this.svg.replaceChildren(...this.axis(x, y, width), ...series.flatMap((each, at) => this.curve(each, at, series.length > 1)), ...this.marks(marks, Boolean(y.bare)));
     const said = marks.map((mark) => `${mark.name} at ${brief(mark.x)}, ${brief(mark.y)}`);
     this.svg.setAttribute("aria-label", `${this.name}. ${[...series.map((each) => each.name), ...said].filter(Boolean).join("; ")}`);
   }
@@ -72,13 +74,26 @@ export class Plot {
     return [path, drawn("text", { x: x - 4, y: y - 8, "text-anchor": "end", class: "name" }, series.name)];
   }
 
-  /** @param {Mark} mark @param {number} down  of its name, so that two at one place are both read */
-  mark(mark, down) {
+  /** @param {Mark[]} marks @param {boolean} bare */
+  marks(marks, bare) {
+    const bottom = this.height - BOTTOM;
+    const lines = marks.map((mark, at) => {
+      const y = this.up(mark.y);
+      return bare ? y + 5 : at % 2 && y + 24 < bottom ? y + 24 : y - 9;
+    });
+    for (let at = marks.length - 1; at > 0; at -= 1) {
+      if (marks[at].x === marks[at - 1].x && Math.abs(lines[at] - lines[at - 1]) < LINE) lines[at - 1] = lines[at] - LINE;
+    }
+    return marks.flatMap((mark, at) => this.mark(mark, lines[at]));
+  }
+
+  /** @param {Mark} mark @param {number} line  of its name, so that two at one place are both read */
+  mark(mark, line) {
     const [x, y] = [this.across(mark.x), this.up(mark.y)];
     const left = x > 150;
     return [
       drawn("circle", { cx: x, cy: y, r: 7, class: `mark colour-${mark.colour ?? 0}` }),
-      drawn("text", { x: x + (left ? -13 : 13), y: y + down, "text-anchor": left ? "end" : "start", class: "name" }, mark.name),
+      drawn("text", { x: x + (left ? -13 : 13), y: line, "text-anchor": left ? "end" : "start", class: "name" }, mark.name),
     ];
   }
 }
