@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
+import math
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -15,6 +18,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import needs
 import numpy as np
@@ -25,11 +30,15 @@ from processes import ROOT, run_python
 
 import fastnn
 from fastnn import cli, data
+from fastnn.demo.activations import SHOWN, steepest, value_and_slope
+from fastnn.demo.learning_rate import steps_of
 from fastnn.demo.spam import HELD_OUT
 from fastnn.play.lessons.catalogue import TITLES, lesson
+from fastnn.play.lessons.training import EPOCHS
 from fastnn.play.session import frames
 from fastnn.play.session.curve import POINTS, Curve
-from fastnn.play.session.fields import Refused, defaults, read
+from fastnn.play.session.fields import Field, Number, Refused, Sizes, Whole, defaults, read
+from fastnn.play.session.lesson import Lesson
 from fastnn.play.session.messages import Message, parse, weights_of
 from fastnn.play.session.session import Session
 
@@ -47,8 +56,17 @@ class Heard:
     """A session, and what it has delivered."""
 
     def __init__(self, name: str = "spam", **opening: Any) -> None:
+        self._hear(lesson(name), **opening)
+
+    @classmethod
+    def of(cls, page: Lesson) -> Heard:
+        made = cls.__new__(cls)
+        made._hear(page)
+        return made
+
+    def _hear(self, page: Lesson, **opening: Any) -> None:
         self.delivered: list[str | bytes] = []
-        self.session = Session(lesson(name), self.delivered.append)
+        self.session = Session(page, self.delivered.append)
         self.do("open", **opening)
 
     def do(self, what: str, **parts: Any) -> None:
@@ -68,6 +86,22 @@ class Heard:
 
     def word(self, name: str) -> Any:
         return self.wait(lambda found: isinstance(found, dict) and name in found)[name]
+
+    def frame(self) -> dict[str, Any]:
+        """The arrays of the next one, by name."""
+        self.delivered[:] = [each for each in self.delivered if isinstance(each, str)]
+        self.do("frame")
+        frame: bytes = self.wait(lambda found: isinstance(found, bytes))
+        layouts = [json.loads(each) for each in self.delivered if isinstance(each, str) and '"arrays"' in each]
+        numbers, found = np.frombuffer(frame, "<f4", offset=frames.HEADER.size), {}
+        for name, size in layouts[-1]["arrays"]:
+            found[name], numbers = numbers[:size], numbers[size:]
+        return found
+
+    def network(self) -> Any:
+        """Its parameters by name."""
+        self.delivered.clear()
+        return json.loads(self.file("json"))["parameters"]
 
     def file(self, form: str) -> bytes:
         self.do("save", form=form)
@@ -161,6 +195,101 @@ def test_random_messages_are_taken_or_refused_by_name() -> None:
     heard.session.take(None)
 
 
+# Answers --------------------------------------------------------------------------------------------------------------
+
+
+def extremes(field: Field) -> list[Any]:
+    """Of what can be set: the least, the most, every option."""
+    if isinstance(field, (Number, Whole)):
+        return [field.low, field.high]
+    if isinstance(field, Sizes):
+        return [[1] * field.fewest, [1] * field.most, [3, 1], [field.widest, 1]]
+    return [*getattr(field, "options")]  # noqa: B009
+
+
+@pytest.mark.parametrize("name", [name for name in TITLES if lesson(name).answer is not None])
+def test_a_page_answers_the_least_the_most_and_every_option(name: str) -> None:
+    page = lesson(name)
+    assert page.answer is not None
+    for field, each in page.fields.items():
+        for value in extremes(each):
+            settings = defaults(page.fields) | read(page.fields, {field: value})
+            json.dumps(page.answer(settings), allow_nan=False)
+
+
+@pytest.mark.parametrize("name", [name for name in TITLES if lesson(name).begin is not None])
+def test_a_page_trains_at_the_least_the_most_and_every_option(name: str) -> None:
+    page = lesson(name)
+    assert page.begin is not None
+    for field, each in page.fields.items():
+        for value in extremes(each):
+            made = page.begin(defaults(page.fields) | read(page.fields, {field: value}))
+            made.run.advance(until=1)
+            assert made.run.steps == 1
+
+
+def test_no_slope_is_above_the_steepest() -> None:
+    for name in SHOWN:
+        assert value_and_slope(name, np.linspace(-60, 60, 100_001))[1].max() <= steepest(name) * (1 + 1e-12)
+    assert [steepest(name) for name in ("step", "sigmoid", "tanh", "softplus")] == [0, 0.25, 1, 1]
+    # gelu is steepest at the root of 2.
+    assert steepest("gelu") == pytest.approx(0.5 * (1 + math.erf(1)) + math.exp(-1) / math.sqrt(math.pi), rel=1e-12)
+
+
+def test_the_best_matrix_is_judged_and_a_network_of_zeros_is_told() -> None:
+    page = lesson("linear")
+    assert page.answer is not None
+    for depth, activation, low, high in (
+        (100, "off", 0, 1e-4),
+        (1, "tanh", 0, 1e-4),
+        (2, "relu", 0.1, 1),
+        (100, "tanh", 0.1, 1),
+    ):
+        found = page.answer(defaults(page.fields) | {"depth": depth, "activation": activation})
+        assert low <= found["residual"] <= high
+    assert page.answer(defaults(page.fields) | {"activation": "relu"})["residual"] is None
+
+
+def test_what_is_refused_is_told_in_part() -> None:
+    for page, given in (
+        ("spam", {"rate": 10**4000}),
+        ("spam", {"activation": "x" * 4000}),
+        ("builder", {"sizes": [3, 10**4000]}),
+    ):
+        with pytest.raises(Refused) as error:
+            read(lesson(page).fields, given)
+        assert len(str(error.value)) < 200
+
+
+def test_a_schedule_that_has_ended_is_not_trained_beyond() -> None:
+    heard = Heard("training")
+    last = steps_of(EPOCHS)
+    heard.do("train")
+    assert heard.word("paused") == last
+    heard.do("train")
+    assert f"the schedule ended with step {last}" in heard.word("refused")["told"]
+    heard.do("reset")
+    heard.do("set", settings={"schedule": "constant"})
+    heard.do("train", until=last + 1)
+    heard.wait(lambda found: isinstance(found, dict) and found.get("paused") == last + 1)
+    heard.session.take(None)
+
+
+def test_what_no_network_can_be_is_refused_and_the_session_goes_on() -> None:
+    def impossible(settings: Any) -> Any:
+        if settings["size"] == 2:
+            fastnn.mlp(1, -1)
+        return {"size": settings["size"]}
+
+    fields = {"size": Whole(label="", default=1, low=1, high=3)}
+    heard = Heard.of(Lesson(fields=fields, texts=dict, answer=impossible))
+    heard.do("set", settings={"size": 2})
+    assert "make no network" in heard.word("refused")["told"]
+    heard.do("set", settings={"size": 3})
+    heard.wait(lambda found: found == {"answer": {"size": 3}})
+    heard.session.take(None)
+
+
 # Steps ----------------------------------------------------------------------------------------------------------------
 
 
@@ -198,7 +327,45 @@ def test_the_program_of_a_run_makes_its_bytes(heard: Heard, tmp_path: Path) -> N
 def test_a_program_of_what_was_changed_by_hand_is_refused(heard: Heard) -> None:
     heard.do("put", index=3, value=0.5)
     heard.do("save", form="py")
-    assert "changed by hand" in heard.word("refused")["told"]
+    assert "since a parameter was typed; reset first" in heard.word("refused")["told"]
+
+
+def test_a_setting_before_the_first_step_leaves_the_bytes_to_fit(heard: Heard, tmp_path: Path) -> None:
+    heard.do("set", settings={"activation": "sigmoid"})
+    heard.do("set", settings={"rate": 0.2})
+    heard.do("train", until=10 * EPOCH)
+    heard.word("paused")
+    network = fastnn.mlp(3, 4, 2, activation="sigmoid", seed=0)
+    network.fit(*TRAINING, epochs=10, batch=32, optimizer=fastnn.SGD(0.2), seed=0)
+    network.save(tmp_path / "fitted.safetensors")
+    assert heard.file("safetensors") == (tmp_path / "fitted.safetensors").read_bytes()
+    heard.delivered.clear()
+    assert b"STEPS, SEED = len(data.spam().x)" in heard.file("py")
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"activation": "sigmoid"}, "activation was changed on the way"),
+        ({"rate": 0.3}, "the rate was changed on the way"),
+    ],
+)
+def test_a_setting_on_the_way_keeps_the_weights_and_is_named(settings: Any, told: str, heard: Heard) -> None:
+    heard.do("train", until=EPOCH)
+    heard.word("paused")
+    learned = heard.network()
+    heard.do("set", settings=settings)
+    assert heard.network() == learned
+    heard.do("save", form="py")
+    assert f"since {told}; reset first" in heard.word("refused")["told"]
+
+
+def test_weights_that_came_with_a_link_outlive_another_activation(heard: Heard) -> None:
+    heard.do("put", index=3, value=0.5)
+    heard.do("set", settings={"activation": "sigmoid"})
+    assert heard.network()["0.weight"][0][3] == 0.5
+    heard.do("save", form="py")
+    assert "since a parameter was typed" in heard.word("refused")["told"]
 
 
 def test_a_page_that_does_not_ask_gets_no_frame(heard: Heard) -> None:
@@ -230,6 +397,18 @@ def test_a_frame_holds_the_numbers_of_the_kernels(heard: Heard) -> None:
     np.testing.assert_array_equal(found["probabilities"], network.predict_proba(mail)[0])
     assert found["probe_loss"][0] == np.float32(network.loss(mail, label))
     assert found["numbers"][0] == np.float32(network.accuracy(MAILS.x[-HELD_OUT:], MAILS.y[-HELD_OUT:]))
+
+
+def test_a_frame_says_what_its_numbers_were_made_of_and_whether_it_trains(heard: Heard) -> None:
+    heard.do("set", settings={"money": 0.25, "truth": "mail", "rate": 0.5, "activation": "tanh"})
+    still, words = heard.frame(), heard.word("words")
+    np.testing.assert_array_equal(still["x"], [0.25, 1, 0])
+    assert (still["truth"][0], still["rate"][0]) == (0, 0.5)
+    assert [words["activation_names"][int(each)] for each in still["activations"]] == ["tanh", "identity"]
+    trains = words["numbers"].index("trains")
+    assert still["numbers"][trains] == 0
+    heard.do("train")
+    assert heard.frame()["numbers"][trains] == 1
 
 
 def test_of_a_moving_network_the_weight_that_is_picked_is_tried_after_a_reset_too(heard: Heard) -> None:
@@ -293,7 +472,7 @@ def test_the_first_address_gives_a_cookie_and_a_clean_one(server: Playing) -> No
     cookie = first.headers["set-cookie"]
     assert cookie.startswith(server.cookie)
     assert "HttpOnly" in cookie
-    assert "SameSite=strict" in cookie
+    assert "SameSite=lax" in cookie
     assert answered(server, cookie=server.cookie).status == 200
 
 
@@ -355,16 +534,29 @@ def connected(server: Playing, path: str = "/socket/spam", **headers: str | None
     "headers",
     [
         {"cookie": None}, {"cookie": "fastnn-play-1=x"}, {"origin": None}, {"origin": "http://evil.example"},
-        {"origin": "null"}, {"origin": "http://127.0.0.1:1"}, {"host": "evil.example"},
+        {"origin": "null"}, {"origin": "http://127.0.0.1:1"},
     ],
     ids=str,
 )  # fmt: skip
 def test_sockets_of_other_pages_are_refused(headers: dict[str, str | None], server: Playing) -> None:
-    from websockets.exceptions import InvalidMessage, InvalidStatus
+    from websockets.exceptions import InvalidStatus
 
-    with pytest.raises((InvalidStatus, InvalidMessage)) as error, connected(server, **headers):
+    with pytest.raises(InvalidStatus, match="403"), connected(server, **headers):
         pass
-    assert "403" in str(error.value) or "Host" in str(headers).title()
+
+
+def test_a_socket_under_another_name_of_this_server_is_refused(server: Playing) -> None:
+    """Host and Origin agree, as where a name of somebody else's leads here."""
+    asked = (
+        "GET /socket/spam HTTP/1.1\r\nHost: evil.example\r\nOrigin: http://evil.example\r\n"
+        f"Cookie: {server.cookie}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+    for given, status in ((asked, "403"), (asked.replace("evil.example", server.host), "101")):
+        name, _, port = server.host.partition(":")
+        with socket.create_connection((name, int(port)), timeout=60) as raw:
+            raw.sendall(given.encode())
+            assert raw.recv(1000).decode().split()[1] == status
 
 
 @pytest.mark.parametrize("sent", ["no JSON", '{"do": "exec"}', b"\x00\x01", "x" * (1 << 20) + "x", '{"do": "set"}'])
@@ -420,6 +612,47 @@ def test_a_slow_page_costs_no_byte_and_no_memory(server: Playing, tmp_path: Path
     assert found[frames.HEADER.size :] == fitted(tmp_path, 20, batch=32, optimizer=fastnn.SGD(0.1))
 
 
+class Unread:
+    """A socket whose other end sends and reads nothing: neither a word nor a close comes through."""
+
+    def __init__(self) -> None:
+        self.closed: list[int] = []
+
+    async def receive(self) -> dict[str, str]:
+        await asyncio.sleep(0)
+        return {"type": "websocket.receive", "text": '{"do": "set", "settings": {"x1": 0.5}}'}
+
+    async def send_text(self, content: str) -> None:
+        await asyncio.Event().wait()
+
+    async def close(self, code: int) -> None:
+        self.closed.append(code)
+        await asyncio.Event().wait()
+
+
+def test_who_reads_nothing_is_let_go() -> None:
+    from fastnn.play.server.socket import meet
+
+    unread: Any = Unread()
+    asyncio.run(asyncio.wait_for(meet(unread, lesson("neuron")), 120))
+    assert unread.closed == [1008]
+
+
+def test_sessions_end_with_their_pages(server: Playing) -> None:
+    import psutil
+
+    process = psutil.Process(server.process.pid)
+
+    with connected(server, "/socket/neuron") as socket:
+        socket.send('{"do": "open"}')
+        heard_until(socket, "answer")
+        open_now = process.num_threads()
+    end = time.monotonic() + PATIENCE / 1000
+    while process.num_threads() >= open_now:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
 def heard_until(socket: Any, name: str) -> None:
     while True:
         found = socket.recv(timeout=240)
@@ -430,7 +663,7 @@ def heard_until(socket: Any, name: str) -> None:
 # The command ----------------------------------------------------------------------------------------------------------
 
 
-def test_ctrl_c_ends_it_at_once_while_a_page_trains() -> None:
+def test_ctrl_c_ends_it_while_a_page_trains() -> None:
     with playing() as started, connected(started) as socket:
         socket.send('{"do": "open"}')
         socket.send('{"do": "train"}')
@@ -464,10 +697,34 @@ def test_nothing_else_imports_the_playground_or_its_packages() -> None:
     assert not [name for name in loaded if name.startswith(("fastnn.play", "starlette", "uvicorn", "websockets"))]
 
 
-def test_sessions_end_with_their_pages(heard: Heard) -> None:
-    mine = [thread for thread in threading.enumerate() if thread.name == "fastnn play"]
-    assert mine
+def test_a_session_ends_when_it_is_told_to(heard: Heard) -> None:
+    assert heard.session.is_alive
     heard.session.take(None)
-    for thread in mine[-1:]:
-        thread.join(timeout=60)
-        assert not thread.is_alive()
+    end = time.monotonic() + PATIENCE / 1000
+    while heard.session.is_alive:
+        assert time.monotonic() < end
+        time.sleep(0.001)
+
+
+def test_no_program_is_started_with_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a browser is started with is for all on the machine to read; the file that it names is not."""
+    opened: list[tuple[str, int, str]] = []
+    told = threading.Event()
+
+    def browser(address: str) -> None:
+        file = Path(url2pathname(urlsplit(address).path))
+        opened.append((address, file.stat().st_mode & 0o777, file.read_text(encoding="utf-8")))
+        told.set()
+
+    def served(listener: Any, keys: Any, first: str, ready: Callable[[], object]) -> None:
+        listener.close()
+        ready()
+        assert told.wait(60)
+        assert keys.token in opened[0][2]
+        assert keys.token not in opened[0][0]
+
+    monkeypatch.setattr("webbrowser.open", browser)
+    monkeypatch.setattr("fastnn.play.server.app.serve", served)
+    assert CliRunner().invoke(cli.main, ["play"]).exit_code == 0
+    assert opened[0][1] == 0o600
+    assert not Path(url2pathname(urlsplit(opened[0][0]).path)).exists()

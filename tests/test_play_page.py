@@ -152,7 +152,7 @@ def test_training_loop(browser: Any, server: Playing) -> None:
     for way in ("too small", "right", "oscillates", "diverges"):
         opened.press(way)
         opened.until(f"document.querySelector('.verdict').textContent.includes(': {way}.')")
-    opened.says("0.0003 is where Llama 2's rate began")
+    opened.says("0.0003 is the highest rate of Llama 2's 7B and 13B")
     opened.says("ln 10 = 2.3026")
     told = opened.text("#rates")
     assert "too small" in told
@@ -413,6 +413,128 @@ def test_keys_play_step_and_reset(spam: Opened) -> None:
         spam.page.keyboard.press(key)
         assert spam.of("[...document.querySelectorAll('.link')].indexOf(document.activeElement)") == at
     assert spam.page.locator(".link[tabindex='0']").count() == 1
+
+
+def test_letters_work_after_a_button_and_in_capitals(spam: Opened) -> None:
+    state = "document.querySelector('.player .state').textContent"
+    spam.press("One step")
+    spam.until(f"{state}.startsWith('step 1:')")
+    spam.page.keyboard.press("S")
+    spam.until(f"{state}.startsWith('step 2:')")
+    spam.page.keyboard.press("r")
+    spam.until(f"{state}.startsWith('step 0:')")
+    for key, told in (("N", "1 of 10"), ("n", "2 of 10"), ("B", "1 of 10")):
+        spam.page.keyboard.press(key)
+        assert spam.text(".stages .state") == told
+    spam.page.focus("#until")
+    spam.page.keyboard.press("s")
+    spam.page.get_by_label("spam", exact=True).check(force=True)
+    assert spam.text(".player .state").startswith("step 0:")
+
+
+def test_the_button_says_what_the_server_does(spam: Opened) -> None:
+    main = "document.querySelector('.player .main').textContent"
+    train_to(spam, 960)
+    spam.press("Train to it")
+    spam.says("expected more than the 960 steps")
+    assert spam.of(main) == "Train"
+    spam.of("""(() => {
+        const select = document.querySelector("option[value=tanh]").parentElement;
+        select.value = "tanh";
+        select.dispatchEvent(new Event("change"));
+        document.querySelector(".player .main").click();
+    })()""")
+    spam.until(f"{main} === 'Pause'")
+    spam.page.click(".player .main")
+    spam.until(f"{main} === 'Train'")
+
+
+def test_a_page_that_nobody_sees_does_not_train_on(spam: Opened) -> None:
+    spam.page.click(".player .main")
+    spam.until("document.querySelector('.player .main').textContent === 'Pause'")
+    spam.of("""(() => {
+        Object.defineProperty(document, "hidden", { value: true });
+        document.dispatchEvent(new Event("visibilitychange"));
+    })()""")
+    spam.until("document.querySelector('.player .main').textContent === 'Train'")
+
+
+def test_sums_are_of_one_moment_while_a_slider_moves(spam: Opened) -> None:
+    """Each that is written down while the slider is elsewhere: its products add up to what it says."""
+    spam.press("Next")
+    wrong = spam.of("""(() => new Promise((done) => {
+        const input = document.querySelector("input[type=range]");
+        const numbers = (text) => text.replaceAll("\u2212", "-").match(/-?[0-9]+\\.[0-9]+/g).map(Number);
+        let [seen, wrong, moves] = [0, 0, 0];
+        new MutationObserver(() => {
+            const [a, b, c, d, e, f, bias, sum] = numbers(document.querySelector(".lines li").textContent);
+            seen += 1;
+            wrong += Math.abs(a * b + c * d + e * f + bias - sum) > 1e-3;
+        }).observe(document.querySelector(".lines"), { childList: true, characterData: true, subtree: true });
+        const move = () => {
+            input.value = String((moves * 0.37) % 1);
+            input.dispatchEvent(new Event("input"));
+            moves += 1;
+            if (moves < 200) setTimeout(move, 3);
+            else setTimeout(() => done([seen > 10, wrong]), 300);
+        };
+        move();
+    }))()""")
+    assert wrong == [True, 0]
+
+
+def test_the_focus_stays_while_a_network_is_built(browser: Any, server: Playing) -> None:
+    opened = Opened(browser, server, "builder")
+    focused = "document.activeElement.getAttribute('aria-label')"
+    opened.page.get_by_label("layer 1", exact=True).focus()
+    opened.page.keyboard.press("ArrowUp")
+    opened.says("3-5-4-2")
+    assert opened.of(focused) == "layer 1"
+    opened.page.get_by_label("add a layer of 4 units").focus()
+    for _ in range(8):
+        opened.page.keyboard.press("Enter")
+    opened.says("3-5-4-4")
+    assert opened.page.locator(".editor input").count() == 12
+    assert opened.of(focused) == "take the last hidden layer away"
+    opened.page.get_by_label("outputs", exact=True).fill("1")
+    opened.page.get_by_label("outputs", exact=True).press("Enter")
+    opened.says("4-1: ")
+    opened.says("a step took just now")
+    assert opened.text("#notice") == ""
+    assert opened.complaints == []
+    opened.close()
+
+
+def test_the_file_that_a_browser_is_opened_with_leads_to_the_page(browser: Any, server: Playing) -> None:
+    from fastnn.play.server.door import door
+
+    window = browser.new_context()
+    with door(server.address) as file:
+        page = window.new_page()
+        page.goto(file.as_uri())
+        page.wait_for_selector("html[data-ready]", state="attached", timeout=240_000)
+        assert page.url == server.address.partition("?")[0]
+    window.close()
+
+
+def test_labels_are_drawn_whole_and_apart(browser: Any, server: Playing) -> None:
+    for name in ("gradients", "builder", "loss"):
+        opened = Opened(browser, server, name, viewport={"width": 390, "height": 844})
+        found = opened.of("""[...document.querySelectorAll("svg.plot-svg")].flatMap((svg) => {
+            const around = svg.getBoundingClientRect();
+            const boxes = [...svg.querySelectorAll("text")].filter((each) => each.textContent)
+                .map((each) => [each.textContent, each.getBoundingClientRect()]);
+            const cut = boxes.filter(([, box]) => box.left < around.left || box.right > around.right + 1);
+            const meets = ([, a], [, b]) => a.left < b.right && b.left < a.right
+                && a.top + 3 < b.bottom && b.top + 3 < a.bottom;
+            const over = boxes.flatMap((a, at) => boxes.slice(at + 1)
+                .filter((b) => meets(a, b)).map((b) => [a[0], b[0]]));
+            return [...cut.map(([text]) => text), ...over];
+        })""")
+        assert found == []
+        assert opened.of("""(() => { const box = document.querySelector("nav [aria-current]").getBoundingClientRect();
+            return box.left >= 0 && box.right <= innerWidth; })()""")
+        opened.close()
 
 
 def test_a_screen_reader_is_told_values_and_no_more_than_once_a_second(spam: Opened) -> None:

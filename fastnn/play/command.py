@@ -20,6 +20,7 @@ def run_play(lesson: str, port: int, browser: bool) -> None:
     if lesson not in TITLES:
         raise click.UsageError(f"there is no page {lesson}; expected one of {', '.join(TITLES)}")
     from fastnn.play.server.app import listening, serve
+    from fastnn.play.server.door import door
     from fastnn.play.server.guard import Keys
 
     try:
@@ -29,11 +30,13 @@ def run_play(lesson: str, port: int, browser: bool) -> None:
     keys = Keys(listener.getsockname()[1])
     address = f"http://{keys.hosts[0]}/{lesson}?token={keys.token}"
 
-    def tell() -> None:
-        say(f"the playground is at {address}\nfor this machine alone; Ctrl-C ends it")
-        if browser:
-            import webbrowser
+    with door(address) as file:
 
-            threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()
+        def tell() -> None:
+            say(f"the playground is at {address}\nfor this machine alone; Ctrl-C ends it")
+            if browser:
+                import webbrowser
 
-    serve(listener, keys, lesson, tell)
+                threading.Thread(target=webbrowser.open, args=[file.as_uri()], daemon=True).start()
+
+        serve(listener, keys, lesson, tell)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastnn import data
-from fastnn.demo.activations import BATCH, CURVE, MORTAL, SHOWN, value_and_slope
+from fastnn.demo.activations import BATCH, CURVE, MORTAL, SHOWN, steepest, value_and_slope
 from fastnn.demo.looking_inside import first_layer
 from fastnn.learning.optimizers import SGD
 from fastnn.networks.models import mlp
@@ -30,9 +30,9 @@ FIELDS = {
 def texts() -> dict[str, Any]:
     curves = {name: value_and_slope(name, CURVE) for name in SHOWN}
     return {
-        "curve": CURVE.tolist(), "units": HIDDEN,
+        "curve": CURVE.tolist(), "units": HIDDEN, "counted": "of the digits it trains on",
         "curves": {name: [value.tolist(), slope.tolist()] for name, (value, slope) in curves.items()},
-        "steepest": {name: float(slope.max()) for name, (_, slope) in curves.items()},
+        "steepest": {name: steepest(name) for name in SHOWN},
     }  # fmt: skip
 
 

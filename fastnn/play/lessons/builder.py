@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from fastnn.bench.calibration import kept
-from fastnn.kernels.activation import NAMES
 from fastnn.learning.optimizers import SGD
 from fastnn.networks.models import mlp
 from fastnn.paper.models import model
+from fastnn.play.lessons.trained import GRADED
 from fastnn.play.session.fields import Choice, Refused, Settings, Sizes
 from fastnn.play.session.lesson import Lesson
 from fastnn.study.work import Call
@@ -23,7 +23,7 @@ LARGE = ("lenet-5", "gpt2", "gpt3", "gpt4")
 DTYPE = "float32"
 FIELDS = {
     "sizes": Sizes(label="Units of each layer, the inputs first", default=(3, 4, 4, 2), fewest=2, most=12, widest=4096),
-    "activation": Choice(label="Activation", default="relu", options=NAMES),
+    "activation": Choice(label="Activation", default="relu", options=GRADED),
     "batch": Choice(label="Rows a step", default="32", options=("1", "32", "256")),
 }
 
@@ -48,11 +48,12 @@ def answer(settings: Settings) -> dict[str, Any]:
     count = sum(fan_in * fan_out + fan_out for fan_in, fan_out in zip(sizes, sizes[1:], strict=False))
     if count > MOST_PARAMETERS:
         raise Refused("sizes", f"makes {count:,} parameters; expected at most {MOST_PARAMETERS:,}")
-    network = mlp(*sizes, activation=settings["activation"], seed=0)
+    loss = "binary_cross_entropy_with_logits" if sizes[-1] == 1 else "cross_entropy"
+    network = mlp(*sizes, activation=settings["activation"], loss=loss, seed=0)
     cost = network.cost(batch)
     return {
         "sizes": sizes, "parameters": network.parameter_count, "forward_macs": network.cost(1).forward.macs,
-        "macs": cost.total.macs, "flops": cost.total.flops, "bytes": cost.total.bytes,
+        "flops": cost.total.flops, "bytes": cost.total.bytes,
         "weight_bytes": 4 * network.parameter_count, "measured": _measured(network, batch),
         "predicted": _predicted(sizes, batch),
     }  # fmt: skip
@@ -62,7 +63,7 @@ def _measured(network: Any, batch: int) -> float:
     """Seconds of a step, called from Python on one thread."""
     rng = np.random.default_rng(0)
     x = rng.standard_normal((batch, network.inputs)).astype(DTYPE)
-    y = rng.integers(network.outputs, size=batch)
+    y = rng.integers(2, size=(batch, 1)) if network.outputs == 1 else rng.integers(network.outputs, size=batch)
     trainer: Any = network.trainer(SGD(1e-6), batch)
     trainer.step(x, y)  # loads what it takes
     steps, took = 1, 0.0

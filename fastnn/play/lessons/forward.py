@@ -10,6 +10,7 @@ from fastnn.demo.looking_inside import values
 from fastnn.demo.spam import CLASSES, FEATURES, HIDDEN
 from fastnn.networks.models import mlp
 from fastnn.paper.models import hardware, model
+from fastnn.play.lessons.spam import names
 from fastnn.play.lessons.trained import ACTIVATIONS
 from fastnn.play.session.fields import Choice, Number, Settings, Whole
 from fastnn.play.session.lesson import Lesson
@@ -35,6 +36,7 @@ def texts() -> dict[str, Any]:
     exact = model(LLM)
     return {
         "inputs": INPUTS, "features": FEATURES, "classes": CLASSES,
+        "sizes": [len(FEATURES), HIDDEN, len(CLASSES)], "names": names(),
         "llm": {"name": LLM, "parameters": exact.parameters, "flops": 2 * exact.forward_macs(4096), "tokens": 4096},
     }  # fmt: skip
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from fastnn.demo.activations import CURVE, value_and_slope
+from fastnn.demo.activations import steepest
 from fastnn.demo.gradients import ACTIVATIONS, CURES, build, norms_of
 from fastnn.play.session.fields import Choice, Settings, Whole
 from fastnn.play.session.lesson import Lesson
@@ -28,10 +26,10 @@ def answer(settings: Settings) -> dict[str, Any]:
     """The norm of each layer's gradient, the first layer first, and what is left of it there."""
     chain = CURES[settings["cure"]]
     norms = norms_of(build(chain, settings["activation"], WIDTH, settings["depth"], settings["seed"]))
-    steepest = float(np.max(value_and_slope(settings["activation"], CURVE)[1]))
+    most = steepest(settings["activation"])
     return {
-        "norms": norms, "left": norms[0] / norms[-1] if norms[-1] else 0.0, "steepest": steepest,
-        "product": steepest ** settings["depth"],
+        "norms": norms, "left": norms[0] / norms[-1] if norms[-1] else 0.0, "steepest": most,
+        "product": most ** settings["depth"],
     }  # fmt: skip
 
 

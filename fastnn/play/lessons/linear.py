@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastnn.functional import matmul
 from fastnn.networks.models import mlp
+from fastnn.networks.network import Network
 from fastnn.play.session.fields import Choice, Settings, Whole
 from fastnn.play.session.lesson import Lesson
 
@@ -25,23 +27,32 @@ def texts() -> dict[str, Any]:
 
 
 def answer(settings: Settings) -> dict[str, Any]:
-    """The product of all matrices, and how far from it the network is, by the largest number that it answers."""
+    """The one matrix that comes nearest to the network, and how far off it is, by the largest number that it answers.
+
+    Without an activation that is the product of all matrices, else the best by least squares. residual is None where
+    the network answers 0 to every row: then the matrix of zeros says all of it.
+    """
     bend = "identity" if settings["activation"] == "off" else settings["activation"]
     network = mlp(
         *[WIDTH] * (settings["depth"] + 1), activation=bend, loss="mse", seed=settings["seed"], initializer="orthogonal"
     )
     x = np.random.default_rng(settings["seed"]).standard_normal((ROWS, WIDTH)).astype("float32")
-    product = np.eye(WIDTH, dtype="float32")
-    for name, view in network.named_parameters.items():
-        if name.endswith("weight"):
-            product = matmul(product, view.copy())
     answered = network(x)
+    matrix = _product(network) if bend == "identity" else np.linalg.lstsq(x, answered, rcond=None)[0]
     scale = float(np.abs(answered).max())
     return {
-        "product": product.tolist(), "parameters": network.parameter_count,
-        "residual": float(np.abs(answered - matmul(x, product)).max()) / max(scale, 1e-30),
-        "answered": answered[0].tolist(), "by_product": matmul(x[:1], product)[0].tolist(),
+        "matrix": matrix.tolist(), "parameters": network.parameter_count,
+        "residual": float(np.abs(answered - matmul(x, matrix)).max()) / scale if scale else None,
+        "answered": answered[0].tolist(), "by_matrix": matmul(x[:1], matrix)[0].tolist(),
     }  # fmt: skip
+
+
+def _product(network: Network) -> NDArray[Any]:
+    found = np.eye(WIDTH, dtype="float32")
+    for name, view in network.named_parameters.items():
+        if name.endswith("weight"):
+            found = matmul(found, view.copy())
+    return found
 
 
 LESSON = Lesson(fields=FIELDS, texts=texts, answer=answer)

@@ -33,9 +33,14 @@ ADJUSTS = frozenset({*INPUTS, "truth", "rate"})
 def texts() -> dict[str, Any]:
     return {
         "features": FEATURES, "classes": CLASSES, "mails": {words: list(x) for words, x in MAILS.items()},
-        "inputs": INPUTS, "names": [name for _, _, name in sorted(names_of_parameters(), key=_place)],
+        "inputs": INPUTS, "names": names(), "counted": "of other mails",
         "rows": len(data.spam().x) - HELD_OUT, "held_out": HELD_OUT, "noise": data.SPAM_NOISE,
     }  # fmt: skip
+
+
+def names() -> list[str]:
+    """Of all parameters, as they lie."""
+    return [name for _, _, name in sorted(names_of_parameters(), key=_place)]
 
 
 def _place(named: tuple[str, tuple[int, ...], str]) -> tuple[bool, bool, tuple[int, ...]]:

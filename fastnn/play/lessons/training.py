@@ -47,7 +47,7 @@ FIELDS = {
 def texts() -> dict[str, Any]:
     return {
         "guessing": GUESSING, "rates": RATES, "epochs": EPOCHS, "batch": BATCH, "sizes": SIZES,
-        "scheduled_rate": SCHEDULED_RATE, "steps": steps_of(EPOCHS),
+        "scheduled_rate": SCHEDULED_RATE, "steps": steps_of(EPOCHS), "counted": "of the digits it trains on",
     }  # fmt: skip
 
 
@@ -91,7 +91,8 @@ def begin(settings: Settings) -> Measured:
     digits = data.digits()
     network = mlp(*SIZES, seed=settings["seed"])
     run = Run(network, digits.x, digits.y, _optimizer(settings), BATCH, settings["seed"])
-    return Measured(run, (digits.x, digits.y), settings["optimizer"])
+    last = None if settings["schedule"] == SCHEDULES[0] else steps_of(EPOCHS)
+    return Measured(run, (digits.x, digits.y), settings["optimizer"], last=last)
 
 
 LESSON = Lesson(

@@ -79,7 +79,8 @@ class Guard:
         token = QueryParams(scope["query_string"]).get("token")
         if token is not None and self._keys.opens(token):
             clean = RedirectResponse(scope["path"] if not scope["path"].startswith("//") else "/", 303)
-            clean.set_cookie(self._keys.cookie, self._keys.token, httponly=True, samesite="strict")
+            # Not strict: the file that the browser was opened with leads here, and is of no site.
+            clean.set_cookie(self._keys.cookie, self._keys.token, httponly=True, samesite="lax")
             return clean
         return None if self._is_ours(headers) else PlainTextResponse(WITHOUT_TOKEN, 403)
 

@@ -9,6 +9,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from fastnn.play.lessons.catalogue import TITLES, lesson
 from fastnn.play.session.fields import Refused
+from fastnn.play.session.lesson import Lesson
 from fastnn.play.session.messages import parse, refusal
 from fastnn.play.session.session import Session
 
@@ -17,6 +18,8 @@ MOST_SESSIONS = 8
 MOST_UNSENT = 64
 # Seconds until a session that is busy is asked again whether it takes a message.
 PAUSE = 0.005
+# Seconds that a session has to make room for the next.
+MOMENT = 1.0
 TRY_AGAIN, UNACCEPTABLE, TOO_SLOW = 1013, 1003, 1008
 
 
@@ -58,24 +61,47 @@ class Sockets:
         if name not in TITLES:
             await socket.close(UNACCEPTABLE, "no such page")
             return
+        await self._room()
         if self._open >= MOST_SESSIONS:
             told = f"{MOST_SESSIONS} pages are open, as many as may; close one, and load this again"
             await socket.send_text(refusal(Refused("page", told)))
             await socket.close(TRY_AGAIN)
             return
         self._open += 1
-        outbox = Outbox()
-        session = Session(lesson(name), outbox.deliver)
-        sending = asyncio.create_task(outbox.send_on(socket))
         try:
-            await _receive(socket, session, outbox)
-        except WebSocketDisconnect:
-            pass
+            # An import, which may take long: the loop goes on.
+            await meet(socket, await asyncio.to_thread(lesson, name))
         finally:
             self._open -= 1
-            sending.cancel()
-            while not session.take(None):
-                await asyncio.sleep(PAUSE)
+
+    async def _room(self) -> None:
+        """A page that is loaded again comes before the thread of its last session has ended: that is waited for."""
+        for _ in range(round(MOMENT / PAUSE)):
+            if self._open < MOST_SESSIONS:
+                return
+            await asyncio.sleep(PAUSE)
+
+
+async def meet(socket: WebSocket, lesson: Lesson) -> None:
+    """A session, until its page has gone and its thread has ended."""
+    outbox = Outbox()
+    session = Session(lesson, outbox.deliver)
+    sending = asyncio.create_task(outbox.send_on(socket))
+    try:
+        with suppress(WebSocketDisconnect):
+            await _receive(socket, session, outbox)
+    finally:
+        sending.cancel()
+        while not session.take(None):
+            await asyncio.sleep(PAUSE)
+        while session.is_alive and not _server_ends():
+            await asyncio.sleep(PAUSE)
+
+
+def _server_ends() -> bool:
+    """Then nobody waits for a thread, which may be compiling: it ends with the process."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def _receive(socket: WebSocket, session: Session, outbox: Outbox) -> None:
@@ -92,4 +118,6 @@ async def _receive(socket: WebSocket, session: Session, outbox: Outbox) -> None:
             return
         while not session.take(message):
             await asyncio.sleep(PAUSE)
-    await socket.close(TOO_SLOW)
+    # The close waits behind all that was not read.
+    with suppress(TimeoutError):
+        await asyncio.wait_for(socket.close(TOO_SLOW), MOMENT)

@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
+# Characters of what came.
+MOST_SHOWN = 40
+
 
 class Refused(ValueError):
     """What came over the wire and is not taken. field: the name of what was wrong."""
@@ -34,11 +37,17 @@ class Field(ABC):
         return {"kind": self.kind, **asdict(self)}
 
 
+def shown(given: Any) -> str:
+    """As much of what came as is told again."""
+    text = repr(given)
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
+
+
 def _number(name: str, given: Any, low: float, high: float) -> float:
     if isinstance(given, bool) or not isinstance(given, (int, float)):
         raise Refused(name, f"is {type(given).__name__}; expected a number")
     if not (low <= given <= high):  # NaN, too
-        raise Refused(name, f"is {given}; expected {low:g} to {high:g}")
+        raise Refused(name, f"is {shown(given)}; expected {low:g} to {high:g}")
     return float(given)
 
 
@@ -69,7 +78,7 @@ class Whole(Field):
     def read(self, name: str, given: Any) -> int:
         number = _number(name, given, self.low, self.high)
         if number != int(number):
-            raise Refused(name, f"is {given}; expected a whole number")
+            raise Refused(name, f"is {shown(given)}; expected a whole number")
         return int(number)
 
 
@@ -80,8 +89,7 @@ class Choice(Field):
 
     def read(self, name: str, given: Any) -> str:
         if not isinstance(given, str) or given not in self.options:
-            shown = repr(given)[:40]
-            raise Refused(name, f"is {shown}; expected one of {', '.join(self.options)}")
+            raise Refused(name, f"is {shown(given)}; expected one of {', '.join(self.options)}")
         return given
 
 
@@ -125,5 +133,5 @@ def finite(name: str, given: Any, bound: float = math.inf) -> float:
     """A number typed on the page. Refused."""
     number = _number(name, given, -bound, bound)
     if not math.isfinite(number):
-        raise Refused(name, f"is {given}; expected a finite number")
+        raise Refused(name, f"is {shown(given)}; expected a finite number")
     return number

@@ -24,8 +24,8 @@ def file_of(watched: Measured, form: str, lesson: Lesson, settings: Settings) ->
         return json.dumps(_document(watched, settings), indent=1, allow_nan=False).encode()
     if lesson.program is None:
         raise Refused("form", "is py, of which this page has none")
-    if not watched.run.is_pure:
-        raise Refused("form", "is py: no program makes parameters that were changed by hand; reset first")
+    if watched.run.by_hand:
+        raise Refused("form", f"is py: no program makes this network, since {watched.run.by_hand}; reset first")
     return lesson.program(settings, watched.run.steps).encode()
 
 

@@ -13,19 +13,21 @@ from fastnn.networks.network import Network
 from fastnn.play.session.curve import POINTS
 from fastnn.play.session.run import Run
 
-# The first array of a frame. accuracy: of rows held out.
-NUMBERS = ("accuracy", "steps_per_second", "points", "window", "latest", "is_over", "is_pure")
+# The first array of a frame. accuracy: of rows held out. trains: 1 while the next steps come at once.
+NUMBERS = ("accuracy", "steps_per_second", "points", "window", "latest", "trains")
 
 
 class Measured:
     """run: the training. held_out: rows (x, y) to count right answers on. optimizer: its name, which a step's cost
-    depends on. more: arrays of one's own, by name."""
+    depends on. more: arrays of one's own, by name. last: the step with which its schedule ends, if it has one.
+    """
 
     def __init__(
         self, run: Run, held_out: tuple[ArrayLike, ArrayLike], optimizer: str,
-        more: Mapping[str, Callable[[], ArrayLike]] | None = None,
+        more: Mapping[str, Callable[[], ArrayLike]] | None = None, last: int | None = None,
     ) -> None:  # fmt: skip
         self.run, self.network, self.optimizer = run, run.network, optimizer
+        self.last = last
         self._held_out, self._more = run.trainer.hold(*held_out), more or {}
         self.picked = 0
 
@@ -38,7 +40,7 @@ class Measured:
         run = self.run
         numbers = (
             self.network.evaluate(self._held_out).accuracy, run.steps_per_second, run.curve.count, run.curve.window,
-            run.curve.latest, run.is_over, run.is_pure,
+            run.curve.latest, moving,
         )  # fmt: skip
         more = {name: np.asarray(values()) for name, values in self._more.items()}
         return {"numbers": np.array(numbers), "curve": run.curve.means, **more}
@@ -51,7 +53,7 @@ class Measured:
             "numbers": NUMBERS, "points": POINTS, "sizes": sizes_of(network), "parameters": network.parameter_count,
             "batch": batch, "rows": self.run.held.rows, "steps_of_epoch": self.run.steps_of_epoch,
             "cost": {
-                "forward_macs": row.forward.macs, "forward_flops": row.forward.flops,
+                "forward_macs": row.forward.macs,
                 "step_macs": cost.total.macs, "step_flops": cost.total.flops, "step_bytes": cost.total.bytes,
             },
         }  # fmt: skip

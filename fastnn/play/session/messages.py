@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnn.play.session.fields import Refused, Whole
+from fastnn.play.session.fields import Refused, Whole, shown
 
 # What each has beside "do", and what it may have.
 PARTS: dict[str, tuple[set[str], set[str]]] = {
@@ -52,14 +52,14 @@ def parse(text: str) -> Message:
         raise Refused("message", f"is {type(given).__name__}; expected an object")
     do = given.pop("do", None)
     if not isinstance(do, str) or do not in PARTS:
-        raise Refused("do", f"is {repr(do)[:40]}; expected one of {', '.join(PARTS)}")
+        raise Refused("do", f"is {shown(do)}; expected one of {', '.join(PARTS)}")
     needed, possible = PARTS[do]
     if missing := needed - given.keys():
         raise Refused(min(missing), f"is missing, which {do} needs")
     if extra := given.keys() - needed - possible:
         raise Refused(min(extra)[:40], f"is no part of {do}")
     if "form" in given and given["form"] not in FORMS:
-        raise Refused("form", f"is {repr(given['form'])[:40]}; expected one of {', '.join(FORMS)}")
+        raise Refused("form", f"is {shown(given['form'])}; expected one of {', '.join(FORMS)}")
     if "until" in given:
         given["until"] = LAST_STEP.read("until", given["until"])
     return Message(do, given)

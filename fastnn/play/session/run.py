@@ -26,15 +26,15 @@ RECENT = 0.25
 class Run:
     """What `network.fit(x, y, batch=batch, optimizer=optimizer, seed=seed)` does, in calls of a few milliseconds.
 
-    After whole epochs the parameters are those of `fit` to the bit. is_pure: whether nothing was changed by hand since
-    the first step, so that seed and settings tell all.
+    After whole epochs the parameters are those of `fit` to the bit. by_hand: what was changed by hand, so that seed and
+    settings no longer tell all; empty where they do.
     """
 
     def __init__(self, network: Network, x: ArrayLike, y: ArrayLike, optimizer: Optimizer, batch: int, seed: int):
         self.network, self.batch = network, batch
         self.trainer: Any = network.trainer(optimizer, batch)
         self.held = self.trainer.hold(x, y)
-        self.curve, self.is_pure = Curve(), True
+        self.curve, self.by_hand = Curve(), ""
         self.stopped_at: int | None = None
         self._orders: Iterator[NDArray[np.int64]] = orders_of(
             self.held.rows, sys.maxsize, True, np.random.default_rng(seed)
@@ -101,24 +101,22 @@ class Run:
         """Of the steps to come."""
         if rate != self.trainer.control[LEARNING_RATE]:
             self.trainer.control[LEARNING_RATE] = rate
-            self._changed()
+            if self.steps:
+                self.by_hand = self.by_hand or "the rate was changed on the way"
 
-    def write(self, values: ArrayLike) -> None:
-        """All parameters anew, flat, without the padding."""
+    def write(self, values: ArrayLike, why: str) -> None:
+        """All parameters anew, flat, without the padding. why: what is told of it."""
         at, given = 0, np.asarray(values, self.network.dtype)
         for view in self.network.named_parameters.values():
             view[...] = given[at : at + view.size].reshape(view.shape)
             at += view.size
-        self.is_pure = False
+        self.by_hand = why
 
     def put(self, index: int, value: float) -> None:
         """One parameter, by its place among all."""
         values = flat(self.network)
         values[index] = value
-        self.write(values)
-
-    def _changed(self) -> None:
-        self.is_pure = self.is_pure and self.steps == 0
+        self.write(values, "a parameter was typed")
 
 
 def flat(network: Network, vector: NDArray[Any] | None = None) -> NDArray[Any]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from contextlib import suppress
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from fastnn.bench.compiling import announced
 from fastnn.play.session import frames
@@ -16,7 +16,8 @@ from fastnn.play.session.fields import Refused, Settings, Whole, defaults, finit
 from fastnn.play.session.files import file_of
 from fastnn.play.session.lesson import Lesson
 from fastnn.play.session.measured import Measured
-from fastnn.play.session.messages import Message, refusal, weights_of
+from fastnn.play.session.messages import MOST_SHARED, Message, refusal, weights_of
+from fastnn.play.session.run import Run
 from fastnn.simd.machine import pace
 
 # Frames that a page may ask for ahead.
@@ -25,6 +26,7 @@ MOST_CREDIT = 2
 WAITING = 64
 # A weight that is typed.
 LARGEST = 1e6
+T = TypeVar("T")
 
 
 @cache
@@ -67,12 +69,17 @@ class Session:
 
     def take(self, message: Message | None) -> bool:
         """False where as many wait as may. None ends the session; one that met a fault takes all, and does nothing."""
-        if not self._thread.is_alive():
+        if not self.is_alive:
             return True
         with suppress(queue.Full):
             self._inbox.put_nowait(message)
             return True
         return False
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its thread is still there."""
+        return self._thread.is_alive()
 
     def _live(self) -> None:
         try:
@@ -124,7 +131,8 @@ class Session:
         self._settings |= given
         self._tell(
             fields={name: each.describe() for name, each in lesson.fields.items()}, texts=lesson.texts(),
-            settings=self._settings, comes=["answer"] * bool(lesson.answer) + ["frame"] * bool(lesson.begin),
+            settings=self._settings, most_shared=MOST_SHARED,
+            comes=["answer"] * bool(lesson.answer) + ["frame"] * bool(lesson.begin),
         )  # fmt: skip
         self._begin()
         if weights is not None and self._watched is not None:
@@ -133,16 +141,21 @@ class Session:
 
     def _with_weights(self, watched: Measured, weights: Any) -> None:
         try:
-            watched.run.write(weights_of(weights, watched.network.parameter_count))
+            watched.run.write(weights_of(weights, watched.network.parameter_count), "its weights came with a link")
         except Refused as error:
             self._deliver(refusal(error, link=True))
 
     def _set(self, settings: Any) -> None:
         given = read(self._lesson.fields, settings)
-        changed = {name for name, value in given.items() if value != self._settings[name]}
-        self._settings |= given
+        before = self._settings
+        changed = {name for name, value in given.items() if value != before[name]}
+        self._settings = before | given
         if changed - self._lesson.adjusts:
-            self._begin(keep=changed <= self._lesson.keeps | self._lesson.adjusts)
+            try:
+                self._begin(kept=changed & self._lesson.keeps if changed <= self._keepable else frozenset())
+            except Refused:
+                self._settings = before
+                raise
         elif self._watched is not None and self._lesson.adjust is not None:
             self._lesson.adjust(self._watched, self._settings)
         self._changed = True
@@ -154,18 +167,16 @@ class Session:
         self._credit = min(MOST_CREDIT, self._credit + 1)
 
     def _go(self, until: int | None = None) -> None:
-        run = self._required().run
-        if run.is_over:
-            raise Refused("train", f"is not possible: the loss is not finite since step {run.stopped_at}; reset first")
+        run, last = self._trainable(), self._required().last
         if until is not None and until <= run.steps:
             raise Refused("until", f"is {until}; expected more than the {run.steps} steps that were made")
-        self._trains, self._until = True, until
+        self._trains, self._until = True, min((each for each in (until, last) if each is not None), default=None)
 
     def _pause(self) -> None:
         self._trains, self._changed = False, True
 
     def _step(self) -> None:
-        run = self._required().run
+        run = self._trainable()
         self._trains = False
         run.advance(until=run.steps + 1)
         self._changed = True
@@ -196,21 +207,35 @@ class Session:
             raise Refused("do", "is nothing that this page trains")
         return self._watched
 
+    def _trainable(self) -> Run:
+        watched = self._required()
+        run, last = watched.run, watched.last
+        if run.is_over:
+            raise Refused("train", f"is not possible: the loss is not finite since step {run.stopped_at}; reset first")
+        if last is not None and run.steps >= last:
+            raise Refused("train", f"is not possible: the schedule ended with step {last}; reset first")
+        return run
+
     def _index(self, watched: Measured, given: Any) -> int:
         return Whole(label="", default=0, low=0, high=watched.network.parameter_count - 1).read("index", given)
 
-    def _begin(self, keep: bool = False) -> None:
-        """A training from its first step; keep: with the parameters that there are."""
+    @property
+    def _keepable(self) -> frozenset[str]:
+        return self._lesson.keeps | self._lesson.adjusts
+
+    def _begin(self, kept: Set[str] = frozenset()) -> None:
+        """A training from its first step; kept: settings that were changed, after which it goes on from the parameters
+        that it has learned or was given. Those that were only drawn are drawn again, as these settings draw them."""
         lesson, before = self._lesson, self._watched
         self._trains, self._changed = False, True
         if lesson.begin is None:
             return
-        made = lesson.begin(self._settings)
+        made = _made(lesson.begin, self._settings)
         if before is not None:
             made.picked = before.picked
-            if keep:
+            if kept and (before.run.steps or before.run.by_hand):
                 made.run.network.parameters = before.network.parameters
-                made.run.is_pure = False
+                made.run.by_hand = before.run.by_hand or f"{' and '.join(sorted(kept))} was changed on the way"
         if lesson.adjust is not None:
             lesson.adjust(made, self._settings)
         self._watched = made
@@ -240,6 +265,16 @@ class Session:
 
     def _answer(self, answer: Callable[[Settings], dict[str, Any]]) -> None:
         try:
-            self._tell(answer=answer(self._settings))
+            self._tell(answer=_made(answer, self._settings))
         except Refused as error:
             self._deliver(refusal(error))
+
+
+def _made(make: Callable[[Settings], T], settings: Settings) -> T:
+    """What a lesson makes of settings. Refused, too, where fastnn says that they are none of a network."""
+    try:
+        return make(settings)
+    except Refused:
+        raise
+    except ValueError as error:
+        raise Refused("settings", f"make no network: {error}") from error

@@ -64,6 +64,9 @@ export function si(value, unit) {
   return `${size.toFixed(size < 10 ? 2 : size < 100 ? 1 : 0)} ${prefix}${unit}`;
 }
 
+/** The numbers of an array by their names. @param {string[]} names @param {Float32Array} values @returns {Record<string, number>} */
+export const named = (names, values) => Object.fromEntries(names.map((name, at) => [name, values[at]]));
+
 /** A section with its heading. @param {string} id @param {string} title @param {(Node|string)[]} children */
 export function section(id, title, ...children) {
   return element("section", { id }, element("h2", {}, title), ...children);
@@ -71,6 +74,18 @@ export function section(id, title, ...children) {
 
 /** A paragraph. @param {(Node|string)[]} children */
 export const words = (...children) => element("p", { className: "words" }, ...children);
+
+/** What takes letters, and what takes Space. */
+const TAKES_LETTERS = "input:not([type=range]):not([type=radio]), select, textarea, [contenteditable]";
+const TAKES_SPACE = "input, select, textarea, button, summary, a, [contenteditable]";
+
+/** The key that was pressed for the page as a whole; empty where it belongs to what has the focus.
+ * @param {KeyboardEvent} event */
+export function keyOf(event) {
+  const key = event.key.toLowerCase();
+  const others = event.ctrlKey || event.metaKey || event.altKey;
+  return others || /** @type {Element} */ (event.target).closest(key === " " ? TAKES_SPACE : TAKES_LETTERS) ? "" : key;
+}
 
 export const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
 

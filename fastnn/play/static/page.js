@@ -1,7 +1,7 @@
 // @ts-check
 /** Opens the session of the page, and hands what comes to the script of the lesson. */
 
-import { announce, calm, write } from "./dom.js";
+import { announce, calm, named, write } from "./dom.js";
 import { opening } from "./share.js";
 import { Transport } from "./transport.js";
 
@@ -17,12 +17,17 @@ function warn(text) {
   notice.hidden = !text;
 }
 
+document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
 const { make } = await import(`./lessons/${lesson}.js`);
 const { refused: badLink, ...wanted } = opening(location.hash);
 if (badLink) warn(`This link was not taken: ${badLink}. The page shows its own settings.`);
 /** @type {any} */
 let shown = null;
 let isTraining = false;
+let awaitsFrames = false;
+/** @type {string[]} */
+let numbers = [];
 
 /** What must have come before the page says something: an answer, a frame, or both. */
 const awaited = new Set();
@@ -31,6 +36,7 @@ const transport = new Transport(lesson, badLink ? {} : wanted, hear, draw, () =>
 
 /** @param {any} frame */
 function draw(frame) {
+  isTraining = named(numbers, frame.arrays.numbers).trains > 0;
   shown?.draw(frame);
   came("frame");
 }
@@ -50,11 +56,16 @@ function hear(told) {
   else if (told.told) note(told.told);
   else if (told.fields) begin(told);
   else {
-    if ("paused" in told || told.layout) isTraining = false;
+    if (told.words) numbers = told.words.numbers;
     shown?.hear(told);
     if (told.answer) came("answer");
   }
 }
+
+/** Nobody looks: nothing trains on. */
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden && awaitsFrames) transport.send({ do: "pause" });
+});
 
 /** @param {any} refused */
 function refuse(refused) {
@@ -77,8 +88,6 @@ function begin(told) {
     set: (settings) => { Object.assign(told.settings, settings); warn(""); transport.send({ do: "set", settings }); },
     /** @param {any} message */
     send: (message) => {
-      if (message.do === "train") isTraining = true;
-      if (["pause", "step", "reset"].includes(message.do)) isTraining = false;
       warn("");
       transport.send(message);
     },
@@ -86,5 +95,6 @@ function begin(told) {
     file: (form) => transport.file(form),
   };
   for (const what of told.comes) awaited.add(what);
+  awaitsFrames = told.comes.includes("frame");
   shown = make(place, talk);
 }

@@ -2,10 +2,8 @@
 /** The bar that trains: begin, pause, a step, again from the start. Keys do the same. */
 
 import { button } from "./controls.js";
-import { announce, brief, element, percent, whole, write } from "./dom.js";
+import { announce, brief, element, keyOf, percent, whole, write } from "./dom.js";
 
-/** Where a key belongs to what has the focus. */
-const HOLDS_KEYS = "input, select, textarea, button, summary, a, [contenteditable]";
 
 export class Player {
   /** @param {any} talk */
@@ -21,18 +19,17 @@ export class Player {
 
   toggle() {
     this.talk.send({ do: this.talk.isTraining() ? "pause" : "train" });
-    this.show();
   }
 
   /** @param {KeyboardEvent} event */
   key(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey || (/** @type {Element} */ (event.target)).closest(HOLDS_KEYS)) return;
-    const press = { " ": () => this.toggle(), s: () => this.step.click(), r: () => this.reset.click() }[event.key.toLowerCase()];
+    const press = { " ": () => this.toggle(), s: () => this.step.click(), r: () => this.reset.click() }[keyOf(event)];
     if (!press) return;
     event.preventDefault();
     press();
   }
 
+  /** Whether it trains is the server's to say, with each frame. */
   show() {
     write(this.train, this.talk.isTraining() ? "Pause" : "Train");
   }
@@ -41,7 +38,7 @@ export class Player {
   update(step, numbers) {
     this.show();
     const loss = numbers.points ? `loss ${brief(Number(numbers.latest.toPrecision(3)))}, ` : "";
-    const state = `step ${whole(step)}: ${loss}${percent(numbers.accuracy)} right`;
+    const state = `step ${whole(step)}: ${loss}${percent(numbers.accuracy)} ${this.talk.texts.counted} right`;
     write(this.told, state);
     announce(state);
   }

@@ -4,9 +4,13 @@
 import { brief, drawn } from "./dom.js";
 
 const [LEFT, RIGHT, TOP, BOTTOM] = [54, 14, 16, 44];
+/** Of a figure of the type that labels are set in, at most. */
+const FIGURE = 7.5;
+/** Between names at one place. */
+const LINE = 17;
 const DASHES = ["", "8 5", "2 4", "10 4 2 4"];
 
-/** @typedef {{label: string, low: number, high: number, log?: boolean}} Axis */
+/** @typedef {{label: string, low: number, high: number, log?: boolean, bare?: boolean}} Axis  bare: without figures. */
 /** @typedef {{name: string, colour: number, points: [number, number][]}} Series */
 /** @typedef {{x: number, y: number, name: string, colour?: number}} Mark */
 
@@ -28,9 +32,11 @@ export class Plot {
     for (const [key, value] of Object.entries({ viewBox: `0 0 ${width} ${this.height}`, width, height: this.height })) {
       this.svg.setAttribute(key, String(value));
     }
-    this.across = scale(x, LEFT, width - RIGHT);
+    this.heights = y.bare ? [] : ticks(y, 5);
+    this.left = y.bare ? RIGHT : Math.max(LEFT, 12 + FIGURE * Math.max(...this.heights.map((value) => brief(value).length)));
+    this.across = scale(x, this.left, width - RIGHT);
     this.up = scale(y, this.height - BOTTOM, TOP);
-    this.svg.replaceChildren(...this.axis(x, y, width), ...series.flatMap((each, at) => this.curve(each, at, series.length > 1)), ...marks.flatMap((mark, at) => this.mark(mark, at % 2 ? 24 : -9)));
+    this.svg.replaceChildren(...this.axis(x, y, width), ...series.flatMap((each, at) => this.curve(each, at, series.length > 1)), ...this.marks(marks, Boolean(y.bare)));
     const said = marks.map((mark) => `${mark.name} at ${brief(mark.x)}, ${brief(mark.y)}`);
     this.svg.setAttribute("aria-label", `${this.name}. ${[...series.map((each) => each.name), ...said].filter(Boolean).join("; ")}`);
   }
@@ -39,19 +45,20 @@ export class Plot {
   axis(x, y, width) {
     const bottom = this.height - BOTTOM;
     const found = [];
-    for (const value of ticks(y, 5)) {
+    const left = this.left;
+    for (const value of this.heights) {
       const at = this.up(value);
-      found.push(drawn("path", { d: `M${LEFT} ${at}H${width - RIGHT}`, class: "grid" }));
-      found.push(drawn("text", { x: LEFT - 8, y: at + 4, "text-anchor": "end" }, brief(value)));
+      found.push(drawn("path", { d: `M${left} ${at}H${width - RIGHT}`, class: "grid" }));
+      found.push(drawn("text", { x: left - 8, y: at + 4, "text-anchor": "end" }, brief(value)));
     }
     for (const value of ticks(x, width < 420 ? 4 : 8)) {
       const at = this.across(value);
       found.push(drawn("path", { d: `M${at} ${bottom}v5`, class: "axes" }));
       found.push(drawn("text", { x: at, y: bottom + 19, "text-anchor": "middle" }, brief(value)));
     }
-    found.push(drawn("path", { d: `M${LEFT} ${TOP}V${bottom}H${width - RIGHT}`, class: "axes" }));
+    found.push(drawn("path", { d: y.bare ? `M${left} ${bottom}H${width - RIGHT}` : `M${left} ${TOP}V${bottom}H${width - RIGHT}`, class: "axes" }));
     found.push(drawn("text", { x: width - RIGHT, y: this.height - 6, "text-anchor": "end" }, x.label));
-    found.push(drawn("text", { x: LEFT + 6, y: TOP - 4 }, y.label));
+    found.push(drawn("text", { x: left + 6, y: TOP - 4 }, y.label));
     return found;
   }
 
@@ -67,13 +74,26 @@ export class Plot {
     return [path, drawn("text", { x: x - 4, y: y - 8, "text-anchor": "end", class: "name" }, series.name)];
   }
 
-  /** @param {Mark} mark @param {number} down  of its name, so that two at one place are both read */
-  mark(mark, down) {
+  /** @param {Mark[]} marks @param {boolean} bare */
+  marks(marks, bare) {
+    const bottom = this.height - BOTTOM;
+    const lines = marks.map((mark, at) => {
+      const y = this.up(mark.y);
+      return bare ? y + 5 : at % 2 && y + 24 < bottom ? y + 24 : y - 9;
+    });
+    for (let at = marks.length - 1; at > 0; at -= 1) {
+      if (marks[at].x === marks[at - 1].x && Math.abs(lines[at] - lines[at - 1]) < LINE) lines[at - 1] = lines[at] - LINE;
+    }
+    return marks.flatMap((mark, at) => this.mark(mark, lines[at]));
+  }
+
+  /** @param {Mark} mark @param {number} line  of its name, so that two at one place are both read */
+  mark(mark, line) {
     const [x, y] = [this.across(mark.x), this.up(mark.y)];
     const left = x > 150;
     return [
       drawn("circle", { cx: x, cy: y, r: 7, class: `mark colour-${mark.colour ?? 0}` }),
-      drawn("text", { x: x + (left ? -13 : 13), y: y + down, "text-anchor": left ? "end" : "start", class: "name" }, mark.name),
+      drawn("text", { x: x + (left ? -13 : 13), y: line, "text-anchor": left ? "end" : "start", class: "name" }, mark.name),
     ];
   }
 }

@@ -2,7 +2,7 @@
 /** A calculator that also trains: the bar of the player, and what comes with each frame. */
 
 import { Calculator } from "./calculator.js";
-import { whole } from "./dom.js";
+import { named, whole } from "./dom.js";
 import { Player } from "./player.js";
 
 export class Trained extends Calculator {
@@ -17,13 +17,12 @@ export class Trained extends Calculator {
   hear(told) {
     super.hear(told);
     if (told.words) this.words = told.words;
-    if ("paused" in told && told.over) this.talk.warn(`The loss is not finite any more: at step ${whole(told.paused)} the weights flew apart. Reset, and try a smaller rate.`);
-    this.player.show();
+    if (told.over) this.talk.warn(`The loss is not finite any more: at step ${whole(told.paused)} the weights flew apart. Reset, and try a smaller rate.`);
   }
 
   /** @param {{step: number, arrays: Record<string, Float32Array>}} frame */
   draw(frame) {
-    const numbers = Object.fromEntries(this.words.numbers.map((/** @type {string} */ name, /** @type {number} */ at) => [name, frame.arrays.numbers[at]]));
+    const numbers = named(this.words.numbers, frame.arrays.numbers);
     this.player.update(frame.step, numbers);
     this.tell(frame, numbers);
   }

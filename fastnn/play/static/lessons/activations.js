@@ -47,7 +47,7 @@ class Activations extends Trained {
   /** @param {{step: number, arrays: Record<string, Float32Array>}} frame @param {Record<string, number>} numbers */
   tell(frame, numbers) {
     const dead = frame.arrays.asleep[0];
-    write(this.asleep, `${dead} of ${this.talk.texts.units} units are dead; ${percent(numbers.accuracy)} of the digits are read right, after ${whole(frame.step)} steps.`);
+    write(this.asleep, `${dead} of ${this.talk.texts.units} units are dead; ${percent(numbers.accuracy)} of the digits that it trains on are read right, after ${whole(frame.step)} steps.`);
     this.asleep.classList.toggle("wrong", dead > 0);
     this.curve?.update(frame.arrays.curve, numbers.points, numbers.window);
   }

@@ -7,13 +7,16 @@ import { element, section, si, whole, words, write } from "../dom.js";
 import { Plot } from "../plot.js";
 
 const PRESETS = ["3-4-2", "3-4-4-2", "784-128-10", "784-512-512-10"];
-const MOST_LAYERS = 12;
 
 class Builder extends Calculator {
   /** @param {HTMLElement} place @param {any} talk */
   constructor(place, talk) {
     super(talk);
     this.editor = element("div", { className: "editor", role: "group", "aria-label": talk.fields.sizes.label });
+    this.more = button("+ layer", () => this.build(talk.settings.sizes.toSpliced(-1, 0, 4)), { "aria-label": "add a layer of 4 units" });
+    this.less = button("\u2212 layer", () => this.build(talk.settings.sizes.toSpliced(-2, 1)), { "aria-label": "take the last hidden layer away" });
+    this.editor.append(this.more, this.less);
+    /** @type {{root: HTMLElement, name: Node, input: any}[]} */ this.layers = [];
     this.count = element("p", { className: "verdict" });
     this.cost = element("div");
     this.axisPlace = element("div", { className: "plot" });
@@ -39,19 +42,35 @@ class Builder extends Calculator {
     this.edit();
   }
 
+  /** What is there stays, and so does the focus. */
   edit() {
-    const sizes = this.talk.settings.sizes;
-    const inputs = sizes.map((/** @type {number} */ size, /** @type {number} */ at) => {
+    const { sizes } = this.talk.settings;
+    const { fewest, most } = this.talk.fields.sizes;
+    while (this.layers.length > sizes.length) this.layers.pop().root.remove();
+    while (this.layers.length < sizes.length) {
+      const layer = this.layer(this.layers.length);
+      this.layers.push(layer);
+      this.more.before(layer.root);
+    }
+    this.layers.forEach((layer, at) => {
       const name = at === 0 ? "inputs" : at === sizes.length - 1 ? "outputs" : `layer ${at}`;
-      const input = element("input", { type: "number", min: 1, max: this.talk.fields.sizes.widest, step: 1, value: String(size), "aria-label": name, required: true });
-      input.addEventListener("change", () => { if (input.reportValidity()) this.build(sizes.with(at, Number(input.value))); });
-      return element("label", {}, element("span", { "aria-hidden": "true" }, name), input);
+      write(layer.name, name);
+      layer.input.setAttribute("aria-label", name);
+      layer.input.value = String(sizes[at]);
     });
-    const more = button("+ layer", () => this.build(sizes.toSpliced(-1, 0, 4)), { "aria-label": "add a layer of 4 units" });
-    const less = button("\u2212 layer", () => this.build(sizes.toSpliced(-2, 1)), { "aria-label": "take the last hidden layer away" });
-    more.disabled = sizes.length >= MOST_LAYERS;
-    less.disabled = sizes.length <= 2;
-    this.editor.replaceChildren(...inputs, more, less);
+    const focused = document.activeElement;
+    this.more.disabled = sizes.length >= most;
+    this.less.disabled = sizes.length <= fewest;
+    if (focused === this.more && this.more.disabled) this.less.focus();
+    if (focused === this.less && this.less.disabled) this.more.focus();
+  }
+
+  /** @param {number} at */
+  layer(at) {
+    const name = element("span", { "aria-hidden": "true" });
+    const input = element("input", { type: "number", min: 1, max: this.talk.fields.sizes.widest, step: 1, required: true });
+    input.addEventListener("change", () => { if (input.reportValidity()) this.build(this.talk.settings.sizes.with(at, Number(input.value))); });
+    return { root: element("label", {}, name, input), name, input };
   }
 
   /** @param {any} told */
@@ -71,11 +90,11 @@ class Builder extends Calculator {
       [whole(answer.forward_macs), "multiply-adds to answer one row: one a weight."],
       [si(answer.flops, "FLOPs"), `a training step of ${settings.batch} ${settings.batch === "1" ? "row" : "rows"}: forward, backward, update.`],
       [bytes(answer.weight_bytes), `of weights; a step moves ${bytes(answer.bytes)}.`],
-      [time(answer.measured), `a step took just now, on one core or more. ${predicted}`],
+      [time(answer.measured), `a step took just now, on one thread. ${predicted}`],
     ]));
     const all = [{ name: sizes.join("-"), parameters: answer.parameters, estimate: false }, ...texts.large];
-    this.axis?.update({ label: "parameters", low: 1, high: 1e13, log: true }, { label: "", low: 0, high: all.length }, [],
-      all.map((/** @type {any} */ each, /** @type {number} */ at) => ({ x: each.parameters, y: at + 0.3, name: each.name, colour: at === 0 ? 1 : 0 })));
+    this.axis?.update({ label: "parameters", low: 1, high: 1e13, log: true }, { label: "", low: 0, high: all.length, bare: true }, [],
+      all.map((/** @type {any} */ each, /** @type {number} */ at) => ({ x: each.parameters, y: at + 0.5, name: each.name, colour: at === 0 ? 1 : 0 })));
     this.larger.replaceChildren(table("Beside others", ["network", "parameters", "times this"], all.map((/** @type {any} */ each) => [
       `${each.name}${each.estimate ? ", an estimate" : ""}`, whole(each.parameters), whole(each.parameters / answer.parameters),
     ])));

@@ -30,13 +30,9 @@ class Forward extends Calculator {
         element("div", { className: "panel two" }, ...["billions", "tokens", "milliseconds", "gpus"].map((name) => this.controls[name].root)), this.work,
         words(`Counted exactly, with attention over all ${whole(texts.llm.tokens)} tokens, ${texts.llm.name} of ${whole(texts.llm.parameters)} parameters takes ${texts.llm.flops.toExponential(2).replace("e+", "e")} FLOPs.`)),
     );
-    const names = linksOf([3, 4, 2]).map((link) => {
-      const to = link.layer === 0 ? `hidden ${link.to + 1}` : texts.classes[link.to];
-      if (link.from < 0) return `bias of ${to}`;
-      return `${link.layer === 0 ? texts.features[link.from] : `hidden ${link.from + 1}`} -> ${to}`;
-    });
-    this.network = new Network(this.figure, { sizes: [3, 4, 2], inputs: texts.features, outputs: texts.classes, names }, () => undefined);
-    this.links = linksOf([3, 4, 2]);
+    const { sizes, names } = texts;
+    this.network = new Network(this.figure, { sizes, inputs: texts.features, outputs: texts.classes, names }, () => undefined);
+    this.links = linksOf(sizes);
     this.go(0);
   }
 
@@ -61,7 +57,7 @@ class Forward extends Calculator {
       const end = this.layer === 0 ? `${settings.activation} makes ${fixed(answer.layers[0][unit])} of it` : `= ${fixed(answer.layers[1][unit])}; softmax: ${percent(answer.probabilities[unit])}`;
       return element("li", {}, `${name}: ${products} + ${b(bias)}${this.layer === 0 ? "; " : " "}${end}`);
     }));
-    const units = this.layer === 0 ? ["0.0", "0.1", "0.2", "1.0", "1.1", "1.2", "1.3"] : ["1.0", "1.1", "1.2", "1.3", "2.0", "2.1"];
+    const units = [this.layer, this.layer + 1].flatMap((layer) => Array.from({ length: texts.sizes[layer] }, (_, unit) => `${layer}.${unit}`));
     this.network?.light({ links: new Set(this.links?.filter((link) => link.layer === this.layer).map((link) => link.index)), units: new Set(units) });
   }
 

@@ -25,7 +25,7 @@ class Perceptron extends Calculator {
       lead("A neuron with two inputs answers 1 on one side of a line and 0 on the other. Turn and move the line until all four corners are on their right side."),
       this.screen("The plane", [this.plane, element("p", { className: "legend" }, "Filled corners should be 1, empty ones 0; a cross marks one that is wrong. The shaded side is where the neuron says 1.")],
         ["gate", "w1", "w2", "bias", "unit", this.learn, this.verdict]),
-      section("rule", "What a rule from 1958 learns", this.learned,
+      section("rule", "What Rosenblatt's rule learns", this.learned,
         words(`A sigmoid in place of the step, and gradient descent: after ${whole(texts.steps)} steps the loss of AND is ${fixed(texts.sigmoid.AND)}, of OR ${fixed(texts.sigmoid.OR)}, and of XOR ${fixed(texts.sigmoid.XOR)}. That is ln 2 = ${fixed(texts.least)}, the loss of answering one half always.`)),
       section("xor", "Why no line does XOR", this.inequalities,
         words("The second and third together say w1 + w2 + 2b is 0 or more; the fourth says w1 + w2 + b is below 0, so b would be above 0; the first says it is below. No three numbers do all four.")),
@@ -69,7 +69,7 @@ class Perceptron extends Calculator {
     this.verdict.classList.toggle("wrong", answer.right < 4);
     const found = texts.rosenblatt[settings.gate];
     this.learned.replaceChildren(words(found.mistakes === 0
-      ? `Rosenblatt's rule begins with weights of 0, and corrects them at each mistake by the input that was misread. ${settings.gate} takes it ${found.updates} corrections: weights ${decimal(found.weights[0])} and ${decimal(found.weights[1])}, bias ${decimal(found.bias)}.`
+      ? `The perceptron is of 1958, this rule of 1960 to 1962 as far as is known. It begins with weights of 0, and corrects them at each mistake by the input that was misread. ${settings.gate} takes it ${found.updates} corrections: weights ${decimal(found.weights[0])} and ${decimal(found.weights[1])}, bias ${decimal(found.bias)}.`
       : `Rosenblatt's rule corrects its weights at each mistake. At ${settings.gate} it never ends: after ${texts.epochs} rounds and ${found.updates} corrections it still makes ${found.mistakes} mistakes a round.`));
     this.tellInequalities(settings);
   }

@@ -4,7 +4,7 @@
 import { Moment, OneWeight, Stages } from "../backprop.js";
 import { button, control } from "../controls.js";
 import { Curve } from "../curve.js";
-import { calm, element, fixed, percent, section, si, whole, words, write } from "../dom.js";
+import { calm, element, fixed, keyOf, named, percent, section, si, whole, words, write } from "../dom.js";
 import { Network } from "../network.js";
 import { Parameters } from "../parameters.js";
 import { Player } from "../player.js";
@@ -84,9 +84,9 @@ class Spam {
 
   /** @param {KeyboardEvent} event */
   key(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey || (/** @type {Element} */ (event.target)).closest("input, select, textarea")) return;
-    if (event.key === "n") this.stages.go(this.stages.at + 1);
-    if (event.key === "b") this.stages.go(this.stages.at - 1);
+    const key = keyOf(event);
+    if (key === "n") this.stages.go(this.stages.at + 1);
+    if (key === "b") this.stages.go(this.stages.at - 1);
   }
 
   /** @param {any} x */
@@ -105,10 +105,7 @@ class Spam {
   hear(told) {
     if (told.refused) this.show(this.talk.settings);
     if (told.words) this.lay(told.words);
-    if ("paused" in told) {
-      this.player.show();
-      if (told.over) this.talk.warn(`The loss is not finite any more: at step ${whole(told.paused)} the weights flew apart. Reset, and try a smaller rate.`);
-    }
+    if (told.over) this.talk.warn(`The loss is not finite any more: at step ${whole(told.paused)} the weights flew apart. Reset, and try a smaller rate.`);
   }
 
   /** @param {any} told  of a new training */
@@ -119,34 +116,34 @@ class Spam {
     if (!this.network) this.network = new Network(this.figure, shape, (index) => this.talk.send({ do: "pick", index }));
     const [a, b, c] = told.sizes;
     write(/** @type {Node} */ (this.count), `${a}\u00d7${b} + ${b} + ${b}\u00d7${c} + ${c} = ${told.parameters}`);
-    this.player.show();
   }
 
   /** @param {{step: number, arrays: Record<string, Float32Array>}} frame */
   draw(frame) {
     this.last = frame;
     const { arrays } = frame;
-    const { texts, settings } = this.talk;
-    const numbers = Object.fromEntries(this.words.numbers.map((/** @type {string} */ name, /** @type {number} */ at) => [name, arrays.numbers[at]]));
-    const x = texts.inputs.map((/** @type {string} */ name) => settings[name]);
+    const numbers = named(this.words.numbers, arrays.numbers);
     const shares = Array.from(arrays.probabilities, (each) => percent(each));
-    this.network?.update(arrays.parameters, x, arrays.values, shares);
+    this.network?.update(arrays.parameters, Array.from(arrays.x), arrays.values, shares);
+    this.player.show();
     this.curve.update(arrays.curve, numbers.points, numbers.window);
     const now = performance.now();
     if (this.talk.isTraining() && now - this.read < READ_PAUSE && !calm.matches) return;
     this.read = now;
-    this.tell(frame, numbers, x);
+    this.tell(frame, numbers);
   }
 
-  /** What is read. @param {any} frame @param {Record<string, number>} numbers @param {number[]} x */
-  tell(frame, numbers, x) {
-    const { texts, settings } = this.talk;
+  /** What is read: all of it of one frame, for the sliders may be elsewhere by now.
+   * @param {any} frame @param {Record<string, number>} numbers */
+  tell(frame, numbers) {
+    const { texts } = this.talk;
     const { arrays } = frame;
-    const truth = texts.classes.indexOf(settings.truth);
+    const truth = arrays.truth[0];
     const said = arrays.probabilities[1] > arrays.probabilities[0] ? 1 : 0;
     write(this.verdict, `${texts.classes[said]}, it says: ${percent(arrays.probabilities[said])} sure. ${said === truth ? "Right" : "Wrong"}; loss ${fixed(arrays.probe_loss[0])}.`);
     this.verdict.classList.toggle("wrong", said !== truth);
-    const moment = new Moment({ ...this.words, inputs: texts.features, outputs: texts.classes, names: texts.names, activation: settings.activation }, x, truth, arrays, settings.rate);
+    const moment = new Moment({ ...this.words, inputs: texts.features, outputs: texts.classes, names: texts.names, activation: this.words.activation_names[arrays.activations[0]] },
+      Array.from(arrays.x), truth, arrays, Number(arrays.rate[0].toPrecision(6)));
     this.stages.update(moment);
     this.one.update(moment, this.network?.picked ?? 0);
     this.parameters?.update(arrays);
@@ -162,7 +159,7 @@ class Spam {
     const noise = this.talk.texts.noise;
     [
       [percent(numbers.accuracy), `of ${whole(this.talk.texts.held_out)} other mails are told right. About ${percent(1 - noise, 0)} is the most: ${percent(noise, 0)} of the labels are wrong.`],
-      [speed ? `${si(speed, "")}steps/s` : "no step yet", "of training, on one core, while it is drawn. TensorFlow Playground's own loop makes at most 1,500 updates a second."],
+      [speed ? `${si(speed, "")}steps/s` : "no step yet", "of training, on one core, while it is drawn. TensorFlow Playground makes at most 1,500 updates a second, at its own settings and 60 frames a second."],
       [speed ? si(rate, "FLOP/s") : "no FLOP yet", speed ? `${percent(rate / peak)} of what one core can do at this moment, ${si(peak, "FLOP/s")}. So small a network is mostly calls and loads.` : "of training, beside what this core can do."],
       [`${whole(cost.step_flops)} FLOPs`, `a step of ${batch} ${batch === 1 ? "mail" : "mails"}: ${whole(cost.step_macs)} multiply-adds among them, ${whole(cost.step_bytes)} bytes moved. One answer takes ${whole(cost.forward_macs)} multiply-adds.`],
     ].forEach(([value, about], at) => { write(this.cards[at].value, value); write(this.cards[at].about, about); });

@@ -26,11 +26,11 @@ class Training extends Trained {
       lead("Training is one thing, again and again: take a batch, find the gradient, step against it. All the art is in how far to step."),
       this.screen("One weight in a valley", [this.valleyPlace], ["valley", element("div", { className: "controls" }, ...WAYS.map(([name, rate]) => button(name, () => this.take({ valley: rate })))), this.verdict]),
       section("loop", `Handwritten digits, ${texts.batch} at a time`,
-        words(`A network of ${texts.sizes.join("-")} units. Guessing among ten digits costs ln 10 = ${fixed(texts.guessing)}; whoever ends above that has learned nothing.`),
+        words(`A network of ${texts.sizes.join("-")} units. Guessing among ten digits costs ln 10 = ${fixed(texts.guessing)}; a loss above that is worse than knowing nothing.`),
         element("div", { className: "side-by-side" }, element("div", {}, element("h3", {}, "The loss, step by step"), this.curvePlace, element("h3", {}, "The rate of each step"), this.schedulePlace),
           element("div", { className: "panel" }, ...["optimizer", "rate", "schedule", "seed"].map((name) => this.controls[name].root), this.told)),
-        words(`${texts.scheduled_rate} is where Llama 2's rate began: warmed up, then down along a cosine. Here a schedule spans ${texts.epochs} epochs, ${whole(texts.steps)} steps.`)),
-      section("rates", "The same training at seven rates", words("Each was made just now, from the same seed, by the optimizer that is chosen above."), this.runs),
+        words(`${texts.scheduled_rate} is the highest rate of Llama 2's 7B and 13B: up to it in the warm-up, then down along a cosine. Here a schedule spans ${texts.epochs} epochs, ${whole(texts.steps)} steps.`)),
+      section("rates", "The same training at seven rates", words("Each by the optimizer and from the seed that are chosen above, by the same kernels."), this.runs),
       this.player.root,
     );
     this.valley = new Plot(this.valleyPlace, "One weight, step by step");
@@ -61,7 +61,7 @@ class Training extends Trained {
   tell(frame, numbers) {
     this.curve?.update(frame.arrays.curve, numbers.points, numbers.window);
     const epochs = frame.step / this.words.steps_of_epoch;
-    write(this.told, frame.step ? `After ${decimal(epochs, 1)} epochs the loss is ${brief(Number(numbers.latest.toPrecision(3)))}, and ${percent(numbers.accuracy)} of the digits are read right.` : "Press Train below, or Space.");
+    write(this.told, frame.step ? `After ${decimal(epochs, 1)} epochs the loss is ${brief(Number(numbers.latest.toPrecision(3)))}, and ${percent(numbers.accuracy)} of the digits that it trains on are read right.` : "Press Train below, or Space.");
   }
 }
 
