@@ -6,6 +6,7 @@ NUMBA_ENABLE_CUDASIM=0 pytest tests/test_cuda*.py -m "gpu or not gpu"
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -14,7 +15,7 @@ import tiers
 
 os.environ.setdefault("NUMBA_ENABLE_CUDASIM", "1")
 
-pytest_plugins = ["expected_skips"]
+pytest_plugins = ["expected_skips", "chromium", "playing"]
 MOST_WORKERS = 4
 
 
@@ -69,3 +70,12 @@ def path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
         monkeypatch.setattr(memory, "room_for", lambda *_: None)
         monkeypatch.setattr(tiled_run, "PART_ROWS", 3)
     return str(request.param)
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where kernels would be kept, and beside them what is measured of a machine."""
+    from fastnn.bench.calibration import kept
+
+    monkeypatch.setattr(kept, "CACHE_DIRECTORY", str(tmp_path / "kernels-0123"))
+    return tmp_path

@@ -13,13 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from processes import ROOT, uncovered
 
-# Without a sandbox, as where tests run as root, and without the browser's own errands on the network.
-ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--disable-component-update",
-    "--disable-sync",
-]  # fmt: skip
 # Milliseconds that a page has for an answer: what nobody asked for before may have to be compiled.
 PATIENCE = 60_000
 
@@ -115,3 +111,9 @@ class Opened:
 
     def close(self) -> None:
         self.window.close()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Playing]:
+    with playing() as started:
+        yield started

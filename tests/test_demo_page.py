@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +11,8 @@ from demos import shown
 
 from fastnn.demo.display.page import page
 
-# Without a sandbox, as where tests run as root, and without the browser's own errands on the network.
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-
-CHROMIUM = needs.chromium()
-sync_api = needs.package("playwright.sync_api")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield started
-        started.close()
+needs.chromium()
+needs.package("playwright.sync_api")
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

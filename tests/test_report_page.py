@@ -14,14 +14,8 @@ from report_documents import everything
 
 from fastnn.report import page
 
-# Without a sandbox, as where tests run as root, and without the browser's own errands on the network.
-ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--disable-component-update",
-    "--disable-sync",
-]  # fmt: skip
-
-CHROMIUM = needs.chromium()
-sync_api = needs.package("playwright.sync_api")
+needs.chromium()
+needs.package("playwright.sync_api")
 
 
 @pytest.fixture(scope="module")
@@ -29,14 +23,6 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "report.html"
     path.write_text(page.page(everything()), encoding="utf-8")
     return path
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield started
-        started.close()
 
 
 class Opened:

@@ -3,27 +3,17 @@ nothing where it is installed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import needs
 import pytest
-from test_demo_page import ARGUMENTS
-from test_timeline import entries
+from test_timeline_shown import entries
 
 from fastnn.timeline.page import page
 
-CHROMIUM = needs.chromium()
-sync_api = needs.package("playwright.sync_api")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield started
-        started.close()
+needs.chromium()
+needs.package("playwright.sync_api")
 
 
 @pytest.fixture(scope="module")

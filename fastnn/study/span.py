@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from fastnn.products.matmul import PARALLEL_MACS
 from fastnn.simd.host import UNIT
@@ -40,7 +41,7 @@ class Span:
     def in_chunks(self) -> bool:
         return False
 
-    @property
+    @cached_property
     def working_set(self) -> int:
         """Bytes that it touches: parameters, and what operations make and keep."""
         graph, operations = self.call.network.graph, self.call.network.operations

@@ -47,16 +47,8 @@ from fastnn.tape.operations import (
 SHARED_VALUES = 100_000
 
 
-@kernel(inlined=True)
-def _threads(tape, i, rows, what):
-    """At most one for each row of the batch."""
-    if tape[i, BY_ROWS] & what == 0 or rows * tape[i, WIDTH_IN] < SHARED_VALUES:
-        return 1
-    return min(thread_count(), rows // tape[i, POSITIONS])
-
-
 @kernel(late=True)
-def _forward_part(tape, i, params, x, workspace, at, rows, key, begin):
+def _values(tape, i, params, x, workspace, at, rows, key, begin):
     if tape[i, KIND] != ELEMENTWISE:
         forward_operation(tape[i, KIND], tape, i, params, x, workspace, at, rows, key, begin * tape[i, POSITIONS])
         return
@@ -66,27 +58,8 @@ def _forward_part(tape, i, params, x, workspace, at, rows, key, begin):
     activation_forward(y, z, tape[i, ACTIVATION], as_double(tape[i, ALPHA]))
 
 
-@kernel(parallel=True, late=True)
-def _forward_parallel(parts, tape, i, params, x, workspace, at, rows, key, begin):
-    for part in prange(parts):
-        first, last = share(part, parts, rows, tape[i, POSITIONS])
-        _forward_part(tape, i, params, x, workspace, at + first, last - first, key, begin)
-        part_done()
-
-
 @kernel(late=True)
-def forward_of(tape, i, params, x, workspace, at, rows, key, begin):
-    """The values of rows at..at+rows of operation i."""
-    threads = _threads(tape, i, rows, VALUES)
-    if threads > 1 and take_pool():
-        _forward_parallel(threads, tape, i, params, x, workspace, at, rows, key, begin)
-        release_pool()
-    else:
-        _forward_part(tape, i, params, x, workspace, at, rows, key, begin)
-
-
-@kernel(late=True)
-def _inward_part(tape, i, params, x, workspace, at, rows, key, begin):
+def _gradients(tape, i, params, x, workspace, at, rows, key, begin):
     if tape[i, KIND] != ELEMENTWISE:
         inward_operation(tape[i, KIND], tape, i, params, x, workspace, at, rows, key, begin * tape[i, POSITIONS])
         return
@@ -98,25 +71,46 @@ def _inward_part(tape, i, params, x, workspace, at, rows, key, begin):
     activation_backward(dx, dy, z, y, tape[i, ACTIVATION], as_double(tape[i, ALPHA]))
 
 
+@kernel(inlined=True)
+def _part(what, tape, i, params, x, workspace, at, rows, key, begin):
+    """what: VALUES or GRADIENTS."""
+    if what == VALUES:
+        _values(tape, i, params, x, workspace, at, rows, key, begin)
+    else:
+        _gradients(tape, i, params, x, workspace, at, rows, key, begin)
+
+
 @kernel(parallel=True, late=True)
-def _inward_parallel(parts, tape, i, params, x, workspace, at, rows, key, begin):
+def _parallel(parts, what, tape, i, params, x, workspace, at, rows, key, begin):
     for part in prange(parts):
         first, last = share(part, parts, rows, tape[i, POSITIONS])
-        _inward_part(tape, i, params, x, workspace, at + first, last - first, key, begin)
+        _part(what, tape, i, params, x, workspace, at + first, last - first, key, begin)
         part_done()
 
 
 @kernel(late=True)
-def inward_of(tape, i, params, x, workspace, at, rows, key, begin):
-    """The gradients of its inputs, where any is wanted."""
-    if tape[i, INWARD] == 0:
-        return
-    threads = _threads(tape, i, rows, GRADIENTS)
+def _of_rows(what, tape, i, params, x, workspace, at, rows, key, begin):
+    """By at most a thread for each row of the batch."""
+    shared = tape[i, BY_ROWS] & what > 0 and rows * tape[i, WIDTH_IN] >= SHARED_VALUES
+    threads = min(thread_count(), rows // tape[i, POSITIONS]) if shared else 1
     if threads > 1 and take_pool():
-        _inward_parallel(threads, tape, i, params, x, workspace, at, rows, key, begin)
+        _parallel(threads, what, tape, i, params, x, workspace, at, rows, key, begin)
         release_pool()
     else:
-        _inward_part(tape, i, params, x, workspace, at, rows, key, begin)
+        _part(what, tape, i, params, x, workspace, at, rows, key, begin)
+
+
+@kernel(inlined=True)
+def forward_of(tape, i, params, x, workspace, at, rows, key, begin):
+    """The values of rows at..at+rows of operation i."""
+    _of_rows(VALUES + 0 * i, tape, i, params, x, workspace, at, rows, key, begin)
+
+
+@kernel(inlined=True)
+def inward_of(tape, i, params, x, workspace, at, rows, key, begin):
+    """The gradients of its inputs, where any is wanted."""
+    if tape[i, INWARD] > 0:
+        _of_rows(GRADIENTS + 0 * i, tape, i, params, x, workspace, at, rows, key, begin)
 
 
 @kernel(late=True)

@@ -15,14 +15,15 @@ from fastnn.bench import results
 from fastnn.bench.progress import say
 from fastnn.compiler.jit import CACHE_DIRECTORY, KERNELS
 from fastnn.compiler.reach import digest
-from fastnn.kernels import dense
+from fastnn.kernels import batch_norm, dense
+from fastnn.kernels.convolution import gradient, sizes
 from fastnn.products import blocks, matmul
 from fastnn.simd import few_rows, host, linkage, machine, tile
 from fastnn.study import convolution_work, layered, layered_model, layered_work, products, recurrence_work, span, work
 from fastnn.study.layered import Family
 from fastnn.study.layered_model import LayeredModel, layered_model_of
 from fastnn.study.machine_model import MachineModel, model_of
-from fastnn.tape import columns, walk
+from fastnn.tape import columns, operations, rows, walk
 
 # The modules whose kernels a training step consists of.
 STEP = ("fastnn.kernels.", "fastnn.products.", "fastnn.tape.", "fastnn.training")
@@ -32,7 +33,7 @@ IDENTITY = ("cpu", "arch", "vector_unit", "cores_physical", "cores_logical", "th
 # What work is counted by: rules and sizes of tiles are the kernels' own.
 COUNTED_BY = (
     layered, layered_model, layered_work, convolution_work, recurrence_work, span, work, products, lowering, columns,
-    walk, dense, matmul, blocks, few_rows, host, tile,
+    walk, operations, rows, dense, gradient, sizes, batch_norm, matmul, blocks, few_rows, host, tile,
 )  # fmt: skip
 # Of a document that does not say how far the same call was off when it was timed again.
 CALM = {"median": 0.0, "nine_in_ten": 0.0}

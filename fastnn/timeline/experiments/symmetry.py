@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -43,42 +43,17 @@ class Start(NamedTuple):
 def run(starts: int = 100) -> Run:
     found = [learned(seed) for seed in range(starts)]
     done = [each for each in found if each.sweeps]
-    some = range(min(starts, GENTLE_STARTS))
-    gentle = [learned(seed, rate=SMALLER_RATE, most=4 * MOST) for seed in some]
-    unbiased = [learned(seed, biases=False) for seed in some]
     spread = Spread(
         what="Sweeps until all 64 are learned", unit="sweeps", starts=starts,
         values=tuple(float(each.sweeps) for each in done), published=printed("1986", "symmetry sweeps"),
     )  # fmt: skip
-    stuck = sum(not each.sweeps and abs(each.error - STUCK) < 0.1 for each in found)
     ratios = np.array([each.ratios for each in done])
-    printed_code, other_code = (
-        (np.abs(ratios / code - 1) < NEAR).all(axis=1) for code in (PRINTED_CODE, OTHER_CODE)
-    )  # fmt: skip
     typical = min(done, key=lambda each: abs(each.sweeps - spread.median))
-    middle, largest = (float(np.median(ratios[:, place])) for place in (0, 1))
+    told, numbers = _failures(found, ratios)
     return Run(
         title=f"Mirror symmetry is learned from {len(done)} of {starts} starts, the median after "
         f"{spread.median:,.0f} sweeps",
-        comparisons=(
-            within_twice("sweeps, the median", spread.median, printed("1986", "symmetry sweeps")),
-            Comparison(what="starts that learn it", ours=spread.share, low=0.8, percent=True),
-            *(
-                Comparison(
-                    what=f"the {name} weight divided by the smallest, the median", ours=ours, published=code,
-                    low=code * (1 - NEAR), high=code * (1 + NEAR),
-                )
-                for name, ours, code in zip(("middle", "largest"), (middle, largest), PRINTED_CODE, strict=True)
-            ),
-            Comparison(
-                what=f"1 : 2 : 4 within {NEAR:.0%}, of those that learn it", ours=float(np.mean(printed_code)),
-                published=1, low=1, high=1, percent=True,
-            ),
-            Comparison(
-                what="mirrored weights that do not cancel, of the largest", published=0,
-                ours=float(np.median([each.mirrored for each in done])), high=0.01,
-            ),
-        ),
+        comparisons=_compared(done, spread, ratios),
         blocks=(
             f"6-2-1 sigmoid units, all 64 inputs a sweep, rate {RATE}, momentum {MOMENTUM}, first weights and biases "
             f"from -{BOUND} to {BOUND}, as printed.",
@@ -87,21 +62,57 @@ def run(starts: int = 100) -> Run:
             "A unit adds to 0 for whatever is the same backwards, and for nothing else, as no two sums of 1, 2 and 4 "
             "are alike.",
         ),
-        sample=f"{starts} starts",
-        work=work_of(_network(), int(64 * spread.median), 64),
-        fails=(
-            f"The printed rate fails from {starts - len(done)} of {starts} starts, {stuck} of which answer 0 always "
-            f"(E = {STUCK:.1f}) and stay there. At a rate of {SMALLER_RATE} {_learned(gentle)} of {len(gentle)} learn "
-            f"it; where biases begin at 0 {_learned(unbiased)} of {len(unbiased)} do, at the printed rate. And "
-            f"of those that learn it {np.mean(printed_code):.0%} have the weights 1 : 2 : 4; "
-            f"{int(np.sum(other_code))} find 2 : 3 : 4, which the paper does not show."
-        ) if len(done) < starts else "",
-        numbers={
-            "stuck": stuck, "smaller_rate": {"starts": len(gentle), "succeeded": _learned(gentle)},
-            "biases_at_0": {"starts": len(unbiased), "succeeded": _learned(unbiased)},
-            "ratios": ratios.tolist(),
-        },
+        sample=f"{starts} starts", work=work_of(_network(), int(64 * spread.median), 64),
+        fails=told if len(done) < starts else "", numbers=numbers | {"ratios": ratios.tolist()},
     )  # fmt: skip
+
+
+def _compared(done: list[Start], spread: Spread, ratios: Array) -> tuple[Comparison, ...]:
+    middle, largest = (float(np.median(ratios[:, place])) for place in (0, 1))
+    return (
+        within_twice("sweeps, the median", spread.median, printed("1986", "symmetry sweeps")),
+        Comparison(what="starts that learn it", ours=spread.share, low=0.8, percent=True),
+        *(
+            Comparison(
+                what=f"the {name} weight divided by the smallest, the median", ours=ours, published=code,
+                low=code * (1 - NEAR), high=code * (1 + NEAR),
+            )
+            for name, ours, code in zip(("middle", "largest"), (middle, largest), PRINTED_CODE, strict=True)
+        ),
+        Comparison(
+            what=f"1 : 2 : 4 within {NEAR:.0%}, of those that learn it", published=1, low=1, high=1, percent=True,
+            ours=float(np.mean(_near(ratios, PRINTED_CODE))),
+        ),
+        Comparison(
+            what="mirrored weights that do not cancel, of the largest", published=0,
+            ours=float(np.median([each.mirrored for each in done])), high=0.01,
+        ),
+    )  # fmt: skip
+
+
+def _near(ratios: Array, code: tuple[float, float]) -> list[bool]:
+    """Which starts have these weights."""
+    return [bool((np.abs(each / code - 1) < NEAR).all()) for each in ratios]
+
+
+def _failures(found: list[Start], ratios: Array) -> tuple[str, dict[str, Any]]:
+    """What does not come out as printed, and what does where something is changed."""
+    starts, learned_it = len(found), _learned(found)
+    stuck = sum(not each.sweeps and abs(each.error - STUCK) < 0.1 for each in found)
+    some = range(min(starts, GENTLE_STARTS))
+    gentle = [learned(seed, rate=SMALLER_RATE, most=4 * MOST) for seed in some]
+    unbiased = [learned(seed, biases=False) for seed in some]
+    told = (
+        f"The printed rate fails from {starts - learned_it} of {starts} starts, {stuck} of which answer 0 always "
+        f"(E = {STUCK:.1f}) and stay there. At a rate of {SMALLER_RATE} {_learned(gentle)} of {len(gentle)} learn "
+        f"it; where biases begin at 0 {_learned(unbiased)} of {len(unbiased)} do, at the printed rate. And of those "
+        f"that learn it {np.mean(_near(ratios, PRINTED_CODE)):.0%} have the weights 1 : 2 : 4; "
+        f"{sum(_near(ratios, OTHER_CODE))} find 2 : 3 : 4, which the paper does not show."
+    )
+    return told, {
+        "stuck": stuck, "smaller_rate": {"starts": len(gentle), "succeeded": _learned(gentle)},
+        "biases_at_0": {"starts": len(unbiased), "succeeded": _learned(unbiased)},
+    }  # fmt: skip
 
 
 def inputs() -> tuple[Array, Array]:
