@@ -18,11 +18,13 @@ export class Transport {
     /** @type {any} */ this.layout = null;
     /** @type {any} */ this.newest = null;
     /** @type {any} */ this.keep = null;
+    this.asked = 0;
+    this.rests = false;
     this.socket = new WebSocket(`ws://${location.host}/socket/${lesson}`);
     this.socket.binaryType = "arraybuffer";
     this.socket.addEventListener("open", () => {
       this.send({ do: "open", ...opening });
-      for (let each = 0; each < AHEAD; each += 1) this.send({ do: "frame" });
+      this.ask();
     });
     this.socket.addEventListener("message", (event) => this.take(event.data));
     this.socket.addEventListener("close", () => hear({ closed: true }));
@@ -31,6 +33,11 @@ export class Transport {
   /** @param {object} message */
   send(message) {
     if (this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
+  }
+
+  /** For as many frames as may be on their way: a calm page has one. */
+  ask() {
+    for (const most = this.isCalm() ? 1 : AHEAD; this.asked < most; this.asked += 1) this.send({ do: "frame" });
   }
 
   /** @param {string | ArrayBuffer} data */
@@ -48,14 +55,15 @@ export class Transport {
 
   /** @param {ArrayBuffer} data */
   takeFrame(data) {
+    this.asked -= 1;
     const frame = decode(data, this.layout);
     if (!frame) {
-      this.send({ do: "frame" });
+      this.ask();
       return;
     }
     const waits = this.newest !== null;
     this.newest = frame;
-    if (waits) this.send({ do: "frame" });
+    if (waits) this.ask();
     else requestAnimationFrame(() => this.show());
   }
 
@@ -63,8 +71,17 @@ export class Transport {
     const frame = this.newest;
     this.newest = null;
     this.draw(frame);
-    if (this.isCalm()) window.setTimeout(() => this.send({ do: "frame" }), CALM_PAUSE);
-    else this.send({ do: "frame" });
+    if (this.isCalm()) this.rest();
+    else this.ask();
+  }
+
+  rest() {
+    if (this.rests) return;
+    this.rests = true;
+    window.setTimeout(() => {
+      this.rests = false;
+      this.ask();
+    }, CALM_PAUSE);
   }
 
   /** The bytes of a file. @param {string} form @returns {Promise<Uint8Array>} */
