@@ -53,16 +53,46 @@ def test_at_batch_1_and_another_optimizer_too(tmp_path: Path) -> None:
     heard.session.take(None)
 
 
-def test_the_program_of_a_run_makes_its_bytes(heard: Heard, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("page", "settings"),
+    [
+        ("spam", {}), ("training", {}), ("training", {"optimizer": "momentum", "rate": 0.01}),
+        ("activations", {"seed": 7}),
+    ],
+)  # fmt: skip
+def test_the_program_of_a_run_makes_its_bytes(page: str, settings: dict[str, Any], tmp_path: Path) -> None:
+    heard = Heard(page, settings=settings)
     heard.do("train", until=5 * EPOCH + 7)
     heard.word("paused")
-    program, kept = heard.file("py"), None
+    (tmp_path / "again.py").write_bytes(heard.file("py"))
     heard.delivered.clear()
     kept = heard.file("safetensors")
-    (tmp_path / "again.py").write_bytes(program)
+    heard.session.take(None)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "again.py"], cwd=tmp_path, env=environment, check=True, timeout=240)
     assert (tmp_path / "network.safetensors").read_bytes() == kept
+
+
+def test_what_is_kept_as_onnx_computes_the_same(heard: Heard, tmp_path: Path) -> None:
+    needs.package("onnx")
+    heard.do("train", until=EPOCH)
+    heard.word("paused")
+    (tmp_path / "network.onnx").write_bytes(heard.file("onnx"))
+    heard.delivered.clear()
+    (tmp_path / "network.safetensors").write_bytes(heard.file("safetensors"))
+    mails = MAILS.x[:50]
+    expected = fastnn.load(tmp_path / "network.safetensors")(mails)
+    assert fastnn.from_onnx(tmp_path / "network.onnx")(mails).tobytes() == expected.tobytes()
+
+
+def test_a_form_that_takes_another_package_is_refused_with_its_name(
+    heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    heard.do("save", form="onnx")
+    assert "pip install 'fastnn[onnx]'" in heard.word("refused")["told"]
+    assert Heard().word("forms") == ["safetensors", "json", "py"]
+    assert Heard("neuron").word("forms") == []
 
 
 def test_a_program_of_what_was_changed_by_hand_is_refused(heard: Heard) -> None:
@@ -81,7 +111,7 @@ def test_a_setting_before_the_first_step_leaves_the_bytes_to_fit(heard: Heard, t
     network.save(tmp_path / "fitted.safetensors")
     assert heard.file("safetensors") == (tmp_path / "fitted.safetensors").read_bytes()
     heard.delivered.clear()
-    assert b"STEPS, SEED = len(data.spam().x)" in heard.file("py")
+    assert b"fastnn.SGD(learning_rate=0.2)" in heard.file("py")
 
 
 @pytest.mark.parametrize(

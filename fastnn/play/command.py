@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import ExitStack
 from importlib.util import find_spec
 
 import click
@@ -30,13 +31,14 @@ def run_play(lesson: str, port: int, browser: bool) -> None:
     keys = Keys(listener.getsockname()[1])
     address = f"http://{keys.hosts[0]}/{lesson}?token={keys.token}"
 
-    with door(address) as file:
+    with ExitStack() as stack:
 
         def tell() -> None:
             say(f"the playground is at {address}\nfor this machine alone; Ctrl-C ends it")
             if browser:
                 import webbrowser
 
+                file = stack.enter_context(door(address))
                 threading.Thread(target=webbrowser.open, args=[file.as_uri()], daemon=True).start()
 
         serve(listener, keys, lesson, tell)

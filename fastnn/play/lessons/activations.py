@@ -11,6 +11,7 @@ from fastnn.demo.activations import BATCH, CURVE, MORTAL, SHOWN, steepest, value
 from fastnn.demo.looking_inside import first_layer
 from fastnn.learning.optimizers import SGD
 from fastnn.networks.models import mlp
+from fastnn.play.lessons.again import DIGITS_AGAIN, again
 from fastnn.play.lessons.trained import SEED
 from fastnn.play.session.fields import Choice, Number, Settings
 from fastnn.play.session.lesson import Lesson
@@ -53,7 +54,16 @@ def begin(settings: Settings) -> Measured:
     return Measured(run, (digits.x, digits.y), "sgd", {"asleep": asleep})
 
 
+def program(settings: Settings, steps: int) -> str:
+    digits = data.digits()
+    return again(
+        "activations", rows=DIGITS_AGAIN, optimizer=SGD(settings["rate"]), batch=BATCH, seed=settings["seed"],
+        steps=steps,
+        network=f"fastnn.mlp({digits.inputs}, {HIDDEN}, {digits.classes}, activation={settings['unit']!r}, seed=SEED)",
+    )  # fmt: skip
+
+
 LESSON = Lesson(
     fields=FIELDS, texts=texts, answer=answer, begin=begin, adjusts=frozenset({"z", "activation"}),
-    answers_to=frozenset({"z", "activation"}),
+    answers_to=frozenset({"z", "activation"}), program=program,
 )  # fmt: skip

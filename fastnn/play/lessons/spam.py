@@ -7,6 +7,7 @@ from typing import Any
 from fastnn import data
 from fastnn.demo.spam import BATCH, CLASSES, FEATURES, HELD_OUT, HIDDEN, MAILS, names_of_parameters
 from fastnn.networks.models import mlp
+from fastnn.play.lessons.again import again
 from fastnn.play.lessons.trained import ACTIVATIONS, RATE, SEED, optimizer_choice, optimizer_of
 from fastnn.play.session.fields import Choice, Number, Settings
 from fastnn.play.session.lesson import Lesson
@@ -66,26 +67,12 @@ def adjust(watched: Measured, settings: Settings) -> None:
 
 
 def program(settings: Settings, steps: int) -> str:
-    """Python that makes the same steps, and writes the same bytes."""
-    return f'''"""{steps:,} steps of fastnn's spam page, again."""
-
-import numpy as np
-
-import fastnn
-from fastnn import data
-
-ROWS, BATCH, STEPS, SEED = len(data.spam().x) - {HELD_OUT}, {settings["batch"]}, {steps}, {settings["seed"]}
-
-mails = data.spam()
-network = fastnn.mlp({len(FEATURES)}, {HIDDEN}, {len(CLASSES)}, activation="{settings["activation"]}", seed=SEED)
-trainer = network.trainer(fastnn.{type(optimizer_of(settings)).__name__}({settings["rate"]!r}), batch=BATCH)
-held = trainer.hold(mails.x[:ROWS], mails.y[:ROWS])
-rng, order = np.random.default_rng(SEED), np.arange(ROWS)
-while trainer.steps < STEPS:
-    rng.shuffle(order)
-    trainer.epoch(held, order, STEPS - trainer.steps)
-network.save("network.safetensors")
-'''
+    sizes, activation = f"{len(FEATURES)}, {HIDDEN}, {len(CLASSES)}", settings["activation"]
+    return again(
+        "spam", rows=f"mails = data.spam()\nx, y = mails.x[:-{HELD_OUT}], mails.y[:-{HELD_OUT}]",
+        network=f"fastnn.mlp({sizes}, activation={activation!r}, seed=SEED)",
+        optimizer=optimizer_of(settings), batch=int(settings["batch"]), seed=settings["seed"], steps=steps,
+    )  # fmt: skip
 
 
 LESSON = Lesson(

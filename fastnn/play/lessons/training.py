@@ -25,6 +25,7 @@ from fastnn.layers import Dense
 from fastnn.learning.optimizers import SGD, Cosine, Optimizer
 from fastnn.networks.models import mlp
 from fastnn.networks.network import Network
+from fastnn.play.lessons.again import DIGITS_AGAIN, again
 from fastnn.play.lessons.trained import RATE, SEED, optimizer_choice
 from fastnn.play.session.fields import Choice, Number, Settings
 from fastnn.play.session.lesson import Lesson
@@ -95,6 +96,13 @@ def begin(settings: Settings) -> Measured:
     return Measured(run, (digits.x, digits.y), settings["optimizer"], last=last)
 
 
+def program(settings: Settings, steps: int) -> str:
+    return again(
+        "training", rows=DIGITS_AGAIN, network=f"fastnn.mlp({', '.join(map(str, SIZES))}, seed=SEED)",
+        optimizer=_optimizer(settings), batch=BATCH, seed=settings["seed"], steps=steps,
+    )  # fmt: skip
+
+
 LESSON = Lesson(
-    fields=FIELDS, texts=texts, answer=answer, begin=begin, adjusts=frozenset({"valley"})
+    fields=FIELDS, texts=texts, answer=answer, begin=begin, adjusts=frozenset({"valley"}), program=program
 )  # fmt: skip

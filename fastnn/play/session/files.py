@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Callable
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
+from fastnn.interchange.onnx_export import to_onnx
 from fastnn.play.session.fields import Refused, Settings
 from fastnn.play.session.lesson import Lesson
 from fastnn.play.session.measured import Measured
+from fastnn.play.session.messages import FORMS
 
 
 def file_of(watched: Measured, form: str, lesson: Lesson, settings: Settings) -> bytes:
-    """Its bytes: safetensors as `network.save` writes it. Refused."""
+    """Its bytes: safetensors as `network.save` writes it, ONNX as `to_onnx`. Refused."""
     if form == "safetensors":
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "network.safetensors"
-            watched.network.save(path)
-            return path.read_bytes()
+        return _written(watched.network.save)
+    if form == "onnx":
+        try:
+            return _written(partial(to_onnx, watched.network))
+        except ModuleNotFoundError as error:
+            raise Refused("form", f"is onnx: {error}") from error
     if form == "json" and not watched.run.trainer.is_finite():
         raise Refused("form", "is json, which has no number that is not finite; reset first")
     if form == "json":
@@ -27,6 +34,21 @@ def file_of(watched: Measured, form: str, lesson: Lesson, settings: Settings) ->
     if watched.run.by_hand:
         raise Refused("form", f"is py: no program makes this network, since {watched.run.by_hand}; reset first")
     return lesson.program(settings, watched.run.steps).encode()
+
+
+def forms_of(lesson: Lesson) -> list[str]:
+    """What a page can keep of its training here."""
+    if lesson.begin is None:
+        return []
+    there = {"py": lesson.program is not None, "onnx": find_spec("onnx") is not None}
+    return [form for form in FORMS if there.get(form, True)]
+
+
+def _written(write: Callable[[Path], object]) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "network"
+        write(path)
+        return path.read_bytes()
 
 
 def _document(watched: Measured, settings: Settings) -> dict[str, object]:

@@ -26,7 +26,7 @@ PARTS: dict[str, tuple[set[str], set[str]]] = {
     "pick": ({"index"}, set()),
     "save": ({"form"}, set()),
 }
-FORMS = ("safetensors", "json", "py")
+FORMS = ("safetensors", "onnx", "json", "py")
 # Weights travel in a link only where they are so few.
 MOST_SHARED = 1000
 LAST_STEP = Whole(label="", default=1, low=1, high=10**12)

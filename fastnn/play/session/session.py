@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from fastnn.bench.compiling import announced
 from fastnn.play.session import frames
 from fastnn.play.session.fields import Refused, Settings, Whole, defaults, finite, read
-from fastnn.play.session.files import file_of
+from fastnn.play.session.files import file_of, forms_of
 from fastnn.play.session.lesson import Lesson
 from fastnn.play.session.measured import Measured
 from fastnn.play.session.messages import MOST_SHARED, Message, refusal, weights_of
@@ -131,7 +131,7 @@ class Session:
         self._settings |= given
         self._tell(
             fields={name: each.describe() for name, each in lesson.fields.items()}, texts=lesson.texts(),
-            settings=self._settings, most_shared=MOST_SHARED,
+            settings=self._settings, most_shared=MOST_SHARED, forms=forms_of(lesson),
             comes=["answer"] * bool(lesson.answer) + ["frame"] * bool(lesson.begin),
         )  # fmt: skip
         self._begin()
