@@ -28,9 +28,7 @@ def _traced_by(tracer: Any) -> Iterator[None]:
 def _unseen(compile_core: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(compile_core)
     def run(*args: Any) -> Any:
-        if sys.gettrace() is None:
-            return compile_core(*args)
-        token = _tracer.set(sys.gettrace())
+        token = _tracer.set(sys.gettrace() or _tracer.get())
         try:
             with _traced_by(None):
                 return compile_core(*args)

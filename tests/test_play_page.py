@@ -4,7 +4,9 @@ else. The page that trains: test_play_spam_page.py."""
 from __future__ import annotations
 
 import re
+from importlib.util import find_spec
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import needs
@@ -282,4 +284,29 @@ def test_who_asks_for_less_motion_gets_two_frames_a_second(browser: Any, server:
     times = opened.of("window.changes")
     # Two frames were on their way when it began; what draws at once ends with the screen's next picture.
     assert all(after - before > 450 for before, after in pairwise(times[2:]))
+    opened.close()
+
+
+@pytest.mark.parametrize("page", ["training", "activations"])
+def test_what_a_page_has_trained_can_be_taken_along(page: str, browser: Any, server: Playing, tmp_path: Path) -> None:
+    seed = "Seed of the first weights and of the order of rows"
+    opened = Opened(browser, server, page)
+    opened.page.get_by_label(seed).fill("5")
+    opened.page.get_by_label(seed).press("Enter")
+    opened.press("One step")
+    opened.says("step 1:")
+    forms = ["network.onnx"] if find_spec("onnx") else []
+    for name in ("network.safetensors", "network.json", "again.py", *forms):
+        with opened.page.expect_download() as download:
+            opened.press(name)
+        download.value.save_as(tmp_path / name)
+        assert (tmp_path / name).stat().st_size > 0
+    assert re.search(r"^BATCH, STEPS, SEED = \d+, 1, 5$", (tmp_path / "again.py").read_text(), re.MULTILINE)
+    opened.press("Link to this")
+    fragment = "#" + opened.page.input_value("#link").partition("#")[2]
+    assert "weights" not in fragment
+    other = Opened(browser, server, page, fragment)
+    assert other.page.get_by_label(seed).input_value() == "5"
+    assert opened.complaints == other.complaints == []
+    other.close()
     opened.close()

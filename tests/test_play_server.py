@@ -298,3 +298,14 @@ def test_no_program_is_started_with_the_token(monkeypatch: pytest.MonkeyPatch) -
     assert CliRunner().invoke(cli.main, ["play"]).exit_code == 0
     assert opened[0][1] == 0o600
     assert not Path(url2pathname(urlsplit(opened[0][0]).path)).exists()
+
+
+def test_where_no_browser_is_started_no_file_is_made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def served(listener: Any, keys: Any, first: str, ready: Callable[[], object]) -> None:
+        listener.close()
+        ready()
+        assert list(tmp_path.iterdir()) == []
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("fastnn.play.server.app.serve", served)
+    assert CliRunner().invoke(cli.main, ["play", "--no-browser"]).exit_code == 0

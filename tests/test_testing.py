@@ -70,11 +70,11 @@ def test_layers_are_the_modules_of_pytorch_that_they_say() -> None:
         del LAYERS["wrong norm"]
 
 
-def gradient(case: Case) -> list[float]:
-    """float64 (P,), of nine rows."""
-    net, x = case.amid("float64"), case.rows(9, "float64")
-    found: list[float] = net.gradient(x, targets(net, len(x))).tolist()
-    return found
+def gradients(case: Case) -> list[list[float]]:
+    """float64 (P,) each, of nine rows: of the layer alone, and amid others."""
+    x = case.rows(9, "float64")
+    nets = case.alone("float64"), case.amid("float64")
+    return [net.gradient(x, targets(net, len(x))).tolist() for net in nets]
 
 
 def in_plain_python() -> None:
@@ -83,7 +83,7 @@ def in_plain_python() -> None:
     for case in CASES:
         check_reference(case)
     check_operation(CASES[-1])
-    print(json.dumps([gradient(case) for case in CASES]))
+    print(json.dumps([gradients(case) for case in CASES]))
 
 
 @needs.jit
@@ -91,7 +91,8 @@ def in_plain_python() -> None:
 def test_layers_are_right_in_plain_python() -> None:
     plain = run_python("import test_testing; test_testing.in_plain_python()", NUMBA_DISABLE_JIT="1")
     for case, found in zip(CASES, plain, strict=True):
-        np.testing.assert_allclose(found, gradient(case), rtol=1e-9, atol=1e-12, err_msg=str(case))
+        for plainly, compiled in zip(found, gradients(case), strict=True):
+            np.testing.assert_allclose(plainly, compiled, rtol=1e-9, atol=1e-12, err_msg=str(case))
 
 
 # Wrong operations -----------------------------------------------------------------------------------------------------

@@ -2,26 +2,28 @@
 /** Sharing a page by its address, and keeping what was trained. */
 
 import { button } from "./controls.js";
-import { announce, element } from "./dom.js";
+import { announce, element, section, words } from "./dom.js";
 import { download, fragment } from "./share.js";
 
-const FORMS = { safetensors: "network.safetensors", json: "network.json", py: "again.py" };
+/** What the file of each form is called. @type {Record<string, string>} */
+const FORMS = { safetensors: "network.safetensors", onnx: "network.onnx", json: "network.json", py: "again.py" };
 
-/** @param {any} talk @param {() => Float32Array | null} weights */
+/** @param {any} talk @param {(() => Float32Array | null)} [weights]  of a page whose links hold them, and whose weights may be typed */
 export function keep(talk, weights) {
   const link = element("input", { type: "text", id: "link", readOnly: true, "aria-label": "Link to this page as it is" });
   link.addEventListener("focus", () => link.select());
   const share = button("Link to this", () => {
-    const values = weights();
+    const values = weights?.() ?? null;
     history.replaceState(null, "", fragment(talk.settings, values && values.length <= talk.most_shared ? values : null));
     link.value = location.href;
     link.focus();
     announce("The link is in the address of this page.");
   });
-  const files = Object.entries(FORMS).map(([form, name]) => button(name, async () => download(name, await talk.file(form))));
-  return element("div", { className: "keep" },
-    element("p", { className: "words" }, "The link holds all settings and every weight, in the part of an address that browsers keep to themselves. It opens in a playground on this port; on another, change the port."),
+  const files = talk.forms.map((/** @type {string} */ form) => button(FORMS[form], async () => download(FORMS[form], await talk.file(form))));
+  const unless = weights ? ": unless a parameter was typed or came with a link, or the rate or the activation was changed on the way. Reset begins again without that." : ".";
+  return section("keep", "Take it with you",
+    words(`The link holds all settings${weights ? " and every weight" : ""}, in the part of an address that browsers keep to themselves. It opens in a playground on this port; on another, change the port.`),
     element("div", { className: "controls" }, share, link),
-    element("p", { className: "words" }, "network.safetensors is what fastnn's fit gives after as many steps, to the byte, and again.py makes it anew: unless a parameter was typed or came with a link, or the rate or the activation was changed on the way. Reset begins again without that."),
+    words(`network.safetensors is what fastnn's fit gives after as many steps, to the byte, and again.py makes it anew${unless}`),
     element("div", { className: "controls" }, ...files));
 }

@@ -4,6 +4,7 @@
 import { lead, table } from "../calculator.js";
 import { Curve } from "../curve.js";
 import { decimal, element, fixed, percent, section, whole, words, write } from "../dom.js";
+import { keep } from "../keep.js";
 import { Plot } from "../plot.js";
 import { Trained } from "../trained.js";
 
@@ -26,6 +27,7 @@ class Activations extends Trained {
         words(`A relu unit whose sum is below 0 for every digit has a slope of 0 everywhere, and never learns again. Train ${talk.texts.units} of them on handwritten digits at a rate that is too large, and count.`),
         element("div", { className: "side-by-side" }, element("div", {}, element("h3", {}, "The loss, step by step"), this.curvePlace),
           element("div", { className: "panel" }, ...["unit", "rate", "seed"].map((name) => this.controls[name].root), this.asleep))),
+      keep(talk),
       this.player.root,
     );
     this.plot = new Plot(this.plotPlace, "Value and slope");

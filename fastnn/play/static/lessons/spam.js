@@ -70,7 +70,7 @@ class Spam {
         words("Backpropagation asks of every weight: would a little more of it make the loss of this mail larger or smaller? Pick a weight in the drawing, or go through all stages."),
         element("div", { className: "side-by-side" }, this.stages.root, element("div", { className: "panel" }, this.one.root))),
       section("all", "All of it", words("The whole network is in this table. Type another number, and everything above follows at once."), this.parameters.root),
-      section("keep", "Take it with you", keep(this.talk, () => this.last?.arrays.parameters ?? null)),
+      keep(this.talk, () => this.last?.arrays.parameters ?? null),
       this.player.root,
     ];
   }

@@ -5,6 +5,7 @@ import { lead, table } from "../calculator.js";
 import { button } from "../controls.js";
 import { Curve } from "../curve.js";
 import { brief, decimal, element, fixed, percent, section, whole, words, write } from "../dom.js";
+import { keep } from "../keep.js";
 import { Plot } from "../plot.js";
 import { Trained } from "../trained.js";
 
@@ -31,6 +32,7 @@ class Training extends Trained {
           element("div", { className: "panel" }, ...["optimizer", "rate", "schedule", "seed"].map((name) => this.controls[name].root), this.told)),
         words(`${texts.scheduled_rate} is the highest rate of Llama 2's 7B and 13B: up to it in the warm-up, then down along a cosine. Here a schedule spans ${texts.epochs} epochs, ${whole(texts.steps)} steps.`)),
       section("rates", "The same training at seven rates", words("Each by the optimizer and from the seed that are chosen above, by the same kernels."), this.runs),
+      keep(talk),
       this.player.root,
     );
     this.valley = new Plot(this.valleyPlace, "One weight, step by step");
