@@ -21,6 +21,8 @@ from fastnn.play.session.curve import Curve
 CALL = 0.004
 # Of which the speed is told.
 RECENT = 0.25
+# Rows whose order is drawn ahead, at most.
+AHEAD = 1 << 16
 
 
 class Run:
@@ -74,7 +76,7 @@ class Run:
     def _call(self, most: int) -> None:
         """Some steps of an epoch, in one call of the kernels."""
         if self._at >= len(self._order):
-            self._order, self._at = next(self._orders), 0
+            self._draw_ahead()
         ahead = -(-(len(self._order) - self._at) // self.batch)
         steps = min(ahead, self.curve.room, self._most, most)
         start = time.perf_counter()
@@ -89,6 +91,15 @@ class Run:
             self.curve.add(seen.loss, seen.steps)
         else:
             self.stopped_at = self.steps
+
+    def _draw_ahead(self) -> None:
+        """The order of the next epoch; of several where none ends within a batch, for a call as long as it may be: 96
+        steps of 3-4-2, an epoch at a batch of 32, take 300 us, and a call of them 130 more."""
+        rows = self.held.rows
+        epochs = 1 if rows % self.batch else max(1, min(AHEAD // rows, 2 * self._most // self.steps_of_epoch))
+        self._order, self._at = np.empty(epochs * rows, np.int64), 0
+        for epoch in range(epochs):
+            self._order[epoch * rows : (epoch + 1) * rows] = next(self._orders)
 
     def _count(self, seconds: float, steps: int) -> None:
         if not steps:
