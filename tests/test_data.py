@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+import fastnn
 from fastnn import data
 
 SHAPES = {"spam": (4096, 3, 2), "digits": (1797, 64, 10), "mnist": (5000, 784, 10)}
@@ -102,6 +103,24 @@ def test_generated_data_is_the_same_for_the_same_seed() -> None:
         np.testing.assert_array_equal(make(seed=1).x, make(seed=1).x)
         np.testing.assert_array_equal(make(seed=1).y, make(seed=1).y)
         assert (make(seed=1).x != make(seed=2).x).any()
+
+
+@pytest.mark.parametrize("shape", data.PLANES)
+def test_points_of_a_plane_are_parted_by_a_network_and_by_no_line(shape: str) -> None:
+    points = data.plane(shape, 600, noise=0.02, seed=4)
+    assert np.abs(points.x).max() < 1.2
+    assert 200 < points.y.sum() < 400
+    assert points.x.tobytes() == data.plane(shape, 600, noise=0.02, seed=4).x.tobytes()
+    bent, line = fastnn.mlp(2, 16, 16, 2, seed=0), fastnn.mlp(2, 2, seed=0)
+    for network in (bent, line):
+        network.fit(points.x, points.y, epochs=200, optimizer=fastnn.Adam(0.01), seed=0)
+    assert bent.accuracy(points.x, points.y) > 0.99
+    assert line.accuracy(points.x, points.y) < 0.92
+
+
+def test_a_plane_of_another_shape_is_refused() -> None:
+    with pytest.raises(ValueError, match="shape is 'stars'; expected one of circles, quarters, moons, spirals"):
+        data.plane("stars")
 
 
 def test_synthetic_data_has_the_width_and_the_classes_asked_for() -> None:

@@ -24,7 +24,7 @@ needs.package("starlette")
 needs.package("uvicorn")
 needs.package("websockets")
 
-TRAINED = ("spam", "activations", "training")
+TRAINED = ("spam", "activations", "training", "plane")
 
 
 # Every number of the lessons ------------------------------------------------------------------------------------------
@@ -287,7 +287,7 @@ def test_who_asks_for_less_motion_gets_two_frames_a_second(browser: Any, server:
     opened.close()
 
 
-@pytest.mark.parametrize("page", ["training", "activations"])
+@pytest.mark.parametrize("page", ["training", "activations", "plane"])
 def test_what_a_page_has_trained_can_be_taken_along(page: str, browser: Any, server: Playing, tmp_path: Path) -> None:
     seed = "Seed of the first weights and of the order of rows"
     opened = Opened(browser, server, page)

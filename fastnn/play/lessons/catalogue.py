@@ -14,6 +14,7 @@ TITLES: dict[str, tuple[str, str]] = {
     "activations": ("Activations", "The bend in every neuron"),
     "loss": ("Loss", "What being wrong costs"),
     "training": ("Training", "How large a step to take"),
+    "plane": ("Your data", "Two numbers, a label, and where the border runs"),
     "forward": ("Forward", "From three numbers to an answer, layer by layer"),
     "linear": ("Linear", "A hundred layers that are one"),
     "gradients": ("Gradients", "What comes back through 64 layers"),

@@ -17,10 +17,10 @@ from fastnn.play.lessons.catalogue import TITLES
 from fastnn.play.server.guard import Guard, Keys
 from fastnn.play.server.pages import modules, page, style
 from fastnn.play.server.socket import Sockets
+from fastnn.play.session.messages import MOST_MESSAGE
 from fastnn.play.session.session import load
 
 LOOPBACK = "127.0.0.1"
-MOST_MESSAGE = 1 << 20
 
 
 def application(keys: Keys, first: str) -> Guard:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
+from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from fastnn.play.lessons.catalogue import TITLES, lesson
 from fastnn.play.session.fields import Refused
 from fastnn.play.session.lesson import Lesson
-from fastnn.play.session.messages import parse, refusal
+from fastnn.play.session.messages import Message, parse, refusal
 from fastnn.play.session.session import Session
 
 MOST_SESSIONS = 8
@@ -111,7 +113,7 @@ async def _receive(socket: WebSocket, session: Session, outbox: Outbox) -> None:
         if received["type"] == "websocket.disconnect":
             return
         try:
-            message = parse(received.get("text") or "")
+            message = _message(received, session.takes_files)
         except Refused as error:
             await socket.send_text(refusal(error))
             await socket.close(UNACCEPTABLE)
@@ -121,3 +123,11 @@ async def _receive(socket: WebSocket, session: Session, outbox: Outbox) -> None:
     # The close waits behind all that was not read.
     with suppress(TimeoutError):
         await asyncio.wait_for(socket.close(TOO_SLOW), MOMENT)
+
+
+def _message(received: Mapping[str, Any], takes_files: bool) -> Message:
+    """Bytes are a file, for a page that takes them. Refused."""
+    content = received.get("bytes")
+    if content is not None and takes_files:
+        return Message("give", {"content": content})
+    return parse(received.get("text") or "")

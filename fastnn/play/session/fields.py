@@ -32,6 +32,10 @@ class Field(ABC):
     def read(self, name: str, given: Any) -> Any:
         """The value as it is computed with. Refused."""
 
+    def told(self, value: Any) -> Any:
+        """The value as JSON has it."""
+        return value
+
     def describe(self) -> dict[str, Any]:
         """For the page, which makes a control of it."""
         return {"kind": self.kind, **asdict(self)}
@@ -111,6 +115,29 @@ class Sizes(Field):
         return tuple(one.read(f"{name}[{at}]", each) for at, each in enumerate(given))
 
 
+@dataclass(frozen=True)
+class Content:
+    """What was made of a file."""
+
+    title: str
+    value: Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class File(Field):
+    """A file that was dropped on the page, as the lesson reads it; None without one. No link holds it."""
+
+    kind: ClassVar[str] = "file"
+
+    def read(self, name: str, given: Any) -> Content | None:
+        if given is None or isinstance(given, Content):
+            return given
+        raise Refused(name, f"is {shown(given)}; expected null, or a file that is dropped on the page")
+
+    def told(self, value: Any) -> Any:
+        return None if value is None else value.title
+
+
 Fields = Mapping[str, Field]
 Settings = dict[str, Any]
 
@@ -127,6 +154,11 @@ def read(fields: Fields, given: Any) -> Settings:
         if name not in fields:
             raise Refused(str(name)[:40], f"is no setting of this page; expected {', '.join(fields)}")
     return {name: fields[name].read(name, value) for name, value in given.items()}
+
+
+def as_json(fields: Fields, settings: Settings) -> Settings:
+    """As JSON has them."""
+    return {name: fields[name].told(value) for name, value in settings.items()}
 
 
 def finite(name: str, given: Any, bound: float = math.inf) -> float:

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from fastnn.interchange.onnx_export import to_onnx
-from fastnn.play.session.fields import Refused, Settings
+from fastnn.play.session.fields import Refused, Settings, as_json
 from fastnn.play.session.lesson import Lesson
 from fastnn.play.session.measured import Measured
 from fastnn.play.session.messages import FORMS
@@ -28,12 +28,13 @@ def file_of(watched: Measured, form: str, lesson: Lesson, settings: Settings) ->
     if form == "json" and not watched.run.trainer.is_finite():
         raise Refused("form", "is json, which has no number that is not finite; reset first")
     if form == "json":
-        return json.dumps(_document(watched, settings), indent=1, allow_nan=False).encode()
-    if lesson.program is None:
-        raise Refused("form", "is py, of which this page has none")
+        return json.dumps(_document(watched, as_json(lesson.fields, settings)), indent=1, allow_nan=False).encode()
+    program = lesson.program and lesson.program(settings, watched.run.steps)
+    if not program:
+        raise Refused("form", "is py, of which there is none for these settings")
     if watched.run.by_hand:
         raise Refused("form", f"is py: no program makes this network, since {watched.run.by_hand}; reset first")
-    return lesson.program(settings, watched.run.steps).encode()
+    return program.encode()
 
 
 def forms_of(lesson: Lesson) -> list[str]:

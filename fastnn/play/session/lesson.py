@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from fastnn.play.session.fields import Fields, Settings
+from fastnn.play.session.fields import Content, Fields, Settings
 from fastnn.play.session.measured import Measured
 
 
@@ -16,7 +16,9 @@ class Lesson:
 
     answer: what the kernels make of the settings, as JSON. begin: a training by them. Of those settings that a training
     need not begin anew for, `adjust` tells it. keeps: settings after which it begins anew with the parameters it had.
-    program: Python that makes the same steps. answers_to: settings after which the answer is another; empty is all.
+    program: Python that makes the same steps, or None of settings of which there is none. answers_to: settings after
+    which the answer is another; empty is all.
+    reads: what the setting `file` becomes of the bytes of one that is dropped on the page.
     """
 
     fields: Fields
@@ -26,5 +28,6 @@ class Lesson:
     adjust: Callable[[Measured, Settings], None] | None = None
     adjusts: frozenset[str] = frozenset()
     keeps: frozenset[str] = frozenset()
-    program: Callable[[Settings, int], str] | None = None
+    program: Callable[[Settings, int], str | None] | None = None
     answers_to: frozenset[str] = frozenset()
+    reads: Callable[[bytes], Content] | None = None

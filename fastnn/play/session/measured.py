@@ -19,16 +19,19 @@ NUMBERS = ("accuracy", "steps_per_second", "points", "window", "latest", "trains
 
 class Measured:
     """run: the training. held_out: rows (x, y) to count right answers on. optimizer: its name, which a step's cost
-    depends on. more: arrays of one's own, by name. last: the step with which its schedule ends, if it has one.
+    depends on. more: arrays of one's own, by name. last: the step with which its schedule ends, if it has one. about:
+    words of one's own.
     """
 
     def __init__(
         self, run: Run, held_out: tuple[ArrayLike, ArrayLike], optimizer: str,
         more: Mapping[str, Callable[[], ArrayLike]] | None = None, last: int | None = None,
+        about: Mapping[str, Any] | None = None,
     ) -> None:  # fmt: skip
         self.run, self.network, self.optimizer = run, run.network, optimizer
         self.last = last
         self._held_out, self._more = run.trainer.hold(*held_out), more or {}
+        self._about = about or {}
         self.picked = 0
 
     def look_at(self, x: ArrayLike, y: float) -> None:
@@ -56,6 +59,7 @@ class Measured:
                 "forward_macs": row.forward.macs,
                 "step_macs": cost.total.macs, "step_flops": cost.total.flops, "step_bytes": cost.total.bytes,
             },
+            **self._about,
         }  # fmt: skip
 
 

@@ -27,6 +27,8 @@ PARTS: dict[str, tuple[set[str], set[str]]] = {
     "save": ({"form"}, set()),
 }
 FORMS = ("safetensors", "onnx", "json", "py")
+# Bytes of a message, and so of a file.
+MOST_MESSAGE = 1 << 20
 # Weights travel in a link only where they are so few.
 MOST_SHARED = 1000
 LAST_STEP = Whole(label="", default=1, low=1, high=10**12)

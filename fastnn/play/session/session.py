@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 
 from fastnn.bench.compiling import announced
 from fastnn.play.session import frames
-from fastnn.play.session.fields import Refused, Settings, Whole, defaults, finite, read
+from fastnn.play.session.fields import Refused, Settings, Whole, as_json, defaults, finite, read
 from fastnn.play.session.files import file_of, forms_of
 from fastnn.play.session.lesson import Lesson
 from fastnn.play.session.measured import Measured
-from fastnn.play.session.messages import MOST_SHARED, Message, refusal, weights_of
+from fastnn.play.session.messages import MOST_MESSAGE, MOST_SHARED, Message, refusal, weights_of
 from fastnn.play.session.run import Run
 from fastnn.simd.machine import pace
 
@@ -63,6 +63,7 @@ class Session:
         self._actions: dict[str, Callable[..., None]] = {
             "open": self._open, "set": self._set, "frame": self._frame, "train": self._go, "pause": self._pause,
             "step": self._step, "reset": self._reset, "put": self._put, "pick": self._pick, "save": self._save,
+            "give": self._give,
         }  # fmt: skip
         self._thread = threading.Thread(target=self._live, name="fastnn play", daemon=True)
         self._thread.start()
@@ -80,6 +81,10 @@ class Session:
     def is_alive(self) -> bool:
         """Whether its thread is still there."""
         return self._thread.is_alive()
+
+    @property
+    def takes_files(self) -> bool:
+        return self._lesson.reads is not None
 
     def _live(self) -> None:
         try:
@@ -131,7 +136,8 @@ class Session:
         self._settings |= given
         self._tell(
             fields={name: each.describe() for name, each in lesson.fields.items()}, texts=lesson.texts(),
-            settings=self._settings, most_shared=MOST_SHARED, forms=forms_of(lesson),
+            settings=as_json(lesson.fields, self._settings), most_shared=MOST_SHARED, most_file=MOST_MESSAGE,
+            forms=forms_of(lesson),
             comes=["answer"] * bool(lesson.answer) + ["frame"] * bool(lesson.begin),
         )  # fmt: skip
         self._begin()
@@ -194,6 +200,11 @@ class Session:
         watched = self._required()
         watched.picked = self._index(watched, index)
         self._changed = True
+
+    def _give(self, content: bytes) -> None:
+        if self._lesson.reads is None:
+            raise Refused("file", "is nothing that this page takes")
+        self._set({"file": self._lesson.reads(content)})
 
     def _save(self, form: str) -> None:
         watched = self._required()

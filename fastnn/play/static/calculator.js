@@ -8,7 +8,7 @@ export class Calculator {
   /** @param {any} talk */
   constructor(talk) {
     this.talk = talk;
-    this.controls = Object.fromEntries(Object.entries(talk.fields).filter(([, field]) => field.kind !== "sizes").map(([name, field]) => [
+    this.controls = Object.fromEntries(Object.entries(talk.fields).filter(([, field]) => !["sizes", "file"].includes(field.kind)).map(([name, field]) => [
       name, control(field, (value) => talk.set({ [name]: value })),
     ]));
     this.show(talk.settings);

@@ -3,7 +3,7 @@
 
 import { brief, drawn, whole, write } from "./dom.js";
 
-const [LEFT, RIGHT, TOP, BOTTOM] = [52, 8, 14, 40];
+const [LEFT, RIGHT, TOP, BOTTOM] = [64, 8, 14, 40];
 const HEIGHT = 210;
 
 export class Curve {

@@ -91,6 +91,11 @@ function begin(told) {
       warn("");
       transport.send(message);
     },
+    /** @param {ArrayBuffer} content */
+    give: (content) => {
+      warn("");
+      transport.give(content);
+    },
     /** @param {string} form */
     file: (form) => transport.file(form),
   };

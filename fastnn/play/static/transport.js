@@ -35,6 +35,11 @@ export class Transport {
     if (this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
   }
 
+  /** A file, for the page that takes one. @param {ArrayBuffer} content */
+  give(content) {
+    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(content);
+  }
+
   /** For as many frames as may be on their way: a calm page has one. */
   ask() {
     for (const most = this.isCalm() ? 1 : AHEAD; this.asked < most; this.asked += 1) this.send({ do: "frame" });

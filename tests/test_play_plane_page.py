@@ -1,0 +1,98 @@
+"""Own rows on the playground's page of them, in a real Chromium."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import needs
+import numpy as np
+from playing import Opened, Playing
+from test_play_plane import CSV
+
+import fastnn
+from fastnn.play.lessons.rows import rows_of
+
+needs.chromium()
+needs.package("playwright.sync_api")
+needs.package("starlette")
+needs.package("uvicorn")
+needs.package("websockets")
+
+DROP = """(content) => {
+  const bytes = Uint8Array.from(atob(content), (each) => each.charCodeAt(0));
+  const carried = new DataTransfer();
+  carried.items.add(new File([bytes], "rows.csv", { type: "text/csv" }));
+  const place = document.querySelector(".drop");
+  for (const kind of ["dragover", "drop"]) {
+    place.dispatchEvent(new DragEvent(kind, { dataTransfer: carried, bubbles: true, cancelable: true }));
+  }
+}"""
+
+
+def drop(opened: Opened, content: bytes) -> None:
+    opened.page.evaluate(DROP, base64.b64encode(content).decode())
+
+
+def test_a_file_is_dropped_trained_on_and_told_right(browser: Any, server: Playing) -> None:
+    opened = Opened(browser, server, "plane")
+    opened.says("500 generated points of two spirals")
+    drop(opened, CSV)
+    opened.says("Shown: 300 rows of your file.")
+    assert opened.page.locator(".layers .row").count() == 300
+    assert opened.page.locator(".layers .row.out").count() == 60
+    assert {"height", "weight"} <= set(opened.page.locator(".layers text").all_text_contents())
+    for _ in range(8):
+        opened.press("One step")
+    opened.says("step 8:")
+    rows, network = rows_of(CSV), fastnn.mlp(2, 8, 8, 2, activation="tanh", seed=0)
+    network.fit(rows.x[:-60], rows.y[:-60], epochs=1, batch=32, optimizer=fastnn.Adam(0.01), seed=0)
+    opened.says(f"{network.accuracy(rows.x[-60:], rows.y[-60:]):.1%} of 60 rows".replace("%", " %"))
+    said = network.predict(rows.x[-60:])
+    for truth, row in enumerate(opened.page.locator("#held tbody tr").all_inner_texts()):
+        counts = [int(((rows.y[-60:] == truth) & (said == each)).sum()) for each in range(2)]
+        assert row.split("\t") == [rows.classes[truth], *map(str, counts)]
+    assert opened.complaints == []
+    opened.close()
+
+
+def test_a_bad_cell_is_told_by_line_and_column_and_nothing_is_lost(browser: Any, server: Playing) -> None:
+    opened = Opened(browser, server, "plane")
+    opened.press("One step")
+    opened.says("step 1:")
+    lines = CSV.splitlines()
+    lines[6] = b"170.5,6o.1,heavy"
+    drop(opened, b"\n".join(lines))
+    opened.until(
+        "document.querySelector('#notice').textContent.includes(\"line 7, column 'weight': '6o.1' is no number\")"
+    )
+    opened.press("One step")
+    opened.says("step 2:")
+    opened.says("500 generated points of two spirals")
+    opened.page.set_input_files(
+        "#own", {"name": "large.csv", "mimeType": "text/csv", "buffer": b"1" * (1 << 20) + b"1"}
+    )
+    opened.until("document.querySelector('#notice').textContent.includes('large.csv has 1.05 MB; expected at most')")
+    opened.page.set_input_files("#own", {"name": "rows.csv", "mimeType": "text/csv", "buffer": CSV})
+    opened.says("Shown: 300 rows of your file.")
+    opened.page.get_by_label("Points", exact=True).select_option("circles")
+    opened.says("500 generated points of two circles")
+    assert opened.complaints == []
+    opened.close()
+
+
+def test_the_plane_is_painted_by_what_the_network_says(browser: Any, server: Playing) -> None:
+    """Where two colours meet, those of the two classes: most of the plane is one or the other after a training."""
+    opened = Opened(browser, server, "plane")
+    opened.press("Train")
+    opened.until("parseFloat(document.querySelector('.verdict').textContent) > 90")
+    opened.press("Pause")
+    painted = opened.of("""(() => {
+        const canvas = document.querySelector(".layers canvas");
+        const bytes = canvas.getContext("2d").getImageData(60, 20, 340, 340).data;
+        return [...bytes].filter((_, at) => at % 4 !== 3 || bytes[at] > 0);
+    })()""")
+    pixels = np.array(painted[: len(painted) // 4 * 4]).reshape(-1, 4)
+    blue = (pixels[:, 2] > pixels[:, 0]).mean()
+    assert 0.2 < blue < 0.8
+    opened.close()
