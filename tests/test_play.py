@@ -17,7 +17,7 @@ from fastnn.demo.activations import SHOWN, steepest, value_and_slope
 from fastnn.demo.learning_rate import steps_of
 from fastnn.play.lessons.catalogue import TITLES, lesson
 from fastnn.play.lessons.training import EPOCHS
-from fastnn.play.session.fields import Field, File, Number, Refused, Sizes, Whole, defaults, read
+from fastnn.play.session.fields import Field, File, Number, Refused, Sizes, Text, Whole, defaults, read
 from fastnn.play.session.lesson import Lesson
 from fastnn.play.session.messages import parse, weights_of
 
@@ -106,6 +106,8 @@ def extremes(field: Field) -> list[Any]:
         return [field.low, field.high]
     if isinstance(field, Sizes):
         return [[1] * field.fewest, [1] * field.most, [3, 1], [field.widest, 1]]
+    if isinstance(field, Text):
+        return ["x", "x" * field.most]
     if isinstance(field, File):
         return [None]
     return [*getattr(field, "options")]  # noqa: B009

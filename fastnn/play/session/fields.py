@@ -98,6 +98,21 @@ class Choice(Field):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Text(Field):
+    """A line of at least one character."""
+
+    most: int
+    kind: ClassVar[str] = "text"
+
+    def read(self, name: str, given: Any) -> str:
+        if not isinstance(given, str):
+            raise Refused(name, f"is {type(given).__name__}; expected text")
+        if not 0 < len(given) <= self.most:
+            raise Refused(name, f"has {len(given)} characters; expected 1 to {self.most}")
+        return given
+
+
+@dataclass(frozen=True, kw_only=True)
 class Sizes(Field):
     """Units of each layer, the inputs first."""
 

@@ -19,7 +19,7 @@ from fastnn.play.session.messages import FORMS
 def file_of(watched: Measured, form: str, lesson: Lesson, settings: Settings) -> bytes:
     """Its bytes: safetensors as `network.save` writes it, ONNX as `to_onnx`. Refused."""
     if form == "safetensors":
-        return _written(watched.network.save)
+        return _written(watched.save)
     if form == "onnx":
         try:
             return _written(partial(to_onnx, watched.network))

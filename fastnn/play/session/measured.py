@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastnn.networks.network import Network
 from fastnn.play.session.curve import POINTS
-from fastnn.play.session.run import Run
+from fastnn.play.session.run import Steps
 
 # The first array of a frame. accuracy: of rows held out. trains: 1 while the next steps come at once.
 NUMBERS = ("accuracy", "steps_per_second", "points", "window", "latest", "trains")
@@ -24,7 +25,7 @@ class Measured:
     """
 
     def __init__(
-        self, run: Run, held_out: tuple[ArrayLike, ArrayLike], optimizer: str,
+        self, run: Steps, held_out: tuple[ArrayLike, ArrayLike], optimizer: str,
         more: Mapping[str, Callable[[], ArrayLike]] | None = None, last: int | None = None,
         about: Mapping[str, Any] | None = None,
     ) -> None:  # fmt: skip
@@ -42,11 +43,19 @@ class Measured:
         """moving: whether the next steps come at once, so that less may be computed."""
         run = self.run
         numbers = (
-            self.network.evaluate(self._held_out).accuracy, run.steps_per_second, run.curve.count, run.curve.window,
+            self.accuracy(moving), run.steps_per_second, run.curve.count, run.curve.window,
             run.curve.latest, moving,
         )  # fmt: skip
         more = {name: np.asarray(values()) for name, values in self._more.items()}
         return {"numbers": np.array(numbers), "curve": run.curve.means, **more}
+
+    def accuracy(self, moving: bool) -> float:
+        """Of the rows held out."""
+        return self.network.evaluate(self._held_out).accuracy
+
+    def save(self, path: Path) -> None:
+        """As `network.save`."""
+        self.network.save(path)
 
     def words(self) -> dict[str, Any]:
         """What a page must know once: shapes, names, counts."""
@@ -54,7 +63,7 @@ class Measured:
         cost, row = network.cost(batch, self.optimizer), network.cost(1, self.optimizer)
         return {
             "numbers": NUMBERS, "points": POINTS, "sizes": sizes_of(network), "parameters": network.parameter_count,
-            "batch": batch, "rows": self.run.held.rows, "steps_of_epoch": self.run.steps_of_epoch,
+            "batch": batch, "steps_of_epoch": self.run.steps_of_epoch,
             "cost": {
                 "forward_macs": row.forward.macs,
                 "step_macs": cost.total.macs, "step_flops": cost.total.flops, "step_bytes": cost.total.bytes,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,24 +26,17 @@ RECENT = 0.25
 AHEAD = 1 << 16
 
 
-class Run:
-    """What `network.fit(x, y, batch=batch, optimizer=optimizer, seed=seed)` does, in calls of a few milliseconds.
+class Steps(ABC):
+    """Steps of a training, made some milliseconds at a time, and the curve of their losses.
 
-    After whole epochs the parameters are those of `fit` to the bit. by_hand: what was changed by hand, so that seed and
-    settings no longer tell all; empty where they do.
+    by_hand: what was changed by hand, so that seed and settings no longer tell all; empty where they do. batch: rows of
+    a step.
     """
 
-    def __init__(self, network: Network, x: ArrayLike, y: ArrayLike, optimizer: Optimizer, batch: int, seed: int):
-        self.network, self.batch = network, batch
-        self.trainer: Any = network.trainer(optimizer, batch)
-        self.held = self.trainer.hold(x, y)
+    def __init__(self, network: Network, trainer: Any, batch: int) -> None:
+        self.network, self.trainer, self.batch = network, trainer, batch
         self.curve, self.by_hand = Curve(), ""
         self.stopped_at: int | None = None
-        self._orders: Iterator[NDArray[np.int64]] = orders_of(
-            self.held.rows, sys.maxsize, True, np.random.default_rng(seed)
-        )
-        self._order, self._at = np.empty(0, np.int64), 0
-        self._most = 1
         self._recent: list[tuple[float, int]] = []
 
     @property
@@ -50,8 +44,13 @@ class Run:
         return int(self.trainer.steps)
 
     @property
+    @abstractmethod
     def steps_of_epoch(self) -> int:
-        return -(-self.held.rows // self.batch)
+        """Steps of as many rows as there are."""
+
+    @abstractmethod
+    def _call(self, most: int) -> None:
+        """At least one step, and at most so many."""
 
     @property
     def is_over(self) -> bool:
@@ -72,34 +71,6 @@ class Run:
             if time.perf_counter() - begin >= seconds:
                 break
         self._count(time.perf_counter() - begin, self.steps - before)
-
-    def _call(self, most: int) -> None:
-        """Some steps of an epoch, in one call of the kernels."""
-        if self._at >= len(self._order):
-            self._draw_ahead()
-        ahead = -(-(len(self._order) - self._at) // self.batch)
-        steps = min(ahead, self.curve.room, self._most, most)
-        start = time.perf_counter()
-        seen = self.trainer.epoch(self.held, self._order[self._at : self._at + steps * self.batch], steps)
-        took = time.perf_counter() - start
-        if took > CALL:
-            self._most = max(1, steps // 2)
-        elif took < CALL / 4 and steps == self._most:
-            self._most *= 2
-        self._at += steps * self.batch
-        if math.isfinite(seen.loss) and self.trainer.is_finite():
-            self.curve.add(seen.loss, seen.steps)
-        else:
-            self.stopped_at = self.steps
-
-    def _draw_ahead(self) -> None:
-        """The order of the next epoch; of several where none ends within a batch, for a call as long as it may be: 96
-        steps of 3-4-2, an epoch at a batch of 32, take 300 us, and a call of them 130 more."""
-        rows = self.held.rows
-        epochs = 1 if rows % self.batch else max(1, min(AHEAD // rows, 2 * self._most // self.steps_of_epoch))
-        self._order, self._at = np.empty(epochs * rows, np.int64), 0
-        for epoch in range(epochs):
-            self._order[epoch * rows : (epoch + 1) * rows] = next(self._orders)
 
     def _count(self, seconds: float, steps: int) -> None:
         if not steps:
@@ -128,6 +99,54 @@ class Run:
         values = flat(self.network)
         values[index] = value
         self.write(values, "a parameter was typed")
+
+
+class Run(Steps):
+    """What `network.fit(x, y, batch=batch, optimizer=optimizer, seed=seed)` does, in calls of a few milliseconds.
+
+    After whole epochs the parameters are those of `fit` to the bit.
+    """
+
+    def __init__(self, network: Network, x: ArrayLike, y: ArrayLike, optimizer: Optimizer, batch: int, seed: int):
+        super().__init__(network, network.trainer(optimizer, batch), batch)
+        self.held = self.trainer.hold(x, y)
+        self._orders: Iterator[NDArray[np.int64]] = orders_of(
+            self.held.rows, sys.maxsize, True, np.random.default_rng(seed)
+        )
+        self._order, self._at = np.empty(0, np.int64), 0
+        self._most = 1
+
+    @property
+    def steps_of_epoch(self) -> int:
+        return -(-int(self.held.rows) // self.batch)
+
+    def _call(self, most: int) -> None:
+        """Some steps of an epoch, in one call of the kernels."""
+        if self._at >= len(self._order):
+            self._draw_ahead()
+        ahead = -(-(len(self._order) - self._at) // self.batch)
+        steps = min(ahead, self.curve.room, self._most, most)
+        start = time.perf_counter()
+        seen = self.trainer.epoch(self.held, self._order[self._at : self._at + steps * self.batch], steps)
+        took = time.perf_counter() - start
+        if took > CALL:
+            self._most = max(1, steps // 2)
+        elif took < CALL / 4 and steps == self._most:
+            self._most *= 2
+        self._at += steps * self.batch
+        if math.isfinite(seen.loss) and self.trainer.is_finite():
+            self.curve.add(seen.loss, seen.steps)
+        else:
+            self.stopped_at = self.steps
+
+    def _draw_ahead(self) -> None:
+        """The order of the next epoch; of several where none ends within a batch, for a call as long as it may be: 96
+        steps of 3-4-2, an epoch at a batch of 32, take 300 us, and a call of them 130 more."""
+        rows = self.held.rows
+        epochs = 1 if rows % self.batch else max(1, min(AHEAD // rows, 2 * self._most // self.steps_of_epoch))
+        self._order, self._at = np.empty(epochs * rows, np.int64), 0
+        for epoch in range(epochs):
+            self._order[epoch * rows : (epoch + 1) * rows] = next(self._orders)
 
 
 def flat(network: Network, vector: NDArray[Any] | None = None) -> NDArray[Any]:

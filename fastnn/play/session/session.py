@@ -17,7 +17,7 @@ from fastnn.play.session.files import file_of, forms_of
 from fastnn.play.session.lesson import Lesson
 from fastnn.play.session.measured import Measured
 from fastnn.play.session.messages import MOST_MESSAGE, MOST_SHARED, Message, refusal, weights_of
-from fastnn.play.session.run import Run
+from fastnn.play.session.run import Steps
 from fastnn.simd.machine import pace
 
 # Frames that a page may ask for ahead.
@@ -218,7 +218,7 @@ class Session:
             raise Refused("do", "is nothing that this page trains")
         return self._watched
 
-    def _trainable(self) -> Run:
+    def _trainable(self) -> Steps:
         watched = self._required()
         run, last = watched.run, watched.last
         if run.is_over:

@@ -48,6 +48,15 @@ export function wholeNumber(field, tell) {
   return { root, set: (value) => { input.value = String(value); } };
 }
 
+/** A line of text. @param {any} field @param {(value: any) => void} tell @returns {Control} */
+export function line(field, tell) {
+  const id = fresh();
+  const input = element("input", { type: "text", id, maxLength: field.most, spellcheck: false, autocomplete: "off" });
+  input.addEventListener("input", () => { if (input.value !== "") tell(input.value); });
+  const root = element("div", { className: "line" }, element("label", { htmlFor: id }, field.label), input);
+  return { root, set: (value) => { if (input.value !== value) input.value = value; } };
+}
+
 /** @param {any} field @param {(value: any) => void} tell @returns {Control} */
 export function segments(field, tell) {
   const name = fresh();
@@ -80,6 +89,7 @@ const spoken = (/** @type {string} */ name) => name.replaceAll("_", " ");
 export function control(field, tell) {
   if (field.kind === "number" || (field.kind === "whole" && field.slides)) return slider(field, tell);
   if (field.kind === "whole") return wholeNumber(field, tell);
+  if (field.kind === "text") return line(field, tell);
   return field.options.length <= 3 ? segments(field, tell) : picker(field, tell);
 }
 
