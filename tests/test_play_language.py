@@ -73,7 +73,7 @@ def test_every_stage_has_the_numbers_of_the_network(heard: Heard) -> None:
     frame, model = heard.frame(), trained(30)
     ids = model.vocabulary.encode(PROMPT)
     assert frame["ids"][: int(frame["count"][0])].tolist() == ids.tolist()
-    assert frame["looked"].tolist() == [30]
+    assert frame["numbers"][-1] == 30
     x = np.zeros((1, 32), np.int64)
     x[0, : len(ids)] = ids
     logits = model.network(x)[0, len(ids) - 1].astype(np.float64)

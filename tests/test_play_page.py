@@ -24,7 +24,7 @@ needs.package("starlette")
 needs.package("uvicorn")
 needs.package("websockets")
 
-TRAINED = ("spam", "activations", "training", "plane", "language")
+TRAINED = ("spam", "activations", "training", "plane", "language", "cnn")
 
 
 # Every number of the lessons ------------------------------------------------------------------------------------------

@@ -59,6 +59,7 @@ def test_at_batch_1_and_another_optimizer_too(tmp_path: Path) -> None:
         ("spam", {}), ("training", {}), ("training", {"optimizer": "momentum", "rate": 0.01}),
         ("activations", {"seed": 7}), ("plane", {"data": "circles", "noise": 0.1, "hidden": "none", "seed": 3}),
         ("language", {"blocks": "1", "width": "32", "rate": 0.01}),
+        ("cnn", {"data": "digits"}),
     ],
 )  # fmt: skip
 def test_the_program_of_a_run_makes_its_bytes(page: str, settings: dict[str, Any], tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def show(name: str, steps: int, shift: int, seed: int) -> Demonstration:
         numbers={
             "data": digits.name, "steps": steps, "seed": seed, "same_bits": bits, "changes": changed,
             "ink_left": [ink_left(x, by) for by in range(shift + 1)],
-            "layers": _layers(convolutional.network),
+            "layers": layers_of(convolutional.network),
             "networks": [
                 {
                     "name": each.name, "parameters": each.network.parameter_count,
@@ -94,7 +94,7 @@ def _pixels(count: int) -> str:
     return f"{count} pixel{'s' * (count > 1)}"
 
 
-def _layers(network: Network) -> list[dict[str, Any]]:
+def layers_of(network: Network) -> list[dict[str, Any]]:
     """uses: how often a digit needs each weight."""
     found = []
     for each in network.operations:
@@ -108,7 +108,7 @@ def _layers(network: Network) -> list[dict[str, Any]]:
 
 
 def _costs(network: Network, rival: Network) -> tuple[Block, ...]:
-    layers = _layers(network)
+    layers = layers_of(network)
     rows = [
         (
             each["name"], " x ".join(map(str, each["output"])), f"{each['parameters']:,}", f"{each['macs']:,}",

@@ -47,11 +47,11 @@ def begin(settings: Settings) -> Measured:
     network = mlp(digits.inputs, HIDDEN, digits.classes, activation=settings["unit"], seed=settings["seed"])
     run = Run(network, digits.x, digits.y, SGD(settings["rate"]), BATCH, settings["seed"])
 
-    def asleep() -> list[float]:
+    def asleep() -> dict[str, Any]:
         """Units whose sum is above 0 for no digit."""
-        return [float((first_layer(network, "identity")(digits.x).max(axis=0) <= 0).sum())]
+        return {"asleep": [float((first_layer(network, "identity")(digits.x).max(axis=0) <= 0).sum())]}
 
-    return Measured(run, (digits.x, digits.y), "sgd", {"asleep": asleep})
+    return Measured(run, (digits.x, digits.y), "sgd", asleep)
 
 
 def program(settings: Settings, steps: int) -> str:

@@ -19,6 +19,7 @@ TITLES: dict[str, tuple[str, str]] = {
     "linear": ("Linear", "A hundred layers that are one"),
     "gradients": ("Gradients", "What comes back through 64 layers"),
     "builder": ("Builder", "Build a network, and see what it costs"),
+    "cnn": ("Filters", "The same few weights at every place"),
     "language": ("Language", "A model of language, from the prompt to the next letter"),
     "temperature": ("Temperature", "The same numbers, sharper or flatter"),
 }

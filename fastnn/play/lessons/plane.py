@@ -51,23 +51,16 @@ def begin(settings: Settings) -> Measured:
     low, high = _edges(rows.x)
     grid = np.stack(np.meshgrid(*np.linspace(low, high, ACROSS).T), axis=-1).reshape(-1, 2).astype(np.float32)
 
-    def most_probable() -> NDArray[Any]:
-        """At each point of the map, row by row from the lowest: the class."""
-        return network.predict(grid)
+    def look() -> dict[str, NDArray[Any]]:
+        """At each point of the map, row by row from the lowest, the class and its probability; rows held out by their
+        truth and by what is said of them."""
+        shares = network.predict_proba(grid)
+        confusion = np.zeros((len(rows.classes), len(rows.classes)))
+        np.add.at(confusion, (rows.y[test], network.predict(rows.x[test])), 1)
+        return {"classes": shares.argmax(axis=1), "sure": shares.max(axis=1), "confusion": confusion}
 
-    def how_sure() -> NDArray[Any]:
-        """And its probability."""
-        return np.asarray(network.predict_proba(grid).max(axis=1))
-
-    def confusion() -> NDArray[Any]:
-        """Rows held out, by their truth and by what is said of them."""
-        found = np.zeros((len(rows.classes), len(rows.classes)))
-        np.add.at(found, (rows.y[test], network.predict(rows.x[test])), 1)
-        return found
-
-    more = {"classes": most_probable, "sure": how_sure, "confusion": confusion}
     about = _words(rows, low, high, len(rows.x[test]))
-    return Measured(run, (rows.x[test], rows.y[test]), settings["optimizer"], more, about=about)
+    return Measured(run, (rows.x[test], rows.y[test]), settings["optimizer"], look, about=about)
 
 
 def _sizes(settings: Settings, classes: int) -> tuple[int, ...]:

@@ -72,11 +72,12 @@ class Number(Field):
 
 @dataclass(frozen=True, kw_only=True)
 class Whole(Field):
-    """A whole number. slides: as a slider, else typed."""
+    """A whole number. slides: as a slider, else typed. unit: read out behind a slider's value."""
 
     low: int
     high: int
     slides: bool = False
+    unit: str = ""
     kind: ClassVar[str] = "whole"
 
     def read(self, name: str, given: Any) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from fastnn.functional import softmax
 from fastnn.generation.tokens import follow
 from fastnn.language.training import LanguageTraining
 from fastnn.learning.trainer import NonFiniteLoss
-from fastnn.play.session.measured import Measured
+from fastnn.play.session.measured import Arrays, Measured
 from fastnn.play.session.run import Steps
 
 # Sequences of the text held out, of which right guesses are counted.
@@ -23,8 +22,6 @@ SCORED = 16
 NUMBERS, LIKELY, WRITTEN = 16, 8, 160
 # Seconds from one look to the next while it trains: a look takes as long as 5 steps.
 PAUSE = 0.3
-
-Arrays = dict[str, NDArray[Any]]
 
 
 class LanguageSteps(Steps):
@@ -53,34 +50,19 @@ class Writing(Measured):
         x, y = (
             np.asarray(held[first : first + SCORED * length], np.int64).reshape(SCORED, length) for first in range(2)
         )
-        super().__init__(LanguageSteps(training), (x, y), "adamw", last=training.settings.steps, about=about)
+        steps = LanguageSteps(training)
+        super().__init__(steps, (x, y), "adamw", self._stages, PAUSE, training.settings.steps, about)
         self.model = training.model
 
     def asks(self, prompt: str, temperature: float, seed: int) -> None:
         """First of all."""
         self._ids = self.model.vocabulary.encode(prompt)
         self._temperature, self._seed = temperature, seed
-        self._looked: Arrays = {}
-        self._accuracy, self._next = 0.0, 0.0
+        self.look_again()
 
     def save(self, path: Path) -> None:
         """With its vocabulary."""
         self.model.save(path)
-
-    def accuracy(self, moving: bool) -> float:
-        self._look(moving)
-        return self._accuracy
-
-    def arrays(self, moving: bool) -> Arrays:
-        """moving: what takes long is of a moment ago; `looked` says of which step."""
-        return super().arrays(moving) | self._looked
-
-    def _look(self, moving: bool) -> None:
-        if moving and self._looked and time.perf_counter() < self._next:
-            return
-        self._accuracy = super().accuracy(moving)
-        self._looked = self._stages()
-        self._next = time.perf_counter() + PAUSE
 
     def _stages(self) -> Arrays:
         ids, network = self._ids.tolist(), self.network
@@ -93,9 +75,9 @@ class Writing(Measured):
         vectors[:count] = inside_gpt.vectors(network, places[0], ids)[:, :NUMBERS]
         written = list(follow(network, self._ids, WRITTEN, temperature=self._temperature, seed=self._seed))
         return {
-            "looked": np.array([self.run.steps]), "count": np.array([count]),
-            "ids": np.pad(self._ids, (0, length - count)), "vectors": vectors, "looks": looks,
-            "guesses": self._guesses(places, ids), "likely": self._likely(ids), "written": np.array(written),
+            "count": np.array([count]), "ids": np.pad(self._ids, (0, length - count)), "vectors": vectors,
+            "looks": looks, "guesses": self._guesses(places, ids), "likely": self._likely(ids),
+            "written": np.array(written),
         }  # fmt: skip
 
     def _guesses(self, places: list[int], ids: list[int]) -> NDArray[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,44 +15,53 @@ from fastnn.networks.network import Network
 from fastnn.play.session.curve import POINTS
 from fastnn.play.session.run import Steps
 
-# The first array of a frame. accuracy: of rows held out. trains: 1 while the next steps come at once.
-NUMBERS = ("accuracy", "steps_per_second", "points", "window", "latest", "trains")
+# The first array of a frame. accuracy: of rows held out. trains: 1 while the next steps come at once. looked: the step
+# of what takes long.
+NUMBERS = ("accuracy", "steps_per_second", "points", "window", "latest", "trains", "looked")
+
+Arrays = dict[str, NDArray[Any]]
 
 
 class Measured:
     """run: the training. held_out: rows (x, y) to count right answers on. optimizer: its name, which a step's cost
-    depends on. more: arrays of one's own, by name. last: the step with which its schedule ends, if it has one. about:
-    words of one's own.
+    depends on. last: the step with which its schedule ends, if it has one. about: words of one's own.
+
+    look: arrays of one's own, by name. pause: seconds after which they, and the right answers, are found again while it
+    trains; 0 is with each frame.
     """
 
     def __init__(
         self, run: Steps, held_out: tuple[ArrayLike, ArrayLike], optimizer: str,
-        more: Mapping[str, Callable[[], ArrayLike]] | None = None, last: int | None = None,
+        look: Callable[[], Mapping[str, ArrayLike]] | None = None, pause: float = 0.0, last: int | None = None,
         about: Mapping[str, Any] | None = None,
     ) -> None:  # fmt: skip
         self.run, self.network, self.optimizer = run, run.network, optimizer
-        self.last = last
-        self._held_out, self._more = run.trainer.hold(*held_out), more or {}
-        self._about = about or {}
+        self.last, self._about = last, about or {}
+        self._held_out, self._look, self._pause = run.trainer.hold(*held_out), look, pause
         self.picked = 0
+        self.look_again()
 
     def look_at(self, x: ArrayLike, y: float) -> None:
         """The row that is shown on its way, where one is."""
         raise NotImplementedError
 
-    def arrays(self, moving: bool) -> dict[str, NDArray[Any]]:
+    def look_again(self) -> None:
+        """With the next frame, whatever the pause: something else is looked at."""
+        self._accuracy, self._looked, self._due = 0.0, -1, 0.0
+        self._seen: Arrays = {}
+
+    def arrays(self, moving: bool) -> Arrays:
         """moving: whether the next steps come at once, so that less may be computed."""
         run = self.run
+        if not moving or self._looked < 0 or time.perf_counter() >= self._due:
+            self._accuracy, self._looked = self.network.evaluate(self._held_out).accuracy, run.steps
+            self._seen = {name: np.asarray(values) for name, values in (self._look() if self._look else {}).items()}
+            self._due = time.perf_counter() + self._pause
         numbers = (
-            self.accuracy(moving), run.steps_per_second, run.curve.count, run.curve.window,
-            run.curve.latest, moving,
+            self._accuracy, run.steps_per_second, run.curve.count, run.curve.window, run.curve.latest, moving,
+            self._looked,
         )  # fmt: skip
-        more = {name: np.asarray(values()) for name, values in self._more.items()}
-        return {"numbers": np.array(numbers), "curve": run.curve.means, **more}
-
-    def accuracy(self, moving: bool) -> float:
-        """Of the rows held out."""
-        return self.network.evaluate(self._held_out).accuracy
+        return {"numbers": np.array(numbers), "curve": run.curve.means, **self._seen}
 
     def save(self, path: Path) -> None:
         """As `network.save`."""

@@ -102,12 +102,12 @@ class Language extends Trained {
     write(this.verdict, `${loss}${loss ? "and " : ""}${percent(numbers.accuracy)} of letters that it never saw are guessed right. ${numbers.steps_per_second ? `${whole(numbers.steps_per_second)} steps/s.` : "Press Train below, or Space."}`);
     if (this.seen && isSame(this.seen.arrays, arrays)) return;
     this.seen = frame;
+    write(this.asOf, `All numbers of stages 1 to 5, and what it writes, are of step ${whole(numbers.looked)}.`);
     this.showStages(arrays);
   }
 
   /** What is looked at: as of a step that is said. @param {Record<string, Float32Array>} arrays */
   showStages(arrays) {
-    write(this.asOf, `All numbers of stages 1 to 5, and what it writes, are of step ${whole(arrays.looked[0])}.`);
     const ids = Array.from(arrays.ids.subarray(0, arrays.count[0]));
     this.letters = ids.map((id) => visible(this.talk.texts.tokens[id]));
     this.chips.replaceChildren(...ids.map((id, at) => element("li", {}, element("b", {}, /** @type {string[]} */ (this.letters)[at]), element("small", {}, String(id)))));
@@ -178,7 +178,7 @@ class Language extends Trained {
 }
 
 /** Whether nothing was looked at since. @param {Record<string, Float32Array>} a @param {Record<string, Float32Array>} b */
-const isSame = (a, b) => a.looked[0] === b.looked[0] && ["ids", "count", "likely", "written"].every((name) => a[name].every((value, at) => value === b[name][at]));
+const isSame = (a, b) => ["vectors", "ids", "count", "likely", "written"].every((name) => a[name].every((value, at) => value === b[name][at]));
 
 /** A blank is seen. @param {string} letter */
 const visible = (letter) => ({ " ": "\u2423", "\n": "\u21b5", "\t": "\u21e5" })[letter] ?? letter;

@@ -5,7 +5,7 @@ import { lead, table } from "../calculator.js";
 import { Curve } from "../curve.js";
 import { element, fixed, percent, section, si, whole, words, write } from "../dom.js";
 import { keep } from "../keep.js";
-import { Plane, shape } from "../map.js";
+import { Plane, shape } from "../plane.js";
 import { Trained } from "../trained.js";
 
 class Points extends Trained {

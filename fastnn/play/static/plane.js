@@ -2,6 +2,7 @@
 /** A plane: what a network says everywhere, rows on it, and axes with the numbers of the rows. */
 
 import { brief, drawn, element } from "./dom.js";
+import { rgb } from "./maps.js";
 import { ticks } from "./plot.js";
 
 const SIZE = 420;
@@ -69,9 +70,3 @@ export class Plane {
 /** @param {number} label */
 export const shape = (label) => drawn("svg", { viewBox: "-7 -7 14 14", width: 16, height: 16, class: "shape", "aria-hidden": "true" },
   drawn("path", { d: SHAPES[label], class: `row colour-${label}` }));
-
-/** @param {string} colour  as #rrggbb */
-function rgb(colour) {
-  const value = Number.parseInt(colour.trim().slice(1), 16);
-  return [value >> 16, (value >> 8) & 255, value & 255];
-}
