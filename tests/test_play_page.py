@@ -24,7 +24,7 @@ needs.package("starlette")
 needs.package("uvicorn")
 needs.package("websockets")
 
-TRAINED = ("spam", "activations", "training", "plane", "language", "cnn")
+TRAINED = ("spam", "activations", "training", "plane", "language", "cnn", "zoo")
 
 
 # Every number of the lessons ------------------------------------------------------------------------------------------
@@ -218,6 +218,28 @@ def test_every_control_is_reached_by_tab_and_shows_it(name: str, browser: Any, s
     assert marks == 0
     radios = opened.of("[...document.querySelectorAll('*')].flatMap((each, at) => (each.type === 'radio' ? [at] : []))")
     assert len(seen - set(radios)) == wanted
+    opened.close()
+
+
+def test_the_zoo_tells_four_kinds_and_how_far_each_was_trained(browser: Any, server: Playing) -> None:
+    from fastnn.play.lessons.zoo import ABOUT, network_of
+
+    opened = Opened(browser, server, "zoo", '#v=1&size="5,000"&kind="feed-forward"')
+    assert opened.page.locator(".kinds > div").count() == 4
+    for kind, (_, strength, weakness, _) in ABOUT.items():
+        network = network_of(kind, {"size": "5,000", "seed": 0})
+        cells = opened.page.locator("#counts tbody tr", has_text=kind).inner_text().split("\t")
+        assert cells[1:3] == [f"{network.parameter_count:,}", f"{network.cost(1).forward.macs:,}"]
+        told = opened.page.locator(".kinds > div", has=opened.page.get_by_role("heading", name=kind)).inner_text()
+        assert strength in told
+        assert weakness in told
+    opened.page.keyboard.press("Space")
+    opened.until("parseFloat(document.querySelector('#learn tbody td:last-child')?.textContent) > 80")
+    opened.page.get_by_label("Which one learns").select_option("recurrent")
+    opened.says("recurrent: ")
+    opened.press("One step")
+    opened.until("document.querySelectorAll('#learn tbody tr').length === 2")
+    assert opened.complaints == []
     opened.close()
 
 

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
 
 from fastnn.bench.calibration import kept
-from fastnn.learning.optimizers import SGD
 from fastnn.networks.models import mlp
 from fastnn.paper.models import model
+from fastnn.play.lessons.timed import DTYPE, seconds_of_a_step
 from fastnn.play.lessons.trained import GRADED
 from fastnn.play.session.fields import Choice, Refused, Settings, Sizes
 from fastnn.play.session.lesson import Lesson
 from fastnn.study.work import Call
 
 MOST_PARAMETERS = 1_000_000
-# Timed for so long, in seconds.
-TIMED = 0.02
 LARGE = ("lenet-5", "gpt2", "gpt3", "gpt4")
-DTYPE = "float32"
 FIELDS = {
     "sizes": Sizes(label="Units of each layer, the inputs first", default=(3, 4, 4, 2), fewest=2, most=12, widest=4096),
     "activation": Choice(label="Activation", default="relu", options=GRADED),
@@ -54,26 +50,9 @@ def answer(settings: Settings) -> dict[str, Any]:
     return {
         "sizes": sizes, "parameters": network.parameter_count, "forward_macs": network.cost(1).forward.macs,
         "flops": cost.total.flops, "bytes": cost.total.bytes,
-        "weight_bytes": 4 * network.parameter_count, "measured": _measured(network, batch),
+        "weight_bytes": 4 * network.parameter_count, "measured": seconds_of_a_step(network, batch),
         "predicted": _predicted(sizes, batch),
     }  # fmt: skip
-
-
-def _measured(network: Any, batch: int) -> float:
-    """Seconds of a step, called from Python on one thread."""
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal((batch, network.inputs)).astype(DTYPE)
-    y = rng.integers(2, size=(batch, 1)) if network.outputs == 1 else rng.integers(network.outputs, size=batch)
-    trainer: Any = network.trainer(SGD(1e-6), batch)
-    trainer.step(x, y)  # loads what it takes
-    steps, took = 1, 0.0
-    while took < TIMED:
-        start = time.perf_counter()
-        for _ in range(steps):
-            trainer.step(x, y)
-        took = time.perf_counter() - start
-        steps *= 2
-    return took / (steps // 2)
 
 
 def _predicted(sizes: tuple[int, ...], batch: int) -> float | None:

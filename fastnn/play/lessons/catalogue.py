@@ -22,6 +22,7 @@ TITLES: dict[str, tuple[str, str]] = {
     "cnn": ("Filters", "The same few weights at every place"),
     "language": ("Language", "A model of language, from the prompt to the next letter"),
     "temperature": ("Temperature", "The same numbers, sharper or flatter"),
+    "zoo": ("Zoo", "The same neurons, wired in four ways"),
 }
 
 

@@ -25,6 +25,6 @@ export function keep(talk, weights) {
   return section("keep", "Take it with you",
     words(`The link holds all settings${weights ? " and every weight" : ""}, in the part of an address that browsers keep to themselves. It opens in a playground on this port; on another, change the port.`),
     element("div", { className: "controls" }, share, link),
-    words(`${holds}, and again.py makes it anew${unless}`),
+    words(`${holds}${talk.forms.includes("py") ? ", and again.py makes it anew" : ""}${unless}`),
     element("div", { className: "controls" }, ...files));
 }
