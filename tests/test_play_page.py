@@ -243,6 +243,34 @@ def test_the_zoo_tells_four_kinds_and_how_far_each_was_trained(browser: Any, ser
     opened.close()
 
 
+def test_the_timeline_has_every_milestone_and_runs_what_is_asked(browser: Any, server: Playing) -> None:
+    from fastnn.timeline.papers.milestones import milestones
+    from fastnn.timeline.repeated import names, repeat
+    from fastnn.timeline.terminal import comparisons
+
+    opened = Opened(browser, server, "timeline")
+    articles = opened.page.locator(".timeline article")
+    for article, about in zip(articles.all(), milestones().values(), strict=True):
+        told = article.inner_text()
+        assert all(words in told for words in (about.year, about.title, about.claim, about.source, about.aside))
+    assert opened.page.get_by_role("button", name="Run ").count() == len(names())
+    opened.press("Run gpt-3")
+    opened.page.wait_for_selector(".experiment h3")
+    found = repeat("gpt-3").run
+    opened.says(found.title)
+    rows = [
+        row.split("\t") for row in opened.page.locator(".experiment table").first.locator("tbody tr").all_inner_texts()
+    ]
+    assert rows == [[str(cell) for cell in row] for row in comparisons(found.comparisons).rows]
+    opened.press("Run novikoff")
+    opened.until("document.querySelectorAll('.experiment h3').length === 2")
+    opened.says(repeat("novikoff").run.title)
+    assert axe.Axe().run(opened.page).violations_count == 0
+    assert opened.of("document.querySelectorAll('button:disabled').length") == 0
+    assert opened.complaints == []
+    opened.close()
+
+
 def test_the_focus_stays_while_a_network_is_built(browser: Any, server: Playing) -> None:
     opened = Opened(browser, server, "builder")
     focused = "document.activeElement.getAttribute('aria-label')"

@@ -23,6 +23,7 @@ TITLES: dict[str, tuple[str, str]] = {
     "language": ("Language", "A model of language, from the prompt to the next letter"),
     "temperature": ("Temperature", "The same numbers, sharper or flatter"),
     "zoo": ("Zoo", "The same neurons, wired in four ways"),
+    "timeline": ("Timeline", "From the perceptron to GPT-4, run again"),
 }
 
 
