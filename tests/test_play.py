@@ -113,6 +113,21 @@ def extremes(field: Field) -> list[Any]:
     return [*getattr(field, "options")]  # noqa: B009
 
 
+def test_a_link_without_an_answer_is_told_and_the_page_shows_its_own() -> None:
+    heard = Heard("builder", settings={"sizes": [4096, 4096], "batch": "1"})
+    refused = heard.word("refused")
+    assert (refused["field"], refused["link"], refused["settings"]["sizes"]) == ("sizes", True, [3, 4, 4, 2])
+    assert heard.word("answer")["parameters"] == 46
+    heard.delivered.clear()
+    heard.do("set", settings={"sizes": [3, 4, 2]})
+    heard.word("answer")
+    heard.delivered.clear()
+    heard.do("set", settings={"sizes": [4096, 4096]})
+    refused = heard.word("refused")
+    assert (refused["link"], refused["settings"]["sizes"]) == (False, [3, 4, 2])
+    heard.session.take(None)
+
+
 # The options of the timeline are experiments, which test_timeline_experiments.py runs.
 @pytest.mark.parametrize("name", [name for name in TITLES if lesson(name).answer is not None and name != "timeline"])
 def test_a_page_answers_the_least_the_most_and_every_option(name: str) -> None:

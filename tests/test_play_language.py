@@ -127,7 +127,7 @@ def test_a_prompt_that_the_text_has_not_is_refused_and_the_last_one_stays(prompt
 
 def test_a_loss_that_is_not_finite_ends_the_training() -> None:
     made = begun()
-    made.run.advance(until=2)
+    made.run.advance(seconds=60, until=2)
     made.network.parameters[:] = np.nan
     made.run.advance(until=9)
     assert made.run.is_over

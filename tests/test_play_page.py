@@ -113,6 +113,10 @@ def test_builder(browser: Any, server: Playing) -> None:
     opened.page.get_by_label("layer 1", exact=True).fill("4096")
     opened.page.get_by_label("layer 1", exact=True).press("Enter")
     opened.until("document.querySelector('#notice').textContent.startsWith('sizes makes')")
+    # What was refused is neither shown nor built on.
+    assert opened.page.get_by_label("layer 1", exact=True).input_value() == "128"
+    opened.page.get_by_label("add a layer of 4 units").click()
+    opened.says("784-128-4-10: ")
     opened.close()
 
 

@@ -60,6 +60,7 @@ class Session:
         self._until: int | None = None
         self._credit, self._changed, self._layout = 0, False, 0
         self._answer_due = False
+        self._answered: Settings | None = None
         self._actions: dict[str, Callable[..., None]] = {
             "open": self._open, "set": self._set, "frame": self._frame, "train": self._go, "pause": self._pause,
             "step": self._step, "reset": self._reset, "put": self._put, "pick": self._pick, "save": self._save,
@@ -118,7 +119,11 @@ class Session:
         try:
             self._actions[message.do](**message.parts)
         except Refused as error:
-            self._deliver(refusal(error))
+            self._refuse(error)
+
+    def _refuse(self, error: Refused, **more: Any) -> None:
+        """With the settings as they are, for a page that shows others by now."""
+        self._deliver(refusal(error, settings=as_json(self._lesson.fields, self._settings), **more))
 
     def _tell(self, **told: Any) -> None:
         self._deliver(json.dumps(told, allow_nan=False))
@@ -266,7 +271,7 @@ class Session:
 
     def _show(self) -> None:
         """What is new, where a page waits for it."""
-        if self._answer_due and self._lesson.answer is not None:
+        while self._answer_due and self._lesson.answer is not None:
             self._answer_due = False
             self._answer(self._lesson.answer)
         if self._credit and self._changed and self._watched is not None:
@@ -275,10 +280,14 @@ class Session:
             self._deliver(frames.encode(self._layout, watched.run.steps, watched.arrays(self._trains)))
 
     def _answer(self, answer: Callable[[Settings], dict[str, Any]]) -> None:
+        """Where there is none, the settings of the last come back; where it is the first, those of the page."""
         try:
             self._tell(answer=_made(answer, self._settings))
+            self._answered = self._settings
         except Refused as error:
-            self._deliver(refusal(error))
+            self._answer_due = self._answered is None
+            self._settings = self._answered or defaults(self._lesson.fields)
+            self._refuse(error, link=self._answer_due)
 
 
 def _made(make: Callable[[Settings], T], settings: Settings) -> T:

@@ -69,6 +69,7 @@ document.addEventListener("visibilitychange", () => {
 
 /** @param {any} refused */
 function refuse(refused) {
+  if (shown && refused.settings) Object.assign(shown.talk.settings, refused.settings);
   warn(refused.link ? `This link was not taken: ${refused.told}. The page shows its own settings instead.` : refused.told);
   shown?.hear({ refused });
 }
