@@ -44,10 +44,15 @@ class Playing:
 
 
 @contextmanager
-def playing(*arguments: str) -> Iterator[Playing]:
-    environment = {**uncovered(), "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)])}
+def playing(*arguments: str, browser: str | None = None, **more: str) -> Iterator[Playing]:
+    """browser: a program that is started as such."""
+    environment = {**uncovered(), "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)]), **more}
+    if browser is None:
+        arguments = ("--no-browser", *arguments)
+    else:
+        environment["BROWSER"] = browser
     process = subprocess.Popen(
-        [sys.executable, "-W", "error", "-m", "fastnn", "play", "--no-browser", *arguments],
+        [sys.executable, "-W", "error", "-m", "fastnn", "play", *arguments],
         stderr=subprocess.PIPE, text=True, env=environment,
     )  # fmt: skip
     assert process.stderr is not None

@@ -256,6 +256,20 @@ def test_ctrl_c_ends_it_while_a_page_trains() -> None:
     assert "Traceback" not in told
 
 
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
+def test_whatever_ends_it_the_file_with_the_token_is_cleared_away(name: str, tmp_path: Path) -> None:
+    number = getattr(signal, name)
+    with playing(browser="true", TMPDIR=str(tmp_path)) as started, connected(started) as socket:
+        socket.send('{"do": "open"}')
+        heard_until(socket, "layout")
+        assert len([*tmp_path.glob("fastnn-play-*/playground.html")]) == 1
+        started.process.send_signal(number)
+        assert started.process.wait(timeout=30) == 128 + number
+        assert started.process.stderr is not None
+        assert "Traceback" not in started.process.stderr.read()
+    assert [*tmp_path.glob("fastnn-play-*")] == []
+
+
 def test_without_the_extra_one_sentence_says_how(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fastnn.play.command.find_spec", lambda name: None if name == "uvicorn" else object())
     result = CliRunner().invoke(cli.main, ["play"])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import threading
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 
 import click
@@ -31,7 +33,7 @@ def run_play(lesson: str, port: int, browser: bool) -> None:
     keys = Keys(listener.getsockname()[1])
     address = f"http://{keys.hosts[0]}/{lesson}?token={keys.token}"
 
-    with ExitStack() as stack:
+    with _ended_as_by_an_exception(), ExitStack() as stack:
 
         def tell() -> None:
             say(f"the playground is at {address}\nfor this machine alone; Ctrl-C ends it")
@@ -42,3 +44,19 @@ def run_play(lesson: str, port: int, browser: bool) -> None:
                 threading.Thread(target=webbrowser.open, args=[file.as_uri()], daemon=True).start()
 
         serve(listener, keys, lesson, tell)
+
+
+@contextmanager
+def _ended_as_by_an_exception() -> Iterator[None]:
+    """A signal that ends the process clears away what was made for it, as Ctrl-C does. uvicorn raises SIGTERM anew when
+    it has closed its sockets."""
+
+    def leave(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = {each: signal.signal(each, leave) for each in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
