@@ -3,11 +3,13 @@ else. The page that trains: test_play_spam_page.py."""
 
 from __future__ import annotations
 
+import json
 import re
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import needs
 import numpy as np
@@ -15,7 +17,8 @@ import pytest
 from playing import Opened, Playing
 
 import fastnn
-from fastnn.play.lessons.catalogue import TITLES
+from fastnn.play.lessons.catalogue import TITLES, lesson
+from fastnn.play.session.fields import Choice, Number
 
 needs.chromium()
 needs.package("playwright.sync_api")
@@ -222,6 +225,27 @@ def test_every_control_is_reached_by_tab_and_shows_it(name: str, browser: Any, s
     assert marks == 0
     radios = opened.of("[...document.querySelectorAll('*')].flatMap((each, at) => (each.type === 'radio' ? [at] : []))")
     assert len(seen - set(radios)) == wanted
+    opened.close()
+
+
+@pytest.mark.parametrize("name", [name for name in TITLES if name not in TRAINED])
+def test_a_link_opens_the_page_as_it_was(name: str, browser: Any, server: Playing) -> None:
+    """Of pages that train nothing; those that do: test_what_a_page_has_trained_can_be_taken_along."""
+    page = lesson(name)
+    changed = {key: field for key, field in page.fields.items() if isinstance(field, (Number, Choice)) and key != "run"}
+    given = {key: field.high if isinstance(field, Number) else field.options[-1] for key, field in changed.items()}
+    opened = Opened(
+        browser, server, name, f"#v=1&{urlencode({key: json.dumps(value) for key, value in given.items()})}"
+    )
+    opened.press("Link to this")
+    link = opened.page.input_value("#link")
+    assert link.startswith(f"http://{server.host}/{name}#v=1&")
+    other = Opened(browser, server, name, "#" + link.partition("#")[2])
+    other.press("Link to this")
+    found = dict(parse_qsl(urlsplit(other.page.input_value("#link")).fragment))
+    assert {key: json.loads(found[key]) for key in given} == given
+    assert opened.complaints == other.complaints == []
+    other.close()
     opened.close()
 
 

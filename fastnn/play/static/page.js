@@ -2,6 +2,7 @@
 /** Opens the session of the page, and hands what comes to the script of the lesson. */
 
 import { announce, calm, named, write } from "./dom.js";
+import { keep } from "./keep.js";
 import { opening } from "./share.js";
 import { Transport } from "./transport.js";
 
@@ -103,4 +104,5 @@ function begin(told) {
   for (const what of told.comes) awaited.add(what);
   awaitsFrames = told.comes.includes("frame");
   shown = make(place, talk);
+  if (!talk.forms.length) place.append(keep(talk));
 }
