@@ -7,6 +7,7 @@ import { Curve } from "../curve.js";
 import { calm, element, fixed, keyOf, named, percent, section, si, whole, words, write } from "../dom.js";
 import { Network } from "../network.js";
 import { Parameters } from "../parameters.js";
+import { Playback } from "../playback.js";
 import { Player } from "../player.js";
 import { keep } from "../keep.js";
 
@@ -27,7 +28,7 @@ class Spam {
     this.controls = Object.fromEntries(Object.entries(talk.fields).map(([name, field]) => [
       name, control(field, (value) => talk.set({ [name]: value })),
     ]));
-    this.player = new Player(talk);
+    this.player = talk.recorded ? new Playback(talk) : new Player(talk);
     this.figure = element("div", { className: "drawing" });
     this.verdict = element("p", { className: "verdict" });
     this.curvePlace = element("div", { className: "plot" });
@@ -44,10 +45,10 @@ class Spam {
   }
 
   parts() {
-    const { texts } = this.talk;
+    const { texts, recorded } = this.talk;
     const presets = Object.entries(texts.mails).map(([name, x]) => button(name, () => this.take(x)));
     this.parameters = new Parameters(
-      texts.names, (index, value) => this.talk.send({ do: "put", index, value }), (index) => this.network?.choose(index),
+      texts.names, recorded ? null : (index, value) => this.talk.send({ do: "put", index, value }), (index) => this.network?.choose(index),
     );
     this.count = element("strong");
     return [
@@ -64,13 +65,13 @@ class Spam {
       section("learn", "Now let it learn",
         words(`Its first weights are random, and so are its answers. Training shows it ${whole(texts.rows)} mails again and again; after each step every weight has moved a little to make the loss smaller.`),
         element("div", { className: "side-by-side" }, element("div", {}, element("h3", {}, "The loss, step by step"), this.curvePlace),
-          element("div", { className: "panel" }, ...["rate", "optimizer", "batch", "seed"].map((name) => this.controls[name].root), this.exactly())),
+          element("div", { className: "panel" }, ...["rate", "optimizer", "batch", "seed"].map((name) => this.controls[name].root), ...(recorded ? [] : [this.exactly()]))),
         element("ul", { className: "cards" }, ...this.cards.map((card) => card.root))),
       section("back", "How each weight knows where to go",
         words("Backpropagation asks of every weight: would a little more of it make the loss of this mail larger or smaller? Pick a weight in the drawing, or go through all stages."),
         element("div", { className: "side-by-side" }, this.stages.root, element("div", { className: "panel" }, this.one.root))),
-      section("all", "All of it", words("The whole network is in this table. Type another number, and everything above follows at once."), this.parameters.root),
-      keep(this.talk, () => this.last?.arrays.parameters ?? null),
+      section("all", "All of it", words(`The whole network is in this table.${recorded ? "" : " Type another number, and everything above follows at once."}`), this.parameters.root),
+      ...(recorded ? [] : [keep(this.talk, () => this.last?.arrays.parameters ?? null)]),
       this.player.root,
     ];
   }
@@ -154,13 +155,14 @@ class Spam {
   /** @param {Record<string, number>} numbers */
   tellCards(numbers) {
     const { cost, peak, batch } = this.words;
+    const { recorded } = this.talk;
     const speed = numbers.steps_per_second;
     const rate = speed * cost.step_flops;
     const noise = this.talk.texts.noise;
     [
       [percent(numbers.accuracy), `of ${whole(this.talk.texts.held_out)} other mails are told right. About ${percent(1 - noise, 0)} is the most: ${percent(noise, 0)} of the labels are wrong.`],
-      [speed ? `${si(speed, "")}steps/s` : "no step yet", "of training, on one core, while it is drawn. TensorFlow Playground makes at most 1,500 updates a second, at its own settings and 60 frames a second."],
-      [speed ? si(rate, "FLOP/s") : "no FLOP yet", speed ? `${percent(rate / peak)} of what one core can do at this moment, ${si(peak, "FLOP/s")}. So small a network is mostly calls and loads.` : "of training, beside what this core can do."],
+      [speed ? `${si(speed, "")}steps/s` : "no step yet", `of training, on one core, ${recorded ? "as it was recorded" : "while it is drawn"}. TensorFlow Playground makes at most 1,500 updates a second, at its own settings and 60 frames a second.`],
+      [speed ? si(rate, "FLOP/s") : "no FLOP yet", speed ? `${percent(rate / peak)} of what one core ${recorded ? "of that machine could do" : "can do at this moment"}, ${si(peak, "FLOP/s")}. So small a network is mostly calls and loads.` : `of training, beside what ${recorded ? "that core could" : "this core can"} do.`],
       [`${whole(cost.step_flops)} FLOPs`, `a step of ${batch} ${batch === 1 ? "mail" : "mails"}: ${whole(cost.step_macs)} multiply-adds among them, ${whole(cost.step_bytes)} bytes moved. One answer takes ${whole(cost.forward_macs)} multiply-adds.`],
     ].forEach(([value, about], at) => { write(this.cards[at].value, value); write(this.cards[at].about, about); });
   }
