@@ -43,7 +43,8 @@ def _hash(text: str) -> str:
 
 
 def _packed(name: str, recorded: Recorded) -> str:
-    opened, words = recorded.told
+    opened, told = recorded.told
+    words = told | {"words": {each: value for each, value in told["words"].items() if each != "peak"}}
     fields = {each: field | {"fixed": each not in FREE[name]} for each, field in opened["fields"].items()}
     opened = opened | {"fields": fields, "forms": [], "recorded": {"steps": recorded.steps}}
     frames = base64.b64encode(zlib.compress(b"".join(recorded.frames), 9)).decode()

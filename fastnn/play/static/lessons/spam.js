@@ -35,9 +35,10 @@ class Spam {
     this.curve = new Curve(this.curvePlace, "loss of the training mails");
     this.stages = new Stages((lit) => this.network?.light(lit));
     this.one = new OneWeight();
-    this.cards = ["right", "speed", "flops", "cost"].map(() => {
+    // A recorder stops for each frame: how fast it trained says nothing.
+    this.cards = [false, true, true, false].map((live) => {
       const [value, about] = [element("b"), element("small")];
-      return { root: element("li", {}, value, about), value, about };
+      return { root: element("li", {}, value, about), value, about, live };
     });
     place.replaceChildren(...this.parts());
     this.show(talk.settings);
@@ -66,7 +67,7 @@ class Spam {
         words(`Its first weights are random, and so are its answers. Training shows it ${whole(texts.rows)} mails again and again; after each step every weight has moved a little to make the loss smaller.`),
         element("div", { className: "side-by-side" }, element("div", {}, element("h3", {}, "The loss, step by step"), this.curvePlace),
           element("div", { className: "panel" }, ...["rate", "optimizer", "batch", "seed"].map((name) => this.controls[name].root), ...(recorded ? [] : [this.exactly()]))),
-        element("ul", { className: "cards" }, ...this.cards.map((card) => card.root))),
+        element("ul", { className: "cards" }, ...this.cards.filter((card) => !recorded || !card.live).map((card) => card.root))),
       section("back", "How each weight knows where to go",
         words("Backpropagation asks of every weight: would a little more of it make the loss of this mail larger or smaller? Pick a weight in the drawing, or go through all stages."),
         element("div", { className: "side-by-side" }, this.stages.root, element("div", { className: "panel" }, this.one.root))),
@@ -155,14 +156,13 @@ class Spam {
   /** @param {Record<string, number>} numbers */
   tellCards(numbers) {
     const { cost, peak, batch } = this.words;
-    const { recorded } = this.talk;
     const speed = numbers.steps_per_second;
     const rate = speed * cost.step_flops;
     const noise = this.talk.texts.noise;
     [
       [percent(numbers.accuracy), `of ${whole(this.talk.texts.held_out)} other mails are told right. About ${percent(1 - noise, 0)} is the most: ${percent(noise, 0)} of the labels are wrong.`],
-      [speed ? `${si(speed, "")}steps/s` : "no step yet", `of training, on one core, ${recorded ? "as it was recorded" : "while it is drawn"}. TensorFlow Playground makes at most 1,500 updates a second, at its own settings and 60 frames a second.`],
-      [speed ? si(rate, "FLOP/s") : "no FLOP yet", speed ? `${percent(rate / peak)} of what one core ${recorded ? "of that machine could do" : "can do at this moment"}, ${si(peak, "FLOP/s")}. So small a network is mostly calls and loads.` : `of training, beside what ${recorded ? "that core could" : "this core can"} do.`],
+      [speed ? `${si(speed, "")}steps/s` : "no step yet", "of training, on one core, while it is drawn. TensorFlow Playground makes at most 1,500 updates a second, at its own settings and 60 frames a second."],
+      [speed ? si(rate, "FLOP/s") : "no FLOP yet", speed ? `${percent(rate / peak)} of what one core can do at this moment, ${si(peak, "FLOP/s")}. So small a network is mostly calls and loads.` : "of training, beside what this core can do."],
       [`${whole(cost.step_flops)} FLOPs`, `a step of ${batch} ${batch === 1 ? "mail" : "mails"}: ${whole(cost.step_macs)} multiply-adds among them, ${whole(cost.step_bytes)} bytes moved. One answer takes ${whole(cost.forward_macs)} multiply-adds.`],
     ].forEach(([value, about], at) => { write(this.cards[at].value, value); write(this.cards[at].about, about); });
   }
