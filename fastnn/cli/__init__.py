@@ -231,11 +231,20 @@ def timeline(names: tuple[str, ...], html_file: Path | None, json_file: str | No
 @click.argument("lesson", default="spam", shell_complete=_lessons)
 @click.option("--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="0 is any that is free.")
 @click.option("--no-browser", is_flag=True, help="Tell the address, and open nothing.")
-def play(lesson: str, port: int, no_browser: bool) -> None:
+@click.option("--export", "export_file", metavar="FILE",
+              help="Write the page with a recorded training as one HTML file, and serve nothing.")  # fmt: skip
+def play(lesson: str, port: int, no_browser: bool, export_file: str | None) -> None:
     """Play with networks on a page of this machine, trained while you look.
 
     LESSON is the page to begin with.  [default: spam]
     """
+    if export_file is not None:
+        if port or no_browser:
+            raise click.UsageError("--export serves nothing; leave --port and --no-browser out")
+        from fastnn.play.export.command import run_export
+
+        run_export(lesson, export_file)
+        return
     from fastnn.play.command import run_play
 
     run_play(lesson, port, not no_browser)

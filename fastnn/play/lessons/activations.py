@@ -14,7 +14,7 @@ from fastnn.networks.models import mlp
 from fastnn.play.lessons.again import DIGITS_AGAIN, again
 from fastnn.play.lessons.trained import SEED
 from fastnn.play.session.fields import Choice, Number, Settings
-from fastnn.play.session.lesson import Lesson
+from fastnn.play.session.lesson import Lesson, Recording
 from fastnn.play.session.measured import Measured
 from fastnn.play.session.run import Run
 
@@ -66,4 +66,5 @@ def program(settings: Settings, steps: int) -> str:
 LESSON = Lesson(
     fields=FIELDS, texts=texts, answer=answer, begin=begin, adjusts=frozenset({"z", "activation"}),
     answers_to=frozenset({"z", "activation"}), program=program,
+    recording=Recording(last=2000, points=120),
 )  # fmt: skip

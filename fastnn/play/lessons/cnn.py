@@ -16,7 +16,7 @@ from fastnn.demo.looking_inside import values
 from fastnn.play.lessons.again import again
 from fastnn.play.lessons.trained import RATE, SEED, optimizer_choice, optimizer_of
 from fastnn.play.session.fields import Choice, Settings, Whole
-from fastnn.play.session.lesson import Lesson
+from fastnn.play.session.lesson import Lesson, Recording
 from fastnn.play.session.measured import Arrays, Measured
 from fastnn.play.session.run import Run
 
@@ -108,5 +108,5 @@ def program(settings: Settings, steps: int) -> str:
 
 LESSON = Lesson(
     fields=FIELDS, texts=texts, begin=begin, adjust=adjust, adjusts=frozenset({"digit", "right", "down", "rate"}),
-    program=program,
+    program=program, recording=Recording(last=1000, points=60),
 )  # fmt: skip

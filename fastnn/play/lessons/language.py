@@ -16,7 +16,7 @@ from fastnn.paper.models import model as on_paper
 from fastnn.play.lessons.again import written
 from fastnn.play.session.fields import Choice, Number, Refused, Settings, Text, Whole
 from fastnn.play.session.language import LIKELY, NUMBERS, WRITTEN, Writing
-from fastnn.play.session.lesson import Lesson
+from fastnn.play.session.lesson import Lesson, Recording
 from fastnn.play.session.measured import Measured
 
 HEADS, POSITIONS, BATCH, STEPS = 4, 32, 16, 2000
@@ -111,5 +111,5 @@ def program(settings: Settings, steps: int) -> str:
 
 LESSON = Lesson(
     fields=FIELDS, texts=texts, begin=begin, adjust=adjust, adjusts=frozenset({"prompt", "temperature", "draw"}),
-    program=program,
+    program=program, recording=Recording(last=STEPS, points=60),
 )  # fmt: skip

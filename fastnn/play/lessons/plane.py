@@ -14,7 +14,7 @@ from fastnn.play.lessons.again import again
 from fastnn.play.lessons.rows import MOST_CLASSES, MOST_ROWS, Rows, rows_of
 from fastnn.play.lessons.trained import ACTIVATIONS, RATE, SEED, optimizer_choice, optimizer_of
 from fastnn.play.session.fields import Choice, Content, File, Number, Settings
-from fastnn.play.session.lesson import Lesson
+from fastnn.play.session.lesson import Lesson, Recording
 from fastnn.play.session.measured import Measured
 from fastnn.play.session.run import Run
 
@@ -117,4 +117,5 @@ def reads(content: bytes) -> Content:
 LESSON = Lesson(
     fields=FIELDS, texts=texts, begin=begin, adjust=adjust, adjusts=frozenset({"rate"}),
     keeps=frozenset({"activation"}), program=program, reads=reads,
+    recording=Recording(last=20_000, points=80),
 )  # fmt: skip

@@ -10,7 +10,7 @@ from fastnn.networks.models import mlp
 from fastnn.play.lessons.again import again
 from fastnn.play.lessons.trained import ACTIVATIONS, RATE, SEED, optimizer_choice, optimizer_of
 from fastnn.play.session.fields import Choice, Number, Settings
-from fastnn.play.session.lesson import Lesson
+from fastnn.play.session.lesson import Lesson, Recording
 from fastnn.play.session.measured import Measured
 from fastnn.play.session.run import Run
 from fastnn.play.session.watched import Watched
@@ -28,6 +28,9 @@ FIELDS = {
     "batch": Choice(label="Mails a step", default=str(BATCH), options=("1", str(BATCH))),
     "seed": SEED,
 }
+COMPUTES = (
+    "For another mail, or another truth, your browser finds answer and gradients itself, of the recorded parameters."
+)
 ADJUSTS = frozenset({*INPUTS, "truth", "rate"})
 
 
@@ -77,5 +80,5 @@ def program(settings: Settings, steps: int) -> str:
 
 LESSON = Lesson(
     fields=FIELDS, texts=texts, begin=begin, adjust=adjust, adjusts=ADJUSTS, keeps=frozenset({"activation"}),
-    program=program,
+    program=program, recording=Recording(last=9600, points=240, computes=frozenset({*INPUTS, "truth"}), told=COMPUTES),
 )  # fmt: skip

@@ -28,7 +28,7 @@ from fastnn.networks.network import Network
 from fastnn.play.lessons.again import DIGITS_AGAIN, again
 from fastnn.play.lessons.trained import RATE, SEED, optimizer_choice
 from fastnn.play.session.fields import Choice, Number, Settings
-from fastnn.play.session.lesson import Lesson
+from fastnn.play.session.lesson import Lesson, Recording
 from fastnn.play.session.measured import Measured
 from fastnn.play.session.run import Run
 
@@ -104,5 +104,6 @@ def program(settings: Settings, steps: int) -> str:
 
 
 LESSON = Lesson(
-    fields=FIELDS, texts=texts, answer=answer, begin=begin, adjusts=frozenset({"valley"}), program=program
+    fields=FIELDS, texts=texts, answer=answer, begin=begin, adjusts=frozenset({"valley"}), program=program,
+    recording=Recording(last=steps_of(EPOCHS), points=120),
 )  # fmt: skip

@@ -11,6 +11,20 @@ from fastnn.play.session.measured import Measured
 
 
 @dataclass(frozen=True, kw_only=True)
+class Recording:
+    """A page as a file: frames at so many points of a training, up to the step `last`.
+
+    computes: settings after which the script of the file finds the row that is shown itself, as static/row.js does of a
+    small network; the others are fixed. told: what a reader is told of that.
+    """
+
+    last: int
+    points: int
+    computes: frozenset[str] = frozenset()
+    told: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Lesson:
     """fields: all that can be set. texts: words and numbers of the page, from the demonstrations.
 
@@ -18,7 +32,8 @@ class Lesson:
     need not begin anew for, `adjust` tells it. keeps: settings after which it begins anew with the parameters it had.
     program: Python that makes the same steps, or None of settings of which there is none. answers_to: settings after
     which the answer is another; empty is all.
-    reads: what the setting `file` becomes of the bytes of one that is dropped on the page.
+    reads: what the setting `file` becomes of the bytes of one that is dropped on the page. recording: of a page that
+    can be written as a file.
     """
 
     fields: Fields
@@ -31,3 +46,4 @@ class Lesson:
     program: Callable[[Settings, int], str | None] | None = None
     answers_to: frozenset[str] = frozenset()
     reads: Callable[[bytes], Content] | None = None
+    recording: Recording | None = None

@@ -54,7 +54,7 @@ class Measured:
         """moving: whether the next steps come at once, so that less may be computed."""
         run = self.run
         if not moving or self._looked < 0 or time.perf_counter() >= self._due:
-            self._accuracy, self._looked = self.network.evaluate(self._held_out).accuracy, run.steps
+            self._accuracy, self._looked = self.accuracy(), run.steps
             self._seen = {name: np.asarray(values) for name, values in (self._look() if self._look else {}).items()}
             self._due = time.perf_counter() + self._pause
         numbers = (
@@ -62,6 +62,10 @@ class Measured:
             self._looked,
         )  # fmt: skip
         return {"numbers": np.array(numbers), "curve": run.curve.means, **self._seen}
+
+    def accuracy(self) -> float:
+        """Of the rows held out."""
+        return self.network.evaluate(self._held_out).accuracy
 
     def save(self, path: Path) -> None:
         """As `network.save`."""

@@ -85,8 +85,15 @@ export function picker(field, tell) {
 
 const spoken = (/** @type {string} */ name) => name.replaceAll("_", " ");
 
-/** As it suits what can be set. @param {any} field @param {(value: any) => void} tell @returns {Control} */
+/** As it suits what can be set; of a recording some is fixed. @param {any} field @param {(value: any) => void} tell @returns {Control} */
 export function control(field, tell) {
+  const made = controlOf(field, tell);
+  if (field.fixed) made.root.querySelectorAll("input, select").forEach((each) => { /** @type {any} */ (each).disabled = true; });
+  return made;
+}
+
+/** @param {any} field @param {(value: any) => void} tell @returns {Control} */
+function controlOf(field, tell) {
   if (field.kind === "number" || (field.kind === "whole" && field.slides)) return slider(field, tell);
   if (field.kind === "whole") return wholeNumber(field, tell);
   if (field.kind === "text") return line(field, tell);

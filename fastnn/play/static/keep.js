@@ -8,8 +8,9 @@ import { download, fragment } from "./share.js";
 /** What the file of each form is called. @type {Record<string, string>} */
 const FORMS = { safetensors: "network.safetensors", onnx: "network.onnx", json: "network.json", py: "again.py" };
 
-/** @param {any} talk @param {(() => Float32Array | null)} [weights]  of a page whose links hold them, and whose weights may be typed */
+/** Nothing of a recording, which is a file itself. @param {any} talk @param {(() => Float32Array | null)} [weights]  of a page whose links hold them, and whose weights may be typed */
 export function keep(talk, weights) {
+  if (talk.recorded) return document.createDocumentFragment();
   const link = element("input", { type: "text", id: "link", readOnly: true, "aria-label": "Link to this page as it is" });
   link.addEventListener("focus", () => link.select());
   const share = button("Link to this", () => {

@@ -3,10 +3,8 @@
 
 import { announce, calm, named, write } from "./dom.js";
 import { keep } from "./keep.js";
-import { opening } from "./share.js";
 import { Transport } from "./transport.js";
 
-const lesson = document.documentElement.dataset.lesson ?? "";
 const place = /** @type {HTMLElement} */ (document.getElementById("lesson"));
 const notice = /** @type {HTMLElement} */ (document.getElementById("notice"));
 
@@ -20,9 +18,8 @@ function warn(text) {
 
 document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 
-const { make } = await import(`./lessons/${lesson}.js`);
-const { refused: badLink, ...wanted } = opening(location.hash);
-if (badLink) warn(`This link was not taken: ${badLink}. The page shows its own settings.`);
+/** @type {(place: HTMLElement, talk: any) => any} */
+let make;
 /** @type {any} */
 let shown = null;
 let isTraining = false;
@@ -33,7 +30,16 @@ let numbers = [];
 /** What must have come before the page says something: an answer, a frame, or both. */
 const awaited = new Set();
 
-const transport = new Transport(lesson, badLink ? {} : wanted, hear, draw, () => calm.matches && isTraining);
+/** @type {Transport} */
+let transport;
+
+/** @param {(place: HTMLElement, talk: any) => any} made  of the lesson @param {import("./transport.js").Line} line
+ * @param {{refused?: string, settings?: object, weights?: string}} opening */
+export function show(made, line, { refused: badLink, ...wanted }) {
+  make = made;
+  if (badLink) warn(`This link was not taken: ${badLink}. The page shows its own settings.`);
+  transport = new Transport(line, badLink ? {} : wanted, hear, draw, () => calm.matches && isTraining);
+}
 
 /** @param {any} frame */
 function draw(frame) {

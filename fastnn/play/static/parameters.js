@@ -4,12 +4,13 @@
 import { element, fixed, write } from "./dom.js";
 
 export class Parameters {
-  /** @param {string[]} names @param {(index: number, value: number) => void} put @param {(index: number) => void} pick */
+  /** @param {string[]} names @param {((index: number, value: number) => void) | null} put  null where none can be typed
+   * @param {(index: number) => void} pick */
   constructor(names, put, pick) {
     this.rows = names.map((name, index) => {
-      const input = element("input", { type: "number", step: "any", "aria-label": `${name}, value`, inputMode: "decimal" });
+      const input = element("input", { type: "number", step: "any", "aria-label": `${name}, value`, inputMode: "decimal", readOnly: !put });
       input.addEventListener("change", () => {
-        if (input.value !== "" && Number.isFinite(Number(input.value))) put(index, Number(input.value));
+        if (input.value !== "" && Number.isFinite(Number(input.value))) put?.(index, Number(input.value));
       });
       input.addEventListener("focus", () => pick(index));
       const [gradient, tried] = [element("td", { className: "number" }), element("td", { className: "number" })];

@@ -2,16 +2,26 @@
 /** A calculator that also trains: the bar of the player, and what comes with each frame. */
 
 import { Calculator } from "./calculator.js";
-import { named, whole } from "./dom.js";
-import { Player } from "./player.js";
+import { named, si, whole } from "./dom.js";
+import { barOf } from "./playback.js";
 
 export class Trained extends Calculator {
   /** @param {any} talk */
   constructor(talk) {
     super(talk);
-    this.player = new Player(talk);
+    this.player = barOf(talk);
     /** @type {any} */ this.words = null;
   }
+
+  /** How fast it trains, which a recording does not say. @param {Record<string, number>} numbers */
+  pace({ steps_per_second: speed }) {
+    if (this.talk.recorded) return "";
+    if (!speed) return this.begin();
+    return `${speed < 1e4 ? whole(speed) : si(speed, "")} steps/s, ${si(speed * this.words.cost.step_flops, "FLOP/s")}.`;
+  }
+
+  /** What is said before the first step. */
+  begin() { return this.talk.recorded ? "Press Play below, or Space." : "Press Train below, or Space."; }
 
   /** @param {any} told */
   hear(told) {

@@ -8,10 +8,16 @@ const CALM_PAUSE = 500;
 /** One on its way while another is drawn. */
 const AHEAD = 2;
 
+/** What messages go over. @typedef {object} Line
+ * @property {(take: (data: string | ArrayBuffer) => void, end: () => void, ready: () => void) => void} begin
+ * @property {(message: any) => void} send
+ * @property {(content: ArrayBuffer) => void} [give]  a file */
+
 export class Transport {
-  /** @param {string} lesson @param {object} opening @param {(told: any) => void} hear @param {(frame: any) => void} draw
+  /** @param {Line} line @param {object} opening @param {(told: any) => void} hear @param {(frame: any) => void} draw
    * @param {() => boolean} isCalm */
-  constructor(lesson, opening, hear, draw, isCalm) {
+  constructor(line, opening, hear, draw, isCalm) {
+    this.line = line;
     this.hear = hear;
     this.draw = draw;
     this.isCalm = isCalm;
@@ -20,24 +26,20 @@ export class Transport {
     /** @type {any} */ this.keep = null;
     this.asked = 0;
     this.rests = false;
-    this.socket = new WebSocket(`ws://${location.host}/socket/${lesson}`);
-    this.socket.binaryType = "arraybuffer";
-    this.socket.addEventListener("open", () => {
+    line.begin((data) => this.take(data), () => hear({ closed: true }), () => {
       this.send({ do: "open", ...opening });
       this.ask();
     });
-    this.socket.addEventListener("message", (event) => this.take(event.data));
-    this.socket.addEventListener("close", () => hear({ closed: true }));
   }
 
   /** @param {object} message */
   send(message) {
-    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
+    this.line.send(message);
   }
 
   /** A file, for the page that takes one. @param {ArrayBuffer} content */
   give(content) {
-    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(content);
+    this.line.give?.(content);
   }
 
   /** For as many frames as may be on their way: a calm page has one. */

@@ -66,8 +66,7 @@ class Filters extends Trained {
   tell(frame, numbers) {
     const { arrays } = frame;
     this.curve?.update(arrays.curve, numbers.points, numbers.window);
-    const speed = numbers.steps_per_second;
-    write(this.told, `${percent(numbers.accuracy)} of digits held out are read right${numbers.points ? `; loss ${fixed(numbers.latest)}` : ""}. ${speed ? `${whole(speed)} steps/s, ${si(speed * this.words.cost.step_flops, "FLOP/s")}.` : "Press Train below, or Space."}`);
+    write(this.told, `${percent(numbers.accuracy)} of digits held out are read right${numbers.points ? `; loss ${fixed(numbers.latest)}` : ""}. ${this.pace(numbers)}`);
     if (this.seen && ["image", "filters", "probabilities"].every((name) => this.seen[name].every((/** @type {number} */ value, /** @type {number} */ at) => value === arrays[name][at]))) return;
     this.seen = arrays;
     this.digit?.paint(arrays.image);

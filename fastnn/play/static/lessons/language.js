@@ -35,7 +35,7 @@ class Language extends Trained {
     this.cost = element("div");
     this.asOf = element("small");
     place.replaceChildren(
-      lead(`A model of language answers one question: what comes next? This one reads letters of ${texts.text}, ${whole(texts.size)} of them, and has not learned anything yet. Follow a prompt through it, then let it learn below, and watch the same stages change.`),
+      lead(`A model of language answers one question: what comes next? This one reads letters of ${texts.text}, ${whole(texts.size)} of them, and knew nothing at step 0. Follow a prompt through it, then see it learn below, and the same stages change.`),
       section("tokens", "1. Text to tokens", this.controls.prompt.root, this.chips,
         words(`Here a token is a letter, and its number is its place in the model's list of ${texts.tokens.length}. Large models have tokens of some letters each, and list about 100,000. This one looks at ${texts.positions} at a time.`), this.asOf),
       section("vectors", "2. Tokens to vectors", words("Each token becomes a row of numbers, its embedding: a row of the tokens' table and one of the places' table, added. Blue is above 0, orange below; the stronger, the further."), this.strips, this.lastVector),
@@ -45,7 +45,7 @@ class Language extends Trained {
           element("div", { className: "panel" }, element("label", { className: "typed" }, "Drawn ", this.pick), element("h3", {}, "Where the last token looks"), this.looks))),
       section("layers", "4. Layer after layer: what it would say by now", this.layers),
       section("next", "5. Numbers to probabilities, and one is drawn",
-        element("div", { className: "side-by-side" }, this.bars, element("div", { className: "panel" }, this.controls.temperature.root, this.controls.draw.root, this.next,
+        element("div", { className: "side-by-side" }, this.bars, element("div", { className: "panel" }, this.controls.temperature.root, ...(talk.recorded ? [] : [this.controls.draw.root, this.next]),
           words("The last layer gives a number for each token, its logit. Softmax makes probabilities of them, at a temperature. One token is drawn, put behind the prompt, and all begins again.")))),
       section("learn", "6. It learns to write",
         element("div", { className: "side-by-side" }, element("div", {}, element("h3", {}, "What it writes by now"), this.sample, element("h3", {}, "The loss, step by step"), this.curvePlace),
@@ -99,7 +99,7 @@ class Language extends Trained {
     const { arrays } = frame;
     this.curve?.update(arrays.curve, numbers.points, numbers.window);
     const loss = numbers.points ? `The loss is ${fixed(numbers.latest, 3)} nats, ` : "";
-    write(this.verdict, `${loss}${loss ? "and " : ""}${percent(numbers.accuracy)} of letters that it never saw are guessed right. ${numbers.steps_per_second ? `${whole(numbers.steps_per_second)} steps/s.` : "Press Train below, or Space."}`);
+    write(this.verdict, `${loss}${loss ? "and " : ""}${percent(numbers.accuracy)} of letters that it never saw are guessed right. ${this.pace(numbers)}`);
     if (this.seen && isSame(this.seen.arrays, arrays)) return;
     this.seen = frame;
     write(this.asOf, `All numbers of stages 1 to 5, and what it writes, are of step ${whole(numbers.looked)}.`);

@@ -21,13 +21,13 @@ class Points extends Trained {
     this.matrix = element("div");
     place.replaceChildren(
       lead("Each row is two numbers, so it is a point, and a label, its colour and shape. The network colours the whole plane by what it would say there: where colours meet runs its border."),
-      this.screen("The plane", [this.figure, this.legend], ["data", "noise", this.drop(), "hidden", "activation", this.verdict]),
+      this.screen("The plane", [this.figure, this.legend], ["data", "noise", ...(talk.recorded ? [] : [this.drop()]), "hidden", "activation", this.verdict]),
       section("learn", "How it learns",
         element("div", { className: "side-by-side" }, element("div", {}, element("h3", {}, "The loss, step by step"), this.curvePlace),
           element("div", { className: "panel" }, ...["rate", "optimizer", "batch", "seed"].map((name) => this.controls[name].root), this.speed))),
       section("held", "Rows that it was not shown", words("A fifth of all rows is held out: drawn hollow above, counted here by what they are and what the network says of them."), this.matrix),
       keep(talk),
-      words("A link holds the settings of generated points, and never your rows."),
+      ...(talk.recorded ? [] : [words("A link holds the settings of generated points, and never your rows.")]),
       this.player.root,
     );
     this.plane = new Plane(this.figure, texts.across);
@@ -72,7 +72,7 @@ class Points extends Trained {
     this.plane?.lay(told);
     const { class_names: names, counts } = told;
     this.legend.replaceChildren(...names.flatMap((/** @type {string} */ name, /** @type {number} */ at) => [shape(at), ` ${name}, ${whole(counts[at])}\u2003`]), "hollow: held out");
-    write(this.from, `Shown: ${told.title}.`);
+    if (this.from) write(this.from, `Shown: ${told.title}.`);
   }
 
   /** @param {{step: number, arrays: Record<string, Float32Array>}} frame @param {Record<string, number>} numbers */
@@ -82,8 +82,7 @@ class Points extends Trained {
     this.plane?.paint(arrays.classes, arrays.sure, names.length);
     this.curve?.update(arrays.curve, numbers.points, numbers.window);
     write(this.verdict, `${percent(numbers.accuracy)} of ${whole(held)} rows held out are told right${numbers.points ? `; loss ${fixed(numbers.latest)}` : ""}.`);
-    const speed = numbers.steps_per_second;
-    write(this.speed, `${whole(parameters)} parameters; a step is ${whole(cost.step_flops)} FLOPs. ${speed ? `${si(speed, "")}steps/s, ${si(speed * cost.step_flops, "FLOP/s")}.` : "Press Train below, or Space."}`);
+    write(this.speed, `${whole(parameters)} parameters; a step is ${whole(cost.step_flops)} FLOPs. ${this.pace(numbers)}`);
     const rows = names.map((/** @type {string} */ name, /** @type {number} */ at) => [name, ...names.map((/** @type {string} */ _, /** @type {number} */ said) => whole(arrays.confusion[at * names.length + said]))]);
     this.matrix.replaceChildren(table("Rows held out", ["is \\ said to be", ...names], rows));
   }

@@ -7,7 +7,7 @@ import { Curve } from "../curve.js";
 import { calm, element, fixed, keyOf, named, percent, section, si, whole, words, write } from "../dom.js";
 import { Network } from "../network.js";
 import { Parameters } from "../parameters.js";
-import { Player } from "../player.js";
+import { barOf } from "../playback.js";
 import { keep } from "../keep.js";
 
 /** What is read rather than watched is written so often, in milliseconds. */
@@ -27,16 +27,17 @@ class Spam {
     this.controls = Object.fromEntries(Object.entries(talk.fields).map(([name, field]) => [
       name, control(field, (value) => talk.set({ [name]: value })),
     ]));
-    this.player = new Player(talk);
+    this.player = barOf(talk);
     this.figure = element("div", { className: "drawing" });
     this.verdict = element("p", { className: "verdict" });
     this.curvePlace = element("div", { className: "plot" });
     this.curve = new Curve(this.curvePlace, "loss of the training mails");
     this.stages = new Stages((lit) => this.network?.light(lit));
     this.one = new OneWeight();
-    this.cards = ["right", "speed", "flops", "cost"].map(() => {
+    // A recorder stops for each frame: how fast it trained says nothing.
+    this.cards = [false, true, true, false].map((live) => {
       const [value, about] = [element("b"), element("small")];
-      return { root: element("li", {}, value, about), value, about };
+      return { root: element("li", {}, value, about), value, about, live };
     });
     place.replaceChildren(...this.parts());
     this.show(talk.settings);
@@ -44,10 +45,10 @@ class Spam {
   }
 
   parts() {
-    const { texts } = this.talk;
+    const { texts, recorded } = this.talk;
     const presets = Object.entries(texts.mails).map(([name, x]) => button(name, () => this.take(x)));
     this.parameters = new Parameters(
-      texts.names, (index, value) => this.talk.send({ do: "put", index, value }), (index) => this.network?.choose(index),
+      texts.names, recorded ? null : (index, value) => this.talk.send({ do: "put", index, value }), (index) => this.network?.choose(index),
     );
     this.count = element("strong");
     return [
@@ -64,12 +65,12 @@ class Spam {
       section("learn", "Now let it learn",
         words(`Its first weights are random, and so are its answers. Training shows it ${whole(texts.rows)} mails again and again; after each step every weight has moved a little to make the loss smaller.`),
         element("div", { className: "side-by-side" }, element("div", {}, element("h3", {}, "The loss, step by step"), this.curvePlace),
-          element("div", { className: "panel" }, ...["rate", "optimizer", "batch", "seed"].map((name) => this.controls[name].root), this.exactly())),
-        element("ul", { className: "cards" }, ...this.cards.map((card) => card.root))),
+          element("div", { className: "panel" }, ...["rate", "optimizer", "batch", "seed"].map((name) => this.controls[name].root), ...(recorded ? [] : [this.exactly()]))),
+        element("ul", { className: "cards" }, ...this.cards.filter((card) => !recorded || !card.live).map((card) => card.root))),
       section("back", "How each weight knows where to go",
         words("Backpropagation asks of every weight: would a little more of it make the loss of this mail larger or smaller? Pick a weight in the drawing, or go through all stages."),
         element("div", { className: "side-by-side" }, this.stages.root, element("div", { className: "panel" }, this.one.root))),
-      section("all", "All of it", words("The whole network is in this table. Type another number, and everything above follows at once."), this.parameters.root),
+      section("all", "All of it", words(`The whole network is in this table.${recorded ? "" : " Type another number, and everything above follows at once."}`), this.parameters.root),
       keep(this.talk, () => this.last?.arrays.parameters ?? null),
       this.player.root,
     ];

@@ -25,7 +25,7 @@ class Training extends Trained {
     this.runs = element("div");
     place.replaceChildren(
       lead("Training is one thing, again and again: take a batch, find the gradient, step against it. All the art is in how far to step."),
-      this.screen("One weight in a valley", [this.valleyPlace], ["valley", element("div", { className: "controls" }, ...WAYS.map(([name, rate]) => button(name, () => this.take({ valley: rate })))), this.verdict]),
+      this.screen("One weight in a valley", [this.valleyPlace], ["valley", ...(talk.recorded ? [] : [element("div", { className: "controls" }, ...WAYS.map(([name, rate]) => button(name, () => this.take({ valley: rate }))))]), this.verdict]),
       section("loop", `Handwritten digits, ${texts.batch} at a time`,
         words(`A network of ${texts.sizes.join("-")} units. Guessing among ten digits costs ln 10 = ${fixed(texts.guessing)}; a loss above that is worse than knowing nothing.`),
         element("div", { className: "side-by-side" }, element("div", {}, element("h3", {}, "The loss, step by step"), this.curvePlace, element("h3", {}, "The rate of each step"), this.schedulePlace),
@@ -63,7 +63,7 @@ class Training extends Trained {
   tell(frame, numbers) {
     this.curve?.update(frame.arrays.curve, numbers.points, numbers.window);
     const epochs = frame.step / this.words.steps_of_epoch;
-    write(this.told, frame.step ? `After ${decimal(epochs, 1)} epochs the loss is ${brief(Number(numbers.latest.toPrecision(3)))}, and ${percent(numbers.accuracy)} of the digits that it trains on are read right.` : "Press Train below, or Space.");
+    write(this.told, frame.step ? `After ${decimal(epochs, 1)} epochs the loss is ${brief(Number(numbers.latest.toPrecision(3)))}, and ${percent(numbers.accuracy)} of the digits that it trains on are read right.` : this.begin());
   }
 }
 

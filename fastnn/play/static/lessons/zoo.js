@@ -59,10 +59,9 @@ class Zoo extends Trained {
 
   /** @param {{step: number, arrays: Record<string, Float32Array>}} frame @param {Record<string, number>} numbers */
   tell(frame, numbers) {
-    const { kind, cost } = this.words;
+    const { kind } = this.words;
     this.curve?.update(frame.arrays.curve, numbers.points, numbers.window);
-    const speed = numbers.steps_per_second;
-    write(this.verdict, `${kind}: ${percent(numbers.accuracy)} of digits held out are read right${numbers.points ? `; loss ${fixed(numbers.latest)}` : ""}. ${speed ? `${whole(speed)} steps/s, ${si(speed * cost.step_flops, "FLOP/s")}.` : "Press Train below, or Space."}`);
+    write(this.verdict, `${kind}: ${percent(numbers.accuracy)} of digits held out are read right${numbers.points ? `; loss ${fixed(numbers.latest)}` : ""}. ${this.pace(numbers)}`);
     if (!frame.step) return;
     this.reached.set(kind, `${percent(numbers.accuracy)} after ${whole(numbers.looked)} steps`);
     this.count();

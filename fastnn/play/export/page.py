@@ -1,0 +1,56 @@
+"""The file: its script and style by their hashes, and nothing from anywhere else."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import zlib
+from datetime import UTC, datetime
+from html import escape
+from string import Template
+
+import fastnn
+from fastnn.play.export.bundle import bundle
+from fastnn.play.export.recorder import Recorded, record, steps_to
+from fastnn.play.lessons.catalogue import TITLES, lesson
+from fastnn.play.server.pages import STATIC, modules, style
+from fastnn.play.session.lesson import Recording
+from fastnn.report.page import inside_script
+
+
+def exportable() -> list[str]:
+    """Pages that can be files."""
+    return [name for name in TITLES if lesson(name).recording is not None]
+
+
+def exported(name: str) -> tuple[str, int]:
+    """The page as HTML, and the number of frames in it. name: one that can be a file."""
+    page_of = lesson(name)
+    how = page_of.recording
+    assert how is not None
+    recorded = record(page_of, steps_to(how.last, how.points))
+    entry = f'import {{ make }} from "./lessons/{name}.js";\nimport {{ showRecording }} from "./recording.js";'
+    script = inside_script(bundle(f"{entry}\nshowRecording(make);\n", modules()))
+    looks = style()
+    page = Template((STATIC / "recorded.html").read_text(encoding="utf-8")).substitute(
+        name=escape(name), title=escape(TITLES[name][1]), version=escape(fastnn.__version__),
+        date=datetime.now(UTC).date().isoformat(), steps=f"{recorded.steps[-1]:,}", script=script, style=looks,
+        computes=escape(f" {how.told}" if how.told else ""), script_hash=_hash(script), style_hash=_hash(looks),
+        recording=inside_script(_packed(how, recorded)),
+    )  # fmt: skip
+    return page, len(recorded.frames)
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _packed(how: Recording, recorded: Recorded) -> str:
+    opened, words, *answers = recorded.told
+    words = words | {"words": {each: value for each, value in words["words"].items() if each != "peak"}}
+    fields = {each: field | {"fixed": each not in how.computes} for each, field in opened["fields"].items()}
+    about = {"steps": recorded.steps, "computes": bool(how.computes)}
+    opened = opened | {"fields": fields, "forms": [], "recorded": about}
+    frames = base64.b64encode(zlib.compress(b"".join(recorded.frames), 9)).decode()
+    return json.dumps({"told": [opened, words, *answers], "frames": frames}, separators=(",", ":"))
