@@ -23,7 +23,7 @@ CALL = 0.004
 # Of which the speed is told.
 RECENT = 0.25
 # Rows whose order is drawn ahead, at most.
-AHEAD = 1 << 16
+AHEAD = 1 << 15
 
 
 class Steps(ABC):
