@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import posixpath
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
-IMPORT = re.compile(r'^import \{([^}]*)\} from "(\.[^"]*)";$', re.MULTILINE)
+from fastnn.play.server.pages import IMPORT, resolved
+
 EXPORT = re.compile(r"^export ((?:async )?(?:function|class|const) (\w+))", re.MULTILINE)
 LEFT = re.compile(r"^(?:import|export)\b.*$", re.MULTILINE)
 
@@ -23,7 +23,7 @@ def _linked(name: str, text: str, modules: Mapping[str, Path], done: dict[str, s
     """The text without imports and exports; before it, in `done`, all that it stands on."""
 
     def taken(found: re.Match[str]) -> str:
-        other = posixpath.normpath(posixpath.join(posixpath.dirname(name), found[2]))
+        other = resolved(name, found[2])
         if other not in done:
             _add(other, modules, done)
         return f"const {{{found[1].replace(' as ', ': ')}}} = modules[{other!r}];"

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import posixpath
+import re
+from collections.abc import Iterator
+from functools import cache
 from html import escape
 from pathlib import Path
 from string import Template
@@ -11,6 +15,8 @@ from fastnn.play.lessons.catalogue import TITLES
 from fastnn.report.palette import DARK, GROUND, LIGHT
 
 STATIC = Path(__file__).parent.parent / "static"
+# As every script here takes from another: names, and where from.
+IMPORT = re.compile(r'^import \{([^}]*)\} from "(\.[^"]*)";$', re.MULTILINE)
 REPORT_STYLE = Path(__file__).parent.parent.parent / "report" / "style.css"
 
 
@@ -18,8 +24,35 @@ def page(name: str) -> str:
     """The lesson of that name: a frame for what its script draws."""
     _, title = TITLES[name]
     return Template((STATIC / "page.html").read_text(encoding="utf-8")).substitute(
-        name=escape(name), title=escape(title), version=escape(fastnn.__version__), links=_links(name)
-    )
+        name=escape(name), title=escape(title), version=escape(fastnn.__version__), links=_links(name),
+        preloads="\n".join(f'<link rel="modulepreload" href="/static/{escape(each)}">' for each in _scripts(name)),
+    )  # fmt: skip
+
+
+@cache
+def _scripts(name: str) -> tuple[str, ...]:
+    """All that the page loads, so that a browser asks for them at once, and not for each when it has read another."""
+    found: dict[str, None] = {}
+    _gather("live.js", found)
+    _gather(f"lessons/{name}.js", found)
+    return tuple(found)
+
+
+def _gather(name: str, found: dict[str, None]) -> None:
+    if name not in found:
+        found[name] = None
+        for other in imported(name, (STATIC / name).read_text(encoding="utf-8")):
+            _gather(other, found)
+
+
+def imported(name: str, text: str) -> Iterator[str]:
+    """The scripts that a script takes from, by their names."""
+    return (resolved(name, written) for _, written in IMPORT.findall(text))
+
+
+def resolved(name: str, written: str) -> str:
+    """What "../dom.js" is in a script of that name."""
+    return posixpath.normpath(posixpath.join(posixpath.dirname(name), written))
 
 
 def _links(current: str) -> str:
