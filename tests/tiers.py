@@ -26,8 +26,8 @@ THOROUGH = [
     "attention_elsewhere", "bench_peers", "bench_peers_agree", "benchmarks_compare", "benchmarks_play",
     "benchmarks_sklearn", "cuda_compiles", "demo_page", "encoders_elsewhere", "gallery", "gallery_measure",
     "interchange_exporters", "interchange_nanogpt", "interchange_torch", "makemore", "play_cnn_page", "play_export",
-    "play_language_page", "play_page", "play_plane_page", "play_spam_page", "processors", "report_page",
-    "timeline_experiments", "timeline_page", "train_resume",
+    "play_language_page", "play_notebook_page", "play_page", "play_plane_page", "play_spam_page", "processors",
+    "report_page", "timeline_experiments", "timeline_page", "train_resume",
 ]  # fmt: skip
 BY_FILE = dict.fromkeys(FAST, "fast") | dict.fromkeys(THOROUGH, "thorough")
 TIERS = ("fast", "full", "thorough")

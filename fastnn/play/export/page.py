@@ -1,4 +1,4 @@
-"""The file: its script and style by their hashes, and nothing from anywhere else."""
+"""Pages as one text: script and style by their hashes, and nothing from anywhere else."""
 
 from __future__ import annotations
 
@@ -30,16 +30,31 @@ def exported(name: str) -> tuple[str, int]:
     how = page_of.recording
     assert how is not None
     recorded = record(page_of, steps_to(how.last, how.points))
-    entry = f'import {{ make }} from "./lessons/{name}.js";\nimport {{ showRecording }} from "./recording.js";'
-    script = inside_script(bundle(f"{entry}\nshowRecording(make);\n", modules()))
-    looks = style()
-    page = Template((STATIC / "recorded.html").read_text(encoding="utf-8")).substitute(
-        name=escape(name), title=escape(TITLES[name][1]), version=escape(fastnn.__version__),
-        date=datetime.now(UTC).date().isoformat(), steps=f"{recorded.steps[-1]:,}", script=script, style=looks,
-        computes=escape(f" {how.told}" if how.told else ""), script_hash=_hash(script), style_hash=_hash(looks),
+    page = _single(
+        "recorded", name, "showRecording", date=datetime.now(UTC).date().isoformat(),
+        steps=f"{recorded.steps[-1]:,}", computes=escape(f" {how.told}" if how.told else ""),
         recording=inside_script(_packed(how, recorded)),
     )  # fmt: skip
     return page, len(recorded.frames)
+
+
+def framed(name: str) -> str:
+    """The page as HTML for a frame, whose messages what is around it carries."""
+    return _single("framed", name, "showFramed")
+
+
+# The script that begins each kind of page.
+BEGINS = {"showRecording": "recording.js", "showFramed": "framed.js"}
+
+
+def _single(template: str, name: str, begin: str, **more: str) -> str:
+    """One text: the template with the script of the page, which calls `begin`, and its style."""
+    takes = f'import {{ make }} from "./lessons/{name}.js";\nimport {{ {begin} }} from "./{BEGINS[begin]}";'
+    script, looks = inside_script(bundle(f"{takes}\n{begin}(make);\n", modules())), style()
+    return Template((STATIC / f"{template}.html").read_text(encoding="utf-8")).substitute(
+        name=escape(name), title=escape(TITLES[name][1]), version=escape(fastnn.__version__), script=script,
+        style=looks, script_hash=_hash(script), style_hash=_hash(looks), **more,
+    )  # fmt: skip
 
 
 def _hash(text: str) -> str:
