@@ -16,7 +16,7 @@ import fastnn
 from fastnn import data
 from fastnn.demo.spam import HELD_OUT
 from fastnn.play.export.page import framed
-from fastnn.play.lessons.catalogue import lesson
+from fastnn.play.lessons.catalogue import TITLES, lesson
 from fastnn.play.notebook.views import Views
 from fastnn.play.server.pages import STATIC
 
@@ -122,6 +122,13 @@ def test_a_page_trains_in_a_notebook_with_the_kernels_numbers(notebooks: Any) ->
     while not kept:
         notebook.carry()
     assert kept[0].suggested_filename == "network.safetensors"
+
+
+@pytest.mark.parametrize("name", TITLES)
+def test_every_page_is_there_in_a_frame(name: str, notebooks: Any) -> None:
+    notebook = notebooks(name)
+    notebook.until(0, READY)
+    assert notebook.page.frames[1].locator("h1").inner_text() == TITLES[name][1]
 
 
 def test_two_places_have_sessions_of_their_own_and_keys_stay_in_the_frame(notebooks: Any) -> None:

@@ -56,7 +56,7 @@ def test_all_that_train_by_themselves_can_be_files() -> None:
 @pytest.mark.parametrize("name", TITLES)
 def test_every_page_can_be_one_script(name: str) -> None:
     script = bundle(f'import {{ make }} from "./lessons/{name}.js";\nglobalThis.make = make;', modules())
-    assert "import " not in "\n".join(line for line in script.splitlines() if line.startswith("import"))
+    assert not [line for line in script.splitlines() if line.startswith(("import ", "export "))]
     assert f"modules['lessons/{name}.js']" in script
 
 
