@@ -14,7 +14,6 @@ import os
 import re
 import shutil
 import statistics
-import struct
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,7 @@ from typing import Any
 
 import click
 
+from fastnn.play.session import frames
 from fastnn.simd import machine
 
 SCHEMA = "fastnn-play/1"
@@ -85,9 +85,8 @@ class Watched:
         self.page.wait_for_selector("html[data-ready]", state="attached", timeout=240_000)
 
     def _receive(self, content: str | bytes) -> None:
-        """fastnn/play/session/frames.py: the step is the last of the header."""
         if isinstance(content, bytes):
-            self.frames.append((time.perf_counter(), struct.unpack_from("<Q", content, 8)[0]))
+            self.frames.append((time.perf_counter(), frames.HEADER.unpack_from(content)[-1]))
 
 
 def trained(browser: Any, address: str, batch: str, seconds: float) -> dict[str, Any]:
@@ -123,8 +122,7 @@ def _busy(session: Any) -> float:
 def slid(browser: Any, address: str) -> dict[str, float]:
     """A slider that is moved while nothing trains."""
     watched = Watched(browser, address)
-    values = (0.01 + 0.98 * (at % 2) - 0.004 * at * (-1) ** at for at in range(SLIDES))
-    took = sorted(watched.page.evaluate(SLIDE, value) for value in values)
+    took = sorted(watched.page.evaluate(SLIDE, at % 2) for at in range(SLIDES))
     watched.window.close()
     return {"slide_median_ms": statistics.median(took), "slide_p95_ms": took[int(0.95 * len(took))]}
 

@@ -49,6 +49,13 @@ def chromium() -> str:
     return CHROMIUM or pytest.skip("needs Chromium, on PATH or named by FASTNN_CHROMIUM", allow_module_level=True)
 
 
+def playground() -> None:
+    """What a page of it takes in a browser, or a skip of the file that asks."""
+    chromium()
+    for name in ("playwright.sync_api", "starlette", "uvicorn", "websockets"):
+        package(name)
+
+
 jit = pytest.mark.skipif(DISABLED, reason="needs numba's JIT")
 compiled_kernels = pytest.mark.skipif(DEBUG or DISABLED, reason="needs neither FASTNN_DEBUG nor NUMBA_DISABLE_JIT")
 two_cores = pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="needs two cores")

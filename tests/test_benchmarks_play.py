@@ -11,11 +11,7 @@ import pytest
 from click.testing import CliRunner
 from processes import ROOT, uncovered
 
-needs.chromium()
-needs.package("playwright.sync_api")
-needs.package("starlette")
-needs.package("uvicorn")
-needs.package("websockets")
+needs.playground()
 
 
 def test_figures_are_of_the_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -11,11 +11,7 @@ from test_play_cnn import DIGITS, SPLIT
 
 from fastnn.demo.convnets import as_rows, convnet
 
-needs.chromium()
-needs.package("playwright.sync_api")
-needs.package("starlette")
-needs.package("uvicorn")
-needs.package("websockets")
+needs.playground()
 
 
 def test_a_digit_is_drawn_and_told_as_the_network_sees_it(browser: Any, server: Playing) -> None:

@@ -12,11 +12,7 @@ from test_play_language import trained
 from fastnn.demo import inside_gpt
 from fastnn.functional import softmax
 
-needs.chromium()
-needs.package("playwright.sync_api")
-needs.package("starlette")
-needs.package("uvicorn")
-needs.package("websockets")
+needs.playground()
 
 
 def test_a_prompt_goes_to_the_next_token_by_the_networks_numbers(browser: Any, server: Playing) -> None:

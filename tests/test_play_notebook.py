@@ -16,8 +16,9 @@ from test_play_plane import CSV
 
 import fastnn
 from fastnn.play.lessons.catalogue import lesson
-from fastnn.play.notebook.views import MOST_VIEWS, Views
+from fastnn.play.notebook.views import Views
 from fastnn.play.session import frames
+from fastnn.play.session.session import MOST_SESSIONS
 
 needs.package("pyarrow")
 
@@ -90,7 +91,7 @@ def test_what_no_page_says_is_told_and_more_than_eight_are_too_many() -> None:
     for content in ({"view": "a", "text": "no JSON"}, {"view": "a"}, {"view": "a", "text": 7}):
         kernel.views.receive(content, [])
         assert kernel.told("a", "refused")["field"] == "message"
-    for at in range(MOST_VIEWS - 1):
+    for at in range(MOST_SESSIONS - 1):
         kernel.say(f"b{at}", do="open")
         kernel.told(f"b{at}", "layout")
     kernel.say("c", do="open")

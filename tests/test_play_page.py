@@ -20,12 +20,8 @@ import fastnn
 from fastnn.play.lessons.catalogue import TITLES, lesson
 from fastnn.play.session.fields import Choice, Number
 
-needs.chromium()
-needs.package("playwright.sync_api")
+needs.playground()
 axe = needs.package("axe_playwright_python.sync_playwright")
-needs.package("starlette")
-needs.package("uvicorn")
-needs.package("websockets")
 
 TRAINED = ("spam", "activations", "training", "plane", "language", "cnn", "zoo")
 

@@ -37,8 +37,8 @@ def test_rows_are_standardised_and_come_back_as_they_were() -> None:
     assert (rows.columns, rows.classes) == (("height", "weight"), ("heavy", "light"))
     # The origins and scales are those of all rows; x is rounded to float32.
     np.testing.assert_allclose(np.sort(rows.as_given(rows.x)[:, 0]), np.sort(POINTS[:, 0]), rtol=1e-6)
-    np.testing.assert_allclose(rows.x.mean(axis=0), 0, atol=1e-5)
-    np.testing.assert_allclose(rows.x.std(axis=0), 1, atol=1e-5)
+    np.testing.assert_allclose(rows.x[:-60].mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose(rows.x[:-60].std(axis=0), 1, atol=1e-5)
     assert np.bincount(rows.y).tolist() == [int(np.count_nonzero(name == NAMES)) for name in rows.classes]
     # No class comes last, as it does in many a file: the last fifth is held out.
     by_class = sorted(LINES, key=lambda line: line.rpartition(",")[2])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 from typing import Any
 
 import needs
@@ -11,13 +12,10 @@ from playing import Opened, Playing
 from test_play_plane import CSV
 
 import fastnn
+from fastnn import data
 from fastnn.play.lessons.rows import rows_of
 
-needs.chromium()
-needs.package("playwright.sync_api")
-needs.package("starlette")
-needs.package("uvicorn")
-needs.package("websockets")
+needs.playground()
 
 DROP = """(content) => {
   const bytes = Uint8Array.from(atob(content), (each) => each.charCodeAt(0));
@@ -81,18 +79,26 @@ def test_a_bad_cell_is_told_by_line_and_column_and_nothing_is_lost(browser: Any,
     opened.close()
 
 
-def test_the_plane_is_painted_by_what_the_network_says(browser: Any, server: Playing) -> None:
-    """Where two colours meet, those of the two classes: most of the plane is one or the other after a training."""
+def test_the_plane_is_painted_by_what_the_network_says(browser: Any, server: Playing, tmp_path: Path) -> None:
+    """Behind each row the colour of the class that is said of it there."""
     opened = Opened(browser, server, "plane")
     opened.press("Train")
     opened.until("parseFloat(document.querySelector('.verdict').textContent) > 90")
     opened.press("Pause")
-    painted = opened.of("""(() => {
-        const canvas = document.querySelector(".layers canvas");
-        const bytes = canvas.getContext("2d").getImageData(60, 20, 340, 340).data;
-        return [...bytes].filter((_, at) => at % 4 !== 3 || bytes[at] > 0);
+    opened.until("document.querySelector('.player .main').textContent === 'Train'")
+    with opened.page.expect_download() as download:
+        opened.press("network.safetensors")
+    download.value.save_as(tmp_path / "network.safetensors")
+    points = data.plane("spirals", 500, 0.03, 0).x
+    said = fastnn.load(tmp_path / "network.safetensors").predict(points)
+    colours = opened.of("""(() => {
+        const pen = document.querySelector(".layers canvas").getContext("2d");
+        return [...document.querySelectorAll(".layers .row")].map((row) => {
+            const { e, f } = row.transform.baseVal[0].matrix;
+            const [red, , blue] = pen.getImageData(Math.round(e), Math.round(f), 1, 1).data;
+            return blue > red ? 0 : 1;
+        });
     })()""")
-    pixels = np.array(painted[: len(painted) // 4 * 4]).reshape(-1, 4)
-    blue = (pixels[:, 2] > pixels[:, 0]).mean()
-    assert 0.2 < blue < 0.8
+    assert set(said) == {0, 1}
+    assert np.mean(np.array(colours) == said) > 0.95  # a map is of 48 x 48 points, and a border runs between some
     opened.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from fastnn.play.export.bundle import bundle
 from fastnn.play.export.page import exportable
 from fastnn.play.export.recorder import record, steps_to
 from fastnn.play.lessons.catalogue import TITLES, lesson
-from fastnn.play.server.pages import modules
+from fastnn.play.server.pages import IMPORT, modules
 from fastnn.play.session import frames
 from fastnn.play.session.fields import defaults
 
@@ -58,6 +59,13 @@ def test_every_page_can_be_one_script(name: str) -> None:
     script = bundle(f'import {{ make }} from "./lessons/{name}.js";\nglobalThis.make = make;', modules())
     assert not [line for line in script.splitlines() if line.startswith(("import ", "export "))]
     assert f"modules['lessons/{name}.js']" in script
+
+
+@pytest.mark.parametrize("name", modules())
+def test_a_script_takes_nothing_that_it_does_not_use(name: str) -> None:
+    text = modules()[name].read_text(encoding="utf-8")
+    taken = [each.split()[-1] for names, _ in IMPORT.findall(text) for each in names.split(",") if each.strip()]
+    assert [each for each in taken if len(re.findall(rf"\b{re.escape(each)}\b", text)) < 2] == []
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,7 @@ import fastnn
 from fastnn import data
 from fastnn.demo.spam import HELD_OUT
 
-needs.chromium()
-needs.package("playwright.sync_api")
-needs.package("starlette")
-needs.package("uvicorn")
-needs.package("websockets")
+needs.playground()
 
 
 @pytest.fixture

@@ -32,14 +32,19 @@ class Read(NamedTuple):
     right: tuple[float, ...]
 
 
-def convnet(side: int, anywhere: bool, seed: int) -> Network:
-    """Of images (side, side, 1): convolutions of 8, 16, ... filters, each with a relu and a maximum of 2 x 2, and a
-    dense layer. anywhere: the last maximum is of all places."""
+def convolutions(side: int, filters: int = FILTERS) -> list[Any]:
+    """Of images (side, side, 1): convolutions of so many filters, twice as many, ..., each with a relu and a maximum of
+    2 x 2."""
     layers: list[Any] = []
-    filters, left = FILTERS, side
-    while left >= LEAST_SIDE:
+    while side >= LEAST_SIDE:
         layers += [Conv2d(filters, KERNEL, padding="same"), Activation("relu"), MaxPool2d(2)]
-        filters, left = 2 * filters, left // 2
+        filters, side = 2 * filters, side // 2
+    return layers
+
+
+def convnet(side: int, anywhere: bool, seed: int) -> Network:
+    """Convolutions of 8, 16, ... filters, and a dense layer. anywhere: the last maximum is of all places."""
+    layers = convolutions(side)
     if anywhere:
         layers[-1] = MaxPool2d(side >> (len(layers) // 3 - 1))
     return Network((side, side, 1), [*layers, Flatten(), Dense(CLASSES)], seed=seed)

@@ -14,6 +14,9 @@ from fastnn.layers.embedding import Embedding, PositionEmbedding
 from fastnn.layers.transformer import TransformerBlock
 from fastnn.networks.network import Network
 
+# Of the next tokens, those that are told.
+LIKELY = 8
+
 
 def blocks(network: Network) -> list[int]:
     """Places of its transformer blocks among its layers."""
@@ -36,6 +39,18 @@ def guesses(network: Network, until: int, ids: Sequence[int]) -> NDArray[Any]:
     last = len(network.layers) - 2
     moved = {str(until + k): str(last + k) for k in range(2)}
     return outputs(_made_of(network, until, network.layers[last:], moved, "cross_entropy"), ids)
+
+
+def guess(network: Network, until: int, ids: Sequence[int]) -> tuple[int, float]:
+    """The token that it would say next after so many layers, and how probable."""
+    shares = softmax(guesses(network, until, ids)[-1:].astype(np.float64))[0]
+    return int(np.argmax(shares)), float(shares.max())
+
+
+def likely(network: Network, ids: Sequence[int]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Logits (V,) of the next token, and the LIKELY most probable ones."""
+    logits = outputs(network, ids)[-1].astype(np.float64)
+    return logits, np.argsort(-logits, kind="stable")[:LIKELY]
 
 
 def attention(network: Network, place: int, ids: Sequence[int]) -> NDArray[np.float64]:

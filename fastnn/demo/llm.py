@@ -35,7 +35,7 @@ OPTIONS = (
 SMALL: dict[str, Any] = {
     "length": 32, "blocks": 2, "width": 64, "heads": 4, "batch": 16, "steps": 600, "learning_rate": 3e-3
 }  # fmt: skip
-A_LINE, LAST, FIRST, LIKELY, LOOKED_AT = 10, 6, 4, 8, 3
+A_LINE, LAST, FIRST, LOOKED_AT = 10, 6, 4, 3
 # By the layer that a user writes.
 PARTS = {
     "Embedding": "embeddings of tokens", "PositionEmbedding": "embeddings of places", "SelfAttention": "attention",
@@ -54,8 +54,7 @@ def show(prompt: str, temperature: float, tokens: int, model: Path | None, text:
     shown = LanguageModel.load(model) if model else trained(text, LanguageSettings(**SMALL, seed=seed))[1].model
     ids, network = known(shown, prompt), shown.network
     places = inside_gpt.blocks(network)
-    logits = inside_gpt.outputs(network, ids)[-1].astype(np.float64)
-    order = np.argsort(-logits, kind="stable")[:LIKELY]
+    logits, order = inside_gpt.likely(network, ids)
     shares = {each: softmax(logits[None], temperature=each)[0] for each in (1.0, temperature)}
     written = shown.generate(prompt, tokens, temperature=temperature, seed=seed)
     parts = costs(network)
@@ -133,11 +132,10 @@ def layers_of(model: LanguageModel, ids: Sequence[int], places: Sequence[int]) -
     before, rows = None, []
     for until in (places[0], *(place + 1 for place in places)):
         vector = inside_gpt.vectors(model.network, until, ids)[-1]
-        found = softmax(inside_gpt.guesses(model.network, until, ids)[-1:])[0]
-        best = int(np.argmax(found))
+        best, probability = inside_gpt.guess(model.network, until, ids)
         change = "" if before is None else f"{np.linalg.norm(vector - before):.2f}"
         name = "embeddings" if until == places[0] else f"block {until - places[0]}"
-        rows.append((name, f"{np.linalg.norm(vector):.2f}", change, token(model, best), f"{found[best]:.1%}"))
+        rows.append((name, f"{np.linalg.norm(vector):.2f}", change, token(model, best), f"{probability:.1%}"))
         before = vector
     return (
         "The vector of the last token after each layer, and what the last norm and the head make of it:",

@@ -14,6 +14,7 @@ from fastnn.demo.display.terminal import is_numeric
 from fastnn.report.palette import DARK, GROUND, LIGHT
 from fastnn.timeline.drawing import histogram_svg, legend_svg, picture_svg
 from fastnn.timeline.experiments.found import Block, Comparison, Spread
+from fastnn.timeline.papers.milestones import Milestone, Printed
 from fastnn.timeline.repeated import Entry, Repeated
 from fastnn.timeline.terminal import cost
 
@@ -39,12 +40,17 @@ def page(entries: Sequence[Entry]) -> str:
 
 
 def _milestone(entry: Entry) -> dict[str, Any]:
-    printed = entry.milestone.numbers.items()
     return {
         "about": entry.milestone,
-        "printed": [(name, Comparison(what=name, ours=0).written(each.value), each) for name, each in printed],
+        "printed": printed_in(entry.milestone),
         "runs": [_run(each) for each in entry.repeated],
     }
+
+
+def printed_in(milestone: Milestone) -> list[tuple[str, str, Printed]]:
+    """Numbers of the paper: what of, the number as people read it, and all that is known of it."""
+    numbers = milestone.numbers.items()
+    return [(name, Comparison(what=name, ours=0).written(each.value), each) for name, each in numbers]
 
 
 def _run(repeated: Repeated) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import fastnn
 from fastnn.play.export.bundle import bundle
 from fastnn.play.export.recorder import Recorded, record, steps_to
 from fastnn.play.lessons.catalogue import TITLES, lesson
-from fastnn.play.server.pages import STATIC, modules, style
+from fastnn.play.server.pages import CONTENT, STATIC, modules, style
 from fastnn.play.session.lesson import Recording
 from fastnn.report.page import inside_script
 
@@ -31,7 +31,7 @@ def exported(name: str) -> tuple[str, int]:
     assert how is not None
     recorded = record(page_of, steps_to(how.last, how.points))
     page = _single(
-        "recorded", name, "showRecording", date=datetime.now(UTC).date().isoformat(),
+        "recorded", name, date=datetime.now(UTC).date().isoformat(),
         steps=f"{recorded.steps[-1]:,}", computes=escape(f" {how.told}" if how.told else ""),
         recording=inside_script(_packed(how, recorded)),
     )  # fmt: skip
@@ -40,20 +40,16 @@ def exported(name: str) -> tuple[str, int]:
 
 def framed(name: str) -> str:
     """The page as HTML for a frame, whose messages what is around it carries."""
-    return _single("framed", name, "showFramed")
+    return _single("framed", name)
 
 
-# The script that begins each kind of page.
-BEGINS = {"showRecording": "recording.js", "showFramed": "framed.js"}
-
-
-def _single(template: str, name: str, begin: str, **more: str) -> str:
-    """One text: the template with the script of the page, which calls `begin`, and its style."""
-    takes = f'import {{ make }} from "./lessons/{name}.js";\nimport {{ {begin} }} from "./{BEGINS[begin]}";'
-    script, looks = inside_script(bundle(f"{takes}\n{begin}(make);\n", modules())), style()
-    return Template((STATIC / f"{template}.html").read_text(encoding="utf-8")).substitute(
+def _single(kind: str, name: str, **more: str) -> str:
+    """One text: the template of that kind with the page's style and its script, which begins as the kind's does."""
+    takes = f'import {{ make }} from "./lessons/{name}.js";\nimport {{ begin }} from "./{kind}.js";'
+    script, looks = inside_script(bundle(f"{takes}\nbegin(make);\n", modules())), style()
+    return Template((STATIC / f"{kind}.html").read_text(encoding="utf-8")).substitute(
         name=escape(name), title=escape(TITLES[name][1]), version=escape(fastnn.__version__), script=script,
-        style=looks, script_hash=_hash(script), style_hash=_hash(looks), **more,
+        content=CONTENT, style=looks, script_hash=_hash(script), style_hash=_hash(looks), **more,
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numba
 import numpy as np
 
 from fastnn.bench.calibration import kept
@@ -60,7 +61,11 @@ def _predicted(sizes: tuple[int, ...], batch: int) -> float | None:
     document = kept.kept(DTYPE)
     if document is None:
         return None
-    return float(kept.model(document).predict(Call(sizes, batch, 1, "step", np.dtype(DTYPE).itemsize)).median)
+    return float(
+        kept.model(document)
+        .predict(Call(sizes, batch, numba.get_num_threads(), "step", np.dtype(DTYPE).itemsize))
+        .median
+    )
 
 
 LESSON = Lesson(fields=FIELDS, texts=texts, answer=answer)

@@ -17,13 +17,11 @@ from fastnn.play.lessons.again import again
 from fastnn.play.lessons.trained import RATE, SEED, optimizer_choice, optimizer_of
 from fastnn.play.session.fields import Choice, Settings, Whole
 from fastnn.play.session.lesson import Lesson, Recording
-from fastnn.play.session.measured import Arrays, Measured
+from fastnn.play.session.measured import PAUSE, Arrays, Measured
 from fastnn.play.session.run import Run
 
 # Digits to choose from, pixels that they are moved by, and maps of a layer that are drawn.
 DIGITS, MOST_MOVED, DRAWN = 100, 4, 8
-# Seconds from one look at what is held out to the next: 20 ms each.
-PAUSE = 0.25
 FIELDS = {
     "digit": Whole(label="Digit held out, by number", default=0, low=0, high=DIGITS - 1, slides=True),
     "right": Whole(label="Moved to the right", default=0, low=-MOST_MOVED, high=MOST_MOVED, slides=True, unit="pixels"),

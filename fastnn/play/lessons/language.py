@@ -7,19 +7,24 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.demo.llm import LARGE, costs
+from fastnn.demo.inside_gpt import LIKELY
+from fastnn.demo.llm import LARGE, OPTIONS, SMALL, costs
 from fastnn.demo.small_gpt import bigram_nats
 from fastnn.language.corpus import BUILT_IN, Corpus, read
 from fastnn.language.settings import LanguageSettings
 from fastnn.language.training import LanguageTraining
 from fastnn.paper.models import model as on_paper
 from fastnn.play.lessons.again import written
+from fastnn.play.lessons.defaults import defaults_of
 from fastnn.play.session.fields import Choice, Number, Refused, Settings, Text, Whole
-from fastnn.play.session.language import LIKELY, NUMBERS, WRITTEN, Writing
+from fastnn.play.session.language import NUMBERS, WRITTEN, Writing
 from fastnn.play.session.lesson import Lesson, Recording
 from fastnn.play.session.measured import Measured
 
-HEADS, POSITIONS, BATCH, STEPS = 4, 32, 16, 2000
+GIVEN = defaults_of(OPTIONS)
+HEADS, POSITIONS, BATCH = SMALL["heads"], SMALL["length"], SMALL["batch"]
+# Longer than the demonstration: somebody looks.
+STEPS = 2000
 HOLDS = "network.safetensors has the letters, too: `fastnn generate network.safetensors` goes on from any prompt"
 
 
@@ -36,12 +41,12 @@ class Prompt(Text):
 
 
 FIELDS = {
-    "prompt": Prompt(label="Prompt", default="The value of the ", most=POSITIONS),
-    "temperature": Number(label="Temperature T", default=0.8, low=0.0, high=2.0, step=0.05),
+    "prompt": Prompt(label="Prompt", default=GIVEN["prompt"], most=POSITIONS),
+    "temperature": Number(label="Temperature T", default=GIVEN["temperature"], low=0.0, high=2.0, step=0.05),
     "draw": Whole(label="Seed of what is drawn", default=0, low=0, high=2**31 - 1),
-    "blocks": Choice(label="Blocks", default="2", options=("1", "2", "4")),
-    "width": Choice(label="Width", default="64", options=("32", "64", "128")),
-    "rate": Number(label="Learning rate", default=3e-3, low=1e-4, high=0.3, scale="log"),
+    "blocks": Choice(label="Blocks", default=str(SMALL["blocks"]), options=("1", "2", "4")),
+    "width": Choice(label="Width", default=str(SMALL["width"]), options=("32", "64", "128")),
+    "rate": Number(label="Learning rate", default=SMALL["learning_rate"], low=1e-4, high=0.3, scale="log"),
     "seed": Whole(label="Seed of the first weights and of what is read", default=0, low=0, high=2**31 - 1),
 }
 

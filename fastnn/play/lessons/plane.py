@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fastnn import data
 from fastnn.networks.models import mlp
 from fastnn.play.lessons.again import again
-from fastnn.play.lessons.rows import MOST_CLASSES, MOST_ROWS, Rows, rows_of
+from fastnn.play.lessons.rows import MOST_CLASSES, MOST_ROWS, Rows, held_out_of, rows_of
 from fastnn.play.lessons.trained import ACTIVATIONS, RATE, SEED, optimizer_choice, optimizer_of
 from fastnn.play.session.fields import Choice, Content, File, Number, Settings
 from fastnn.play.session.lesson import Lesson, Recording
@@ -19,8 +19,6 @@ from fastnn.play.session.measured import Measured
 from fastnn.play.session.run import Run
 
 ROWS = 500
-# A fifth of all rows is held out.
-HELD_OUT = 5
 # Of the map, points across; of the rows, so many are drawn.
 ACROSS, DRAWN = 48, 500
 # Beside the outermost rows, as a part of their spread.
@@ -40,13 +38,17 @@ FIELDS = {
 
 
 def texts() -> dict[str, Any]:
-    return {"counted": "of rows held out", "across": ACROSS, "most_rows": MOST_ROWS, "most_classes": MOST_CLASSES}
+    return {
+        "counted": "of rows held out", "across": ACROSS, "most_rows": MOST_ROWS, "most_classes": MOST_CLASSES,
+        "linked": "It holds the settings of generated points, and never your rows.",
+    }  # fmt: skip
 
 
 def begin(settings: Settings) -> Measured:
     rows = settings["file"].value if settings["file"] else _made(settings)
     network = mlp(*_sizes(settings, len(rows.classes)), activation=settings["activation"], seed=settings["seed"])
-    train, test = slice(None, -(len(rows.x) // HELD_OUT)), slice(-(len(rows.x) // HELD_OUT), None)
+    held_out = held_out_of(len(rows.x))
+    train, test = slice(None, -held_out), slice(-held_out, None)
     run = Run(network, rows.x[train], rows.y[train], optimizer_of(settings), int(settings["batch"]), settings["seed"])
     low, high = _edges(rows.x)
     grid = np.stack(np.meshgrid(*np.linspace(low, high, ACROSS).T), axis=-1).reshape(-1, 2).astype(np.float32)
@@ -59,7 +61,7 @@ def begin(settings: Settings) -> Measured:
         np.add.at(confusion, (rows.y[test], network.predict(rows.x[test])), 1)
         return {"classes": shares.argmax(axis=1), "sure": shares.max(axis=1), "confusion": confusion}
 
-    about = _words(rows, low, high, len(rows.x[test]))
+    about = _words(rows, low, high, held_out)
     return Measured(run, (rows.x[test], rows.y[test]), settings["optimizer"], look, about=about)
 
 
@@ -97,9 +99,9 @@ def program(settings: Settings, steps: int) -> str | None:
     if settings["file"] is not None:
         return None
     sizes = ", ".join(map(str, _sizes(settings, 2)))
-    made = f"data.plane({settings['data']!r}, {ROWS}, {settings['noise']!r}, SEED)"
+    made, train = f"data.plane({settings['data']!r}, {ROWS}, {settings['noise']!r}, SEED)", f"[:-{held_out_of(ROWS)}]"
     return again(
-        "plane", rows=f"points = {made}\nx, y = points.x[:-{ROWS // HELD_OUT}], points.y[:-{ROWS // HELD_OUT}]",
+        "plane", rows=f"points = {made}\nx, y = points.x{train}, points.y{train}",
         network=f"fastnn.mlp({sizes}, activation={settings['activation']!r}, seed=SEED)",
         optimizer=optimizer_of(settings), batch=int(settings["batch"]), seed=settings["seed"], steps=steps,
     )  # fmt: skip

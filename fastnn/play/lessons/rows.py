@@ -26,7 +26,7 @@ MOST_ROWS, FEWEST_ROWS = 100_000, 10
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """x (N, 2) float32, standardised; y (N,) int64 from 0; names of columns and classes.
+    """x (N, 2) float32, standardised by those that are trained on; y (N,) int64 from 0; names of columns and classes.
 
     scaling, origins: what a number was in the file is x as `scaling` has it before, and more by the origin.
     """
@@ -42,6 +42,11 @@ class Rows:
     def as_given(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Standardised numbers (N, 2) as the file has them."""
         return self.scaling.undo(x) + self.origins
+
+
+def held_out_of(rows: int) -> int:
+    """A fifth of them, the last."""
+    return rows // 5
 
 
 def rows_of(content: bytes) -> Rows:
@@ -73,7 +78,8 @@ def _checked(table: Table) -> Rows:
     if not FEWEST_ROWS <= len(table) <= MOST_ROWS:
         raise Refused("file", f"has {len(table):,} rows; expected {FEWEST_ROWS} to {MOST_ROWS:,}")
     order = np.random.default_rng(0).permutation(len(table))
-    x, scaling = table.x[order], Scaling.of(table.x)
+    x = table.x[order]
+    scaling = Scaling.of(x[: -held_out_of(len(x))])
     scaling.apply(x)
     return Rows(
         x, table.y[order], tuple(column.name for column in columns), classes,

@@ -65,6 +65,7 @@ def begin(settings: Settings) -> Watched:
 
 
 def adjust(watched: Measured, settings: Settings) -> None:
+    assert isinstance(watched, Watched)
     watched.look_at([settings[name] for name in INPUTS], CLASSES.index(settings["truth"]))
     watched.run.set_rate(settings["rate"])
 

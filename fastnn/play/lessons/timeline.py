@@ -9,8 +9,8 @@ from fastnn.demo.display.demonstration import Table
 from fastnn.play.session.fields import Choice, Settings
 from fastnn.play.session.lesson import Lesson
 from fastnn.report.picture import Axis, Picture
-from fastnn.timeline.experiments.found import Block, Comparison, Spread
-from fastnn.timeline.page import count, flops
+from fastnn.timeline.experiments.found import Block, Spread
+from fastnn.timeline.page import count, flops, printed_in
 from fastnn.timeline.papers.milestones import Milestone, milestones
 from fastnn.timeline.repeated import names, repeat
 from fastnn.timeline.terminal import comparisons, cost
@@ -24,10 +24,7 @@ def texts() -> dict[str, Any]:
 
 
 def _milestone(about: Milestone) -> dict[str, Any]:
-    printed = [
-        [name, Comparison(what=name, ours=0).written(each.value), each.about, each.unchecked]
-        for name, each in about.numbers.items()
-    ]
+    printed = [[name, value, each.about, each.unchecked] for name, value, each in printed_in(about)]
     return {
         "year": about.year, "date": about.date, "title": about.title, "claim": about.claim, "source": about.source,
         "link": about.link, "aside": about.aside, "experiments": about.experiments, "printed": printed,
@@ -47,7 +44,7 @@ def ran(name: str) -> dict[str, Any]:
     repeated = repeat(name)
     run, compared = repeated.run, comparisons(repeated.run.comparisons)
     return {
-        "name": name, "title": run.title, "sample": run.sample, "fails": run.fails, "command": repeated.command,
+        "name": name, "title": run.title, "sample": run.sample, "fails": run.fails,
         "took": f"{repeated.seconds:.1f} s{cost(run)}", "columns": compared.columns, "rows": compared.rows,
         "blocks": [_block(block) for block in run.blocks],
     }  # fmt: skip

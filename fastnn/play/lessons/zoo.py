@@ -9,31 +9,18 @@ from functools import cache
 from typing import Any
 
 from fastnn import data
-from fastnn.demo.convnets import as_rows
+from fastnn.demo.convnets import as_rows, convolutions
 from fastnn.demo.digits import split_rows
-from fastnn.layers import (
-    GRU,
-    Activation,
-    Conv2d,
-    Dense,
-    Flatten,
-    LayerNorm,
-    MaxPool2d,
-    PositionEmbedding,
-    Slice,
-    TransformerBlock,
-)
+from fastnn.layers import GRU, Dense, Flatten, LayerNorm, PositionEmbedding, Slice, TransformerBlock
 from fastnn.networks.network import Network
 from fastnn.play.lessons.timed import seconds_of_a_step
 from fastnn.play.lessons.trained import RATE, SEED, optimizer_choice, optimizer_of
 from fastnn.play.session.fields import Choice, Settings
 from fastnn.play.session.lesson import Lesson
-from fastnn.play.session.measured import Measured
+from fastnn.play.session.measured import PAUSE, Measured
 from fastnn.play.session.run import Run
 
 SIDE, CLASSES, BATCH = 28, 10, 32
-# Seconds from one look at what is held out to the next.
-PAUSE = 0.25
 WIDEST = 1024
 
 
@@ -42,10 +29,8 @@ def _feed_forward(width: int, **how: Any) -> Network:
 
 
 def _convolutional(width: int, **how: Any) -> Network:
-    layers: list[Any] = []
-    for filters in (width, 2 * width, 4 * width):
-        layers += [Conv2d(filters, 3, padding="same"), Activation("relu"), MaxPool2d(2)]
-    return Network((SIDE, SIDE, 1), [*layers, Flatten(), Dense(CLASSES)], **how)
+    """width: filters of the first layer."""
+    return Network((SIDE, SIDE, 1), [*convolutions(SIDE, width), Flatten(), Dense(CLASSES)], **how)
 
 
 def _recurrent(width: int, **how: Any) -> Network:
@@ -54,12 +39,9 @@ def _recurrent(width: int, **how: Any) -> Network:
 
 def _transformer(width: int, **how: Any) -> Network:
     """Of four heads, whose width is a multiple of theirs."""
-    begin: list[Any] = [
-        Dense(4 * width),
-        PositionEmbedding(SIDE),
-        *(TransformerBlock(4, causal=False) for _ in range(2)),
-    ]
-    return Network((SIDE, SIDE), [*begin, LayerNorm(), Slice(-1), Flatten(), Dense(CLASSES)], **how)
+    blocks: list[Any] = [TransformerBlock(4, causal=False) for _ in range(2)]
+    end: list[Any] = [LayerNorm(), Slice(-1), Flatten(), Dense(CLASSES)]
+    return Network((SIDE, SIDE), [Dense(4 * width), PositionEmbedding(SIDE), *blocks, *end], **how)
 
 
 KINDS: dict[str, Callable[..., Network]] = {

@@ -8,10 +8,9 @@ from typing import Any
 
 from fastnn.play.session.fields import Refused, shown
 from fastnn.play.session.lesson import Lesson
-from fastnn.play.session.messages import Message, parse, refusal
-from fastnn.play.session.session import Session
+from fastnn.play.session.messages import message_of, refusal
+from fastnn.play.session.session import MOST_SESSIONS, Session
 
-MOST_VIEWS = 8
 # Seconds until a session that is busy is asked again.
 PAUSE = 0.005
 # Of what a view calls itself.
@@ -36,7 +35,7 @@ class Views:
             return
         try:
             session = self._session(view)
-            message = _message(content, buffers, session.takes_files)
+            message = message_of(content.get("text"), bytes(buffers[0]) if buffers else None, session.takes_files)
         except Refused as error:
             self._send({"view": view, "text": refusal(error)}, [])
             return
@@ -50,8 +49,8 @@ class Views:
 
     def _session(self, view: str) -> Session:
         if view not in self._sessions:
-            if len(self._sessions) >= MOST_VIEWS:
-                raise Refused("view", f"is one of more than {MOST_VIEWS}; close another place where this is shown")
+            if len(self._sessions) >= MOST_SESSIONS:
+                raise Refused("view", f"is one of more than {MOST_SESSIONS}; close another place where this is shown")
             self._sessions[view] = Session(self._lesson, lambda told: self._deliver(view, told))
         return self._sessions[view]
 
@@ -65,11 +64,3 @@ class Views:
         session = self._sessions.pop(view, None)
         while session is not None and not session.take(None):
             time.sleep(PAUSE)
-
-
-def _message(content: Mapping[str, Any], buffers: Sequence[bytes], takes_files: bool) -> Message:
-    """Refused."""
-    if buffers and takes_files:
-        return Message("give", {"content": bytes(buffers[0])})
-    text = content.get("text")
-    return parse(text if isinstance(text, str) else "")

@@ -1,4 +1,4 @@
-"""`Playground("spam")` shows a page of the playground in a notebook: Jupyter, marimo, VS Code."""
+"""`Playground("spam")` shows a page of the playground in a notebook."""
 
 from __future__ import annotations
 

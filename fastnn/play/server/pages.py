@@ -15,6 +15,8 @@ from fastnn.play.lessons.catalogue import TITLES
 from fastnn.report.palette import DARK, GROUND, LIGHT
 
 STATIC = Path(__file__).parent.parent / "static"
+# What every page has, for its script to fill.
+CONTENT = (STATIC / "content.html").read_text(encoding="utf-8")
 # As every script here takes from another: names, and where from.
 IMPORT = re.compile(r'^import \{([^}]*)\} from "(\.[^"]*)";$', re.MULTILINE)
 REPORT_STYLE = Path(__file__).parent.parent.parent / "report" / "style.css"
@@ -24,7 +26,7 @@ def page(name: str) -> str:
     """The lesson of that name: a frame for what its script draws."""
     _, title = TITLES[name]
     return Template((STATIC / "page.html").read_text(encoding="utf-8")).substitute(
-        name=escape(name), title=escape(title), version=escape(fastnn.__version__), links=_links(name),
+        name=escape(name), title=escape(title), version=escape(fastnn.__version__), links=_links(name), content=CONTENT,
         preloads="\n".join(f'<link rel="modulepreload" href="/static/{escape(each)}">' for each in _scripts(name)),
     )  # fmt: skip
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from fastnn.play.lessons.catalogue import TITLES, lesson
 from fastnn.play.session.fields import Refused
 from fastnn.play.session.lesson import Lesson
-from fastnn.play.session.messages import Message, parse, refusal
-from fastnn.play.session.session import Session
+from fastnn.play.session.messages import message_of, refusal
+from fastnn.play.session.session import MOST_SESSIONS, Session
 
-MOST_SESSIONS = 8
 # What waits to be sent to a page that does not read; then it is let go.
 MOST_UNSENT = 64
 # Seconds until a session that is busy is asked again whether it takes a message.
@@ -113,7 +110,7 @@ async def _receive(socket: WebSocket, session: Session, outbox: Outbox) -> None:
         if received["type"] == "websocket.disconnect":
             return
         try:
-            message = _message(received, session.takes_files)
+            message = message_of(received.get("text"), received.get("bytes"), session.takes_files)
         except Refused as error:
             await socket.send_text(refusal(error))
             await socket.close(UNACCEPTABLE)
@@ -123,11 +120,3 @@ async def _receive(socket: WebSocket, session: Session, outbox: Outbox) -> None:
     # The close waits behind all that was not read.
     with suppress(TimeoutError):
         await asyncio.wait_for(socket.close(TOO_SLOW), MOMENT)
-
-
-def _message(received: Mapping[str, Any], takes_files: bool) -> Message:
-    """Bytes are a file, for a page that takes them. Refused."""
-    content = received.get("bytes")
-    if content is not None and takes_files:
-        return Message("give", {"content": content})
-    return parse(received.get("text") or "")

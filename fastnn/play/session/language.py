@@ -13,15 +13,13 @@ from fastnn.functional import softmax
 from fastnn.generation.tokens import follow
 from fastnn.language.training import LanguageTraining
 from fastnn.learning.trainer import NonFiniteLoss
-from fastnn.play.session.measured import Arrays, Measured
+from fastnn.play.session.measured import PAUSE, Arrays, Measured
 from fastnn.play.session.run import Steps
 
 # Sequences of the text held out, of which right guesses are counted.
 SCORED = 16
-# Of each vector; of the next tokens, the most probable; of what it writes.
-NUMBERS, LIKELY, WRITTEN = 16, 8, 160
-# Seconds from one look to the next while it trains: a look takes as long as 5 steps.
-PAUSE = 0.3
+# Of each vector; of what it writes.
+NUMBERS, WRITTEN = 16, 160
 
 
 class LanguageSteps(Steps):
@@ -82,15 +80,11 @@ class Writing(Measured):
 
     def _guesses(self, places: list[int], ids: list[int]) -> NDArray[Any]:
         """After the embeddings and after each block: the token that it would say by then, and how probable."""
-        found = []
-        for until in (places[0], *(place + 1 for place in places)):
-            shares = softmax(inside_gpt.guesses(self.network, until, ids)[-1:].astype(np.float64))[0]
-            found.append((np.argmax(shares), shares.max()))
-        return np.array(found)
+        ends = (places[0], *(place + 1 for place in places))
+        return np.array([inside_gpt.guess(self.network, until, ids) for until in ends])
 
     def _likely(self, ids: list[int]) -> NDArray[Any]:
         """Of the most probable tokens: id, logit, probability, and that at the temperature."""
-        logits = inside_gpt.outputs(self.network, ids)[-1].astype(np.float64)
-        order = np.argsort(-logits, kind="stable")[:LIKELY]
+        logits, order = inside_gpt.likely(self.network, ids)
         one, warm = (softmax(logits[None], temperature=each)[0] for each in (1.0, self._temperature))
         return np.stack([order, logits[order], one[order], warm[order]], axis=1)

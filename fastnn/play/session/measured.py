@@ -20,6 +20,8 @@ from fastnn.play.session.run import Steps
 NUMBERS = ("accuracy", "steps_per_second", "points", "window", "latest", "trains", "looked")
 
 Arrays = dict[str, NDArray[Any]]
+# Seconds from one look at what takes long to the next, while it trains.
+PAUSE = 0.25
 
 
 class Measured:
@@ -27,7 +29,7 @@ class Measured:
     depends on. last: the step with which its schedule ends, if it has one. about: words of one's own.
 
     look: arrays of one's own, by name. pause: seconds after which they, and the right answers, are found again while it
-    trains; 0 is with each frame.
+    trains: 0 with each frame, PAUSE where that takes long.
     """
 
     def __init__(
@@ -40,10 +42,6 @@ class Measured:
         self._held_out, self._look, self._pause = run.trainer.hold(*held_out), look, pause
         self.picked = 0
         self.look_again()
-
-    def look_at(self, x: ArrayLike, y: float) -> None:
-        """The row that is shown on its way, where one is."""
-        raise NotImplementedError
 
     def look_again(self) -> None:
         """With the next frame, whatever the pause: something else is looked at."""

@@ -67,6 +67,13 @@ def parse(text: str) -> Message:
     return Message(do, given)
 
 
+def message_of(text: Any, content: bytes | None, takes_files: bool) -> Message:
+    """What came as text, or as bytes: those are a file, for a page that takes one. Refused."""
+    if content is not None and takes_files:
+        return Message("give", {"content": content})
+    return parse(text if isinstance(text, str) else "")
+
+
 def refusal(error: Refused, **more: Any) -> str:
     """What a page is told of it."""
     return json.dumps({"refused": {"field": error.field, "told": str(error), **more}})

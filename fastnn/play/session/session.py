@@ -20,6 +20,8 @@ from fastnn.play.session.messages import MOST_MESSAGE, MOST_SHARED, Message, ref
 from fastnn.play.session.run import Steps
 from fastnn.simd.machine import pace
 
+# Of one process.
+MOST_SESSIONS = 8
 # Frames that a page may ask for ahead.
 MOST_CREDIT = 2
 # Messages that wait; who sends more is not read until some are done.

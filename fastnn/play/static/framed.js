@@ -22,6 +22,6 @@ class Around {
 }
 
 /** @param {(place: HTMLElement, talk: any) => any} make  of the lesson */
-export function showFramed(make) {
+export function begin(make) {
   show(make, new Around(), {});
 }

@@ -22,14 +22,14 @@ export function keep(talk, weights) {
   });
   // A page in a frame has no address.
   const shared = !location.protocol.startsWith("http") ? [] : [
-    words(`The link holds all settings${weights ? " and every weight" : ""}, in the part of an address that browsers keep to themselves. It opens in a playground on this port; on another, change the port.`),
+    words(`The link holds all settings${weights ? " and every weight" : ""}, in the part of an address that browsers keep to themselves. It opens in a playground on this port; on another, change the port. ${talk.texts.linked ?? ""}`),
     element("div", { className: "controls" }, share, link),
   ];
   const files = talk.forms.map((/** @type {string} */ form) => button(FORMS[form], async () => download(FORMS[form], await talk.file(form))));
   if (!talk.forms.length && !shared.length) return document.createDocumentFragment();
   if (!talk.forms.length) return section("keep", "Take it with you", ...shared);
   const holds = talk.texts.holds ?? "network.safetensors is what fastnn's fit gives after as many steps, to the byte";
-  const unless = weights ? ": unless a parameter was typed or came with a link, or the rate or the activation was changed on the way. Reset begins again without that." : ".";
+  const unless = `: unless a setting was changed on the way${weights ? ", or a parameter was typed or came with a link" : ""}. Reset begins again without that.`;
   return section("keep", "Take it with you",
     ...shared,
     words(`${holds}${talk.forms.includes("py") ? ", and again.py makes it anew" : ""}${unless}`),

@@ -4,19 +4,16 @@
 import { element } from "./dom.js";
 
 export class Maps {
-  /** @param {number} count @param {number} side  pixels @param {string} name @param {boolean} [signed]  below 0 is of another colour */
-  constructor(count, side, name, signed = false) {
+  /** @param {number} count @param {number} side  pixels @param {string} name */
+  constructor(count, side, name) {
     this.side = side;
-    this.signed = signed;
     this.name = name;
     this.canvases = Array.from({ length: count }, () => element("canvas", { width: side, height: side }));
     this.root = element("div", { className: "maps", role: "img" }, ...this.canvases);
-    window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.last && this.paint(this.last));
   }
 
-  /** @param {Float32Array} values  of all maps, one behind the other, row by row */
+  /** Below 0 of another colour. @param {Float32Array} values  of all maps, one behind the other, row by row */
   paint(values) {
-    this.last = values;
     const style = getComputedStyle(document.documentElement);
     const [above, below] = [rgb(style.getPropertyValue("--colour-0")), rgb(style.getPropertyValue("--colour-1"))];
     const size = this.side ** 2;

@@ -90,7 +90,7 @@ class Builder extends Calculator {
       [whole(answer.forward_macs), "multiply-adds to answer one row: one a weight."],
       [si(answer.flops, "FLOPs"), `a training step of ${settings.batch} ${settings.batch === "1" ? "row" : "rows"}: forward, backward, update.`],
       [bytes(answer.weight_bytes), `of weights; a step moves ${bytes(answer.bytes)}.`],
-      [time(answer.measured), `a step took just now, on one thread. ${predicted}`],
+      [time(answer.measured), `a step took just now, called from Python. ${predicted}`],
     ]));
     const all = [{ name: sizes.join("-"), parameters: answer.parameters, estimate: false }, ...texts.large];
     this.axis?.update({ label: "parameters", low: 1, high: 1e13, log: true }, { label: "", low: 0, high: all.length, bare: true }, [],

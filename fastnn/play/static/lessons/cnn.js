@@ -3,7 +3,7 @@
 
 import { lead, table } from "../calculator.js";
 import { Curve } from "../curve.js";
-import { element, fixed, percent, section, si, whole, words, write } from "../dom.js";
+import { element, fixed, percent, section, whole, words, write } from "../dom.js";
 import { keep } from "../keep.js";
 import { Maps } from "../maps.js";
 import { Trained } from "../trained.js";
@@ -14,7 +14,7 @@ class Filters extends Trained {
     super(talk);
     const { texts } = talk;
     this.image = element("div");
-    this.filters = new Maps(texts.filters, texts.kernel, `The weights of ${texts.filters} filters`, true);
+    this.filters = new Maps(texts.filters, texts.kernel, `The weights of ${texts.filters} filters`);
     this.way = element("div", { className: "way" });
     this.bars = element("div", { className: "bars tokens" });
     this.verdict = element("p", { className: "verdict" });
@@ -34,6 +34,7 @@ class Filters extends Trained {
       keep(talk),
       this.player.root,
     );
+    window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.seen && this.paint(this.seen));
     this.curve = new Curve(this.curvePlace, "loss of the digits that it trains on");
   }
 
@@ -69,10 +70,15 @@ class Filters extends Trained {
     write(this.told, `${percent(numbers.accuracy)} of digits held out are read right${numbers.points ? `; loss ${fixed(numbers.latest)}` : ""}. ${this.pace(numbers)}`);
     if (this.seen && ["image", "filters", "probabilities"].every((name) => this.seen[name].every((/** @type {number} */ value, /** @type {number} */ at) => value === arrays[name][at]))) return;
     this.seen = arrays;
+    this.paint(arrays);
+    this.tellAnswer(arrays.probabilities, arrays.truth[0], numbers.looked);
+  }
+
+  /** @param {Record<string, Float32Array>} arrays */
+  paint(arrays) {
     this.digit?.paint(arrays.image);
     this.filters.paint(arrays.filters);
     this.stages.forEach((/** @type {any} */ stage, /** @type {number} */ at) => stage.maps.paint(arrays[`stage${at}`]));
-    this.tellAnswer(arrays.probabilities, arrays.truth[0], numbers.looked);
   }
 
   /** @param {Float32Array} shares @param {number} truth @param {number} step */

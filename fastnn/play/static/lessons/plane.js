@@ -27,7 +27,6 @@ class Points extends Trained {
           element("div", { className: "panel" }, ...["rate", "optimizer", "batch", "seed"].map((name) => this.controls[name].root), this.speed))),
       section("held", "Rows that it was not shown", words("A fifth of all rows is held out: drawn hollow above, counted here by what they are and what the network says of them."), this.matrix),
       keep(talk),
-      ...(talk.recorded ? [] : [words("A link holds the settings of generated points, and never your rows.")]),
       this.player.root,
     );
     this.plane = new Plane(this.figure, texts.across);

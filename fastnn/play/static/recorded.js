@@ -91,7 +91,7 @@ async function unpacked(text, count) {
 }
 
 /** @param {(place: HTMLElement, talk: any) => any} make  of the lesson */
-export async function showRecording(make) {
+export async function begin(make) {
   const { told, frames } = JSON.parse(document.getElementById("recording")?.textContent ?? "");
   show(make, new Recording(told, await unpacked(frames, told[0].recorded.steps.length)), {});
 }
